@@ -1,0 +1,136 @@
+"""What IEEE 754 leaves open, as rows: tininess, NaN results, flushing, integer results of invalid conversions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+__all__ = [
+    "ARM",
+    "ARM_DEFAULT_NAN",
+    "CUDA",
+    "IEEE",
+    "RISCV",
+    "X86",
+    "DefaultNaN",
+    "Environment",
+    "InvalidInteger",
+    "NaNOperand",
+    "NaNRule",
+    "Tininess",
+]
+
+
+class Tininess(IntEnum):
+    """When a result counts as tiny (IEEE 754-2019 §7.5)."""
+
+    afterRounding = 0
+    """Rounded to the format's precision with unbounded exponent, it lies below the smallest normal number."""
+    beforeRounding = 1
+    """The exact result lies below the smallest normal number."""
+
+
+class DefaultNaN(IntEnum):
+    """The NaN an operation makes when it has none to pass on."""
+
+    positive = 0
+    """Quiet bit alone: 0x7E00."""
+    negative = 1
+    """Quiet bit alone and the sign: 0xFE00."""
+    allOnes = 2
+    """Every bit but the sign: 0x7FFF."""
+
+
+class NaNOperand(IntEnum):
+    """Which NaN operand becomes the result, quieted."""
+
+    none = 0
+    """None: the result is always the default NaN."""
+    first = 1
+    """The first NaN in operand order."""
+    signalingFirst = 2
+    """The first signaling NaN, else the first NaN."""
+
+
+class InvalidInteger(IntEnum):
+    """Integer results of invalid conversions."""
+
+    saturateNaNZero = 0
+    """Too large or too small saturates; NaN gives 0."""
+    saturateNaNMax = 1
+    """Too large or too small saturates; NaN gives the largest integer."""
+    indefinite = 2
+    """The x86 integer indefinite value for all: the smallest signed integer, the largest unsigned one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NaNRule:
+    """How an operation chooses its NaN result.
+
+    Parameters
+    ----------
+    default : DefaultNaN
+        The NaN made by invalid operations.
+    operand : NaNOperand
+        Which NaN operand is passed on.
+    addend_first : bool
+        Whether ``fma(a, b, c)`` looks at its operands in the order c, a, b instead of a, b, c.
+    inf_times_zero_invalid : bool
+        Whether ``fma`` of infinity, zero and a quiet NaN is invalid and gives the default NaN (IEEE 754-2019 §7.2 c
+        leaves it open); otherwise the NaN operand decides and no flag is raised.
+    """
+
+    default: DefaultNaN = DefaultNaN.positive
+    operand: NaNOperand = NaNOperand.none
+    addend_first: bool = False
+    inf_times_zero_invalid: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """The implementation-defined part of the arithmetic.
+
+    Flags of a flushed result are underflow and inexact; flushing an input raises none. Flushing concerns the
+    operations of IEEE 754-2019 §5.4 to §5.6 and conversions; sign-bit operations and class predicates see the
+    operand as it is.
+
+    Parameters
+    ----------
+    tininess : Tininess
+        Which results count as tiny: decides the underflow flag and `flush_results`.
+    nan : NaNRule
+        The rule for NaN results.
+    flush_inputs : bool
+        Subnormal operands are read as zeros of the same sign (denormals-are-zero).
+    flush_results : bool
+        Tiny results are replaced by zeros of the same sign (flush-to-zero).
+    invalid_integer : InvalidInteger
+        What an invalid conversion to an integer returns.
+
+    Examples
+    --------
+    >>> import dataclasses, halfsim as hs
+    >>> dataclasses.replace(hs.RISCV, tininess=hs.Tininess.beforeRounding).tininess.name
+    'beforeRounding'
+    """
+
+    tininess: Tininess = Tininess.afterRounding
+    nan: NaNRule = NaNRule()
+    flush_inputs: bool = False
+    flush_results: bool = False
+    invalid_integer: InvalidInteger = InvalidInteger.saturateNaNZero
+
+
+_PASS_FIRST = NaNRule(operand=NaNOperand.first, inf_times_zero_invalid=False)
+
+IEEE = Environment(nan=_PASS_FIRST)
+RISCV = Environment(nan=NaNRule(), invalid_integer=InvalidInteger.saturateNaNMax)
+ARM = Environment(
+    tininess=Tininess.beforeRounding, nan=NaNRule(operand=NaNOperand.signalingFirst, addend_first=True)
+)
+ARM_DEFAULT_NAN = Environment(tininess=Tininess.beforeRounding)
+X86 = Environment(
+    nan=NaNRule(default=DefaultNaN.negative, operand=NaNOperand.first, inf_times_zero_invalid=False),
+    invalid_integer=InvalidInteger.indefinite,
+)
+CUDA = Environment(nan=NaNRule(default=DefaultNaN.allOnes))

@@ -1,0 +1,94 @@
+"""Rounding-direction attributes: the five of IEEE 754-2019 §4.3, round-to-odd, and stochastic rounding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TypeAlias
+
+__all__ = ["Rounding", "RoundingLike", "Stochastic", "as_rounding"]
+
+
+class Rounding(IntEnum):
+    """Deterministic rounding directions, spelled as in IEEE 754-2019 §4.3."""
+
+    roundTiesToEven = 0
+    roundTowardZero = 1
+    roundTowardNegative = 2
+    roundTowardPositive = 3
+    roundTiesToAway = 4
+    roundToOdd = 5
+    """Not in 754: an inexact result takes the neighbour whose last bit is 1; overflow gives the largest finite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stochastic:
+    """Stochastic rounding: away from zero with probability equal to the discarded fraction.
+
+    With d the discarded fraction of an ulp and r the `bits` leading bits of the random word, the magnitude is rounded
+    up when ``d + r / 2**bits >= 1``; so exact values never change and the probability is d cut to `bits` bits. A
+    magnitude that so rounds beyond the largest finite number overflows to infinity.
+
+    Parameters
+    ----------
+    bits : int
+        Random bits per rounding, 1 to 32.
+    seed : int
+        Key of Philox4x32-10, 0 to 2**64 - 1.
+    offset : int
+        Added to the C-order index of the result element; the sum is the Philox counter, so that a computation cut
+        in chunks with matching offsets equals the whole. Not negative.
+
+    Examples
+    --------
+    >>> import numpy as np, halfsim as hs
+    >>> third = np.full(6, 1 / 3)
+    >>> hs.to_bits(hs.convert(third, hs.BINARY16, rounding=hs.Stochastic(bits=13, seed=7))) - 0x3555
+    array([0, 0, 0, 1, 0, 0], dtype=uint16)
+    """
+
+    bits: int
+    seed: int
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("bits", 1, 32), ("seed", 0, 2**64 - 1), ("offset", 0, 2**63 - 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or not low <= value <= high:
+                raise ValueError(f"Stochastic: {name}={value!r} must be an integer from {low} to {high}")
+
+
+RoundingLike: TypeAlias = "Rounding | Stochastic | str"
+
+ALIASES = {
+    "rne": Rounding.roundTiesToEven,
+    "rna": Rounding.roundTiesToAway,
+    "rtz": Rounding.roundTowardZero,
+    "rup": Rounding.roundTowardPositive,
+    "rdn": Rounding.roundTowardNegative,
+    "odd": Rounding.roundToOdd,
+}
+
+
+def as_rounding(rounding: RoundingLike, function: str = "as_rounding") -> Rounding | Stochastic:
+    """Return the rounding that a name, an alias or a rounding itself stands for.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name; the message lists the known ones.
+    TypeError
+        For anything that is neither a string, a `Rounding` nor a `Stochastic`.
+    """
+    if isinstance(rounding, Rounding | Stochastic):
+        return rounding
+    if not isinstance(rounding, str):
+        raise TypeError(
+            f"{function}: rounding={rounding!r} is a {type(rounding).__name__}; "
+            "pass a halfsim.Rounding, a halfsim.Stochastic or one of their names"
+        )
+    names = {**Rounding.__members__, **ALIASES}
+    if rounding not in names:
+        known = ", ".join(f"{mode.name} ({alias!r})" for alias, mode in ALIASES.items())
+        raise ValueError(f"{function}: unknown rounding {rounding!r}; known are {known}, and halfsim.Stochastic(...)")
+    return names[rounding]
