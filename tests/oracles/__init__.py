@@ -1,0 +1,1 @@
+"""Independent references: they share no arithmetic with the package under test."""
