@@ -1,0 +1,68 @@
+# Every target bootstraps .venv by itself; a stamp per set of extras makes a second call instant.
+# PYTHON chooses the interpreter of a new .venv; ARGS goes to the command; JOBS is the number of test processes.
+
+JOBS ?= 2
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
+SUPPORTED := import sys; sys.exit(sys.version_info < (3, 11))
+
+ifndef PYTHON
+PYTHON = $(shell for p in $(CANDIDATES); do "$$p" -c '$(SUPPORTED)' 2>/dev/null && echo "$$p" && break; done)
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help install study test check slow exhaustive bench clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+# A Python without ensurepip (Debian splits it off) can still make the environment when it has a pip of its own.
+$(STAMPS)/venv:
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer found; install one or set PYTHON=/path/to/python" >&2; exit 1; }
+	@"$(PYTHON)" -c '$(SUPPORTED)' || { echo "make: $(PYTHON) is older than Python 3.11; set PYTHON=/path/to/python" >&2; exit 1; }
+	"$(PYTHON)" -m venv $(VENV) || { "$(PYTHON)" -m venv --clear --without-pip $(VENV) \
+		&& "$(PYTHON)" -m pip --python $(BIN)/python install pip; }
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/studies: $(STAMPS)/venv pyproject.toml halfsim/_version.py
+	$(BIN)/python -m pip install --quiet --editable '.[studies]'
+	@touch $@
+
+$(STAMPS)/test: $(STAMPS)/studies
+	$(BIN)/python -m pip install --quiet --editable '.[studies,test]'
+	@touch $@
+
+$(STAMPS)/dev: $(STAMPS)/studies
+	$(BIN)/python -m pip install --quiet --editable '.[studies,dev]'
+	@touch $@
+
+install: $(STAMPS)/studies  ## make .venv and install halfsim with what the studies need
+
+study: $(STAMPS)/studies  ## run the main job: mixed-precision training on real data
+	$(BIN)/halfsim study run quickstart $(ARGS)
+
+test: $(STAMPS)/test  ## run the tests
+	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+check: $(STAMPS)/dev  ## lint, format, types, layers, spelling, metadata
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/validate-pyproject pyproject.toml
+
+slow: $(STAMPS)/test  ## run the tests that take minutes
+	$(BIN)/python -m pytest -n $(JOBS) -m slow $(ARGS)
+
+exhaustive: $(STAMPS)/test  ## check every input of the two-operand operations (resumable; hours)
+	$(BIN)/python -m tests.exhaustive $(ARGS)
+
+bench: $(STAMPS)/test  ## time the kernels beside their peers
+	for file in benchmarks/bench_*.py; do $(BIN)/python "$$file" $(ARGS) || exit 1; done
+
+clean:  ## remove .venv and tool caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist
