@@ -99,6 +99,6 @@ def remainder(a, b, fields, control, random):
     divisor = significand_b << (exponent_b - exponent)
     quotient = dividend // divisor
     rest = dividend - quotient * divisor
-    if 2 * rest > divisor or (2 * rest == divisor and quotient & 1):
+    if 2 * rest > divisor or (2 * rest == divisor and (quotient & 1) != 0):
         return round_pack(1 - sign, exponent, divisor - rest, 0, fields, control, random)
     return round_pack(sign, exponent, rest, 0, fields, control, random)

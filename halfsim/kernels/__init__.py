@@ -1,0 +1,1 @@
+"""Loops over arrays; they know no arithmetic but that of `halfsim.core`."""
