@@ -1,0 +1,59 @@
+"""Every example in a docstring and on the README page runs and prints what it says."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import halfsim as hs
+
+ROOT = Path(__file__).resolve().parent.parent
+OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+MODULES = [found.name for found in pkgutil.walk_packages([str(ROOT / "halfsim")], "halfsim.")]
+
+
+def run(test: doctest.DocTest) -> None:
+    report: list[str] = []
+    results = doctest.DocTestRunner(optionflags=OPTIONS).run(test, out=report.append)
+    assert results.failed == 0, "".join(report)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_of_a_module(name: str) -> None:
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("halfsim"):
+            raise
+        pytest.skip(f"{name} needs {error.name}, which is not installed")
+    for test in doctest.DocTestFinder(exclude_empty=True).find(module, name):
+        run(test)
+
+
+@pytest.mark.parametrize("name", hs.__all__)
+def test_examples_of_a_public_object(name: str) -> None:
+    # Operations are instances; the finder above sees only functions and classes.
+    value = getattr(hs, name)
+    if isinstance(value, type) or not hasattr(value, "flagged"):
+        pytest.skip("not an operation: its examples run with its module")
+    examples = doctest.DocTestParser().get_doctest(value.__doc__, {}, f"halfsim.{name}", None, 0)
+    assert examples.examples
+    run(examples)
+
+
+def test_readme() -> None:
+    text = (ROOT / "README.md").read_text()
+    examples = doctest.DocTestParser().get_doctest(text, {}, "README.md", "README.md", 0)
+    assert len(examples.examples) > 10
+    run(examples)
+
+
+def test_readme_names_targets_that_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"make ([a-z]+)", (ROOT / "README.md").read_text()))
+    assert {"study", "test"} <= named <= targets
