@@ -108,6 +108,9 @@ def round_pack(sign, exponent, significand, tail, fields, control, random):
         last = bottom
     if tiny and has(control, Bit.flushResults):
         return zero(sign, fields), _UNDERFLOW | _INEXACT
+    if last - bottom >= fields.largest >> (fields.precision - 1):
+        # Beyond the largest exponent, where the pattern of a 64-bit format would leave int64.
+        return overflow_result(sign, fields, control), _OVERFLOW | _INEXACT
     kept, fraction, sticky = discard(significand, tail, last - exponent)
     flags = _INEXACT if fraction | sticky else 0
     kept += increment(control, sign, kept & 1, fraction, sticky, random)

@@ -76,7 +76,9 @@ def encode(sign: int, magnitude: Fraction, fmt: Format = BINARY16) -> int:
         return sign << (fmt.width - 1)
     exponent = max(_exponent(magnitude.numerator, magnitude.denominator), fmt.emin)
     significand = magnitude / _power(exponent - fmt.precision + 1)
-    assert significand.denominator == 1 and significand < 2**fmt.precision and exponent <= fmt.emax
+    assert significand.denominator == 1
+    assert significand < 2**fmt.precision
+    assert exponent <= fmt.emax
     integer = significand.numerator
     if integer >> (fmt.precision - 1) == 0:
         field = 0
@@ -275,6 +277,9 @@ class Context(NamedTuple):
         return datum
 
 
+PLAIN = Context()
+
+
 def default_nan(machine: Machine, fmt: Format = BINARY16) -> int:
     """The NaN made by an invalid operation."""
     if fmt.specials == Specials.nan_only:
@@ -317,7 +322,7 @@ def _zero_sign(ctx: Context, *signs: int) -> int:
     return int(ctx.mode == "rdn")
 
 
-def add(a: int, b: int, ctx: Context = Context(), fmt: Format = BINARY16) -> tuple[int, int]:
+def add(a: int, b: int, ctx: Context = PLAIN, fmt: Format = BINARY16) -> tuple[int, int]:
     """§5.4.1 addition."""
     x, y = ctx.read(a, fmt), ctx.read(b, fmt)
     if x.is_nan or y.is_nan:
@@ -331,16 +336,14 @@ def add(a: int, b: int, ctx: Context = Context(), fmt: Format = BINARY16) -> tup
     return ctx.round(x.value + y.value, fmt, _zero_sign(ctx, *signs))
 
 
-def subtract(a: int, b: int, ctx: Context = Context(), fmt: Format = BINARY16) -> tuple[int, int]:
+def subtract(a: int, b: int, ctx: Context = PLAIN, fmt: Format = BINARY16) -> tuple[int, int]:
     """§5.4.1 subtraction; the NaN of the second operand keeps its sign."""
     if decode(a, fmt).is_nan or decode(b, fmt).is_nan:
         return add(a, b, ctx, fmt)
     return add(a, b ^ (1 << (fmt.width - 1)), ctx, fmt)
 
 
-def multiply(
-    a: int, b: int, ctx: Context = Context(), fmt: Format = BINARY16, to: Format | None = None
-) -> tuple[int, int]:
+def multiply(a: int, b: int, ctx: Context = PLAIN, fmt: Format = BINARY16, to: Format | None = None) -> tuple[int, int]:
     """§5.4.1 multiplication; `to` is the format of the result."""
     to = to or fmt
     x, y = ctx.read(a, fmt), ctx.read(b, fmt)
@@ -352,7 +355,7 @@ def multiply(
     return ctx.round(x.value * y.value, to, sign)
 
 
-def divide(a: int, b: int, ctx: Context = Context(), fmt: Format = BINARY16) -> tuple[int, int]:
+def divide(a: int, b: int, ctx: Context = PLAIN, fmt: Format = BINARY16) -> tuple[int, int]:
     """§5.4.1 division."""
     x, y = ctx.read(a, fmt), ctx.read(b, fmt)
     sign = x.sign ^ y.sign
@@ -368,7 +371,7 @@ def divide(a: int, b: int, ctx: Context = Context(), fmt: Format = BINARY16) -> 
 
 
 def fma(
-    a: int, b: int, c: int, ctx: Context = Context(), fmt: Format = BINARY16, to: Format | None = None
+    a: int, b: int, c: int, ctx: Context = PLAIN, fmt: Format = BINARY16, to: Format | None = None
 ) -> tuple[int, int]:
     """§5.4.1 fusedMultiplyAdd, a * b + c; a and b in `fmt`, c and the result in `to`."""
     to = to or fmt
@@ -393,7 +396,7 @@ def fma(
     return ctx.round(product + z.value, to, _zero_sign(ctx, *signs))
 
 
-def sqrt(a: int, ctx: Context = Context(), fmt: Format = BINARY16) -> tuple[int, int]:
+def sqrt(a: int, ctx: Context = PLAIN, fmt: Format = BINARY16) -> tuple[int, int]:
     """§5.4.1 squareRoot."""
     x = ctx.read(a, fmt)
     if x.is_nan:
@@ -413,7 +416,7 @@ def sqrt(a: int, ctx: Context = Context(), fmt: Format = BINARY16) -> tuple[int,
     return ctx.round(Fraction(2 * root + (not exact), 2 ** (shift // 2 + 1)), fmt)
 
 
-def remainder(a: int, b: int, ctx: Context = Context(), fmt: Format = BINARY16) -> tuple[int, int]:
+def remainder(a: int, b: int, ctx: Context = PLAIN, fmt: Format = BINARY16) -> tuple[int, int]:
     """§5.3.1 remainder: a - b * n, n the integer nearest to a / b, ties to even."""
     x, y = ctx.read(a, fmt), ctx.read(b, fmt)
     if x.is_nan or y.is_nan:
@@ -425,9 +428,7 @@ def remainder(a: int, b: int, ctx: Context = Context(), fmt: Format = BINARY16) 
     return ctx.round(x.value - y.value * round(x.value / y.value), fmt, x.sign)
 
 
-def round_to_integral(
-    a: int, ctx: Context = Context(), fmt: Format = BINARY16, *, exact: bool = False
-) -> tuple[int, int]:
+def round_to_integral(a: int, ctx: Context = PLAIN, fmt: Format = BINARY16, *, exact: bool = False) -> tuple[int, int]:
     """§5.3.1 roundToIntegral; `exact` makes it roundToIntegralExact."""
     x = ctx.read(a, fmt)
     if x.is_nan:
@@ -440,7 +441,7 @@ def round_to_integral(
     return encode(x.sign, Fraction(integer), fmt), 0 if same or not exact else INEXACT
 
 
-def convert(a: int, source: Format, to: Format, ctx: Context = Context()) -> tuple[int, int]:
+def convert(a: int, source: Format, to: Format, ctx: Context = PLAIN) -> tuple[int, int]:
     """§5.4.2 conversion between formats: one rounding."""
     x = ctx.read(a, source)
     if x.is_nan:
@@ -451,7 +452,7 @@ def convert(a: int, source: Format, to: Format, ctx: Context = Context()) -> tup
 
 
 def to_integer(
-    a: int, low: int, high: int, ctx: Context = Context(), fmt: Format = BINARY16, *, exact: bool = False
+    a: int, low: int, high: int, ctx: Context = PLAIN, fmt: Format = BINARY16, *, exact: bool = False
 ) -> tuple[int, int]:
     """§5.8 conversion to the integers low ... high; `exact` makes it signal inexact."""
     x = ctx.read(a, fmt)
@@ -470,6 +471,6 @@ def to_integer(
     return integer, 0 if same or not exact else INEXACT
 
 
-def from_integer(value: int, ctx: Context = Context(), fmt: Format = BINARY16) -> tuple[int, int]:
+def from_integer(value: int, ctx: Context = PLAIN, fmt: Format = BINARY16) -> tuple[int, int]:
     """§5.4.1 convertFromInt; zero is +0."""
     return ctx.round(Fraction(value), fmt)

@@ -1,0 +1,70 @@
+"""Comparisons that print the operands in hex, and the package's words for what an oracle calls otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfsim import environment as presets
+from halfsim.core.control import control_word
+from halfsim.environment import Environment, Tininess
+from halfsim.rounding import Stochastic, as_rounding
+from tests.oracles.rational import Context, Machine
+
+__all__ = ["as_environment", "assert_same", "control", "rational_table"]
+
+TININESS = {"after": Tininess.afterRounding, "before": Tininess.beforeRounding}
+
+
+def as_environment(machine: Machine) -> Environment:
+    """The package's row of a machine that the oracle describes in its own words."""
+    row: Environment = getattr(presets, machine.name)
+    return replace(
+        row,
+        tininess=TININESS[machine.tininess],
+        flush_inputs=machine.flush_inputs,
+        flush_results=machine.flush_results,
+    )
+
+
+def control(context: Context, *, exact: bool = False) -> int:
+    """The core's control word of an oracle's context."""
+    stochastic = context.mode == "stochastic"
+    rounding = Stochastic(bits=context.random_bits, seed=0) if stochastic else as_rounding(context.mode)
+    return control_word(rounding, as_environment(context.machine), exact=exact, saturate=context.saturate)
+
+
+def rational_table(
+    function: Callable[..., tuple[int, int]], operands: Sequence[NDArray[Any]], *arguments: Any, **keywords: Any
+) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """Apply a function of the rational oracle element by element."""
+    columns = [[int(x) for x in column] for column in operands]
+    rows = [function(*row, *arguments, **keywords) for row in zip(*columns, strict=True)]
+    bits = np.array([row[0] for row in rows], dtype=object)
+    wide = bits.size and (min(bits) < 0 or max(bits) > 2**63 - 1)
+    return bits.astype(object if wide else np.int64), np.array([row[1] for row in rows], dtype=np.uint8)
+
+
+def assert_same(
+    label: str, operands: Sequence[NDArray[Any]], want: Sequence[NDArray[Any]], got: Sequence[NDArray[Any]]
+) -> None:
+    """Fail with the first disagreements in hex; `want` and `got` are (bits,) or (bits, flags)."""
+    assert len(want) == len(got)
+    wrong = np.zeros(len(operands[0]), dtype=bool)
+    for expected, actual in zip(want, got, strict=True):
+        assert np.shape(expected) == np.shape(actual) == wrong.shape, (np.shape(expected), np.shape(actual))
+        wrong |= np.asarray(expected != actual, dtype=bool)
+    places = np.flatnonzero(wrong)
+    lines = [
+        "  ({}): expected {}, got {}".format(
+            ", ".join(f"{int(column[i]):#x}" for column in operands),
+            " ".join(f"{int(column[i]):#x}" for column in want),
+            " ".join(f"{int(column[i]):#x}" for column in got),
+        )
+        for i in places[:8]
+    ]
+    assert places.size == 0, "\n".join([f"{label}: {places.size} of {wrong.size} differ", *lines])
