@@ -17,14 +17,15 @@ endif
 .PHONY: help install study test check slow exhaustive bench clean
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # A Python without ensurepip (Debian splits it off) can still make the environment when it has a pip of its own.
 $(STAMPS)/venv:
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer found; install one or set PYTHON=/path/to/python" >&2; exit 1; }
-	@"$(PYTHON)" -c '$(SUPPORTED)' || { echo "make: $(PYTHON) is older than Python 3.11; set PYTHON=/path/to/python" >&2; exit 1; }
-	"$(PYTHON)" -m venv $(VENV) || { "$(PYTHON)" -m venv --clear --without-pip $(VENV) \
-		&& "$(PYTHON)" -m pip --python $(BIN)/python install pip; }
+	@"$(PYTHON)" -c '$(SUPPORTED)' || { echo "make: $(PYTHON) is not Python 3.11 or newer; set PYTHON=/path/to/python" >&2; exit 1; }
+	@"$(PYTHON)" -m venv $(VENV) \
+		|| { "$(PYTHON)" -m venv --clear --without-pip $(VENV) && "$(PYTHON)" -m pip --python $(BIN)/python install --quiet pip; } \
+		|| { echo "make: $(PYTHON) makes no virtual environments; install its venv package (Debian: python3-venv)" >&2; exit 1; }
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/studies: $(STAMPS)/venv pyproject.toml halfsim/_version.py
