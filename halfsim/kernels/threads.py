@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections.abc import Callable
@@ -20,7 +21,9 @@ def _available() -> int:
     chosen = os.environ.get("HALFSIM_NUM_THREADS", "")
     if chosen:
         if not chosen.isdecimal() or int(chosen) < 1:
-            raise ValueError(f"HALFSIM_NUM_THREADS={chosen!r} must be a positive integer; unset it to use every processor")
+            raise ValueError(
+                f"HALFSIM_NUM_THREADS={chosen!r} must be a positive integer; unset it to use every processor"
+            )
         return int(chosen)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -106,9 +109,7 @@ def _submit(function: Callable[[int, int], object], bounds: list[int]) -> list[F
     with _lock:
         if _pool is None:
             _pool = ThreadPoolExecutor(max(1, get_num_threads() - 1), thread_name_prefix="halfsim")
-        return [
-            _pool.submit(_run, function, start, stop) for start, stop in zip(bounds[:-1], bounds[1:], strict=True)
-        ]
+        return [_pool.submit(_run, function, start, stop) for start, stop in itertools.pairwise(bounds)]
 
 
 def _run(function: Callable[[int, int], object], start: int, stop: int) -> None:

@@ -1,0 +1,245 @@
+"""How a dot product is summed: frozen rows that name every order and every rounding.
+
+All of them compute ``D = C + sum over k of A[k] * B[k]`` of binary16 operands, C being +0 when absent. A sum without
+terms is C itself. The arithmetic inside has the IEEE defaults (gradual underflow, tininess after rounding); every NaN
+result is the canonical quiet NaN, 0x7E00 in binary16, or 0x7FFF for `FusedDotAdd`. The random word of a stochastic
+rounding is Philox (seed, offset + C-order index of the output element, step), where steps count the roundings of one
+element from 0 in the order given for each row; when C itself must be rounded to the accumulator's format, that is step
+0 and the others follow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from halfsim.formats import BINARY16, BINARY32, Format, Specials
+from halfsim.rounding import Rounding, RoundingLike, Stochastic, as_rounding
+
+__all__ = ["FP16", "FP32", "Accumulator", "Compensated", "Exact", "FusedDotAdd", "Pairwise", "Sequential"]
+
+
+def _normalise(accumulator: Sequential | Pairwise | Compensated | Exact | FusedDotAdd, format_field: str) -> None:
+    """Check the fields that all rows have, and replace the name of a rounding by the rounding."""
+    name = type(accumulator).__name__
+    chosen = getattr(accumulator, format_field)
+    if not isinstance(chosen, Format):
+        raise TypeError(
+            f"{name}: {format_field}={chosen!r} is a {type(chosen).__name__}; pass a halfsim.Format such as BINARY32"
+        )
+    if chosen.specials != Specials.ieee:
+        raise ValueError(
+            f"{name}: {format_field}={chosen.name} has no infinity; pass a format with IEEE specials such as BINARY16"
+        )
+    object.__setattr__(accumulator, "rounding", as_rounding(accumulator.rounding, name))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sequential:
+    """One term after the other in ascending k, each step rounded.
+
+    ``acc = round(acc + round(a * b))``, two roundings per term (steps 2k and 2k + 1), or with `fused`
+    ``acc = round(acc + a * b)``, one rounding per term (step k). The accumulator starts as C.
+
+    Parameters
+    ----------
+    format : Format
+        Format of the accumulator and of the result.
+    rounding : Rounding, Stochastic or str
+        How every step rounds.
+    fused : bool
+        Whether product and sum are rounded together.
+
+    Examples
+    --------
+    >>> import numpy as np, halfsim as hs
+    >>> ones = np.ones(4096, np.float16)
+    >>> float(hs.dot(ones, ones, accumulator=hs.Sequential(format=hs.BINARY16)))
+    2048.0
+    """
+
+    format: Format = BINARY32
+    rounding: RoundingLike = Rounding.roundTiesToEven
+    fused: bool = False
+
+    def __post_init__(self) -> None:
+        _normalise(self, "format")
+        object.__setattr__(self, "fused", bool(self.fused))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairwise:
+    """A balanced tree of sums.
+
+    The K products are rounded (steps 0 to K - 1). Then, level by level, neighbours 2i and 2i + 1 are added and
+    rounded, an odd last one passing to the next level as it is; the steps count on in that order. Last, C is added to
+    the total with one more rounding: ``D = round(total + C)``.
+
+    Parameters
+    ----------
+    format : Format
+        Format of products, partial sums and result.
+    rounding : Rounding, Stochastic or str
+        How every step rounds.
+
+    Examples
+    --------
+    >>> import numpy as np, halfsim as hs
+    >>> ones = np.ones(4096, np.float16)
+    >>> float(hs.dot(ones, ones, accumulator=hs.Pairwise(format=hs.BINARY16)))
+    4096.0
+    """
+
+    format: Format = BINARY32
+    rounding: RoundingLike = Rounding.roundTiesToEven
+
+    def __post_init__(self) -> None:
+        _normalise(self, "format")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compensated:
+    """Kahan's compensated sum in ascending k.
+
+    From ``s = C`` and ``e = +0``, for each k five roundings (steps 5k to 5k + 4): ``p = round(a * b)``,
+    ``y = round(p - e)``, ``t = round(s + y)``, ``e = round(round(t - s) - y)``, then ``s = t``. The result is s; the
+    last e is dropped. An infinite partial sum makes the next one NaN, as the plain recurrence does.
+
+    Parameters
+    ----------
+    format : Format
+        Format of every variable.
+    rounding : Rounding, Stochastic or str
+        How every step rounds.
+
+    References
+    ----------
+    W. Kahan, "Further remarks on reducing truncation errors", Comm. ACM 8 (1965), 40.
+
+    Examples
+    --------
+    >>> import numpy as np, halfsim as hs
+    >>> ones = np.ones(4096, np.float16)
+    >>> float(hs.dot(ones, ones, accumulator=hs.Compensated(format=hs.BINARY16)))
+    4096.0
+    """
+
+    format: Format = BINARY32
+    rounding: RoundingLike = Rounding.roundTiesToEven
+
+    def __post_init__(self) -> None:
+        _normalise(self, "format")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exact:
+    """The exact sum, rounded once at the end (Kulisch's long accumulator); the one rounding is step 0.
+
+    C enters exactly, whatever its format. An exactly zero sum is +0 (-0 when rounding toward negative), except that it
+    keeps the sign of its terms when C and all products are zeros of one sign. No term overflows.
+
+    Parameters
+    ----------
+    format : Format
+        Format of the result.
+    rounding : Rounding, Stochastic or str
+        How the exact sum is rounded.
+
+    References
+    ----------
+    U. Kulisch, *Computer Arithmetic and Validity*, 2nd ed., De Gruyter, 2013, chapter 8.
+
+    Examples
+    --------
+    >>> import numpy as np, halfsim as hs
+    >>> a = np.array([65504, 2**-24, -65504], np.float16)
+    >>> float(hs.dot(a, np.array([65504, 1, 65504], np.float16), accumulator=hs.Exact())) == 2**-24
+    True
+    """
+
+    format: Format = BINARY32
+    rounding: RoundingLike = Rounding.roundTiesToEven
+
+    def __post_init__(self) -> None:
+        _normalise(self, "format")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FusedDotAdd:
+    """The block of a matrix unit: a few products and C, aligned to the largest, cut, added exactly, rounded once.
+
+    k is split in ascending order into blocks of `terms` (the last may be shorter); the result of a block, in `output`
+    format, is the C of the next. In a block:
+
+    1. A NaN, an infinity times zero, or infinities of both signs among the terms give the canonical NaN, all ones but
+       the sign; another infinity gives itself. Products never overflow.
+    2. Products are exact and not normalised: the exponent of a term is that of its factors added, subnormals counting
+       with the smallest normal exponent. E is the largest exponent of the nonzero terms and of `zero_exponent`.
+    3. Every term is cut to a multiple of ``2**(E - fraction_bits)`` as `align` says, and the integers are added.
+    4. The sum is rounded to `output` once, as `rounding` says (step: the number of the block). A zero is always +0.
+
+    Parameters
+    ----------
+    terms : int
+        Products per block, 1 to 1024.
+    fraction_bits : int
+        Bits kept below the largest exponent, 1 to 48.
+    zero_exponent : int
+        Smallest E, from -1000 to 100.
+    align : Rounding or str
+        How a term is cut.
+    output : Format
+        Format of C and D, of precision at most 24.
+    rounding : Rounding, Stochastic or str
+        How the sum is rounded.
+    source, evidence : str
+        Where the numbers come from and what supports them; not compared.
+
+    References
+    ----------
+    F. A. Khattak and M. Mikaitis, "Accurate Models of NVIDIA Tensor Cores", arXiv:2512.07004.
+
+    Examples
+    --------
+    >>> import numpy as np, halfsim as hs
+    >>> a, b = np.array([[4096, 4096, 0.25]], np.float16), np.array([[2048], [-2048], [1]], np.float16)
+    >>> for gpu in ("v100", "a100", "h100"):
+    ...     print(hs.matmul(a, b, accumulator=hs.tensorcores.row(gpu, "f32"))[0, 0])
+    0.0
+    0.0
+    0.25
+    """
+
+    terms: int
+    fraction_bits: int
+    zero_exponent: int
+    align: RoundingLike = Rounding.roundTowardZero
+    output: Format = BINARY32
+    rounding: RoundingLike = Rounding.roundTowardZero
+    source: str = field(default="", compare=False)
+    evidence: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("terms", 1, 1024), ("fraction_bits", 1, 48), ("zero_exponent", -1000, 100)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+                raise ValueError(f"FusedDotAdd: {name}={value!r} must be an integer from {low} to {high}")
+        _normalise(self, "output")
+        if self.output.precision > 24:
+            raise ValueError(
+                f"FusedDotAdd: output={self.output.name} has precision {self.output.precision}; "
+                "pass a format of at most 24 bits such as BINARY32, or use Exact for a wider result"
+            )
+        align = as_rounding(self.align, "FusedDotAdd")
+        if isinstance(align, Stochastic):
+            raise ValueError("FusedDotAdd: align=Stochastic(...) is not defined; pass a deterministic Rounding")
+        object.__setattr__(self, "align", align)
+
+
+Accumulator: TypeAlias = "Sequential | Pairwise | Compensated | Exact | FusedDotAdd"
+
+FP16 = Sequential(format=BINARY16, fused=True)
+"""binary16 fused multiply-add, one rounding per term: what a chain of half-precision FMA instructions computes."""
+
+FP32 = Sequential(format=BINARY32, fused=True)
+"""binary32 fused multiply-add; fused or not makes no difference, since products of binary16 are exact in binary32."""
