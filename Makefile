@@ -48,11 +48,12 @@ study: $(STAMPS)/studies  ## run the main job: mixed-precision training on real 
 test: $(STAMPS)/test  ## run the tests
 	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
-check: $(STAMPS)/dev  ## lint, format, types, layers, spelling, metadata
+check: $(STAMPS)/dev  ## lint, format, types, layers, docstrings, spelling, metadata
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/numpydoc lint $$(find halfsim -name '*.py')
 	$(BIN)/codespell
 	$(BIN)/validate-pyproject pyproject.toml
 
