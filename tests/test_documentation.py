@@ -57,3 +57,20 @@ def test_readme_names_targets_that_exist() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"make ([a-z]+)", (ROOT / "README.md").read_text()))
     assert {"study", "test"} <= named <= targets
+
+
+def test_readme_table_of_tensor_cores() -> None:
+    text = (ROOT / "README.md").read_text().replace("−", "-")
+    rows = re.findall(r"^\| ([\w ]+) \| ([\w, ]+) \| (\d+) \| (\d+) \| (-\d+) \| (-\d+) \|$", text, re.MULTILINE)
+    shown = {}
+    for generation, gpus, terms, fraction_bits, zero32, zero16 in rows:
+        for gpu in (generation, *gpus.split(", ")):
+            key = gpu.lower().replace(" ", "_") if gpu == generation else gpu.lower().replace(" ", "")
+            shown[key, "f32"] = int(terms), int(fraction_bits), int(zero32)
+            shown[key, "f16"] = int(terms), int(fraction_bits), int(zero16)
+    entries = hs.tensorcores.TABLE
+    keys = {(key, entry.output) for entry in entries for key in (entry.generation, *entry.gpus)}
+    assert shown.keys() == keys
+    for key, output in keys:
+        row = hs.tensorcores.row(key, output)
+        assert shown[key, output] == (row.terms, row.fraction_bits, row.zero_exponent)
