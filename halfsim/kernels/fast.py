@@ -1,0 +1,204 @@
+"""Vectorised loops of the common operations in binary16, with flags: every deterministic rounding and environment.
+
+They give the bits and flags of the general loops of `halfsim.kernels.elementwise`, which the tests prove, an order of
+magnitude faster. Where the result is a NaN the core decides, so that NaN rules and the invalid flag live there alone.
+
+Operands and results are contiguous one-dimensional arrays of patterns: uint16, uint32 and int64. Results and flags must
+not overlap an operand. The seed and the index of the general loops are not used.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numba
+from numpy import int32, int64
+
+from halfsim.core import arithmetic, convert, division
+from halfsim.core._jit import kernel
+from halfsim.core.control import STOCHASTIC
+from halfsim.core.fields import F16, layout
+from halfsim.flags import Flags
+from halfsim.formats import BINARY32, BINARY64
+from halfsim.kernels import values
+from halfsim.kernels.simd import (
+    INFINITY,
+    bits_of,
+    decode,
+    from_binary32,
+    from_binary64,
+    is_nan,
+    make_rule,
+    rounded,
+    sum_to_odd,
+)
+
+__all__ = ["FAST", "Fast", "accepts"]
+
+_B32 = layout(BINARY32)
+_B64 = layout(BINARY64)
+_DIVIDE_BY_ZERO = int(Flags.divideByZero)
+
+
+@kernel
+def add(a, b, z, flags, control, seed, index):
+    """Binary16 sum."""
+    rule = make_rule(control)
+    largest = int32(0)
+    for i in range(z.size):
+        x, y = decode(a[i], rule), decode(b[i], rule)
+        z[i], flags[i], largest = rounded(sum_to_odd(x, y, rule), rule, largest)
+    if largest > INFINITY:
+        for i in range(z.size):
+            if is_nan(z[i]):
+                z[i], flags[i] = arithmetic.add(int64(a[i]), int64(b[i]), F16, control, 0)
+
+
+@kernel
+def subtract(a, b, z, flags, control, seed, index):
+    """Binary16 difference."""
+    rule = make_rule(control)
+    largest = int32(0)
+    for i in range(z.size):
+        x, y = decode(a[i], rule), -decode(b[i], rule)
+        z[i], flags[i], largest = rounded(sum_to_odd(x, y, rule), rule, largest)
+    if largest > INFINITY:
+        for i in range(z.size):
+            if is_nan(z[i]):
+                z[i], flags[i] = arithmetic.subtract(int64(a[i]), int64(b[i]), F16, control, 0)
+
+
+@kernel
+def multiply(a, b, z, flags, control, seed, index):
+    """Binary16 product; in binary32 it is exact."""
+    rule = make_rule(control)
+    largest = int32(0)
+    for i in range(z.size):
+        product = decode(a[i], rule) * decode(b[i], rule)
+        z[i], flags[i], largest = rounded(bits_of(product), rule, largest)
+    if largest > INFINITY:
+        for i in range(z.size):
+            if is_nan(z[i]):
+                z[i], flags[i] = arithmetic.multiply(int64(a[i]), int64(b[i]), F16, F16, control, 0)
+
+
+@kernel
+def divide(a, b, z, flags, control, seed, index):
+    """Binary16 quotient.
+
+    A quotient of 11-bit significands that does not have 12 bits lies more than 2**-23 of itself from every number that
+    does, so binary32 keeps it on the right side of every rounding boundary.
+    """
+    rule = make_rule(control)
+    largest = int32(0)
+    for i in range(z.size):
+        y = decode(b[i], rule)
+        z[i], raised, largest = rounded(bits_of(decode(a[i], rule) / y), rule, largest)
+        by_zero = (y == 0) & (a[i] & 0x7FFF < F16.infinity)
+        flags[i] = raised | (_DIVIDE_BY_ZERO if by_zero else 0)
+    if largest > INFINITY:
+        for i in range(z.size):
+            if is_nan(z[i]):
+                z[i], flags[i] = division.divide(int64(a[i]), int64(b[i]), F16, control, 0)
+
+
+@kernel
+def sqrt(a, z, flags, control, seed, index):
+    """Binary16 square root; as for quotients, binary32 keeps it on the right side of every rounding boundary."""
+    rule = make_rule(control)
+    largest = int32(0)
+    for i in range(z.size):
+        z[i], flags[i], largest = rounded(bits_of(math.sqrt(decode(a[i], rule))), rule, largest)
+    if largest > INFINITY:
+        for i in range(z.size):
+            if is_nan(z[i]):
+                z[i], flags[i] = division.sqrt(int64(a[i]), F16, control, 0)
+
+
+@kernel
+def fma(a, b, c, z, flags, control, seed, index):
+    """Binary16 fused multiply-add: an exact product and one sum."""
+    rule = make_rule(control)
+    largest = int32(0)
+    for i in range(z.size):
+        product = decode(a[i], rule) * decode(b[i], rule)
+        z[i], flags[i], largest = rounded(sum_to_odd(product, decode(c[i], rule), rule), rule, largest)
+    if largest > INFINITY:
+        for i in range(z.size):
+            if is_nan(z[i]):
+                z[i], flags[i] = arithmetic.fma(int64(a[i]), int64(b[i]), int64(c[i]), F16, F16, control, 0)
+
+
+@kernel
+def binary32_to_binary16(a, z, flags, control, seed, index):
+    """Binary32 patterns, uint32, rounded to binary16."""
+    rule = make_rule(control)
+    largest = int32(0)
+    for i in range(z.size):
+        z[i], flags[i], largest = rounded(from_binary32(a[i], rule), rule, largest)
+    if largest > INFINITY:
+        for i in range(z.size):
+            if is_nan(z[i]):
+                z[i], flags[i] = convert.convert(int64(a[i]), _B32, F16, control, 0)
+
+
+@kernel
+def binary64_to_binary16(a, z, flags, control, seed, index):
+    """Binary64 patterns, int64, rounded to binary16."""
+    rule = make_rule(control)
+    largest = int32(0)
+    for i in range(z.size):
+        z[i], flags[i], largest = rounded(from_binary64(a[i], rule), rule, largest)
+    if largest > INFINITY:
+        for i in range(z.size):
+            if is_nan(z[i]):
+                z[i], flags[i] = convert.convert(int64(a[i]), _B64, F16, control, 0)
+
+
+@kernel
+def binary16_to_binary32(a, z, flags, control, seed, index):
+    """Binary32 patterns, uint32, of binary16 numbers: exact."""
+    rule = make_rule(control)
+    largest = int32(0)
+    for i in range(z.size):
+        bits = bits_of(decode(a[i], rule))
+        z[i] = bits
+        flags[i] = 0
+        largest = max(largest, int32(bits & 0x7FFFFFFF))
+    if largest > INFINITY:
+        for i in range(z.size):
+            if is_nan(a[i]):
+                z[i], flags[i] = convert.convert(int64(a[i]), F16, _B32, control, 0)
+
+
+class Fast(NamedTuple):
+    """The two loops of an operation."""
+
+    flagged: Callable[..., Any]
+    """``(operands, z, flags, control, seed, index)``, as the general loops."""
+    values: Callable[..., Any]
+    """``(operands, z, control)``, for when nobody asks for flags."""
+
+
+FAST = {
+    "add": Fast(add, values.add),
+    "subtract": Fast(subtract, values.subtract),
+    "multiply": Fast(multiply, values.multiply),
+    "divide": Fast(divide, values.divide),
+    "sqrt": Fast(sqrt, values.sqrt),
+    "fma": Fast(fma, values.fma),
+    "binary32_to_binary16": Fast(binary32_to_binary16, values.binary32_to_binary16),
+    "binary64_to_binary16": Fast(binary64_to_binary16, values.binary64_to_binary16),
+    "binary16_to_binary32": Fast(binary16_to_binary32, values.binary16_to_binary32),
+}
+"""The operations that have fast loops."""
+
+
+def accepts(control: int) -> bool:
+    """Whether the fast loops take a control word: any but stochastic rounding.
+
+    They are made of machine instructions, so never when compilation is switched off.
+    """
+    return control & 7 != STOCHASTIC and not numba.config.DISABLE_JIT

@@ -1,0 +1,199 @@
+"""The loops of `halfsim.kernels.fast` without flags, with a shorter way for round to nearest, ties to even.
+
+Binary32 has two bits more than twice binary16's 11, so that rounding a sum, product, quotient or root to nearest in
+binary32 and then in binary16 is one rounding (Figueroa 1995). The arrays are as in `halfsim.kernels.fast`.
+"""
+
+from __future__ import annotations
+
+import math
+
+from numpy import int32, int64
+
+from halfsim.core import arithmetic, convert, division
+from halfsim.core._jit import kernel
+from halfsim.core.fields import F16, layout
+from halfsim.formats import BINARY32, BINARY64
+from halfsim.kernels.simd import (
+    INFINITY,
+    bits_of,
+    decode,
+    from_binary32,
+    from_binary64,
+    is_nan,
+    make_rule,
+    nearest,
+    nearest_only,
+    rounded,
+    sum_to_odd,
+)
+
+__all__ = [
+    "add",
+    "binary16_to_binary32",
+    "binary32_to_binary16",
+    "binary64_to_binary16",
+    "divide",
+    "fma",
+    "multiply",
+    "sqrt",
+    "subtract",
+]
+
+_B32 = layout(BINARY32)
+_B64 = layout(BINARY64)
+
+
+@kernel
+def add(a, b, z, control):
+    """Binary16 sum."""
+    rule = make_rule(control)
+    largest = int32(0)
+    if nearest_only(control):
+        for i in range(z.size):
+            z[i], largest = nearest(bits_of(decode(a[i], rule) + decode(b[i], rule)), largest)
+    else:
+        for i in range(z.size):
+            bits = sum_to_odd(decode(a[i], rule), decode(b[i], rule), rule)
+            z[i], _, largest = rounded(bits, rule, largest)
+    if largest > INFINITY:
+        for i in range(z.size):
+            if is_nan(z[i]):
+                z[i], _ = arithmetic.add(int64(a[i]), int64(b[i]), F16, control, 0)
+
+
+@kernel
+def subtract(a, b, z, control):
+    """Binary16 difference."""
+    rule = make_rule(control)
+    largest = int32(0)
+    if nearest_only(control):
+        for i in range(z.size):
+            z[i], largest = nearest(bits_of(decode(a[i], rule) - decode(b[i], rule)), largest)
+    else:
+        for i in range(z.size):
+            bits = sum_to_odd(decode(a[i], rule), -decode(b[i], rule), rule)
+            z[i], _, largest = rounded(bits, rule, largest)
+    if largest > INFINITY:
+        for i in range(z.size):
+            if is_nan(z[i]):
+                z[i], _ = arithmetic.subtract(int64(a[i]), int64(b[i]), F16, control, 0)
+
+
+@kernel
+def multiply(a, b, z, control):
+    """Binary16 product."""
+    rule = make_rule(control)
+    largest = int32(0)
+    if nearest_only(control):
+        for i in range(z.size):
+            z[i], largest = nearest(bits_of(decode(a[i], rule) * decode(b[i], rule)), largest)
+    else:
+        for i in range(z.size):
+            z[i], _, largest = rounded(bits_of(decode(a[i], rule) * decode(b[i], rule)), rule, largest)
+    if largest > INFINITY:
+        for i in range(z.size):
+            if is_nan(z[i]):
+                z[i], _ = arithmetic.multiply(int64(a[i]), int64(b[i]), F16, F16, control, 0)
+
+
+@kernel
+def divide(a, b, z, control):
+    """Binary16 quotient."""
+    rule = make_rule(control)
+    largest = int32(0)
+    if nearest_only(control):
+        for i in range(z.size):
+            z[i], largest = nearest(bits_of(decode(a[i], rule) / decode(b[i], rule)), largest)
+    else:
+        for i in range(z.size):
+            z[i], _, largest = rounded(bits_of(decode(a[i], rule) / decode(b[i], rule)), rule, largest)
+    if largest > INFINITY:
+        for i in range(z.size):
+            if is_nan(z[i]):
+                z[i], _ = division.divide(int64(a[i]), int64(b[i]), F16, control, 0)
+
+
+@kernel
+def sqrt(a, z, control):
+    """Binary16 square root."""
+    rule = make_rule(control)
+    largest = int32(0)
+    if nearest_only(control):
+        for i in range(z.size):
+            z[i], largest = nearest(bits_of(math.sqrt(decode(a[i], rule))), largest)
+    else:
+        for i in range(z.size):
+            z[i], _, largest = rounded(bits_of(math.sqrt(decode(a[i], rule))), rule, largest)
+    if largest > INFINITY:
+        for i in range(z.size):
+            if is_nan(z[i]):
+                z[i], _ = division.sqrt(int64(a[i]), F16, control, 0)
+
+
+@kernel
+def fma(a, b, c, z, control):
+    """Binary16 fused multiply-add; a plain binary32 sum would round twice, also to nearest."""
+    rule = make_rule(control)
+    largest = int32(0)
+    if nearest_only(control):
+        for i in range(z.size):
+            product = decode(a[i], rule) * decode(b[i], rule)
+            z[i], largest = nearest(sum_to_odd(product, decode(c[i], rule), rule), largest)
+    else:
+        for i in range(z.size):
+            product = decode(a[i], rule) * decode(b[i], rule)
+            z[i], _, largest = rounded(sum_to_odd(product, decode(c[i], rule), rule), rule, largest)
+    if largest > INFINITY:
+        for i in range(z.size):
+            if is_nan(z[i]):
+                z[i], _ = arithmetic.fma(int64(a[i]), int64(b[i]), int64(c[i]), F16, F16, control, 0)
+
+
+@kernel
+def binary32_to_binary16(a, z, control):
+    """Binary32 patterns, uint32, rounded to binary16."""
+    rule = make_rule(control)
+    largest = int32(0)
+    if nearest_only(control):
+        for i in range(z.size):
+            z[i], largest = nearest(from_binary32(a[i], rule), largest)
+    else:
+        for i in range(z.size):
+            z[i], _, largest = rounded(from_binary32(a[i], rule), rule, largest)
+    if largest > INFINITY:
+        for i in range(z.size):
+            if is_nan(z[i]):
+                z[i], _ = convert.convert(int64(a[i]), _B32, F16, control, 0)
+
+
+@kernel
+def binary64_to_binary16(a, z, control):
+    """Binary64 patterns, int64, rounded to binary16."""
+    rule = make_rule(control)
+    largest = int32(0)
+    if nearest_only(control):
+        for i in range(z.size):
+            z[i], largest = nearest(from_binary64(a[i], rule), largest)
+    else:
+        for i in range(z.size):
+            z[i], _, largest = rounded(from_binary64(a[i], rule), rule, largest)
+    if largest > INFINITY:
+        for i in range(z.size):
+            if is_nan(z[i]):
+                z[i], _ = convert.convert(int64(a[i]), _B64, F16, control, 0)
+
+
+@kernel
+def binary16_to_binary32(a, z, control):
+    """Binary32 patterns, uint32, of binary16 numbers: exact."""
+    rule = make_rule(control)
+    largest = int32(0)
+    for i in range(z.size):
+        bits = bits_of(decode(a[i], rule))
+        z[i] = bits
+        largest = max(largest, int32(bits & 0x7FFFFFFF))
+    if largest > INFINITY:
+        for i in range(z.size):
+            if is_nan(a[i]):
+                z[i], _ = convert.convert(int64(a[i]), F16, _B32, control, 0)
