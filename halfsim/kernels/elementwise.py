@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from halfsim.core import arithmetic, compare, division, integral
+from halfsim.core import arithmetic, compare, division, integral, sign
 from halfsim.core import convert as conversion
 from halfsim.core._jit import kernel
 from halfsim.core.fields import F16
@@ -110,35 +110,73 @@ def nextdown(a, z, flags, control, seed, index):
 
 
 @kernel
-def compare_relation(a, b, z, flags, control, mask, signaling):
+def compare_relation(a, b, z, flags, control, seed, index, mask, signaling):
     """Binary16 comparison: whether the relation is in `mask`."""
     for i in range(z.size):
         z[i], flags[i] = compare.compare(np.int64(a[i]), np.int64(b[i]), mask, signaling, F16, control)
 
 
 @kernel
-def extremum(a, b, z, flags, control, code):
+def extremum(a, b, z, flags, control, seed, index, code):
     """Binary16 minimum or maximum of the convention that `code` names."""
     for i in range(z.size):
         z[i], flags[i] = compare.extremum(np.int64(a[i]), np.int64(b[i]), code, F16, control)
 
 
 @kernel
-def total_order(a, b, z):
-    """Binary16 total order."""
+def total_order(a, b, z, flags, control, seed, index, magnitudes):
+    """Binary16 total order, of the magnitudes if asked."""
     for i in range(z.size):
-        z[i] = compare.total_order(np.int64(a[i]), np.int64(b[i]), F16)
+        x, y = np.int64(a[i]), np.int64(b[i])
+        if magnitudes:
+            x, y = sign.absolute(x, F16), sign.absolute(y, F16)
+        z[i], flags[i] = compare.total_order(x, y, F16), 0
 
 
 @kernel
-def classify(a, z):
+def classify(a, z, flags, control, seed, index):
     """Binary16 class."""
     for i in range(z.size):
-        z[i] = compare.classify(np.int64(a[i]), F16)
+        z[i], flags[i] = compare.classify(np.int64(a[i]), F16), 0
 
 
 @kernel
-def convert(a, z, flags, fields, to, control, seed, index):
+def is_class(a, z, flags, control, seed, index, classes):
+    """Whether the binary16 class is in a set, given as bits."""
+    for i in range(z.size):
+        z[i], flags[i] = (classes >> compare.classify(np.int64(a[i]), F16)) & 1, 0
+
+
+@kernel
+def negative(a, z, flags, control, seed, index):
+    """Binary16 with its sign reversed."""
+    for i in range(z.size):
+        z[i], flags[i] = sign.negative(np.int64(a[i]), F16), 0
+
+
+@kernel
+def absolute(a, z, flags, control, seed, index):
+    """Binary16 magnitude."""
+    for i in range(z.size):
+        z[i], flags[i] = sign.absolute(np.int64(a[i]), F16), 0
+
+
+@kernel
+def copysign(a, b, z, flags, control, seed, index):
+    """Binary16 magnitude with the sign of another."""
+    for i in range(z.size):
+        z[i], flags[i] = sign.copysign(np.int64(a[i]), np.int64(b[i]), F16), 0
+
+
+@kernel
+def signbit(a, z, flags, control, seed, index):
+    """Binary16 sign bit."""
+    for i in range(z.size):
+        z[i], flags[i] = sign.signbit(np.int64(a[i]), F16), 0
+
+
+@kernel
+def convert(a, z, flags, control, seed, index, fields, to):
     """Any format to any other, by their layouts."""
     for i in range(z.size):
         random = draw(control, seed, index + i, 0)
@@ -146,7 +184,7 @@ def convert(a, z, flags, fields, to, control, seed, index):
 
 
 @kernel
-def to_integer(a, z, flags, width, signed, fields, control, seed, index):
+def to_integer(a, z, flags, control, seed, index, fields, width, signed):
     """Any format to an integer of `width` bits, as int64."""
     for i in range(z.size):
         random = draw(control, seed, index + i, 0)
@@ -154,7 +192,7 @@ def to_integer(a, z, flags, width, signed, fields, control, seed, index):
 
 
 @kernel
-def from_integer(a, z, flags, signed, to, control, seed, index):
+def from_integer(a, z, flags, control, seed, index, signed, to):
     """An int64 to any format."""
     for i in range(z.size):
         random = draw(control, seed, index + i, 0)

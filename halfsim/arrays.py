@@ -1,0 +1,153 @@
+"""The front door's array handling: operands to contiguous patterns, broadcasting, `out`, `where`, and their errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["as_binary16", "as_patterns", "broadcast", "check_out", "deliver", "from_bits", "to_bits"]
+
+_F16 = np.dtype(np.float16)
+_U16 = np.dtype(np.uint16)
+
+
+def as_binary16(function: str, argument: str, value: Any) -> NDArray[np.float16]:
+    """Return an operand as a float16 array in native byte order, or raise a `TypeError` that says what to do."""
+    array = value if isinstance(value, np.ndarray) else np.asarray(value)
+    if array.dtype == _F16:
+        return array
+    if array.dtype.kind == "f" and array.dtype.itemsize == 2:
+        return array.astype(_F16)
+    kind = type(value).__name__ if isinstance(value, float | int) else f"{array.dtype} array"
+    if array.dtype == _U16:
+        way_out = "halfsim.from_bits(...) takes it as bit patterns, halfsim.convert(..., halfsim.BINARY16) as integers"
+    else:
+        way_out = "round it first with halfsim.convert(..., halfsim.BINARY16) or pass numpy.float16 values"
+    raise TypeError(f"{function}: operand {argument} is a {kind}, not float16; {way_out}")
+
+
+def as_patterns(function: str, argument: str, value: Any) -> NDArray[np.uint16]:
+    """Return an operand's patterns as a C-contiguous uint16 array of its shape."""
+    array = as_binary16(function, argument, value)
+    if not array.flags.c_contiguous:
+        array = np.ascontiguousarray(array).reshape(array.shape)
+    return array.view(_U16)
+
+
+def broadcast(function: str, names: tuple[str, ...], arrays: list[NDArray[Any]]) -> tuple[tuple[int, ...], list[NDArray[Any]]]:
+    """Broadcast C-contiguous arrays: return the common shape and each array flat and contiguous."""
+    shape = arrays[0].shape
+    if any(array.shape != shape for array in arrays[1:]):
+        try:
+            shape = np.broadcast_shapes(*(array.shape for array in arrays))
+        except ValueError:
+            shapes = ", ".join(f"{name} {array.shape}" for name, array in zip(names, arrays, strict=True))
+            raise ValueError(
+                f"{function}: operand shapes do not broadcast together: {shapes}; "
+                "trailing dimensions must be equal or 1"
+            ) from None
+        arrays = [
+            array if array.shape == shape else np.ascontiguousarray(np.broadcast_to(array, shape)) for array in arrays
+        ]
+    return shape, [array.reshape(-1) for array in arrays]
+
+
+def check_out(function: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return `out` if a result of this shape and dtype can be written to it."""
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"{function}: out is a {type(out).__name__}; pass a numpy array of dtype {dtype}")
+    if out.dtype.newbyteorder("=") != dtype:
+        raise TypeError(f"{function}: out has dtype {out.dtype}, but the result is {dtype}; pass an array of that dtype")
+    if out.shape != shape:
+        raise ValueError(f"{function}: out has shape {out.shape}, but the operands broadcast to {shape}; pass that shape")
+    if not out.flags.writeable:
+        raise ValueError(f"{function}: out is read-only; pass a writeable array")
+    return out
+
+
+def deliver(function: str, result: NDArray[Any], out: NDArray[Any] | None, where: ArrayLike | bool) -> Any:
+    """Write a result to `out` where `where` holds, or return it, zero-filled elsewhere; 0-d results become scalars."""
+    if where is not True:
+        mask = np.asarray(where)
+        if mask.dtype != np.bool_:
+            raise TypeError(f"{function}: where has dtype {mask.dtype}; pass a boolean mask")
+        try:
+            mask = np.broadcast_to(mask, result.shape)
+        except ValueError:
+            raise ValueError(
+                f"{function}: where has shape {mask.shape}, which does not broadcast to the result's {result.shape}; "
+                "pass a mask of that shape"
+            ) from None
+        if out is None:
+            out = np.zeros_like(result)
+            np.copyto(out, result, where=mask)
+            return out[()]
+        np.copyto(out, result, where=mask)
+        return out
+    if out is None:
+        return result[()]
+    np.copyto(out, result)
+    return out
+
+
+def from_bits(bits: ArrayLike) -> Any:
+    """Read 16-bit patterns as binary16 numbers.
+
+    Parameters
+    ----------
+    bits : array_like of integers
+        Patterns, 0 to 65535, of any integer dtype and shape.
+
+    Returns
+    -------
+    float16 array or scalar
+        The same patterns; NaN payloads and signaling NaNs are kept.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For anything but integers, and for integers outside 0 to 65535.
+
+    Examples
+    --------
+    >>> import halfsim as hs
+    >>> float(hs.from_bits(0x3555))
+    0.333251953125
+    """
+    array = np.asarray(bits)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"from_bits: bits has dtype {array.dtype}; pass integers from 0 to 65535")
+    if array.dtype != _U16 and array.size and (int(array.min()) < 0 or int(array.max()) > 0xFFFF):
+        raise ValueError(
+            f"from_bits: bits spans {int(array.min())} to {int(array.max())}; binary16 patterns are 0 to 65535"
+        )
+    return array.astype(_U16).view(_F16)[()]
+
+
+def to_bits(x: Any) -> Any:
+    """Return the 16-bit patterns of binary16 numbers.
+
+    Parameters
+    ----------
+    x : float16 array or scalar
+        Numbers of any shape.
+
+    Returns
+    -------
+    uint16 array or scalar
+        A copy of the patterns, in native byte order.
+
+    Raises
+    ------
+    TypeError
+        If `x` is not float16.
+
+    Examples
+    --------
+    >>> import numpy as np, halfsim as hs
+    >>> hex(hs.to_bits(np.float16(-2)))
+    '0xc000'
+    """
+    return as_patterns("to_bits", "x", x).copy()[()]

@@ -1,0 +1,213 @@
+"""What every elementwise operation is: one callable object with a flagged twin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from halfsim.arrays import as_patterns, broadcast, check_out, deliver
+from halfsim.core.control import control_word
+from halfsim.environment import IEEE, Environment
+from halfsim.flags import Flagged
+from halfsim.kernels.select import value_kernel
+from halfsim.kernels.threads import run_blocks
+from halfsim.rounding import RoundingLike, Stochastic, as_rounding
+
+__all__ = ["Operation", "rounding_control"]
+
+# Below twice this many elements a loop is too short to be worth another thread.
+_BLOCK = 1 << 15
+
+_OPERANDS = ("a", "b", "c")
+
+_COMMON = """
+Parameters
+----------
+{operands}rounding : Rounding, Stochastic or str
+    Rounding direction, by default ``"rne"``.{rounding}
+environment : Environment
+    NaN rule, tininess and flushing, by default `IEEE`.
+{options}out : {dtype} array, optional
+    Where the result is written; it must have the broadcast shape.
+where : bool array, optional
+    Elements to compute; elsewhere `out` is left alone (a new result is zero there, its flags 0).
+
+Returns
+-------
+{dtype} array or scalar
+    The result; ``{name}.flagged(...)`` returns it with a uint8 array of `Flags` per element.
+
+Raises
+------
+TypeError
+    If an operand is not float16.
+ValueError
+    If shapes do not broadcast, or the rounding is unknown.
+"""
+
+
+def rounding_control(
+    function: str, rounding: RoundingLike, environment: Environment, **options: bool
+) -> tuple[int, int, int]:
+    """Return (control word, seed as int64, index of the first element)."""
+    if not isinstance(environment, Environment):
+        raise TypeError(
+            f"{function}: environment={environment!r} is a {type(environment).__name__}; "
+            "pass a halfsim.Environment such as halfsim.RISCV"
+        )
+    mode = as_rounding(rounding, function)
+    control = control_word(mode, environment, **options)
+    if isinstance(mode, Stochastic):
+        return control, mode.seed - (mode.seed >> 63 << 64), mode.offset
+    return control, 0, 0
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Operation:
+    """An elementwise operation on binary16: ``op(*operands, rounding=, environment=, out=, where=)``.
+
+    Parameters
+    ----------
+    name : str
+        Public name, NumPy's where NumPy has the operation.
+    ieee : str
+        Name in IEEE 754, or in the standard that defines it.
+    arity : int
+        Number of operands.
+    kernel : callable
+        General loop: ``kernel(*operands, z, flags, control, seed, index, *extra)``.
+    summary, example : str
+        First line of the docstring, and its example.
+    special : str
+        Special cases and flags, as prose.
+    clause : str
+        Where it is defined.
+    testfloat : str
+        Name in TestFloat, empty where it has none.
+    dtype : numpy dtype
+        Of the result.
+    extra : tuple of int
+        Trailing kernel arguments that choose among the operations of one loop.
+    integers : int
+        Index of the one operand that is integers (of `scaleb`), else -1.
+    rounds : bool
+        Whether rounding can matter.
+    options : tuple of str
+        Further keywords, each a bool.
+    """
+
+    name: str
+    ieee: str
+    arity: int
+    kernel: Callable[..., None]
+    summary: str
+    example: str
+    special: str = ""
+    clause: str = ""
+    testfloat: str = ""
+    dtype: np.dtype[Any] = np.dtype(np.float16)
+    extra: tuple[int, ...] = ()
+    integers: int = -1
+    rounds: bool = True
+    options: tuple[str, ...] = ()
+
+    def __call__(
+        self,
+        *operands: Any,
+        rounding: RoundingLike = "rne",
+        environment: Environment = IEEE,
+        out: NDArray[Any] | None = None,
+        where: ArrayLike | bool = True,
+        **options: bool,
+    ) -> Any:
+        """Compute the operation; see the operation's own docstring."""
+        value, _ = self._compute(operands, rounding, environment, out, options, flagged=False)
+        return deliver(self.name, value, out, where)
+
+    def flagged(
+        self,
+        *operands: Any,
+        rounding: RoundingLike = "rne",
+        environment: Environment = IEEE,
+        out: NDArray[Any] | None = None,
+        where: ArrayLike | bool = True,
+        **options: bool,
+    ) -> Flagged:
+        """Compute the operation and the exception flags of every element."""
+        value, flags = self._compute(operands, rounding, environment, out, options, flagged=True)
+        return Flagged(deliver(self.name, value, out, where), deliver(self.name, flags, None, where))
+
+    def _compute(
+        self,
+        operands: tuple[Any, ...],
+        rounding: RoundingLike,
+        environment: Environment,
+        out: NDArray[Any] | None,
+        options: dict[str, bool],
+        *,
+        flagged: bool,
+    ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+        name = self.name
+        if len(operands) != self.arity:
+            raise TypeError(f"{name}: takes {self.arity} operand(s), got {len(operands)}; see help(halfsim.{name})")
+        for option in options:
+            if option not in self.options:
+                known = ", ".join(("rounding", "environment", "out", "where", *self.options))
+                raise TypeError(f"{name}: unknown keyword {option!r}; known are {known}")
+        control, seed, index = rounding_control(name, rounding, environment, **options)
+        shape, flat = broadcast(name, _OPERANDS, [self._operand(i, x) for i, x in enumerate(operands)])
+        if out is not None:
+            check_out(name, out, shape, self.dtype)
+        size = flat[0].size
+        z = np.empty(size, np.uint16 if self.dtype == np.float16 else self.dtype)
+        fast = None if self.extra else value_kernel(self.name, control, flagged)
+        flags = np.empty(size if fast is None or flagged else 0, np.uint8)
+        kernel = self.kernel if fast is None else fast
+        if fast is not None and not flagged:
+            def block(start: int, stop: int) -> None:
+                kernel(*[x[start:stop] for x in flat], z[start:stop], control)
+        else:
+            def block(start: int, stop: int) -> None:
+                part = [x[start:stop] for x in flat]
+                kernel(*part, z[start:stop], flags[start:stop], control, seed, index + start, *self.extra)
+
+        run_blocks(block, size, _BLOCK)
+        return z.view(self.dtype).reshape(shape), flags.reshape(shape) if flagged else flags
+
+    def _operand(self, position: int, value: Any) -> NDArray[Any]:
+        if position != self.integers:
+            return as_patterns(self.name, _OPERANDS[position], value)
+        array = np.asarray(value)
+        if array.dtype.kind not in "iu" or (array.dtype.kind == "u" and array.dtype.itemsize == 8):
+            raise TypeError(
+                f"{self.name}: operand {_OPERANDS[position]} has dtype {array.dtype}; pass signed integers (exponents)"
+            )
+        return np.ascontiguousarray(array, np.int64).reshape(array.shape)
+
+    def __post_init__(self) -> None:
+        names = _OPERANDS[: self.arity]
+        operands = "".join(
+            f"{x} : {'integer' if i == self.integers else 'float16'} array or scalar\n    Operand, broadcast.\n"
+            for i, x in enumerate(names)
+        )
+        head = f"{self.name}({', '.join(names)}, *, rounding='rne', environment=IEEE, out=None, where=True)"
+        common = _COMMON.format(
+            name=self.name,
+            operands=operands,
+            rounding="" if self.rounds else " It has no effect here.",
+            options="".join(f"{option} : bool\n    {_OPTIONS[option]}\n" for option in self.options),
+            dtype=self.dtype,
+        )
+        notes = f"Notes\n-----\n{self.ieee}, {self.clause}. {self.special}".rstrip()
+        example = f"Examples\n--------\n>>> import numpy as np, halfsim as hs\n{self.example}\n"
+        object.__setattr__(self, "__doc__", f"{head}\n\n{self.summary}\n{common}\n{notes}\n\n{example}")
+
+    def __repr__(self) -> str:
+        return f"<halfsim operation {self.name} ({self.ieee})>"
+
+
+_OPTIONS = {"exact": "Whether a result that differs from the operand raises inexact, by default False."}
