@@ -14,7 +14,7 @@ from halfsim.environment import IEEE, Environment
 from halfsim.flags import Flagged
 from halfsim.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, E4M3, E5M2, Format
 from halfsim.kernels import elementwise as loops
-from halfsim.kernels.select import convert_kernel
+from halfsim.kernels.select import conversion_loops
 from halfsim.kernels.threads import run_blocks
 from halfsim.operation import rounding_control
 from halfsim.rounding import Rounding, RoundingLike
@@ -157,9 +157,9 @@ def _to_format(
     if source is None:
         _run(loops.from_integer, words, z, flags, control, seed, index, 0 if unsigned else 1, to)
     else:
-        fast = convert_kernel(source, target, control)
+        fast = conversion_loops(source, target, control)
         if fast is not None:
-            _run(fast, words, z, flags, control, seed, index)
+            _run(fast.flagged, words, z, flags, control, seed, index)
         else:
             _run(loops.convert, words, z, flags, control, seed, index, _layout(source), to)
     holder = _holder(target)

@@ -13,7 +13,7 @@ from halfsim.arrays import as_patterns, broadcast, check_out, deliver
 from halfsim.core.control import control_word
 from halfsim.environment import IEEE, Environment
 from halfsim.flags import Flagged
-from halfsim.kernels.select import value_kernel
+from halfsim.kernels.select import fast_loops
 from halfsim.kernels.threads import run_blocks
 from halfsim.rounding import RoundingLike, Stochastic, as_rounding
 
@@ -164,13 +164,17 @@ class Operation:
             check_out(name, out, shape, self.dtype)
         size = flat[0].size
         z = np.empty(size, np.uint16 if self.dtype == np.float16 else self.dtype)
-        fast = None if self.extra else value_kernel(self.name, control, flagged)
-        flags = np.empty(size if fast is None or flagged else 0, np.uint8)
-        kernel = self.kernel if fast is None else fast
+        fast = fast_loops(name, control)
         if fast is not None and not flagged:
+            values = fast.values
+            flags = np.empty(0, np.uint8)
+
             def block(start: int, stop: int) -> None:
-                kernel(*[x[start:stop] for x in flat], z[start:stop], control)
+                values(*[x[start:stop] for x in flat], z[start:stop], control)
         else:
+            kernel = self.kernel if fast is None else fast.flagged
+            flags = np.empty(size, np.uint8)
+
             def block(start: int, stop: int) -> None:
                 part = [x[start:stop] for x in flat]
                 kernel(*part, z[start:stop], flags[start:stop], control, seed, index + start, *self.extra)
