@@ -1,0 +1,259 @@
+"""The fast loops give the bits and flags of the general loops on every input they accept."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from halfsim import environment as presets
+from halfsim.core.control import control_word
+from halfsim.environment import IEEE, Tininess
+from halfsim.kernels import values
+from halfsim.kernels.fast import FAST, accepts
+from halfsim.rounding import Rounding, Stochastic
+from tests.exhaustive_fast import ENVIRONMENTS, ROWS, differences, general, main, result_dtype
+from tests.oracles.corners import NANS, float_neighbours, pairs, patterns, triples
+
+pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="fast loops exist only as machine code")
+
+UNARY = ("sqrt", "binary16_to_binary32")
+BINARY = ("add", "subtract", "multiply", "divide")
+NARROWING = {"binary32_to_binary16": np.float32, "binary64_to_binary16": np.float64}
+COUNT = 10_000_000
+CHUNK = 1 << 19
+
+
+def controls(*roundings: Rounding, flush: bool = False) -> list[int]:
+    """Control words of both tininesses, for some roundings or for all."""
+    rows = [replace(IEEE, tininess=t, flush_inputs=flush, flush_results=flush) for t in Tininess]
+    return [control_word(rounding, row) for rounding in roundings or Rounding for row in rows]
+
+
+def exotic_controls() -> Iterator[int]:
+    """Every NaN rule, and every combination of flushing, in every rounding."""
+    for rounding in Rounding:
+        for name in ENVIRONMENTS:
+            yield control_word(rounding, getattr(presets, name))
+        for tininess in Tininess:
+            for inputs, results in ((True, False), (False, True), (True, True)):
+                row = replace(IEEE, tininess=tininess, flush_inputs=inputs, flush_results=results)
+                yield control_word(rounding, row)
+
+
+def random_words(rng: np.random.Generator, size: int) -> np.ndarray[Any, Any]:
+    """Uniformly random binary16 patterns."""
+    return rng.integers(0, 1 << 16, size, dtype=np.uint16)
+
+
+def words(columns: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(np.ascontiguousarray(column, dtype=np.uint16) for column in columns)
+
+
+def wide_patterns(name: str, count: int = 4000) -> tuple[Any]:
+    """Patterns of the wider format about every rounding boundary of binary16, and its corners."""
+    word = np.uint32 if NARROWING[name] is np.float32 else np.int64
+    return (float_neighbours(NARROWING[name], count=count).view(word),)
+
+
+def inputs_of(name: str) -> tuple[Any, ...]:
+    """Corners and random operands of any operation."""
+    if name in UNARY:
+        return (np.arange(ROWS, dtype=np.uint16),)
+    if name in NARROWING:
+        return wide_patterns(name)
+    return words(triples(5000)) if name == "fma" else words(pairs(5000))
+
+
+def exact_ties() -> tuple[Any, ...]:
+    """Products halfway between two binary16 numbers, with addends far below, exact opposites, and zeros."""
+    a, b = (g.ravel() for g in np.meshgrid(np.arange(1024, 2048), np.arange(1024, 2048)))
+    product = a * b
+    width = np.where(product >= 1 << 21, 22, 21)
+    tie = (product & ((1 << (width - 11)) - 1)) == 1 << (width - 12)
+    rng = np.random.default_rng(5)
+    a, b = a[tie], b[tie]
+    scale = rng.integers(1, 25, (2, a.size))
+    sign = rng.integers(0, 2, (3, a.size)) << 15
+    a, b = (a - 1024) | (scale[0] << 10) | sign[0], (b - 1024) | (scale[1] << 10) | sign[1]
+    c = rng.choice(np.array([0, 1, 2, 0x3FF, 0x400, 0x401, 0x1400]), a.size) | sign[2]
+    return words((a, b, c))
+
+
+@pytest.mark.parametrize("name", UNARY)
+@pytest.mark.parametrize("flush", [False, True])
+def test_every_operand(name: str, flush: bool) -> None:
+    every = np.arange(ROWS, dtype=np.uint16)
+    for control in controls(flush=flush):
+        assert differences(name, (every,), control) == []
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_corner_pairs(name: str) -> None:
+    corner = np.union1d(patterns(level=1), NANS).astype(np.uint16)
+    a, b = (np.ascontiguousarray(g.ravel()) for g in np.meshgrid(corner, corner))
+    for control in controls():
+        assert differences(name, (a, b), control) == []
+
+
+@pytest.mark.parametrize("name", BINARY)
+@pytest.mark.parametrize("rounding", Rounding)
+def test_ten_million_pairs(name: str, rounding: Rounding) -> None:
+    rng = np.random.default_rng([*name.encode(), rounding])
+    words_of = controls(rounding)
+    for chunk in range(-(-COUNT // CHUNK)):
+        a, b = random_words(rng, CHUNK), random_words(rng, CHUNK)
+        if chunk % 4 == 0:
+            # Neighbouring exponents: cancellation, and sums that carry.
+            b = (a & 0x7C00) + (b & 0x83FF) + ((b & 0x1400) >> 2)
+        assert differences(name, (a, b), words_of[chunk % 2]) == []
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+def test_ten_million_triples(rounding: Rounding) -> None:
+    rng = np.random.default_rng([3, rounding])
+    words_of = controls(rounding)
+    for chunk in range(-(-COUNT // CHUNK)):
+        operands = [random_words(rng, CHUNK) for _ in range(3)]
+        if chunk % 2:
+            with np.errstate(all="ignore"):
+                product = operands[0].view(np.float16) * operands[1].view(np.float16)
+            # Addends that nearly cancel the product, or lie about a rounding boundary away from it.
+            operands[2] = product.view(np.uint16) ^ 0x8000
+            operands[2] += rng.integers(-2, 3, CHUNK).astype(np.uint16)
+            operands[2] += (rng.integers(-13, 14, CHUNK) << 10).astype(np.uint16)
+        assert differences("fma", tuple(operands), words_of[chunk // 2 % 2]) == []
+
+
+def test_fma_corners() -> None:
+    corner = patterns(level=0).astype(np.uint16)
+    cube = tuple(np.ascontiguousarray(g.ravel()) for g in np.meshgrid(corner, corner, corner))
+    ties = exact_ties()
+    assert ties[0].size > 1000
+    for control in controls():
+        assert differences("fma", cube, control) == []
+        assert differences("fma", ties, control) == []
+
+
+@pytest.mark.parametrize("name", NARROWING)
+def test_narrowing(name: str) -> None:
+    rng = np.random.default_rng(11)
+    about = wide_patterns(name, count=200_000)[0]
+    # Uniform patterns seldom fall in the range of binary16: draw the exponent from it.
+    width, fraction, bias = (32, 23, 127) if name == "binary32_to_binary16" else (64, 52, 1023)
+    exponent = rng.integers(bias - 28, bias + 18, 1_000_000)
+    low = rng.integers(0, 1 << fraction, 1_000_000) & -(1 << rng.integers(0, fraction, 1_000_000))
+    inside = (exponent << fraction | low).astype(about.dtype)
+    sign = (rng.integers(-1, 1, 1_000_000) << (width - 1)).astype(about.dtype)
+    operands = (np.concatenate([about, inside | sign]),)
+    for control in [*controls(), *controls(flush=True)]:
+        assert differences(name, operands, control) == []
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_every_environment(name: str) -> None:
+    operands = inputs_of(name)
+    for control in exotic_controls():
+        assert differences(name, operands, control) == []
+
+
+@pytest.mark.parametrize("name", FAST)
+@pytest.mark.parametrize("size", [0, 1, 2, 7, 15, 16, 17, 31, 33, 63, 65, 127, 130])
+def test_every_tail(name: str, size: int) -> None:
+    operands = tuple(operand[-size - 5 : -5].copy() for operand in inputs_of(name))
+    want, want_flags = general(name, operands, 0)
+    z, flags = np.full(size + 2, 77, result_dtype(name)), np.full(size + 2, 77, np.uint8)
+    FAST[name].flagged(*operands, z[1:-1], flags[1:-1], 0, 0, 0)
+    assert z.tolist() == [77, *want.tolist(), 77]
+    assert flags.tolist() == [77, *want_flags.tolist(), 77]
+    z[1:-1] = 0
+    FAST[name].values(*operands, z[1:-1], 0)
+    assert z.tolist() == [77, *want.tolist(), 77]
+
+
+def test_accepts_all_but_stochastic() -> None:
+    assert all(accepts(control) for control in exotic_controls())
+    assert not accepts(control_word(Stochastic(bits=13, seed=1), IEEE))
+
+
+_FLUSHED = """
+import numpy as np, torch
+from tests.exhaustive_fast import differences
+from tests.kernels.test_fast import controls, inputs_of
+from halfsim.kernels.fast import FAST
+
+assert torch.set_flush_denormal(True)
+tiny = np.full(64, 1e-40, np.float32)
+assert (tiny * np.float32(2) == 0).all(), "the switch has no effect"
+for name in FAST:
+    for control in controls():
+        assert differences(name, inputs_of(name), control) == [], name
+"""
+
+_PORTABLE = """
+from tests.exhaustive_fast import differences
+from tests.kernels.test_fast import controls, inputs_of
+for name in ("add", "divide", "sqrt", "binary32_to_binary16", "binary16_to_binary32"):
+    for control in controls():
+        assert differences(name, inputs_of(name), control) == [], name
+"""
+
+
+def run_python(code: str, **environment: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_denormal_switches_change_nothing() -> None:
+    pytest.importorskip("torch")
+    run_python(_FLUSHED)
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names x86 processors")
+@pytest.mark.parametrize("processor", ["generic", "haswell"])
+def test_any_processor_has_the_instructions(processor: str) -> None:
+    features = "" if processor == "generic" else "+avx2,+fma,+bmi,+bmi2,+lzcnt"
+    run_python(_PORTABLE, NUMBA_CPU_NAME=processor, NUMBA_CPU_FEATURES=features)
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly")
+@pytest.mark.parametrize("loops", ["flagged", "values"])
+@pytest.mark.parametrize("name", ["add", "multiply", "divide", "sqrt", "fma", "binary32_to_binary16"])
+def test_loops_are_vectorised(name: str, loops: str) -> None:
+    kernel = getattr(FAST[name], loops)
+    source = numba.types.uint32 if name in NARROWING else numba.types.uint16
+    arity = {"fma": 3, "sqrt": 1, "binary32_to_binary16": 1}.get(name, 2)
+    out = [numba.types.uint16[::1], *([numba.types.uint8[::1]] if loops == "flagged" else [])]
+    integers = [numba.types.int64] * (3 if loops == "flagged" else 1)
+    compiled = numba.njit(error_model="numpy")(kernel.py_func)
+    compiled.compile(tuple([source[::1]] * arity + out + integers))
+    assembly = "\n".join(compiled.inspect_asm().values())
+    # Packed 32-bit truncation is the heart of the rounder; 64-bit lanes would mean that half of them are lost.
+    assert re.search(r"\bv?cvttps2dq\b", assembly)
+    assert re.search(r"\bv?p(max|cmpgt|and|ternlog)\w*\s.*%[xyz]mm", assembly)
+    assert not re.search(r"\bv?(paddq|psllq|psraq|pcmpgtq|pmovqd)\b", assembly)
+
+
+def test_a_part_of_the_exhaustive_proof() -> None:
+    result = CliRunner().invoke(main, ["divide", "--rounding", "rup", "--start", "31700", "--stop", "31760"])
+    assert result.exit_code == 0, result.output
+    assert "3,932,160 inputs" in result.output
+
+
+def test_the_exhaustive_proof_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FAST, "divide", FAST["divide"]._replace(values=values.multiply))
+    result = CliRunner().invoke(main, ["divide", "--start", "15360", "--stop", "15361"])
+    assert result.exit_code == 1
+    assert "divide without flags 0x3c00 0x1 => 0x0001" in result.output
