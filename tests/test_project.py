@@ -157,10 +157,10 @@ def test_the_command_shows_its_help() -> None:
 
 # ----------------------------------------------------------------------------------------------------- kernel cache
 
-# Round-to-odd of a quotient: no native float arithmetic has it, so the answer can only come from the core.
+# Stochastic rounding of a quotient: only the core has it, so no other loop can answer.
 ASK = """
 import halfsim as hs
-value, flags = hs.divide.flagged(hs.from_bits(0x4000), hs.from_bits(0x4200), rounding="odd")
+value, flags = hs.divide.flagged(hs.from_bits(0x4000), hs.from_bits(0x4200), rounding=hs.Stochastic(bits=32, seed=2))
 print(hex(int(hs.to_bits(value))), int(flags))
 """
 
@@ -198,9 +198,9 @@ def test_an_edit_of_the_core_is_seen_by_the_next_process(copied: Path) -> None:
 
     rounder = copied / "halfsim" / "core" / "round.py"
     source = rounder.read_text()
-    honest = "up = inexact and odd == 0"
+    honest = "up = (fraction >> drop) + (random >> drop) >= 1 << (32 - drop)"
     assert source.count(honest) == 1
-    rounder.write_text(source.replace(honest, "up = inexact"))
+    rounder.write_text(source.replace(honest, "up = True"))
     assert ask(copied) == "0x3956 1"
 
     rounder.write_text(source)
