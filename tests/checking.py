@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import halfsim as hs
 from halfsim import environment as presets
 from halfsim.core.control import control_word
 from halfsim.environment import Environment, Tininess
 from halfsim.rounding import Stochastic, as_rounding
 from tests.oracles.rational import Context, Machine
 
-__all__ = ["as_environment", "assert_same", "control", "rational_table"]
+__all__ = ["as_environment", "assert_same", "control", "flagged", "rational_table"]
 
 TININESS = {"after": Tininess.afterRounding, "before": Tininess.beforeRounding}
 
@@ -36,6 +37,24 @@ def control(context: Context, *, exact: bool = False) -> int:
     stochastic = context.mode == "stochastic"
     rounding = Stochastic(bits=context.random_bits, seed=0) if stochastic else as_rounding(context.mode)
     return control_word(rounding, as_environment(context.machine), exact=exact, saturate=context.saturate)
+
+
+def flagged(
+    name: str, operands: Sequence[NDArray[Any]], context: Context, **options: bool
+) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """Patterns and flags of an operation of the package; its value without flags must be the same."""
+    operation = getattr(hs, name)
+    numbers = [hs.from_bits(column) for column in operands]
+    settings: dict[str, Any] = {
+        "rounding": context.mode,
+        "environment": as_environment(context.machine),
+        **options,
+    }
+    value, flags = operation.flagged(*numbers, **settings)
+    alone = operation(*numbers, **settings)
+    bits, again = (hs.to_bits(x) if x.dtype == np.float16 else x for x in (value, alone))
+    assert_same(f"{name}: with flags and without", operands, [bits], [again])
+    return bits, flags
 
 
 def rational_table(

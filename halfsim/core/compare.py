@@ -104,12 +104,13 @@ def extremum(a, b, code, fields, control):
     convention = code & 3
     sign_a, _, significand_a, kind_a = read(a, fields, control)
     sign_b, _, significand_b, kind_b = read(b, fields, control)
-    if kind_a >= Kind.quietNaN or kind_b >= Kind.quietNaN:
-        return _extremum_nan(a, kind_a, b, kind_b, convention, fields, control)
     magnitude_a = _magnitude(a, sign_a, significand_a, kind_a, fields)
     magnitude_b = _magnitude(b, sign_b, significand_b, kind_b, fields)
+    # A flushed operand is a zero wherever it is returned, beside a NaN too.
     a = sign_a * fields.sign_bit + magnitude_a
     b = sign_b * fields.sign_bit + magnitude_b
+    if kind_a >= Kind.quietNaN or kind_b >= Kind.quietNaN:
+        return _extremum_nan(a, kind_a, b, kind_b, convention, fields, control)
     if convention == Extremum.second and magnitude_a | magnitude_b == 0:
         return b, 0
     # Doubled, with the sign in the last bit, so that -0 lies between +0 and the negative numbers.
