@@ -20,12 +20,12 @@ def as_binary16(function: str, argument: str, value: Any) -> NDArray[np.float16]
         return array
     if array.dtype.kind == "f" and array.dtype.itemsize == 2:
         return array.astype(_F16)
-    kind = type(value).__name__ if isinstance(value, float | int) else f"{array.dtype} array"
+    kind = f"Python {type(value).__name__}" if isinstance(value, float | int) else f"{array.dtype} array"
     if array.dtype == _U16:
         way_out = "halfsim.from_bits(...) takes it as bit patterns, halfsim.convert(..., halfsim.BINARY16) as integers"
     else:
         way_out = "round it first with halfsim.convert(..., halfsim.BINARY16) or pass numpy.float16 values"
-    raise TypeError(f"{function}: operand {argument} is a {kind}, not float16; {way_out}")
+    raise TypeError(f"{function}: operand {argument} is of type {kind}, not float16; {way_out}")
 
 
 def as_patterns(function: str, argument: str, value: Any) -> NDArray[np.uint16]:
@@ -36,7 +36,9 @@ def as_patterns(function: str, argument: str, value: Any) -> NDArray[np.uint16]:
     return array.view(_U16)
 
 
-def broadcast(function: str, names: tuple[str, ...], arrays: list[NDArray[Any]]) -> tuple[tuple[int, ...], list[NDArray[Any]]]:
+def broadcast(
+    function: str, names: tuple[str, ...], arrays: list[NDArray[Any]]
+) -> tuple[tuple[int, ...], list[NDArray[Any]]]:
     """Broadcast C-contiguous arrays: return the common shape and each array flat and contiguous."""
     shape = arrays[0].shape
     if any(array.shape != shape for array in arrays[1:]):
@@ -57,11 +59,15 @@ def broadcast(function: str, names: tuple[str, ...], arrays: list[NDArray[Any]])
 def check_out(function: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return `out` if a result of this shape and dtype can be written to it."""
     if not isinstance(out, np.ndarray):
-        raise TypeError(f"{function}: out is a {type(out).__name__}; pass a numpy array of dtype {dtype}")
+        raise TypeError(f"{function}: out is of type {type(out).__name__}; pass a numpy array of dtype {dtype}")
     if out.dtype.newbyteorder("=") != dtype:
-        raise TypeError(f"{function}: out has dtype {out.dtype}, but the result is {dtype}; pass an array of that dtype")
+        raise TypeError(
+            f"{function}: out has dtype {out.dtype}, but the result is {dtype}; pass an array of that dtype"
+        )
     if out.shape != shape:
-        raise ValueError(f"{function}: out has shape {out.shape}, but the operands broadcast to {shape}; pass that shape")
+        raise ValueError(
+            f"{function}: out has shape {out.shape}, but the operands broadcast to {shape}; pass that shape"
+        )
     if not out.flags.writeable:
         raise ValueError(f"{function}: out is read-only; pass a writeable array")
     return out
@@ -117,7 +123,7 @@ def from_bits(bits: ArrayLike) -> Any:
     0.333251953125
     """
     array = np.asarray(bits)
-    if array.dtype.kind not in "iu":
+    if array.dtype.kind not in "iu" and array.size:
         raise TypeError(f"from_bits: bits has dtype {array.dtype}; pass integers from 0 to 65535")
     if array.dtype != _U16 and array.size and (int(array.min()) < 0 or int(array.max()) > 0xFFFF):
         raise ValueError(

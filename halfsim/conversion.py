@@ -134,12 +134,15 @@ class Conversion:
 
 def _integer_dtype(to: Any) -> np.dtype[Any]:
     try:
-        dtype = np.dtype(to)
+        dtype: np.dtype[Any] = np.dtype(to)
     except TypeError:
         dtype = np.dtype(object)
     if dtype.kind not in "iu":
-        raise TypeError(f"convert: to={to!r} is not a target; pass a halfsim.Format such as BINARY16 or an integer dtype")
-    return dtype.newbyteorder("=")
+        raise TypeError(
+            f"convert: to={to!r} is not a target; pass a halfsim.Format such as BINARY16 or an integer dtype"
+        )
+    native: np.dtype[Any] = dtype.newbyteorder("=")
+    return native
 
 
 def _to_format(
@@ -200,7 +203,8 @@ def _run(kernel: Any, words: NDArray[Any], z: NDArray[Any], flags: NDArray[Any],
 
 
 convert = Conversion()
-convert.__doc__ = """convert(x, to, *, rounding='rne', environment=IEEE, out=None, where=True, exact=False, saturate=False)
+convert.__doc__ = """
+convert(x, to, *, rounding='rne', environment=IEEE, out=None, where=True, exact=False, saturate=False)
 
 Round numbers to a format, or to integers, with one rounding whatever the width of the source.
 

@@ -90,9 +90,10 @@ class NaNRule:
 class Environment:
     """The implementation-defined part of the arithmetic.
 
-    Flags of a flushed result are underflow and inexact; flushing an input raises none. Flushing concerns the
-    operations of IEEE 754-2019 §5.4 to §5.6 and conversions; sign-bit operations and class predicates see the
-    operand as it is.
+    Flags of a flushed result are underflow and inexact; flushing an input raises none. Flushing concerns arithmetic,
+    remainder, round_to_integral, scaleb, logb, minimum and maximum, comparisons, and conversions (in the source's
+    format and in the target's). Sign-bit operations, class predicates, total order, nextup and nextdown see operands
+    as they are.
 
     Parameters
     ----------
@@ -125,9 +126,7 @@ _PASS_FIRST = NaNRule(operand=NaNOperand.first, inf_times_zero_invalid=False)
 
 IEEE = Environment(nan=_PASS_FIRST)
 RISCV = Environment(nan=NaNRule(), invalid_integer=InvalidInteger.saturateNaNMax)
-ARM = Environment(
-    tininess=Tininess.beforeRounding, nan=NaNRule(operand=NaNOperand.signalingFirst, addend_first=True)
-)
+ARM = Environment(tininess=Tininess.beforeRounding, nan=NaNRule(operand=NaNOperand.signalingFirst, addend_first=True))
 ARM_DEFAULT_NAN = Environment(tininess=Tininess.beforeRounding)
 X86 = Environment(
     nan=NaNRule(default=DefaultNaN.negative, operand=NaNOperand.first, inf_times_zero_invalid=False),

@@ -23,6 +23,7 @@ __all__ = ["Operation", "rounding_control"]
 _BLOCK = 1 << 15
 
 _OPERANDS = ("a", "b", "c")
+_FLOAT16 = np.dtype(np.float16)
 
 _COMMON = """
 Parameters
@@ -56,7 +57,7 @@ def rounding_control(
     """Return (control word, seed as int64, index of the first element)."""
     if not isinstance(environment, Environment):
         raise TypeError(
-            f"{function}: environment={environment!r} is a {type(environment).__name__}; "
+            f"{function}: environment={environment!r} is of type {type(environment).__name__}; "
             "pass a halfsim.Environment such as halfsim.RISCV"
         )
     mode = as_rounding(rounding, function)
@@ -109,7 +110,7 @@ class Operation:
     special: str = ""
     clause: str = ""
     testfloat: str = ""
-    dtype: np.dtype[Any] = np.dtype(np.float16)
+    dtype: np.dtype[Any] = _FLOAT16
     extra: tuple[int, ...] = ()
     integers: int = -1
     rounds: bool = True
@@ -159,7 +160,7 @@ class Operation:
                 known = ", ".join(("rounding", "environment", "out", "where", *self.options))
                 raise TypeError(f"{name}: unknown keyword {option!r}; known are {known}")
         control, seed, index = rounding_control(name, rounding, environment, **options)
-        shape, flat = broadcast(name, _OPERANDS, [self._operand(i, x) for i, x in enumerate(operands)])
+        shape, flat = broadcast(name, _OPERANDS[: self.arity], [self._operand(i, x) for i, x in enumerate(operands)])
         if out is not None:
             check_out(name, out, shape, self.dtype)
         size = flat[0].size

@@ -36,8 +36,7 @@ multiply = Operation(
     2,
     loops.multiply,
     "Product a * b, rounded once.",
-    ">>> hs.multiply.flagged(np.float16(6e-8), np.float16(0.5))\n"
-    "Flagged(value=np.float16(0.0), flags=np.uint8(3))",
+    ">>> hs.multiply.flagged(np.float16(6e-8), np.float16(0.5))\nFlagged(value=np.float16(0.0), flags=np.uint8(3))",
     "0 * inf is invalid.",
     "IEEE 754-2019 §5.4.1",
     "f16_mul",

@@ -43,9 +43,7 @@ less_equal = _comparison("less_equal", "compareSignalingLessEqual", _LESS | _EQU
 greater = _comparison("greater", "compareSignalingGreater", _GREATER)
 greater_equal = _comparison("greater_equal", "compareSignalingGreaterEqual", _GREATER | _EQUAL)
 equal_signaling = _comparison("equal_signaling", "compareSignalingEqual", _EQUAL, "f16_eq_signaling")
-not_equal_signaling = _comparison(
-    "not_equal_signaling", "compareSignalingNotEqual", _LESS | _GREATER | _UNORDERED
-)
+not_equal_signaling = _comparison("not_equal_signaling", "compareSignalingNotEqual", _LESS | _GREATER | _UNORDERED)
 less_quiet = _comparison("less_quiet", "compareQuietLess", _LESS, "f16_lt_quiet")
 less_equal_quiet = _comparison("less_equal_quiet", "compareQuietLessEqual", _LESS | _EQUAL, "f16_le_quiet")
 greater_quiet = _comparison("greater_quiet", "compareQuietGreater", _GREATER)
@@ -57,9 +55,7 @@ greater_unordered = _comparison("greater_unordered", "compareSignalingGreaterUno
 not_less_quiet = _comparison("not_less_quiet", "compareQuietNotLess", _EQUAL | _GREATER | _UNORDERED)
 not_greater_quiet = _comparison("not_greater_quiet", "compareQuietNotGreater", _LESS | _EQUAL | _UNORDERED)
 less_unordered_quiet = _comparison("less_unordered_quiet", "compareQuietLessUnordered", _LESS | _UNORDERED)
-greater_unordered_quiet = _comparison(
-    "greater_unordered_quiet", "compareQuietGreaterUnordered", _GREATER | _UNORDERED
-)
+greater_unordered_quiet = _comparison("greater_unordered_quiet", "compareQuietGreaterUnordered", _GREATER | _UNORDERED)
 unordered = _comparison("unordered", "compareQuietUnordered", _UNORDERED)
 ordered = _comparison("ordered", "compareQuietOrdered", _LESS | _EQUAL | _GREATER)
 

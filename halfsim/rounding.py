@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from operator import index
 from typing import TypeAlias
 
 __all__ = ["Rounding", "RoundingLike", "Stochastic", "as_rounding"]
@@ -54,8 +55,9 @@ class Stochastic:
     def __post_init__(self) -> None:
         for name, low, high in (("bits", 1, 32), ("seed", 0, 2**64 - 1), ("offset", 0, 2**63 - 1)):
             value = getattr(self, name)
-            if not isinstance(value, int) or not low <= value <= high:
+            if not hasattr(value, "__index__") or not low <= index(value) <= high:
                 raise ValueError(f"Stochastic: {name}={value!r} must be an integer from {low} to {high}")
+            object.__setattr__(self, name, index(value))
 
 
 RoundingLike: TypeAlias = "Rounding | Stochastic | str"
@@ -84,7 +86,7 @@ def as_rounding(rounding: RoundingLike, function: str = "as_rounding") -> Roundi
         return rounding
     if not isinstance(rounding, str):
         raise TypeError(
-            f"{function}: rounding={rounding!r} is a {type(rounding).__name__}; "
+            f"{function}: rounding={rounding!r} is of type {type(rounding).__name__}; "
             "pass a halfsim.Rounding, a halfsim.Stochastic or one of their names"
         )
     names = {**Rounding.__members__, **ALIASES}

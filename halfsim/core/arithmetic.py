@@ -67,14 +67,14 @@ def zero_sum_sign(sign1, sign2, control):
 
 
 @scalar
-def nan2(a, kind_a, b, kind_b, fields, control):
-    """Return (bits, flags) of an operation on two operands of which at least one is a NaN."""
+def nan2(a, kind_a, b, kind_b, fields, to, control):
+    """Return (bits, flags) in `to` of an operation on two operands of `fields`, of which at least one is a NaN."""
     chosen = choose_nan(kind_a, kind_b, Kind.finite, control)
     flags = signals(kind_a, kind_b, Kind.finite)
     if chosen == 0:
-        return default_nan(fields, control), flags
+        return default_nan(to, control), flags
     sign, _, fraction, _ = unpack(a if chosen == 1 else b, fields)
-    return pass_nan(sign, fraction, fields, fields, control), flags
+    return pass_nan(sign, fraction, fields, to, control), flags
 
 
 @scalar
@@ -82,15 +82,13 @@ def _add(a, b, negate, fields, control, random):
     sign_a, exponent_a, significand_a, kind_a = read(a, fields, control)
     sign_b, exponent_b, significand_b, kind_b = read(b, fields, control)
     if kind_a >= Kind.quietNaN or kind_b >= Kind.quietNaN:
-        return nan2(a, kind_a, b, kind_b, fields, control)
+        return nan2(a, kind_a, b, kind_b, fields, fields, control)
     sign_b ^= negate
     if kind_a == Kind.infinite or kind_b == Kind.infinite:
         if kind_a == kind_b and sign_a != sign_b:
             return invalid(fields, control)
         return zero(sign_a if kind_a == Kind.infinite else sign_b, fields) + fields.infinity, 0
-    sign, exponent, significand, tail = exact_sum(
-        sign_a, exponent_a, significand_a, sign_b, exponent_b, significand_b
-    )
+    sign, exponent, significand, tail = exact_sum(sign_a, exponent_a, significand_a, sign_b, exponent_b, significand_b)
     if significand == 0:
         sign = zero_sum_sign(sign_a, sign_b, control)
     return round_pack(sign, exponent, significand, tail, fields, control, random)
@@ -114,13 +112,7 @@ def multiply(a, b, fields, to, control, random):
     sign_a, exponent_a, significand_a, kind_a = read(a, fields, control)
     sign_b, exponent_b, significand_b, kind_b = read(b, fields, control)
     if kind_a >= Kind.quietNaN or kind_b >= Kind.quietNaN:
-        chosen = choose_nan(kind_a, kind_b, Kind.finite, control)
-        flags = signals(kind_a, kind_b, Kind.finite)
-        if chosen == 0:
-            return default_nan(to, control), flags
-        if chosen == 1:
-            return pass_nan(sign_a, significand_a, fields, to, control), flags
-        return pass_nan(sign_b, significand_b, fields, to, control), flags
+        return nan2(a, kind_a, b, kind_b, fields, to, control)
     sign = sign_a ^ sign_b
     if kind_a == Kind.infinite or kind_b == Kind.infinite:
         if is_zero(kind_a, significand_a) or is_zero(kind_b, significand_b):
@@ -130,38 +122,38 @@ def multiply(a, b, fields, to, control, random):
 
 
 @scalar
-def _fma_nan(sign_a, fraction_a, kind_a, sign_b, fraction_b, kind_b, sign_c, fraction_c, kind_c, fields, to, control):
+def _fma_nan(a, kind_a, b, kind_b, c, kind_c, fields, to, control):
     """Return (bits, flags) of an fma with a NaN operand, the case infinity * 0 + NaN excepted."""
-    flags = signals(kind_a, kind_b, kind_c)
     if has(control, Bit.addendFirst):
         chosen = choose_nan(kind_c, kind_a, kind_b, control)
         chosen = 3 if chosen == 1 else chosen - 1 if chosen else 0
     else:
         chosen = choose_nan(kind_a, kind_b, kind_c, control)
-    if chosen == 1:
-        return pass_nan(sign_a, fraction_a, fields, to, control), flags
-    if chosen == 2:
-        return pass_nan(sign_b, fraction_b, fields, to, control), flags
+    flags = signals(kind_a, kind_b, kind_c)
+    if chosen == 0:
+        return default_nan(to, control), flags
     if chosen == 3:
-        return pass_nan(sign_c, fraction_c, to, to, control), flags
-    return default_nan(to, control), flags
+        sign, _, fraction, _ = unpack(c, to)
+        return pass_nan(sign, fraction, to, to, control), flags
+    sign, _, fraction, _ = unpack(a if chosen == 1 else b, fields)
+    return pass_nan(sign, fraction, fields, to, control), flags
 
 
 @scalar
 def fma(a, b, c, fields, to, control, random):
-    """Return (bits, flags) of a * b + c rounded once; a and b in `fields` (precision at most 30), c and result in `to`."""
+    """Return (bits, flags) of a * b + c rounded once; a, b in `fields` (precision at most 30), c and result in `to`."""
     sign_a, exponent_a, significand_a, kind_a = read(a, fields, control)
     sign_b, exponent_b, significand_b, kind_b = read(b, fields, control)
     sign_c, exponent_c, significand_c, kind_c = read(c, to, control)
     zero_times_infinity = (kind_a == Kind.infinite and is_zero(kind_b, significand_b)) or (
         kind_b == Kind.infinite and is_zero(kind_a, significand_a)
     )
-    if zero_times_infinity and (kind_c < Kind.quietNaN or (kind_c == Kind.quietNaN and has(control, Bit.infTimesZeroInvalid))):
+    if zero_times_infinity and (
+        kind_c < Kind.quietNaN or (kind_c == Kind.quietNaN and has(control, Bit.infTimesZeroInvalid))
+    ):
         return invalid(to, control)
     if kind_a >= Kind.quietNaN or kind_b >= Kind.quietNaN or kind_c >= Kind.quietNaN:
-        return _fma_nan(
-            sign_a, significand_a, kind_a, sign_b, significand_b, kind_b, sign_c, significand_c, kind_c, fields, to, control
-        )  # fmt: skip
+        return _fma_nan(a, kind_a, b, kind_b, c, kind_c, fields, to, control)
     sign = sign_a ^ sign_b
     if kind_a == Kind.infinite or kind_b == Kind.infinite:
         if kind_c == Kind.infinite and sign_c != sign:

@@ -95,7 +95,7 @@ def _extremum_nan(a, kind_a, b, kind_b, convention, fields, control):
     one_number = kind_a < Kind.quietNaN or kind_b < Kind.quietNaN
     if one_number and (convention == Extremum.number or (convention == Extremum.number2008 and flags == 0)):
         return (a if kind_a < Kind.quietNaN else b), flags
-    return nan2(a, kind_a, b, kind_b, fields, control)
+    return nan2(a, kind_a, b, kind_b, fields, fields, control)
 
 
 @scalar

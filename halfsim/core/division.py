@@ -20,7 +20,7 @@ def divide(a, b, fields, control, random):
     sign_a, exponent_a, significand_a, kind_a = read(a, fields, control)
     sign_b, exponent_b, significand_b, kind_b = read(b, fields, control)
     if kind_a >= Kind.quietNaN or kind_b >= Kind.quietNaN:
-        return nan2(a, kind_a, b, kind_b, fields, control)
+        return nan2(a, kind_a, b, kind_b, fields, fields, control)
     sign = sign_a ^ sign_b
     if kind_a == Kind.infinite:
         if kind_b == Kind.infinite:
@@ -50,7 +50,7 @@ def sqrt(a, fields, control, random):
     """Return (bits, flags) of the square root (precision at most 24)."""
     sign, exponent, significand, kind = read(a, fields, control)
     if kind >= Kind.quietNaN:
-        return nan2(a, kind, a, Kind.finite, fields, control)
+        return nan2(a, kind, a, Kind.finite, fields, fields, control)
     if kind == Kind.finite and significand == 0:
         return zero(sign, fields), 0
     if sign:
@@ -82,14 +82,14 @@ def sqrt(a, fields, control, random):
 
 @scalar
 def remainder(a, b, fields, control, random):
-    """Return (bits, flags) of a - b * n, n the integer nearest a / b, ties to even (IEEE 754-2019 §5.3.1); always exact.
+    """Return (bits, flags) of a - b * n, n the integer nearest a / b, ties to even (IEEE 754-2019 §5.3.1).
 
-    For precision at most 11 and exponents at most 40 apart.
+    Always exact. For precision at most 11 and exponents at most 40 apart.
     """
     sign, exponent_a, significand_a, kind_a = read(a, fields, control)
     _, exponent_b, significand_b, kind_b = read(b, fields, control)
     if kind_a >= Kind.quietNaN or kind_b >= Kind.quietNaN:
-        return nan2(a, kind_a, b, kind_b, fields, control)
+        return nan2(a, kind_a, b, kind_b, fields, fields, control)
     if kind_a == Kind.infinite or (kind_b == Kind.finite and significand_b == 0):
         return invalid(fields, control)
     if kind_b == Kind.infinite or significand_a == 0:

@@ -20,7 +20,7 @@ def round_to_integral(a, fields, control, random):
     """Return (bits, flags) of the integral value (IEEE 754-2019 §5.9); inexact is raised only with `Bit.exact`."""
     sign, exponent, significand, kind = read(a, fields, control)
     if kind >= Kind.quietNaN:
-        return nan2(a, kind, a, Kind.finite, fields, control)
+        return nan2(a, kind, a, Kind.finite, fields, fields, control)
     if kind == Kind.infinite or exponent >= 0:
         return a, 0
     kept, fraction, sticky = discard(significand, 0, -exponent)
@@ -35,7 +35,7 @@ def scaleb(a, power, fields, control, random):
     """Return (bits, flags) of a * 2**power, rounded once (IEEE 754-2019 §5.3.3)."""
     sign, exponent, significand, kind = read(a, fields, control)
     if kind >= Kind.quietNaN:
-        return nan2(a, kind, a, Kind.finite, fields, control)
+        return nan2(a, kind, a, Kind.finite, fields, fields, control)
     if kind == Kind.infinite:
         return a, 0
     # Beyond this range every nonzero significand overflows or lies far below the last place.
@@ -49,7 +49,7 @@ def logb(a, fields, control, random):
     """Return (bits, flags) of the exponent as a number of the format; logb(0) is -infinity and divides by zero."""
     _, exponent, significand, kind = read(a, fields, control)
     if kind >= Kind.quietNaN:
-        return nan2(a, kind, a, Kind.finite, fields, control)
+        return nan2(a, kind, a, Kind.finite, fields, fields, control)
     if kind == Kind.infinite:
         return fields.infinity, 0
     if significand == 0:
@@ -62,7 +62,7 @@ def logb(a, fields, control, random):
 def _next(a, downward, fields, control):
     sign, _, _, kind = unpack(a, fields)
     if kind >= Kind.quietNaN:
-        return nan2(a, kind, a, Kind.finite, fields, control)
+        return nan2(a, kind, a, Kind.finite, fields, fields, control)
     magnitude = a - sign * fields.sign_bit
     if sign != downward:
         # Toward zero from the other side; the smallest subnormal steps to the zero of its own sign.

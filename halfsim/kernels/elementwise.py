@@ -1,7 +1,7 @@
 """The general loop of every elementwise operation: contiguous one-dimensional patterns in, patterns and flags out.
 
-`index` is the Philox counter of the first element. Operands and results of binary16 are uint16; wider patterns travel as
-int64.
+`index` is the Philox counter of the first element. Operands and results of binary16 are uint16; wider patterns travel
+as uint32 or int64.
 """
 
 from __future__ import annotations
