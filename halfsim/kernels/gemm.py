@@ -1,0 +1,204 @@
+"""The general loops of matrix products: every accumulator, every rounding, on the arithmetic of the core.
+
+All loops have the same operands. `a` (batch, M, K) and `b` (batch, K, N) are uint16 patterns; `batch_a` and `batch_b`
+say which matrix of each a product uses. `elements` lists flat indices into the (products, M, N) result. For the
+element ``elements[i]``, ``d[i]`` holds the pattern of C and receives the result, and flags are added to ``flags[i]``.
+``index`` is the Philox counter of element 0 and `step` the number of the first rounding. The loop covers
+``range(start, stop)`` of `elements`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from halfsim.core import arithmetic, dot
+from halfsim.core._jit import kernel, scalar
+from halfsim.core.convert import convert
+from halfsim.core.dot import LIMBS, Status
+from halfsim.core.fields import F16
+from halfsim.core.philox import draw
+
+__all__ = ["compensated", "convert_addend", "exact", "fused_dot_add", "pairwise", "place", "sequential"]
+
+
+@scalar
+def place(element, rows, columns):
+    """Return (product, row, column) of a flat index."""
+    return element // (columns * rows), element // columns % rows, element % columns
+
+
+@scalar
+def _accumulate(limbs, sign, exponent, significand):
+    """Add a term to the long accumulator."""
+    first = dot.limb_index(exponent)
+    limbs[first] += dot.limb(sign, exponent, significand, first)
+    if first + 1 < LIMBS:
+        limbs[first + 1] += dot.limb(sign, exponent, significand, first + 1)
+
+
+@scalar
+def _settle(limbs):
+    """Carry, and turn a negative sum into its magnitude: return its sign."""
+    _carry(limbs)
+    if limbs[LIMBS - 1] >= 0:
+        return 0
+    for j in range(LIMBS):
+        limbs[j] = -limbs[j]
+    _carry(limbs)
+    return 1
+
+
+@scalar
+def _carry(limbs):
+    for j in range(LIMBS - 1):
+        limbs[j], over = dot.carry(limbs[j])
+        limbs[j + 1] += over
+
+
+@kernel
+def convert_addend(elements, d, flags, fields, to, control, seed, index, start, stop):
+    """Round every C from one format to another: rounding number 0 of its element."""
+    for i in range(start, stop):
+        random = draw(control, seed, index + elements[i], 0)
+        d[i], flags[i] = convert(np.int64(d[i]), fields, to, control, random)
+
+
+@kernel
+def sequential(a, b, batch_a, batch_b, elements, d, flags, to, control, seed, index, step, start, stop, fused):
+    """One term after the other."""
+    rows, terms, columns = a.shape[1], a.shape[2], b.shape[2]
+    for i in range(start, stop):
+        element = elements[i]
+        batch, row, column = place(element, rows, columns)
+        x = a[batch_a[batch], row]
+        y = b[batch_b[batch]]
+        total = np.int64(d[i])
+        raised = np.int64(flags[i])
+        number = step
+        for k in range(terms):
+            total, more, number = dot.sequential_step(
+                total, np.int64(x[k]), np.int64(y[k, column]), fused, F16, to, control, seed, index + element, number
+            )
+            raised |= more
+        d[i] = total
+        flags[i] = raised
+
+
+@kernel
+def compensated(a, b, batch_a, batch_b, elements, d, flags, to, control, seed, index, step, start, stop):
+    """Kahan's recurrence."""
+    rows, terms, columns = a.shape[1], a.shape[2], b.shape[2]
+    for i in range(start, stop):
+        element = elements[i]
+        batch, row, column = place(element, rows, columns)
+        x = a[batch_a[batch], row]
+        y = b[batch_b[batch]]
+        total = np.int64(d[i])
+        error = np.int64(0)
+        raised = np.int64(flags[i])
+        number = step
+        for k in range(terms):
+            total, error, more, number = dot.compensated_step(
+                total, error, np.int64(x[k]), np.int64(y[k, column]), F16, to, control, seed, index + element, number
+            )
+            raised |= more
+        d[i] = total
+        flags[i] = raised
+
+
+@kernel
+def pairwise(a, b, batch_a, batch_b, elements, d, flags, to, control, seed, index, step, start, stop):
+    """A tree of sums, level by level; C last."""
+    rows, terms, columns = a.shape[1], a.shape[2], b.shape[2]
+    tree = np.zeros(terms, np.int64)
+    for i in range(start, stop):
+        element = elements[i]
+        batch, row, column = place(element, rows, columns)
+        x = a[batch_a[batch], row]
+        y = b[batch_b[batch]]
+        raised = np.int64(flags[i])
+        number = step
+        for k in range(terms):
+            random = draw(control, seed, index + element, number)
+            tree[k], more = arithmetic.multiply(np.int64(x[k]), np.int64(y[k, column]), F16, to, control, random)
+            raised |= more
+            number += 1
+        size = terms
+        while size > 1:
+            pairs = size // 2
+            for k in range(pairs):
+                random = draw(control, seed, index + element, number)
+                tree[k], more = arithmetic.add(tree[2 * k], tree[2 * k + 1], to, control, random)
+                raised |= more
+                number += 1
+            if size % 2:
+                tree[pairs] = tree[size - 1]
+            size = pairs + size % 2
+        random = draw(control, seed, index + element, number)
+        d[i], more = arithmetic.add(tree[0], np.int64(d[i]), to, control, random)
+        flags[i] = raised | more
+
+
+@kernel
+def exact(a, b, batch_a, batch_b, elements, d, flags, to, control, seed, index, step, start, stop, fields):
+    """The long accumulator; C is read in the format `fields`."""
+    rows, terms, columns = a.shape[1], a.shape[2], b.shape[2]
+    limbs = np.zeros(LIMBS, np.int64)
+    for i in range(start, stop):
+        element = elements[i]
+        batch, row, column = place(element, rows, columns)
+        x = a[batch_a[batch], row]
+        y = b[batch_b[batch]]
+        limbs[:] = 0
+        status, sign, exponent, significand = dot.addend(np.int64(d[i]), fields)
+        _accumulate(limbs, sign, exponent, significand)
+        for k in range(terms):
+            seen, sign, exponent, significand = dot.product(np.int64(x[k]), np.int64(y[k, column]), F16)
+            status |= seen
+            if significand:
+                _accumulate(limbs, sign, exponent, significand)
+        negative = _settle(limbs)
+        top = LIMBS - 1
+        while top > 0 and limbs[top] == 0:
+            top -= 1
+        middle = limbs[top - 1] if top > 0 else np.int64(0)
+        low = limbs[top - 2] if top > 1 else np.int64(0)
+        sticky = 0
+        for j in range(top - 2):
+            if limbs[j]:
+                sticky = 1
+        random = draw(control, seed, index + element, step)
+        d[i], more = dot.finish_exact(status, negative, top, limbs[top], middle, low, sticky, to, control, random)
+        flags[i] = np.int64(flags[i]) | more
+
+
+@kernel
+def fused_dot_add(a, b, batch_a, batch_b, elements, d, flags, to, control, seed, index, step, start, stop, block):
+    """Block after block of a matrix unit; `block` is (terms, fraction bits, zero exponent, control word of the cut)."""
+    rows, terms, columns = a.shape[1], a.shape[2], b.shape[2]
+    length, fraction_bits, zero_exponent, cut = block
+    for i in range(start, stop):
+        element = elements[i]
+        batch, row, column = place(element, rows, columns)
+        x = a[batch_a[batch], row]
+        y = b[batch_b[batch]]
+        total = np.int64(d[i])
+        number = step
+        for first in range(0, terms, length):
+            last = min(first + length, terms)
+            status, sign, exponent, significand = dot.addend(total, to)
+            largest = max(zero_exponent, dot.alignment_exponent(exponent, significand, to.precision - 1))
+            for k in range(first, last):
+                seen, _, power, digits = dot.product(np.int64(x[k]), np.int64(y[k, column]), F16)
+                status |= seen
+                largest = max(largest, dot.alignment_exponent(power, digits, 2 * (F16.precision - 1)))
+            unit = largest - fraction_bits
+            units = dot.align(sign, exponent, significand, unit, cut)
+            for k in range(first, last):
+                _, sign, power, digits = dot.product(np.int64(x[k]), np.int64(y[k, column]), F16)
+                units += dot.align(sign, power, digits, unit, cut)
+            total = dot.finish_block(status, units, unit, to, control, draw(control, seed, index + element, number))
+            number += 1
+            if status & Status.nan:
+                break
+        d[i] = total

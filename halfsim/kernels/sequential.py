@@ -1,0 +1,127 @@
+"""Sums in ascending k in vector registers, many columns side by side.
+
+Equal to `halfsim.kernels.gemm.sequential`, bit by bit, for every operand (tests prove it): binary32 rounded to nearest,
+and binary16 in every deterministic rounding. Never a BLAS, whose order of summation is its own.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy import int32
+
+from halfsim.core._jit import kernel, scalar
+from halfsim.kernels.panels import ROWS, pack_columns, pack_rows, panel_width
+from halfsim.kernels.simd import bits_of, decode, float_of, make_rule, nearest, nearest_only, rounded, sum_to_odd
+
+__all__ = ["binary16", "binary32"]
+
+_GROUP = 4
+
+
+@scalar
+def _add_products(a, b, total):
+    """Add the products of one row to the totals; they are exact, so that fused or not is the same."""
+    whole = a.size // _GROUP * _GROUP
+    for k in range(0, whole, _GROUP):
+        a0, a1, a2, a3 = a[k], a[k + 1], a[k + 2], a[k + 3]
+        b0, b1, b2, b3 = b[k], b[k + 1], b[k + 2], b[k + 3]
+        for j in range(total.size):
+            total[j] = (((total[j] + a0 * b0[j]) + a1 * b1[j]) + a2 * b2[j]) + a3 * b3[j]
+    for k in range(whole, a.size):
+        x, y = a[k], b[k]
+        for j in range(total.size):
+            total[j] += x * y[j]
+
+
+@kernel
+def binary32(a, b, batch_a, batch_b, d, start, stop, control):
+    """Compute rows `start` to `stop` of d (products * M, N), uint32 patterns that hold C."""
+    rows, terms, columns = a.shape[1], a.shape[2], b.shape[2]
+    width = panel_width(columns)
+    panels = (columns + width - 1) // width
+    rule = make_rule(control)
+    values_a = np.zeros((ROWS, terms), np.float32)
+    values_b = np.zeros((panels, terms, width), np.float32)
+    total = np.zeros(width, np.float32)
+    packed = -1
+    row = start
+    while row < stop:
+        batch = row // rows
+        first_row = row % rows
+        count = min(ROWS, stop - row, rows - first_row)
+        if batch_b[batch] != packed:
+            packed = batch_b[batch]
+            pack_columns(b[packed], 1, 1, rule, values_b)
+        pack_rows(a[batch_a[batch]], 1, 1, rule, first_row, first_row + count, values_a)
+        for p in range(panels):
+            for i in range(count):
+                target = d[row + i, p * width : (p + 1) * width]
+                for j in range(target.size):
+                    total[j] = float_of(int32(target[j]))
+                _add_products(values_a[i], values_b[p], total)
+                for j in range(target.size):
+                    bits = bits_of(total[j])
+                    target[j] = int32(0x7FC00000) if int32(bits & 0x7FFFFFFF) > 0x7F800000 else bits
+        row += count
+
+
+@scalar
+def _steps_nearest(a, b, fused, rule, total):
+    """Every step of one row, ties to even."""
+    top = int32(0)
+    for k in range(a.size):
+        x, y = a[k], b[k]
+        for j in range(total.size):
+            term = x * y[j]
+            if not fused:
+                term = decode(nearest(bits_of(term), top)[0], rule)
+            total[j] = decode(nearest(sum_to_odd(term, total[j], rule), top)[0], rule)
+
+
+@scalar
+def _steps_rounded(a, b, fused, rule, total):
+    """Every step of one row, in any deterministic rounding."""
+    top = int32(0)
+    for k in range(a.size):
+        x, y = a[k], b[k]
+        for j in range(total.size):
+            term = x * y[j]
+            if not fused:
+                term = decode(rounded(bits_of(term), rule, top)[0], rule)
+            total[j] = decode(rounded(sum_to_odd(term, total[j], rule), rule, top)[0], rule)
+
+
+@kernel
+def binary16(a, b, batch_a, batch_b, d, start, stop, control, fused):
+    """Compute rows `start` to `stop` of d (products * M, N), uint16 patterns that hold C."""
+    rows, terms, columns = a.shape[1], a.shape[2], b.shape[2]
+    width = panel_width(columns)
+    panels = (columns + width - 1) // width
+    rule = make_rule(control)
+    simple = nearest_only(control)
+    values_a = np.zeros((ROWS, terms), np.float32)
+    values_b = np.zeros((panels, terms, width), np.float32)
+    total = np.zeros(width, np.float32)
+    packed = -1
+    row = start
+    while row < stop:
+        batch = row // rows
+        first_row = row % rows
+        count = min(ROWS, stop - row, rows - first_row)
+        if batch_b[batch] != packed:
+            packed = batch_b[batch]
+            pack_columns(b[packed], 1, 1, rule, values_b)
+        pack_rows(a[batch_a[batch]], 1, 1, rule, first_row, first_row + count, values_a)
+        for p in range(panels):
+            for i in range(count):
+                target = d[row + i, p * width : (p + 1) * width]
+                for j in range(target.size):
+                    total[j] = decode(target[j], rule)
+                if simple:
+                    _steps_nearest(values_a[i], values_b[p], fused, rule, total)
+                else:
+                    _steps_rounded(values_a[i], values_b[p], fused, rule, total)
+                for j in range(target.size):
+                    bits = nearest(bits_of(total[j]), int32(0))[0]
+                    target[j] = int32(0x7E00) if int32(bits & 0x7FFF) > 0x7C00 else bits
+        row += count
