@@ -1,7 +1,7 @@
 """Elementwise arithmetic on one thread beside NumPy, torch and softfloatpy: rates and ratios of the same run.
 
 Every contender writes into arrays made beforehand, except the rows marked "call", which time the public function
-against NumPy's, both allocating. softfloatpy is called through ``map`` on objects made beforehand; its flags are not read.
+against NumPy's, both allocating. softfloatpy is called through ``map`` on objects made beforehand, its flags unread.
 """
 
 from __future__ import annotations

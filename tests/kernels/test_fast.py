@@ -196,16 +196,18 @@ assert torch.set_flush_denormal(True)
 tiny = np.full(64, 1e-40, np.float32)
 assert (tiny * np.float32(2) == 0).all(), "the switch has no effect"
 for name in FAST:
+    operands = inputs_of(name)
     for control in controls():
-        assert differences(name, inputs_of(name), control) == [], name
+        assert differences(name, operands, control) == [], name
 """
 
 _PORTABLE = """
 from tests.exhaustive_fast import differences
 from tests.kernels.test_fast import controls, inputs_of
-for name in ("add", "divide", "sqrt", "binary32_to_binary16", "binary16_to_binary32"):
+for name in ("add", "sqrt", "binary32_to_binary16"):
+    operands = inputs_of(name)
     for control in controls():
-        assert differences(name, inputs_of(name), control) == [], name
+        assert differences(name, operands, control) == [], name
 """
 
 
