@@ -40,7 +40,8 @@ def pass_nan(sign, fraction, fields, to, control):
     if to.specials == Specials.nan_only:
         return sign * to.sign_bit + to.infinity
     if fields.specials != Specials.ieee:
-        return default_nan(to, control)
+        # Its one NaN has a sign and no payload.
+        fraction = 0
     shift = to.precision - fields.precision
     payload = fraction << shift if shift >= 0 else fraction >> -shift
     quiet = (to.fraction_mask + 1) >> 1

@@ -297,16 +297,16 @@ def nan_result(operands: list[Datum], sources: list[Format], machine: Machine, f
     if machine.choice == "default":
         return default_nan(machine, fmt), flags
     datum, source = (signaling or pairs)[0] if machine.choice == "signaling first" else pairs[0]
-    return pass_nan(datum, source, fmt, machine), flags
+    return pass_nan(datum, source, fmt), flags
 
 
-def pass_nan(datum: Datum, source: Format, fmt: Format, machine: Machine) -> int:
+def pass_nan(datum: Datum, source: Format, fmt: Format) -> int:
     """Pattern of a NaN operand passed on to a format: payload left-aligned, quieted."""
     if fmt.specials != Specials.ieee:
         return infinity(datum.sign, fmt)
     payload = Fraction(datum.payload, 2 ** (source.precision - 1))
     if source.specials != Specials.ieee:
-        return default_nan(machine, fmt)
+        payload = Fraction(0)  # the one NaN per sign of nan_only carries nothing but its sign
     field = math.floor(payload * 2 ** (fmt.precision - 1)) | (1 << (fmt.precision - 2))
     return infinity(datum.sign, fmt) | field
 
@@ -442,12 +442,19 @@ def round_to_integral(a: int, ctx: Context = PLAIN, fmt: Format = BINARY16, *, e
 
 
 def convert(a: int, source: Format, to: Format, ctx: Context = PLAIN) -> tuple[int, int]:
-    """§5.4.2 conversion between formats: one rounding."""
+    """§5.4.2 conversion between formats: one rounding.
+
+    A target without NaN gets a zero for it, one without infinity its NaN or its largest number: both are invalid.
+    """
     x = ctx.read(a, source)
     if x.is_nan:
+        if to.specials == Specials.none:
+            return x.sign << (to.width - 1), INVALID
         return nan_result([x], [source], ctx.machine, to)
     if x.kind == "infinite":
-        return infinity(x.sign, to), 0
+        if to.specials == Specials.ieee:
+            return infinity(x.sign, to), 0
+        return (largest(x.sign, to) if ctx.saturate else infinity(x.sign, to)), INVALID
     return ctx.round(x.value, to, x.sign)
 
 
