@@ -127,17 +127,18 @@ def _load(source, special_columns, narrow, rule, total, special):
 
 
 @scalar
-def _store(total, special, narrow, target):
-    """Encode the results of a row; return how many elements were left."""
-    left = 0
+def _store(total, special, narrow, target, left):
+    """Encode the results of a row, but for special elements; return how many those are."""
+    count = 0
     for j in range(target.size):
+        left[j] = special[j]
         if special[j]:
-            left += 1
+            count += 1
         elif narrow:
             target[j] = nearest(bits_of(float32(total[j])), int32(0))[0]
         else:
             target[j] = bits_of(float32(total[j]))
-    return left
+    return count
 
 
 @scalar
@@ -159,10 +160,11 @@ def _has_special(source):
 
 
 @kernel
-def fused(a, b, batch_a, batch_b, d, start, stop, terms, fraction_bits, floor, narrow, control):
-    """Compute rows `start` to `stop` of d (products * M, N), which holds C; return how many elements were left.
+def fused(a, b, batch_a, batch_b, d, start, stop, terms, fraction_bits, floor, narrow, control, left):
+    """Compute rows `start` to `stop` of d (products * M, N), which holds C; return how many elements are left.
 
-    `narrow` says that d is binary16, rounded to nearest, and not binary32, cut; `floor` is 2**zero_exponent.
+    Those are marked in `left`, of the shape of d. `narrow` says that d is binary16, rounded to nearest, and not
+    binary32, cut; `floor` is 2**zero_exponent.
     """
     rows, columns = a.shape[1], b.shape[2]
     length = min(terms, a.shape[2])
@@ -184,7 +186,7 @@ def fused(a, b, batch_a, batch_b, d, start, stop, terms, fraction_bits, floor, n
     largest = np.zeros(width, np.float32)
     scale = np.zeros(width, np.float32)
     units = np.zeros(width, np.int32)
-    left = 0
+    remaining = 0
     packed = -1
     row = start
     while row < stop:
@@ -202,8 +204,10 @@ def fused(a, b, batch_a, batch_b, d, start, stop, terms, fraction_bits, floor, n
         for p in range(panels):
             for i in range(count):
                 target = d[row + i, p * width : (p + 1) * width]
+                target_left = left[row + i, p * width : (p + 1) * width]
                 if _has_special(source[first_row + i]):
-                    left += target.size
+                    target_left[:] = True
+                    remaining += target.size
                     continue
                 _load(target, special_columns[p * width : (p + 1) * width], narrow, rule, total, special)
                 for block in range(0, padded, group):
@@ -217,6 +221,6 @@ def fused(a, b, batch_a, batch_b, d, start, stop, terms, fraction_bits, floor, n
                         _finish_binary16(total, units, largest, one, whole)
                     else:
                         _finish_binary32(total, units, largest, one, whole)
-                left += _store(total, special, narrow, target)
+                remaining += _store(total, special, narrow, target, target_left)
         row += count
-    return left
+    return remaining

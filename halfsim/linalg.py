@@ -1,0 +1,246 @@
+"""Matrix products, dot products and sums of binary16 arrays, accumulated exactly as a row says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from halfsim.accumulators import FP32, Accumulator
+from halfsim.arrays import as_binary16, check_out, deliver
+from halfsim.flags import Flagged
+from halfsim.kernels import product
+from halfsim.kernels.product import Operands, Plan
+from halfsim.shapes import addend, matrices, summands, vectors
+from halfsim.tensorcores import AccumulatorLike, as_accumulator
+
+__all__ = ["MatrixProduct", "Total", "dot", "matmul", "sum"]
+
+
+class MatrixProduct:
+    """A product of binary16 arrays with an optional addend, and its flagged twin."""
+
+    def __init__(self, name: str, pair: Callable[..., tuple[tuple[int, ...], Operands]], doc: str) -> None:
+        self.name = name
+        self._pair = pair
+        self.__doc__ = doc
+
+    def __call__(
+        self,
+        A: Any,
+        B: Any,
+        C: Any = None,
+        *,
+        accumulator: AccumulatorLike = FP32,
+        out: NDArray[Any] | None = None,
+    ) -> Any:
+        """Compute the product; see the docstring of the object."""
+        return self._compute(self.name, A, B, C, as_accumulator(accumulator, self.name), out, False)[0]
+
+    def flagged(
+        self,
+        A: Any,
+        B: Any,
+        C: Any = None,
+        *,
+        accumulator: AccumulatorLike = FP32,
+        out: NDArray[Any] | None = None,
+    ) -> Flagged:
+        """Compute the product and, per output element, the OR of the flags of all its roundings."""
+        name = f"{self.name}.flagged"
+        return Flagged(*self._compute(name, A, B, C, as_accumulator(accumulator, name), out, True))
+
+    def _compute(
+        self,
+        name: str,
+        A: Any,
+        B: Any,
+        C: Any,
+        accumulator: Accumulator,
+        out: NDArray[Any] | None,
+        flagged: bool,
+    ) -> tuple[Any, Any]:
+        shape, operands = self._pair(name, as_binary16(name, "A", A), as_binary16(name, "B", B))
+        chosen = product.plan(accumulator)
+        return _deliver(name, chosen, operands, addend(name, C, shape), shape, out, flagged)
+
+    def __repr__(self) -> str:
+        return f"<halfsim product {self.name}>"
+
+
+class Total:
+    """The sum of an array's elements along axes, and its flagged twin."""
+
+    def __init__(self, name: str, doc: str) -> None:
+        self.name = name
+        self.__doc__ = doc
+
+    def __call__(
+        self,
+        x: Any,
+        axis: int | Sequence[int] | None = None,
+        *,
+        accumulator: AccumulatorLike = FP32,
+        keepdims: bool = False,
+        out: NDArray[Any] | None = None,
+    ) -> Any:
+        """Compute the sum; see the docstring of the object."""
+        return self._compute(self.name, x, axis, as_accumulator(accumulator, self.name), keepdims, out, False)[0]
+
+    def flagged(
+        self,
+        x: Any,
+        axis: int | Sequence[int] | None = None,
+        *,
+        accumulator: AccumulatorLike = FP32,
+        keepdims: bool = False,
+        out: NDArray[Any] | None = None,
+    ) -> Flagged:
+        """Compute the sum and, per output element, the OR of the flags of all its roundings."""
+        name = f"{self.name}.flagged"
+        return Flagged(*self._compute(name, x, axis, as_accumulator(accumulator, name), keepdims, out, True))
+
+    def _compute(
+        self,
+        name: str,
+        x: Any,
+        axis: int | Sequence[int] | None,
+        accumulator: Accumulator,
+        keepdims: bool,
+        out: NDArray[Any] | None,
+        flagged: bool,
+    ) -> tuple[Any, Any]:
+        array = as_binary16(name, "x", x)
+        shape, operands = summands(name, array, axis, keepdims)
+        return _deliver(name, product.plan(accumulator), operands, None, shape, out, flagged)
+
+    def __repr__(self) -> str:
+        return f"<halfsim reduction {self.name}>"
+
+
+def _deliver(
+    name: str,
+    chosen: Plan,
+    operands: Operands,
+    c: NDArray[Any] | None,
+    shape: tuple[int, ...],
+    out: NDArray[Any] | None,
+    flagged: bool,
+) -> tuple[Any, Any]:
+    """Compute a product and hand it over: (value, flags)."""
+    if out is not None:
+        check_out(name, out, shape, chosen.storage.values)
+    if flagged and not chosen.has_flags:
+        raise ValueError(
+            f"{name}: FusedDotAdd has no flags, as matrix units raise none; drop .flagged, or pass a Sequential, "
+            "Pairwise, Compensated or Exact accumulator"
+        )
+    value, flags = product.evaluate(chosen, operands, c, flagged)
+    result = deliver(name, value.reshape(shape), out, True)
+    return result, flags.reshape(shape)[()] if flagged else None
+
+
+_PARAMETERS = """
+accumulator : Sequential, Pairwise, Compensated, Exact, FusedDotAdd or str
+    How the products are summed; by default `FP32`. ``"h100:f32"`` or ``"h100:f32:wgmma"`` names a tensor core.
+out : array, optional
+    Where the result is written; it must have the result's shape and dtype.
+
+Returns
+-------
+array or scalar
+    float16 when the accumulator's format is binary16, float32 when binary32 holds it, else float64. The ``flagged``
+    twin returns it with a uint8 array: the OR of the `Flags` of all roundings behind each element. NaN results are
+    canonical: the positive quiet NaN without payload, or all ones for `FusedDotAdd`.
+
+Raises
+------
+TypeError
+    If an operand is not float16.
+ValueError
+    If shapes do not fit, an accumulator is unknown, or flags are asked of a `FusedDotAdd`, which defines none.
+"""
+
+_ADDEND = """C : float16 or float32 array, optional
+    Where the sums start, broadcast to the result; +0 by default. It is rounded once to the accumulator's format, as
+    the accumulator rounds, where that format does not hold it; `Exact` takes it as it is.
+"""
+
+matmul = MatrixProduct(
+    "matmul",
+    matrices,
+    f"""matmul(A, B, C=None, *, accumulator=FP32, out=None)
+
+Return A @ B + C, every element summed as an accumulator says.
+
+Parameters
+----------
+A, B : float16 array
+    (..., M, K) and (..., K, N); leading dimensions broadcast, and vectors count as in `numpy.matmul`.
+{_ADDEND.strip()}
+{_PARAMETERS.strip()}
+
+Notes
+-----
+The sum of no terms (K = 0) is C, rounded to the result's format. The result is the same for any number of threads.
+
+Examples
+--------
+>>> import numpy as np, halfsim as hs
+>>> A = np.array([[1, 2048, 1]], np.float16)
+>>> B = np.array([[1], [1], [-1]], np.float16)
+>>> hs.matmul(A, B, accumulator=hs.FP16)
+array([[2047.]], dtype=float16)
+>>> hs.matmul(A, B, accumulator="h100:f32")
+array([[2048.]], dtype=float32)
+""",
+)
+
+dot = MatrixProduct(
+    "dot",
+    vectors,
+    f"""dot(A, B, C=None, *, accumulator=FP32, out=None)
+
+Return the sum of A * B along the last axis, plus C.
+
+Parameters
+----------
+A, B : float16 array
+    (..., K) each; leading dimensions broadcast, as in `numpy.vecdot`.
+{_ADDEND.strip()}
+{_PARAMETERS.strip()}
+
+Examples
+--------
+>>> import numpy as np, halfsim as hs
+>>> ones = np.ones(3000, np.float16)
+>>> float(hs.dot(ones, ones, accumulator=hs.FP16)), float(hs.dot(ones, ones))
+(2048.0, 3000.0)
+""",
+)
+
+sum = Total(
+    "sum",
+    f"""sum(x, axis=None, *, accumulator=FP32, keepdims=False, out=None)
+
+Return the sum of an array's elements, each the product with 1 of a dot product.
+
+Parameters
+----------
+x : float16 array
+    Summands, taken in C order of the axes summed over.
+axis : int or tuple of int, optional
+    Axes to sum over; all by default.
+keepdims : bool
+    Whether axes summed over stay, with length 1.
+{_PARAMETERS.strip()}
+
+Examples
+--------
+>>> import numpy as np, halfsim as hs
+>>> x = np.full((2, 3000), 1, np.float16)
+>>> hs.sum(x, axis=1, accumulator=hs.FP16)
+array([2048., 2048.], dtype=float16)
+""",
+)

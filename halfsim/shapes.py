@@ -1,0 +1,120 @@
+"""How the operands of products and sums pair up: matrices, stacks of them, vectors, addends and axes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfsim.kernels.product import Operands
+
+__all__ = ["addend", "matrices", "summands", "vectors"]
+
+_F16 = np.dtype(np.float16)
+_F32 = np.dtype(np.float32)
+_U16 = np.dtype(np.uint16)
+_ONLY = np.zeros(1, np.int64)
+
+
+def _patterns(x: NDArray[Any]) -> NDArray[np.uint16]:
+    """Return contiguous patterns of one array type, so that one compiled loop serves all."""
+    flags = x.flags
+    if not (flags.c_contiguous and flags.writeable):
+        x = x.copy()
+    return x.view(_U16)
+
+
+def matrices(name: str, a: NDArray[Any], b: NDArray[Any]) -> tuple[tuple[int, ...], Operands]:
+    """Return the shape of ``a @ b``, as `numpy.matmul` has it, and the operands."""
+    if a.ndim == 0 or b.ndim == 0:
+        which = "A" if a.ndim == 0 else "B"
+        raise ValueError(f"{name}: {which} is a scalar; pass at least one dimension, or use halfsim.multiply")
+    left = a if a.ndim > 1 else a.reshape(1, -1)
+    right = b if b.ndim > 1 else b.reshape(-1, 1)
+    if left.shape[-1] != right.shape[-2]:
+        raise ValueError(
+            f"{name}: A {a.shape} and B {b.shape} do not fit: A has {left.shape[-1]} columns and B "
+            f"{right.shape[-2]} rows; make them equal"
+        )
+    core = (left.shape[-2],) * (a.ndim > 1) + (right.shape[-1],) * (b.ndim > 1)
+    if right.ndim == 2:
+        # One matrix B for all: the products are one with more rows.
+        rows = left.reshape(1, math.prod(left.shape[:-1]), left.shape[-1])
+        operands = Operands(_patterns(rows), _patterns(right.reshape(1, *right.shape)), _ONLY, _ONLY)
+        return left.shape[:-2] + core, operands
+    return _batches(name, a, b, left, right, core)
+
+
+def _batches(
+    name: str, a: NDArray[Any], b: NDArray[Any], left: NDArray[Any], right: NDArray[Any], core: tuple[int, ...]
+) -> tuple[tuple[int, ...], Operands]:
+    """Pair the matrices of two stacks by broadcasting their indices, not their elements."""
+    try:
+        batch = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    except ValueError:
+        raise ValueError(
+            f"{name}: the leading dimensions of A {a.shape} and B {b.shape} do not broadcast; make them equal or 1"
+        ) from None
+    stacks, indices = [], []
+    for x in (left, right):
+        count = math.prod(x.shape[:-2])
+        stacks.append(_patterns(x.reshape(count, *x.shape[-2:])))
+        index = np.arange(count, dtype=np.int64).reshape(x.shape[:-2])
+        indices.append(np.broadcast_to(index, batch).reshape(-1).copy())
+    return batch + core, Operands(stacks[0], stacks[1], indices[0], indices[1])
+
+
+def vectors(name: str, a: NDArray[Any], b: NDArray[Any]) -> tuple[tuple[int, ...], Operands]:
+    """Return the shape of the dot products along the last axis, and the operands."""
+    if a.ndim == 0 or b.ndim == 0 or a.shape[-1] != b.shape[-1]:
+        raise ValueError(f"{name}: A {a.shape} and B {b.shape} must have the same last dimension; make them equal")
+    return _batches(name, a, b, a[..., None, :], b[..., :, None], ())
+
+
+def addend(name: str, C: Any, shape: tuple[int, ...]) -> NDArray[Any] | None:
+    """Return a contiguous copy of C, broadcast to the result."""
+    if C is None:
+        return None
+    array = C if isinstance(C, np.ndarray) else np.asarray(C)
+    if not (array.dtype.kind == "f" and array.dtype.itemsize in (2, 4)) or isinstance(C, float | int):
+        kind = type(C).__name__ if isinstance(C, float | int) else f"{array.dtype} array"
+        raise TypeError(f"{name}: C is a {kind}; pass float16 or float32, rounding with halfsim.convert where needed")
+    if array.shape != shape:
+        try:
+            array = np.broadcast_to(array, shape)
+        except ValueError:
+            raise ValueError(
+                f"{name}: C has shape {array.shape}, which does not broadcast to the result's {shape}; pass that shape"
+            ) from None
+    return array.astype(_F16 if array.dtype.itemsize == 2 else _F32, order="C")
+
+
+def summands(
+    name: str, x: NDArray[Any], axis: int | Sequence[int] | None, keepdims: bool
+) -> tuple[tuple[int, ...], Operands]:
+    """Return the shape of the sums along axes, and them as products with a row of ones."""
+    axes = _axes(name, axis, x.ndim)
+    kept = [i for i in range(x.ndim) if i not in axes]
+    terms, columns = (math.prod(x.shape[i] for i in chosen) for chosen in (axes, kept))
+    summed = x.transpose(*axes, *kept).reshape(1, terms, columns)
+    shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes)
+    ones = np.ones((1, 1, terms), np.float16)
+    return shape, Operands(ones.view(_U16), _patterns(summed), _ONLY, _ONLY)
+
+
+def _axes(name: str, axis: int | Sequence[int] | None, ndim: int) -> list[int]:
+    """Return the axes to sum over, in ascending order."""
+    if axis is None:
+        return list(range(ndim))
+    chosen = [axis] if isinstance(axis, int | np.integer) else list(axis)
+    if not all(isinstance(i, int | np.integer) and -ndim <= i < ndim for i in chosen):
+        raise ValueError(
+            f"{name}: axis={axis!r} is not among the {ndim} axes of x; pass -{ndim} to {ndim - 1}, or None"
+        )
+    axes = sorted(int(i) % ndim for i in chosen)
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"{name}: axis={axis!r} names an axis twice; name each once")
+    return axes
