@@ -74,7 +74,7 @@ def nan2(a, kind_a, b, kind_b, fields, to, control):
     if chosen == 0:
         return default_nan(to, control), flags
     sign, _, fraction, _ = unpack(a if chosen == 1 else b, fields)
-    return pass_nan(sign, fraction, fields, to, control), flags
+    return pass_nan(sign, fraction, fields, to), flags
 
 
 @scalar
@@ -134,9 +134,9 @@ def _fma_nan(a, kind_a, b, kind_b, c, kind_c, fields, to, control):
         return default_nan(to, control), flags
     if chosen == 3:
         sign, _, fraction, _ = unpack(c, to)
-        return pass_nan(sign, fraction, to, to, control), flags
+        return pass_nan(sign, fraction, to, to), flags
     sign, _, fraction, _ = unpack(a if chosen == 1 else b, fields)
-    return pass_nan(sign, fraction, fields, to, control), flags
+    return pass_nan(sign, fraction, fields, to), flags
 
 
 @scalar

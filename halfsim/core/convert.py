@@ -32,7 +32,7 @@ def convert(a, fields, to, control, random):
         flags = _INVALID if to.specials == Specials.none else signals(kind, Kind.finite, Kind.finite)
         if nan_operand(control) == NaNOperand.none and to.specials != Specials.none:
             return default_nan(to, control), flags
-        return pass_nan(sign, significand, fields, to, control), flags
+        return pass_nan(sign, significand, fields, to), flags
     if kind == Kind.infinite:
         if to.specials == Specials.ieee:
             return zero(sign, to) + to.infinity, 0

@@ -33,7 +33,7 @@ def invalid(fields, control):
 
 
 @scalar
-def pass_nan(sign, fraction, fields, to, control):
+def pass_nan(sign, fraction, fields, to):
     """Quiet a NaN of one format in another: the payload keeps its leading bits."""
     if to.specials == Specials.none:
         return sign * to.sign_bit
