@@ -1,6 +1,14 @@
 """Bit-accurate simulation of IEEE 754 binary16 arithmetic, its accumulators, and GPU tensor cores."""
 
+from halfsim import tensorcores as tensorcores
 from halfsim._version import __version__ as __version__
+from halfsim.accumulators import FP16 as FP16
+from halfsim.accumulators import FP32 as FP32
+from halfsim.accumulators import Compensated as Compensated
+from halfsim.accumulators import Exact as Exact
+from halfsim.accumulators import FusedDotAdd as FusedDotAdd
+from halfsim.accumulators import Pairwise as Pairwise
+from halfsim.accumulators import Sequential as Sequential
 from halfsim.arrays import from_bits as from_bits
 from halfsim.arrays import to_bits as to_bits
 from halfsim.conversion import convert as convert
@@ -30,6 +38,9 @@ from halfsim.formats import Format as Format
 from halfsim.formats import Specials as Specials
 from halfsim.kernels.threads import get_num_threads as get_num_threads
 from halfsim.kernels.threads import set_num_threads as set_num_threads
+from halfsim.linalg import dot as dot
+from halfsim.linalg import matmul as matmul
+from halfsim.linalg import sum as sum
 from halfsim.operation import Operation as Operation
 from halfsim.operations import add as add
 from halfsim.operations import divide as divide

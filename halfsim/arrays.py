@@ -31,8 +31,9 @@ def as_binary16(function: str, argument: str, value: Any) -> NDArray[np.float16]
 def as_patterns(function: str, argument: str, value: Any) -> NDArray[np.uint16]:
     """Return an operand's patterns as a C-contiguous uint16 array of its shape."""
     array = as_binary16(function, argument, value)
-    if not array.flags.c_contiguous:
-        array = np.ascontiguousarray(array).reshape(array.shape)
+    # Compiled loops know one kind of array: contiguous, aligned, writeable.
+    if not array.flags.carray:
+        array = array.copy()
     return array.view(_U16)
 
 

@@ -55,8 +55,8 @@ def _source(x: Any) -> tuple[NDArray[Any], Format | None]:
     name = array.dtype.name
     fmt = _NATIVE.get(name) or _EXTENSION.get(name)
     if fmt is not None:
-        native = array.astype(array.dtype.newbyteorder("="), order="C", copy=False)
-        stored = np.ascontiguousarray(native).reshape(array.shape)
+        native = array.astype(array.dtype.newbyteorder("="), copy=False)
+        stored = native if native.flags.carray else native.copy()
         if name in _EXTENSION and fmt.width == 8:
             return stored.view(np.uint8).astype(np.uint16), fmt
         return stored.view(_words(fmt.width)), fmt
