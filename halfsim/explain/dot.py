@@ -1,0 +1,162 @@
+"""`explain_dot`: every step of one dot product, as a tensor core's blocks or as a chain of rounded operations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfsim.accumulators import Accumulator, FusedDotAdd
+from halfsim.arrays import as_patterns
+from halfsim.explain.dot_steps import Block, Step, blocks, chain
+from halfsim.explain.dot_text import dot_text
+from halfsim.explain.values import Datum, Record, datum
+from halfsim.explain.watch import Call, Recorder
+from halfsim.flags import Flags
+from halfsim.formats import BINARY16, BINARY32, Format
+from halfsim.kernels import product
+from halfsim.kernels.product import Operands, Plan
+from halfsim.tensorcores import AccumulatorLike, as_accumulator
+
+__all__ = ["DotExplanation", "explain_dot"]
+
+_ONLY = np.zeros(1, np.int64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DotExplanation(Record):
+    """Every step of one dot product; printable, and serialisable with `to_dict` and `to_json`.
+
+    Parameters
+    ----------
+    accumulator : accumulator row
+        How it was summed.
+    a, b : tuple of Datum
+        The factors.
+    c : Datum
+        The addend.
+    exact : Fraction or None
+        The dot product without any rounding; None beside infinities and NaNs.
+    blocks : tuple of Block
+        Blocks of a `FusedDotAdd`; else empty.
+    steps : tuple of Step
+        Rounded operations of the other accumulators in order; else empty.
+    result : Datum
+        The result.
+    error : Fraction or None
+        Result minus exact value.
+    flags : Flags or None
+        Flags of all roundings together; None for `FusedDotAdd`, which has none.
+    """
+
+    accumulator: Accumulator
+    a: tuple[Datum, ...]
+    b: tuple[Datum, ...]
+    c: Datum
+    exact: Fraction | None
+    blocks: tuple[Block, ...]
+    steps: tuple[Step, ...]
+    result: Datum
+    error: Fraction | None
+    flags: Flags | None
+
+    def __str__(self) -> str:
+        return dot_text(self)
+
+
+def explain_dot(a: Any, b: Any, c: Any = None, *, accumulator: AccumulatorLike) -> DotExplanation:
+    """Show every step of one dot product ``c + sum(a * b)``.
+
+    Of a tensor core: each block's largest exponent, each term's alignment and what it loses, the integer sum and the
+    final rounding. Of the other accumulators: each rounded operation. The core itself is run, in plain Python, and
+    watched.
+
+    Parameters
+    ----------
+    a, b : float16 arrays, shape (K,)
+        The factors.
+    c : float16 or float32 scalar, optional
+        The addend, by default +0.
+    accumulator : accumulator row or str
+        As in `halfsim.matmul`, for example ``"h100:f32"``.
+
+    Returns
+    -------
+    DotExplanation
+        The record; ``print`` it, or call ``to_dict()`` or ``to_json()``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For operands of other types or shapes, and unknown accumulators.
+
+    Examples
+    --------
+    >>> import numpy as np, halfsim as hs
+    >>> a, b = np.float16([4096, 4096, 0.25]), np.float16([2048, -2048, 1])
+    >>> block = hs.explain_dot(a, b, accumulator="a100:f32").blocks[0]
+    >>> block.largest_exponent, [(term.name, term.units) for term in block.terms[1:]]
+    (23, [('a[0]*b[0]', 16777216), ('a[1]*b[1]', -16777216), ('a[2]*b[2]', 0)])
+    >>> float(block.terms[3].lost)
+    0.25
+    """
+    row = as_accumulator(accumulator, "explain_dot")
+    x, y = (as_patterns("explain_dot", name, value) for name, value in (("a", a), ("b", b)))
+    if x.ndim != 1 or x.shape != y.shape:
+        raise ValueError(f"explain_dot: a {x.shape} and b {y.shape} must be vectors of one length")
+    chosen = product.plan(row)
+    array, addend, source = _addend(c, chosen)
+    call, bits, flags = _run(chosen, x, y, array)
+    factors = tuple(
+        tuple(datum(f"{n}[{k}]", int(v), BINARY16) for k, v in enumerate(z)) for n, z in (("a", x), ("b", y))
+    )
+    shown = datum("c", addend, source)
+    true = _sum(factors, shown)
+    result = datum("d", bits, chosen.storage.format)
+    fused = isinstance(row, FusedDotAdd)
+    return DotExplanation(
+        accumulator=row,
+        a=factors[0],
+        b=factors[1],
+        c=shown,
+        exact=true,
+        blocks=blocks(call, row) if isinstance(row, FusedDotAdd) else (),
+        steps=() if fused else chain(call, (BINARY16, source, chosen.format), true),
+        result=result,
+        error=None if true is None or result.value is None else result.value - true,
+        flags=None if fused else Flags(flags),
+    )
+
+
+def _addend(c: Any, chosen: Plan) -> tuple[NDArray[Any] | None, int, Format]:
+    """Return the addend as the loops take it, its pattern and its format."""
+    if c is None:
+        return None, 0, BINARY16 if chosen.exact_addend else chosen.format
+    array = np.asarray(c)
+    if array.dtype.name not in ("float16", "float32") or array.size != 1:
+        raise TypeError(f"explain_dot: c={c!r} is not one float16 or float32 value; round it with halfsim.convert")
+    native = np.array([array.reshape(())[()]])
+    narrow = native.dtype == np.float16
+    return native, int(native.view(np.uint16 if narrow else np.uint32)[0]), BINARY16 if narrow else BINARY32
+
+
+def _run(chosen: Plan, x: NDArray[Any], y: NDArray[Any], addend: NDArray[Any] | None) -> tuple[Call, int, int]:
+    """Watch the general loop on one element: return (record, pattern, flags)."""
+    recorder = Recorder()
+    operands = Operands(x.reshape(1, 1, -1), y.reshape(1, -1, 1), _ONLY, _ONLY)
+    watched = chosen._replace(general=recorder.plain(chosen.general), fast=None)
+    values, flags = recorder.plain(product.evaluate)(watched, operands, addend, True)
+    return recorder.root.calls[0], int(values.view(chosen.storage.patterns).reshape(-1)[0]), int(flags[0])
+
+
+def _factors(name: str, patterns: NDArray[Any]) -> tuple[Datum, ...]:
+    return tuple(datum(f"{name}[{k}]", int(bits), BINARY16) for k, bits in enumerate(patterns))
+
+
+def _sum(factors: tuple[tuple[Datum, ...], ...], c: Datum) -> Fraction | None:
+    values = [None if p.value is None or q.value is None else p.value * q.value for p, q in zip(*factors, strict=True)]
+    finite = [value for value in (*values, c.value) if value is not None]
+    return sum(finite, Fraction(0)) if len(finite) == len(values) + 1 else None

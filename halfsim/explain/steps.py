@@ -1,0 +1,182 @@
+"""What one rounding did, read off a watched call of the core: the exact value, the digits, the decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from halfsim.core.control import STOCHASTIC, Bit, random_bits, rounding_mode
+from halfsim.core.round import round_pack
+from halfsim.explain.values import Record, decimal, dyadic, hexadecimal, power
+from halfsim.explain.watch import Call, watch
+from halfsim.flags import Flags
+from halfsim.rounding import Rounding
+
+__all__ = ["Decision", "Exact", "Tiny", "decision", "exact", "rounding_site", "tiny"]
+
+_HALF = 1 << 31
+# Decimal digits of an irrational root that the core's significand vouches for.
+_CUT_DIGITS = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exact(Record):
+    """The exact result, as the rounder got it: (-1)**sign * (significand + tail / 2**32) * 2**exponent."""
+
+    sign: int
+    significand: int
+    exponent: int
+    tail: int
+    """32 more bits below the significand, the last one sticky."""
+    sticky: bool
+    """Whether the last bit of `tail` only says that more digits follow."""
+    value: Fraction | None
+    """The exact value; None when it is irrational."""
+    hexadecimal: str
+    decimal: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision(Record):
+    """How the digits beyond the last place were discarded."""
+
+    last_place: int
+    """Power of two that the last kept bit weighs."""
+    kept: int
+    """Significand before the decision, in units of the last place."""
+    guard: int
+    """First discarded bit: worth half an ulp."""
+    rest: int
+    """The 31 bits below the guard bit."""
+    sticky: int
+    """Whether anything nonzero lies below those."""
+    discarded: Fraction | None
+    """Discarded part in ulps, exactly; None when it is irrational."""
+    random: int | None
+    """Random word of a stochastic rounding."""
+    up: bool
+    """Whether the magnitude was rounded away from zero."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tiny(Record):
+    """Whether the result is tiny, by both definitions of IEEE 754-2019 §7.5."""
+
+    before_rounding: bool
+    after_rounding: bool
+
+
+def rounding_site(call: Call) -> Call | None:
+    """Find the call that rounds: an operation that rounds to an integer itself, else the rounder; None if none does."""
+    for site in call.walk():
+        if site.name == "round_pack":
+            return site if site.arguments["significand"] else None
+        if site.direct("increment"):
+            return site
+    return None
+
+
+def exact(site: Call, defined: Fraction | None, irrational: bool = False) -> Exact:
+    """Describe the value that a rounding got; `defined` is the value by definition where the core's digits are cut."""
+    given = _given(site)
+    digits = dyadic(*given)
+    value = None if irrational else digits if defined is None else defined
+    sticky = irrational or value != digits
+    sign, exponent, significand, tail = given
+    shown = digits - dyadic(sign, exponent - 32, 1) if sticky else digits
+    return Exact(
+        sign=sign,
+        significand=significand,
+        exponent=exponent,
+        tail=tail,
+        sticky=sticky,
+        value=value,
+        hexadecimal=hexadecimal(shown, sign) + ("..." if sticky else ""),
+        decimal=decimal(shown, sign, places=_CUT_DIGITS) if value is None else decimal(value, sign),
+    )
+
+
+def _given(site: Call) -> tuple[int, int, int, int]:
+    """Sign, exponent, significand and tail that a rounding works on."""
+    if site.name == "round_pack":
+        given = site.arguments
+        return given["sign"], given["exponent"], given["significand"], given["tail"]
+    # Rounded to an integer: the last place weighs 1.
+    cut = site.direct("discard")[-1].arguments
+    return site.direct("increment")[-1].arguments["sign"], -cut["shift"], cut["significand"], cut["tail"]
+
+
+def decision(site: Call, value: Exact) -> Decision | None:
+    """Describe the rounding itself, by the last pair of calls that cut and decide.
+
+    None where the core decides without them: a flushed result, and an exponent beyond the largest.
+    """
+    if site.name == "round_pack" and (site.direct("zero") or not site.direct("increment")):
+        return None
+    cut = site.direct("discard")[-1]
+    chosen = site.direct("increment")[-1]
+    kept, fraction, sticky = cut.result
+    last_place = value.exponent + cut.arguments["shift"]
+    stochastic = isinstance(_rule(chosen.arguments["control"]), str)
+    return Decision(
+        last_place=last_place,
+        kept=kept,
+        guard=fraction >> 31,
+        rest=fraction & (_HALF - 1),
+        sticky=sticky,
+        discarded=None if value.value is None else abs(value.value) / power(last_place) - kept,
+        random=chosen.arguments["random"] if stochastic else None,
+        up=bool(chosen.result),
+        reason=_reason(chosen.arguments, bool(chosen.result)),
+    )
+
+
+def _rule(control: int) -> Rounding | str:
+    mode = watch(rounding_mode, control).result
+    return "Stochastic" if mode == STOCHASTIC else Rounding(mode)
+
+
+def _reason(given: dict[str, Any], up: bool) -> str:
+    """Say in words why the core decided as it did."""
+    rule = _rule(given["control"])
+    fraction, sticky = given["fraction"], given["sticky"]
+    if not fraction and not sticky:
+        return "nothing is discarded: exact"
+    outcome = "up, away from zero" if up else "down, toward zero"
+    size = (fraction > _HALF or (fraction == _HALF and sticky)) - (fraction < _HALF)
+    compared = ("less than half an ulp", "exactly half an ulp, a tie", "more than half an ulp")[size + 1]
+    if isinstance(rule, str):
+        bits = watch(random_bits, given["control"]).result
+        cut, drawn = fraction >> (32 - bits), given["random"] >> (32 - bits)
+        relation = "reaches" if up else "stays below"
+        return f"discarded {cut} + random {drawn} {relation} {1 << bits} (2^{bits}): {outcome}"
+    last = f"the last kept bit is {given['odd']}"
+    why = {
+        Rounding.roundTiesToEven: f"{compared}{f', and {last}' if size == 0 else ''}",
+        Rounding.roundTiesToAway: compared,
+        Rounding.roundTowardZero: "something is discarded, and the rule always cuts",
+        Rounding.roundTowardPositive: f"something is discarded, and the result is {_signed(given['sign'])}",
+        Rounding.roundTowardNegative: f"something is discarded, and the result is {_signed(given['sign'])}",
+        Rounding.roundToOdd: f"something is discarded, and {last}",
+    }[rule]
+    return f"{rule.name}: {why}: {outcome}"
+
+
+def _signed(sign: int) -> str:
+    return "negative" if sign else "positive"
+
+
+def tiny(site: Call) -> Tiny | None:
+    """Ask the rounder for both tininess facts: with results flushed, it raises underflow for exactly the tiny ones."""
+    if site.name != "round_pack":
+        return None
+    given = site.arguments
+    facts = []
+    for before in (1, 0):
+        control = given["control"] & ~(1 << Bit.tininessBefore) | before << Bit.tininessBefore | 1 << Bit.flushResults
+        arguments = given["sign"], given["exponent"], given["significand"], given["tail"], given["fields"], control
+        _, flags = watch(round_pack, *arguments, given["random"]).result
+        facts.append(bool(flags & Flags.underflow))
+    return Tiny(before_rounding=facts[0], after_rounding=facts[1])

@@ -1,0 +1,175 @@
+"""Values as people read them: hexadecimal significands, decimals, and the fields of a bit pattern."""
+
+from __future__ import annotations
+
+import decimal as _decimal
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum, Flag
+from fractions import Fraction
+from json import dumps
+from typing import Any
+
+from halfsim.core.compare import Class, classify
+from halfsim.core.fields import Kind, layout, unpack
+from halfsim.explain.watch import watch
+from halfsim.formats import Format
+
+__all__ = ["Datum", "Record", "datum", "decimal", "dyadic", "hexadecimal", "power", "whole"]
+
+_EXACT_DIGITS = 25
+_SHOWN_DIGITS = 17
+
+
+def power(exponent: int) -> Fraction:
+    """Two to an integer power, exactly."""
+    return Fraction(1 << exponent) if exponent >= 0 else Fraction(1, 1 << -exponent)
+
+
+def dyadic(sign: int, exponent: int, significand: int, tail: int = 0) -> Fraction:
+    """Exact value of what the rounder takes: (-1)**sign * (significand + tail / 2**32) * 2**exponent."""
+    value = Fraction((significand << 32) + tail) * power(exponent - 32)
+    return -value if sign else value
+
+
+def hexadecimal(value: Fraction, sign: int | None = None) -> str:
+    """C99 hexadecimal form, exact; a value that is no binary fraction is written as a ratio. `sign` serves zeros."""
+    negative = value < 0 if sign is None or value else bool(sign)
+    prefix = "-" if negative else ""
+    magnitude = abs(value)
+    if magnitude == 0:
+        return f"{prefix}0x0p+0"
+    if magnitude.denominator & (magnitude.denominator - 1):
+        return f"{prefix}{magnitude.numerator}/{magnitude.denominator}"
+    places = magnitude.numerator.bit_length() - 1
+    exponent = places - (magnitude.denominator.bit_length() - 1)
+    rest = magnitude.numerator - (1 << places)
+    digits = f"{rest << (-places % 4):0{-(-places // 4)}x}".rstrip("0") if places else ""
+    return f"{prefix}0x1{'.' if digits else ''}{digits}p{exponent:+d}"
+
+
+def decimal(value: Fraction, sign: int | None = None, *, places: int = 0) -> str:
+    """Decimal form: exact up to 25 digits, else 17 digits and an ellipsis; or just so many places and an ellipsis."""
+    if value == 0:
+        return "-0" if sign else "0"
+    with _decimal.localcontext(_decimal.Context(prec=_EXACT_DIGITS, Emin=-99999, Emax=99999)) as context:
+        number = _decimal.Decimal(value.numerator) / _decimal.Decimal(value.denominator)
+        more = places > 0 or bool(context.flags[_decimal.Inexact])
+        if more:
+            context.prec, context.rounding = places or _SHOWN_DIGITS, _decimal.ROUND_DOWN
+            number = _decimal.Decimal(value.numerator) / _decimal.Decimal(value.denominator)
+        place = number.adjusted()
+        text = f"{number:f}" if -5 <= place < 20 else f"{number:e}"
+    mantissa, _, exponent = text.partition("e")
+    if "." in mantissa and not more:
+        mantissa = mantissa.rstrip("0").rstrip(".")
+    return mantissa + ("..." if more else "") + (f"e{exponent}" if exponent else "")
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold: enum members by name, fractions as text, records as objects."""
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Flag):
+        return [flag.name for flag in value]
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, Fraction):
+        return str(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+class Record:
+    """What every record can do: become a dictionary or JSON text."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as a dictionary of JSON's types; exact fractions are text such as ``"1025/1024"``."""
+        plain: dict[str, Any] = _plain(self)
+        return plain
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """Return the fields as JSON text."""
+        return dumps(self.to_dict(), indent=indent, ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Datum(Record):
+    """A bit pattern taken apart: ``(-1)**sign * significand * 2**exponent`` when finite."""
+
+    name: str
+    format: str
+    bits: int
+    pattern: str
+    sign: int
+    exponent_field: int
+    fraction_field: int
+    encoding: str
+    kind: str
+    """Class of IEEE 754-2019 §5.7.2."""
+    exponent: int | None
+    significand: int | None
+    value: Fraction | None
+    """Exact value; None for infinities and NaNs."""
+    hexadecimal: str
+    decimal: str
+    flushed: bool = False
+    """Whether the operation read this subnormal operand as zero."""
+
+
+def datum(name: str, bits: int, fmt: Format, *, flushed: bool = False) -> Datum:
+    """Take a pattern apart with the core's own functions."""
+    cut = layout(fmt)
+    bits &= (1 << fmt.width) - 1
+    sign, exponent, significand, kind = watch(unpack, bits, cut).result
+    field = (bits >> (fmt.precision - 1)) & cut.exponent_mask
+    fraction = bits & cut.fraction_mask
+    finite = kind == Kind.finite
+    value = dyadic(sign, exponent, significand) if finite else None
+    if value is not None:
+        shown = hexadecimal(value, sign), decimal(value, sign)
+    else:
+        text = {Kind.infinite: "inf", Kind.quietNaN: "nan", Kind.signalingNaN: "snan"}[kind]
+        text += f"({fraction:#x})" if kind >= Kind.quietNaN else ""
+        shown = (("-" if sign else "") + text,) * 2
+    return Datum(
+        name=name,
+        format=fmt.name,
+        bits=bits,
+        pattern=f"{bits:#0{2 + -(-fmt.width // 4)}x}",
+        sign=sign,
+        exponent_field=field,
+        fraction_field=fraction,
+        encoding=f"{sign} {field:0{fmt.width - fmt.precision}b} {fraction:0{fmt.precision - 1}b}",
+        kind=Class(watch(classify, bits, cut).result).name,
+        exponent=exponent if finite else None,
+        significand=significand if finite else None,
+        value=value,
+        hexadecimal=shown[0],
+        decimal=shown[1],
+        flushed=flushed,
+    )
+
+
+def whole(name: str, value: int, kind: str, *, text: str = "") -> Datum:
+    """Describe an integer, or with `text` what it stands for, in the form of a datum."""
+    if kind.startswith("uint"):
+        value &= (1 << int(kind[4:])) - 1
+    return Datum(
+        name=name,
+        format=kind,
+        bits=value,
+        pattern=f"{value:#x}",
+        sign=int(value < 0),
+        exponent_field=0,
+        fraction_field=0,
+        encoding="",
+        kind="integer" if not text else kind,
+        exponent=0,
+        significand=abs(value),
+        value=Fraction(value),
+        hexadecimal=text or f"{value:#x}",
+        decimal=text or str(value),
+    )

@@ -1,0 +1,455 @@
+"""Explanations: equal to the operation they explain, and to exact rational arithmetic."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+import halfsim as hs
+from halfsim import linalg, operations
+from halfsim.accumulators import FP16, Compensated, Exact, Pairwise, Sequential
+from halfsim.explain import Explanation, explain, explain_dot
+from halfsim.explain.elementwise import operation_names
+from halfsim.explain.values import datum, decimal, hexadecimal
+from halfsim.explain.watch import watch
+from tests.oracles import corners, rational
+
+MODES = ("rne", "rtz", "rdn", "rup", "rna", "odd", "stochastic")
+BEFORE = hs.Tininess.beforeRounding
+AFTER = hs.Tininess.afterRounding
+CASES = 250
+
+
+def rounding(mode: str, seed: int = 11, offset: int = 0) -> Any:
+    return hs.Stochastic(bits=9, seed=seed, offset=offset) if mode == "stochastic" else mode
+
+
+def operands(arity: int, count: int, seed: int) -> list[np.ndarray]:
+    """Corners, NaNs and random patterns, drawn from the lists of the oracles."""
+    rng = np.random.default_rng(seed)
+    source = {1: (np.arange(65536, dtype=np.uint64),), 2: corners.pairs(4000), 3: corners.triples(4000)}[arity]
+    chosen = rng.choice(source[0].size, count, replace=False)
+    return [column[chosen].astype(np.uint16) for column in source]
+
+
+def fraction(bits: int) -> Fraction | None:
+    value = rational.decode(int(bits))
+    return value.value if value.kind == "finite" else None
+
+
+DEFINITIONS = {
+    "add": lambda a, b: a + b,
+    "subtract": lambda a, b: a - b,
+    "multiply": lambda a, b: a * b,
+    "divide": lambda a, b: a / b,
+    "fma": lambda a, b, c: a * b + c,
+    "remainder": lambda a, b: a - b * round(a / b),
+    "round_to_integral": lambda a: a,
+}
+ROUNDED = (*DEFINITIONS, "sqrt")
+
+
+@pytest.mark.parametrize("tininess", [AFTER, BEFORE], ids=["after", "before"])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", ROUNDED)
+def test_the_explained_result_is_the_operations(name: str, mode: str, tininess: hs.Tininess) -> None:
+    operation = getattr(hs, name)
+    environment = dataclasses.replace(hs.IEEE, tininess=tininess)
+    columns = operands(operation.arity, CASES, seed=MODES.index(mode) + 10 * len(name))
+    want, flags = operation.flagged(
+        *(hs.from_bits(column) for column in columns), rounding=rounding(mode), environment=environment
+    )
+    for i, row in enumerate(zip(*columns, strict=True)):
+        steps = explain(
+            name,
+            *(hs.from_bits(bits) for bits in row),
+            rounding=rounding(mode, offset=i),
+            environment=environment,
+        )
+        shown = f"{name} {[hex(bits) for bits in row]} {mode}"
+        assert steps.result.bits == hs.to_bits(want[i]), shown
+        assert steps.flags == flags[i], shown
+        check_digits(name, steps, row, shown)
+
+
+def check_digits(name: str, steps: Explanation, row: tuple[Any, ...], shown: str) -> None:
+    """The exact value by Fraction arithmetic, and the digits and facts that follow from it."""
+    values = [fraction(bits) for bits in row]
+    if steps.exact is None:
+        assert steps.decision is None, shown
+        return
+    assert None not in values or (name == "remainder" and values[0] is not None), shown
+    if name == "sqrt":
+        square = values[0]
+        low = Fraction(steps.exact.significand) * Fraction(2) ** steps.exact.exponent
+        ulp = Fraction(2) ** (steps.exact.exponent)
+        assert low**2 <= square < (low + ulp) ** 2, shown
+        assert (steps.exact.value is None) == (low**2 != square), shown
+    else:
+        exact = values[0] if None in values else DEFINITIONS[name](*values)
+        assert steps.exact.value == exact, shown
+        assert bool(steps.exact.sign) == (exact < 0), shown
+    digits = steps.decision
+    if digits is None:
+        assert steps.overflow or steps.flushed, shown
+        return
+    quantum = Fraction(2) ** digits.last_place
+    discarded = Fraction(digits.guard << 31 | digits.rest, 1 << 32)
+    if steps.exact.value is not None:
+        scaled = abs(steps.exact.value) / quantum
+        assert digits.kept == math.floor(scaled), shown
+        assert digits.discarded == scaled - digits.kept, shown
+        assert discarded <= digits.discarded < discarded + Fraction(1, 1 << 32), shown
+        assert bool(digits.sticky) == (digits.discarded != discarded), shown
+    result = fraction(steps.result.bits)
+    if result is not None and not steps.overflow:
+        assert abs(result) == (digits.kept + digits.up) * quantum, shown
+    if digits.discarded != 0:
+        assert digits.reason.endswith("up, away from zero" if digits.up else "down, toward zero"), shown
+    else:
+        assert (digits.up, digits.reason) == (False, "nothing is discarded: exact"), shown
+    if steps.tiny is not None and steps.exact.value is not None:
+        magnitude = abs(steps.exact.value)
+        assert steps.tiny.before_rounding == (magnitude < Fraction(1, 1 << 14)), shown
+
+
+@pytest.mark.parametrize("mode", ["rne", "rtz", "rdn", "rup", "rna", "odd"])
+def test_tininess_facts_are_those_of_both_flags(mode: str) -> None:
+    # All products of a number of [1, 2) and a subnormal that lie just below the smallest normal number, 2**-14.
+    grid = np.meshgrid(np.arange(0x3C00, 0x4000), np.arange(0x0200, 0x0400))
+    a, b = (column.ravel().astype(np.uint16) for column in grid)
+    product = hs.from_bits(a).astype(np.float64) * hs.from_bits(b).astype(np.float64) * 2**14
+    near = np.flatnonzero(np.abs(product - 1) < 2**-10)[::3]
+    a, b = a[near], b[near]
+    flush = dataclasses.replace(hs.IEEE, flush_results=True)
+    x, y = hs.from_bits(a), hs.from_bits(b)
+    after = hs.multiply.flagged(x, y, rounding=mode, environment=flush).flags
+    early = dataclasses.replace(flush, tininess=BEFORE)
+    before = hs.multiply.flagged(x, y, rounding=mode, environment=early).flags
+    differ = 0
+    for i in range(a.size):
+        steps = explain("multiply", x[i], y[i], rounding=mode)
+        assert steps.tiny is not None
+        assert steps.tiny.after_rounding == bool(after[i] & hs.Flags.underflow)
+        assert steps.tiny.before_rounding == bool(before[i] & hs.Flags.underflow)
+        differ += steps.tiny.before_rounding != steps.tiny.after_rounding
+    assert (differ > 0) == (mode in ("rne", "rna", "rup")), "other modes never round up to 2**-14"
+
+
+def rows() -> list[str]:
+    return [name for name in operation_names() if name != "convert"]
+
+
+@pytest.mark.parametrize("name", rows())
+def test_every_operation_can_be_explained(name: str) -> None:
+    operation = getattr(hs, name)
+    columns = operands(operation.arity, 60, seed=3)
+    values = [hs.from_bits(column) for column in columns]
+    if operation.integers >= 0:
+        values[operation.integers] = columns[operation.integers].astype(np.int64) % 64 - 32
+    for environment in (hs.IEEE, hs.RISCV, hs.ARM, hs.X86, hs.CUDA, dataclasses.replace(hs.ARM, flush_inputs=True)):
+        want, flags = operation.flagged(*values, environment=environment)
+        for i in range(columns[0].size):
+            steps = explain(operation, *(column[i] for column in values), environment=environment)
+            bits = int(hs.to_bits(want[i])) if want.dtype == np.float16 else int(want[i])
+            assert (steps.result.bits, steps.flags) == (bits, flags[i]), (name, [hex(c[i]) for c in columns])
+            assert steps.operation == name
+            assert len(steps.flag_reasons) == int(flags[i]).bit_count()
+            assert str(steps).count("\n") >= 6
+
+
+def test_results_and_operands_that_are_flushed() -> None:
+    environment = dataclasses.replace(hs.IEEE, flush_inputs=True, flush_results=True)
+    steps = explain("multiply", hs.from_bits(0x0400), hs.from_bits(0x3BFF), environment=environment)
+    assert (steps.flushed, steps.decision, steps.result.bits) == (True, None, 0)
+    assert steps.flags == hs.Flags.underflow | hs.Flags.inexact
+    assert "flushes" in steps.outcome
+    steps = explain("add", hs.from_bits(0x8001), hs.from_bits(0x3C00), environment=environment)
+    assert [operand.flushed for operand in steps.operands] == [True, False]
+    assert "read as zero" in str(steps)
+
+
+def test_the_example_of_the_command_line() -> None:
+    x = hs.from_bits(0x3C01)
+    steps = explain("fma", x, x, hs.from_bits(0x8001), rounding="rtz")
+    # (1 + 2**-10)**2 - 2**-24
+    assert steps.exact is not None
+    assert steps.exact.value == Fraction(1025, 1024) ** 2 - Fraction(1, 1 << 24)
+    assert steps.decision is not None
+    assert (steps.decision.last_place, steps.decision.kept, steps.decision.guard) == (-10, 1026, 0)
+    assert steps.decision.discarded == Fraction(15, 16384)
+    text = str(steps)
+    for fact in ("0x3c02", "0x1.00800fp+0", "guard 0", "roundTowardZero", "down, toward zero", "inexact"):
+        assert fact in text
+    assert max(len(line) for line in text.splitlines()) <= 120
+
+
+@pytest.mark.parametrize(
+    ("name", "bits", "words"),
+    [
+        ("add", (0x7C00, 0xFC00), "infinities of opposite signs"),
+        ("multiply", (0x7C00, 0), "zero times infinity"),
+        ("divide", (0x3C00, 0), "pole"),
+        ("sqrt", (0xBC00,), "negative"),
+        ("remainder", (0x3C00, 0), "by zero"),
+        ("add", (0x7E01, 0), "a is a NaN"),
+        ("fma", (0, 0x7E01, 0xFE00), "b and c are NaNs"),
+        ("add", (0x3C00, 0xBC00), "cancel"),
+        ("add", (0x8000, 0x8000), "zeros of one sign"),
+        ("add", (0x7BFF, 0x7BFF), "overflow"),
+        ("add", (0x7BFF, 0x4C00), "overflow"),
+        ("multiply", (0x0001, 0x3800), "subnormal range"),
+    ],
+)
+def test_the_case_is_named(name: str, bits: tuple[int, ...], words: str) -> None:
+    assert words in explain(name, *map(hs.from_bits, bits)).outcome
+
+
+def test_a_tie_is_called_a_tie() -> None:
+    one, half_ulp = np.float16(1), np.float16(2**-11)
+    even = explain("add", one, half_ulp)
+    assert even.decision is not None
+    assert "a tie, and the last kept bit is 0: down" in even.decision.reason
+    odd = explain("add", hs.nextup(one), half_ulp)
+    assert odd.decision is not None
+    assert "a tie, and the last kept bit is 1: up" in odd.decision.reason
+    away = explain("add", one, half_ulp, rounding="rna")
+    assert away.decision is not None
+    assert away.decision.reason == "roundTiesToAway: exactly half an ulp, a tie: up, away from zero"
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("to", [hs.BINARY16, hs.BINARY32, hs.BFLOAT16, hs.TF32, hs.E5M2, hs.E4M3], ids=lambda f: f.name)
+def test_conversions_between_formats(to: hs.Format, mode: str) -> None:
+    values = corners.float_neighbours(np.float64, count=100)[:: 97 if mode == "rne" else 401]
+    values = values[np.isfinite(values) & (values != 0)]
+    _, flags = hs.convert.flagged(values, to, rounding=rounding(mode))
+    got = hs.convert(values, to, rounding=rounding(mode)).astype(np.float64)
+    for i, x in enumerate(values):
+        steps = explain("convert", x, to, rounding=rounding(mode, offset=i))
+        assert steps.exact is not None
+        assert steps.exact.value == Fraction(float(x))
+        assert steps.flags == flags[i]
+        assert (float(steps.result.value) if steps.result.value is not None else None) == (
+            got[i] if np.isfinite(got[i]) else None
+        )
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.int64, np.uint64])
+def test_conversions_to_and_from_integers(dtype: type) -> None:
+    column = operands(1, 200, seed=9)[0]
+    want, flags = hs.convert.flagged(hs.from_bits(column), dtype, rounding="rup", exact=True)
+    for i, bits in enumerate(column):
+        steps = explain(hs.convert, hs.from_bits(bits), dtype, rounding="rup", exact=True)
+        assert (steps.result.value, steps.flags) == (int(want[i]), flags[i])
+    info = np.iinfo(dtype)
+    for whole in (info.min, info.max, 1, 77):
+        want, flags = hs.convert.flagged(dtype(whole), hs.BINARY16)
+        steps = explain("convert", dtype(whole), hs.BINARY16)
+        assert (steps.result.bits, steps.flags) == (hs.to_bits(want), flags)
+        assert steps.exact is None or steps.exact.value == whole
+
+
+# -------------------------------------------------------------------------------------------------------- the record
+
+
+def test_records_serialise() -> None:
+    steps = explain("divide", np.float16(1), np.float16(3), environment=hs.RISCV)
+    back = json.loads(steps.to_json())
+    assert back == json.loads(json.dumps(steps.to_dict()))
+    assert set(back) == {field.name for field in dataclasses.fields(steps)}
+    assert back["exact"]["value"] == "1/3"
+    assert back["flags"] == ["inexact"]
+    assert back["result"]["pattern"] == "0x3555"
+    assert back["rounding"] == "roundTiesToEven"
+    assert back["environment"]["tininess"] == "afterRounding"
+    drawn = explain("divide", np.float16(1), np.float16(3), rounding=hs.Stochastic(bits=4, seed=1))
+    assert drawn.to_dict()["rounding"] == {"bits": 4, "seed": 1, "offset": 0}
+
+
+def test_records_are_frozen() -> None:
+    steps = explain("add", np.float16(1), np.float16(1))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        steps.flags = hs.Flags.invalid  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "error", "words"),
+    [
+        (("ad", np.float16(1)), {}, ValueError, "unknown operation 'ad'; known are add"),
+        ((3, np.float16(1)), {}, TypeError, "unknown operation 3"),
+        (("add", np.float16(1)), {}, TypeError, "takes 2 operand"),
+        (("add", 1.0, 2.0), {}, TypeError, "convert"),
+        (("sqrt", np.float16([1, 2])), {}, ValueError, "one element"),
+        (("scaleb", np.float16(1), 0.5), {}, TypeError, "integer"),
+        (("add", np.float16(1), np.float16(1)), {"exact": True}, TypeError, "no keyword 'exact'"),
+        (("add", np.float16(1), np.float16(1)), {"rounding": "up"}, ValueError, "known are"),
+        (("add", np.float16(1), np.float16(1)), {"environment": "RISCV"}, TypeError, "Environment"),
+        (("convert", 1.0), {}, TypeError, "a number and a target"),
+        (("convert", 1, np.int8), {}, TypeError, "integer"),
+    ],
+)
+def test_errors_say_what_to_do(
+    arguments: tuple[Any, ...], options: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words) as raised:
+        explain(*arguments, **options)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "hexadecimal_form", "decimal_form"),
+    [
+        (Fraction(0), "0x0p+0", "0"),
+        (Fraction(1), "0x1p+0", "1"),
+        (Fraction(-1025, 1024), "-0x1.004p+0", "-1.0009765625"),
+        (Fraction(65504), "0x1.ffcp+15", "65504"),
+        (Fraction(1, 1 << 24), "0x1p-24", "5.9604644775390625e-8"),
+        (Fraction(1, 3), "1/3", "0.33333333333333333..."),
+        (Fraction(2) ** 100, "0x1p+100", "1.2676506002282294...e+30"),
+    ],
+)
+def test_values_as_text(value: Fraction, hexadecimal_form: str, decimal_form: str) -> None:
+    assert hexadecimal(value) == hexadecimal_form
+    assert decimal(value) == decimal_form
+
+
+def test_hexadecimal_is_pythons() -> None:
+    rng = np.random.default_rng(0)
+    for bits in rng.integers(0, 0x7C00, 500):
+        shown = datum("x", int(bits), hs.BINARY16).hexadecimal
+        assert float.fromhex(shown) == float(hs.from_bits(int(bits)))
+
+
+def test_watching_changes_nothing_in_the_core() -> None:
+    kernel = operations.add.kernel
+    before = dict(vars(getattr(kernel, "py_func", kernel))), operations.add.kernel
+    first = watch(kernel, *(np.array([0x3C00]) for _ in range(2)), np.zeros(1, int), np.zeros(1, int), 0, 0, 0)
+    assert first.find("round_pack")
+    assert (dict(vars(getattr(kernel, "py_func", kernel))), operations.add.kernel) == before
+    with pytest.raises(TypeError, match="not a function of the core"):
+        watch(math.sqrt, 2)
+
+
+# ------------------------------------------------------------------------------------------------------ dot products
+
+ACCUMULATORS = {
+    "v100:f32": "v100:f32",
+    "v100:f16": "v100:f16",
+    "a100:f32": "a100:f32",
+    "a100:f16": "a100:f16",
+    "h100:f32": "h100:f32",
+    "h100:f16": "h100:f16",
+    "fused": FP16,
+    "binary32": Sequential(),
+    "directed": Sequential(format=hs.BINARY16, rounding="rup"),
+    "stochastic": Sequential(format=hs.BINARY16, rounding=hs.Stochastic(bits=12, seed=5)),
+    "bfloat16": Sequential(format=hs.BFLOAT16),
+    "pairwise": Pairwise(format=hs.BINARY16),
+    "compensated": Compensated(format=hs.BINARY16),
+    "exact": Exact(rounding="rtz"),
+}
+
+
+def vectors(rng: np.random.Generator, size: int, hard: bool) -> tuple[np.ndarray, np.ndarray, Any]:
+    if hard:
+        a, b = (hs.from_bits(rng.integers(0, 65536, size)) for _ in range(2))
+        return a, b, hs.from_bits(int(rng.integers(0, 65536)))
+    a, b = (np.float16(rng.normal(size=size) * 2.0 ** rng.integers(-12, 6, size)) for _ in range(2))
+    return a, b, np.float16(rng.normal())
+
+
+@pytest.mark.parametrize("hard", [False, True], ids=["normal", "patterns"])
+@pytest.mark.parametrize("name", ACCUMULATORS)
+def test_the_explained_dot_product_is_the_products(name: str, hard: bool) -> None:
+    accumulator = ACCUMULATORS[name]
+    rng = np.random.default_rng(len(name) + hard)
+    for size in (0, 1, 2, 5, 16, 19, 33):
+        a, b, c = vectors(rng, size, hard)
+        steps = explain_dot(a, b, c, accumulator=accumulator)
+        want = linalg.matmul(a[None, :], b[:, None], np.reshape(c, (1, 1)), accumulator=accumulator)[0, 0]
+        word = {2: np.uint16, 4: np.uint32}[want.dtype.itemsize]
+        assert steps.result.bits == int(np.array(want).view(word)), (name, size)
+        assert str(steps)
+        assert json.loads(steps.to_json())["result"]["bits"] == steps.result.bits
+        if steps.flags is not None:
+            assert steps.flags == linalg.dot.flagged(a, b, c, accumulator=accumulator).flags
+        if None not in (*(x.value for x in (*steps.a, *steps.b)), steps.c.value):
+            true = Fraction(float(c)) + sum(Fraction(float(x)) * Fraction(float(y)) for x, y in zip(a, b, strict=True))
+            assert steps.exact == true
+            assert steps.error is None or steps.error == Fraction(float(want)) - true
+        check_chain(steps)
+
+
+def check_chain(steps: Any) -> None:
+    """Blocks by their definition; chains link, and each step is its operation."""
+    row = steps.accumulator
+    for number, block in enumerate(steps.blocks):
+        assert (block.number, block.first, len(block.terms)) == (
+            number,
+            number * row.terms,
+            block.last - block.first + 2,
+        )
+        exponents = [term.alignment for term in block.terms if term.alignment is not None]
+        assert block.largest_exponent == max([row.zero_exponent, *exponents])
+        unit = Fraction(2) ** (block.largest_exponent - row.fraction_bits)
+        for term in block.terms:
+            if term.value is not None:
+                assert term.units == math.trunc(term.value / unit)
+                assert term.lost == term.value - term.units * unit
+        assert block.total == sum(term.units for term in block.terms)
+        if block.exact is not None:
+            assert block.exact.value == block.total * unit
+    for step in steps.steps:
+        values = [operand.value for operand in step.operands]
+        if step.exact is not None and step.operation in ("add", "subtract", "multiply", "fma"):
+            assert step.exact.value == DEFINITIONS[step.operation](*values)
+    if steps.blocks:
+        assert steps.blocks[-1].result.value == steps.result.value
+    elif steps.steps:
+        assert steps.steps[-1].result.value == steps.result.value
+
+
+def test_what_a_tensor_core_loses() -> None:
+    a, b = np.float16([4096, 4096, 0.25]), np.float16([2048, -2048, 1])
+    lost = {
+        gpu: [float(term.lost) for term in explain_dot(a, b, accumulator=f"{gpu}:f32").blocks[0].terms]
+        for gpu in ("v100", "a100", "h100")
+    }
+    # 2**23 is the largest term: a unit is 1, 1/2 and 1/4.
+    assert lost == {"v100": [0, 0, 0, 0.25], "a100": [0, 0, 0, 0.25], "h100": [0, 0, 0, 0]}
+    text = str(explain_dot(a, b, accumulator="a100:f32"))
+    for fact in ("largest exponent 23", "unit 2^-1", "0.5 unit", "16777216", "terms cut by roundTowardZero"):
+        assert fact in text
+
+
+def test_what_a_chain_loses() -> None:
+    steps = explain_dot(np.float16([2048, 1]), np.float16([1, 1]), accumulator=FP16)
+    assert [step.operation for step in steps.steps] == ["fma", "fma"]
+    assert steps.steps[1].decision is not None
+    assert "a tie" in steps.steps[1].decision.reason
+    assert (steps.exact, steps.error) == (2049, -1)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "c", "accumulator", "error", "words"),
+    [
+        ([1.0], np.float16([1]), None, "h100:f32", TypeError, "float16"),
+        (np.float16([1]), np.float16([1, 2]), None, "h100:f32", ValueError, "one length"),
+        (np.float16(1), np.float16(1), None, "h100:f32", ValueError, "vectors"),
+        (np.float16([1]), np.float16([1]), 1.0, "h100:f32", TypeError, "c=1.0"),
+        (np.float16([1]), np.float16([1]), None, "h101:f32", ValueError, "unknown GPU 'h101'"),
+        (np.float16([1]), np.float16([1]), None, 3, TypeError, "accumulator=3"),
+    ],
+)
+def test_dot_errors_say_what_to_do(
+    a: Any, b: Any, c: Any, accumulator: Any, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        explain_dot(a, b, c, accumulator=accumulator)
