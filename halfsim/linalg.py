@@ -188,12 +188,12 @@ The sum of no terms (K = 0) is C, rounded to the result's format. The result is 
 Examples
 --------
 >>> import numpy as np, halfsim as hs
->>> A = np.array([[1, 2048, 1]], np.float16)
->>> B = np.array([[1], [1], [-1]], np.float16)
+>>> A = np.array([[1, 2**-12, -1]], np.float16)
+>>> B = np.ones((3, 1), np.float16)
 >>> hs.matmul(A, B, accumulator=hs.FP16)
-array([[2047.]], dtype=float16)
+array([[0.]], dtype=float16)
 >>> hs.matmul(A, B, accumulator="h100:f32")
-array([[2048.]], dtype=float32)
+array([[0.00024414]], dtype=float32)
 """,
 )
 
