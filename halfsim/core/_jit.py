@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+
+# The costliest of the modules that Numba itself would load at the first call of any kernel: better once, at import.
+import numba.np.arraymath
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, UserProvidedCacheLocator
 
 __all__ = ["cache_directory", "kernel", "scalar"]
