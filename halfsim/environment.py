@@ -22,7 +22,15 @@ __all__ = [
 
 
 class Tininess(IntEnum):
-    """When a result counts as tiny (IEEE 754-2019 §7.5)."""
+    """When a result counts as tiny (IEEE 754-2019 §7.5).
+
+    Examples
+    --------
+    >>> import numpy as np, halfsim as hs
+    >>> x, y = hs.from_bits(0x03FF), hs.from_bits(0x3C01)
+    >>> [hs.Flags(hs.multiply.flagged(x, y, environment=env).flags).name for env in (hs.RISCV, hs.ARM)]
+    ['inexact', 'inexact|underflow']
+    """
 
     afterRounding = 0
     """Rounded to the format's precision with unbounded exponent, it lies below the smallest normal number."""
@@ -31,7 +39,14 @@ class Tininess(IntEnum):
 
 
 class DefaultNaN(IntEnum):
-    """The NaN an operation makes when it has none to pass on."""
+    """The NaN an operation makes when it has none to pass on.
+
+    Examples
+    --------
+    >>> import numpy as np, halfsim as hs
+    >>> hex(hs.to_bits(hs.sqrt(np.float16(-1), environment=hs.X86)))
+    '0xfe00'
+    """
 
     positive = 0
     """Quiet bit alone: 0x7E00."""
@@ -42,7 +57,15 @@ class DefaultNaN(IntEnum):
 
 
 class NaNOperand(IntEnum):
-    """Which NaN operand becomes the result, quieted."""
+    """Which NaN operand becomes the result, quieted.
+
+    Examples
+    --------
+    >>> import halfsim as hs
+    >>> quiet, signaling = hs.from_bits([0x7E01, 0x7C02])
+    >>> [hex(hs.to_bits(hs.add(quiet, signaling, environment=env))) for env in (hs.X86, hs.ARM, hs.RISCV)]
+    ['0x7e01', '0x7e02', '0x7e00']
+    """
 
     none = 0
     """None: the result is always the default NaN."""
@@ -53,7 +76,14 @@ class NaNOperand(IntEnum):
 
 
 class InvalidInteger(IntEnum):
-    """Integer results of invalid conversions."""
+    """Integer results of invalid conversions.
+
+    Examples
+    --------
+    >>> import numpy as np, halfsim as hs
+    >>> [int(hs.convert(np.float16(np.nan), np.int16, environment=env)) for env in (hs.ARM, hs.RISCV, hs.X86)]
+    [0, 32767, -32768]
+    """
 
     saturateNaNZero = 0
     """Too large or too small saturates; NaN gives 0."""
@@ -78,6 +108,12 @@ class NaNRule:
     inf_times_zero_invalid : bool
         Whether ``fma`` of infinity, zero and a quiet NaN is invalid and gives the default NaN (IEEE 754-2019 §7.2 c
         leaves it open); otherwise the NaN operand decides and no flag is raised.
+
+    Examples
+    --------
+    >>> import halfsim as hs
+    >>> hs.NaNRule(default=hs.DefaultNaN.allOnes) == hs.CUDA.nan
+    True
     """
 
     default: DefaultNaN = DefaultNaN.positive

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from enum import IntFlag
-from typing import Any, NamedTuple
+from operator import index
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["Flagged", "Flags"]
 
@@ -26,9 +28,22 @@ class Flags(IntFlag):
     divideByZero = 8
     invalid = 16
 
+    @classmethod
+    def _missing_(cls, value: object) -> Any:
+        # NumPy's integers, as `flagged` returns them, are no int.
+        return super()._missing_(index(value) if hasattr(value, "__index__") else value)
+
 
 class Flagged(NamedTuple):
-    """A result and its flags, element by element; unpacks as ``value, flags``."""
+    """A result and its flags, element by element; unpacks as ``value, flags``.
+
+    Examples
+    --------
+    >>> import numpy as np, halfsim as hs
+    >>> value, flags = hs.add.flagged(np.float16([1, 65504]), np.float16([1, 65504]))
+    >>> [hs.Flags(f) for f in flags]
+    [<Flags: 0>, <Flags.inexact|overflow: 5>]
+    """
 
     value: NDArray[Any]
     flags: NDArray[Any]

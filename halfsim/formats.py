@@ -19,7 +19,14 @@ __all__ = [
 
 
 class Specials(IntEnum):
-    """What the largest exponent field encodes."""
+    """What the largest exponent field encodes.
+
+    Examples
+    --------
+    >>> import halfsim as hs
+    >>> hs.E4M3.specials.name, hs.E4M3.largest
+    ('nan_only', 448.0)
+    """
 
     ieee = 0
     """Infinity (fraction 0) and NaNs, as IEEE 754-2019 §3.4."""

@@ -99,6 +99,14 @@ class Operation:
         Whether rounding can matter.
     options : tuple of str
         Further keywords, each a bool.
+
+    Examples
+    --------
+    >>> import halfsim as hs
+    >>> hs.fma
+    <halfsim operation fma (fusedMultiplyAdd)>
+    >>> hs.fma.testfloat, hs.fma.arity
+    ('f16_mulAdd', 3)
     """
 
     name: str

@@ -6,6 +6,35 @@ from halfsim.core.compare import Extremum
 from halfsim.kernels import elementwise as loops
 from halfsim.operation import Operation
 
+__all__ = [
+    "add",
+    "divide",
+    "fma",
+    "logb",
+    "max_num",
+    "max_num_mag",
+    "maximum",
+    "maximum_magnitude",
+    "maximum_magnitude_number",
+    "maximum_number",
+    "maxsh",
+    "min_num",
+    "min_num_mag",
+    "minimum",
+    "minimum_magnitude",
+    "minimum_magnitude_number",
+    "minimum_number",
+    "minsh",
+    "multiply",
+    "nextdown",
+    "nextup",
+    "remainder",
+    "round_to_integral",
+    "scaleb",
+    "sqrt",
+    "subtract",
+]
+
 # --- Arithmetic -------------------------------------------------------------------------------------------------------
 
 add = Operation(

@@ -8,6 +8,46 @@ from halfsim.core.compare import Class, Relation
 from halfsim.kernels import elementwise as loops
 from halfsim.operation import Operation
 
+__all__ = [
+    "absolute",
+    "classify",
+    "copysign",
+    "equal",
+    "equal_signaling",
+    "greater",
+    "greater_equal",
+    "greater_equal_quiet",
+    "greater_quiet",
+    "greater_unordered",
+    "greater_unordered_quiet",
+    "iscanonical",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "isnormal",
+    "issignaling",
+    "issubnormal",
+    "iszero",
+    "less",
+    "less_equal",
+    "less_equal_quiet",
+    "less_quiet",
+    "less_unordered",
+    "less_unordered_quiet",
+    "negative",
+    "not_equal",
+    "not_equal_signaling",
+    "not_greater",
+    "not_greater_quiet",
+    "not_less",
+    "not_less_quiet",
+    "ordered",
+    "signbit",
+    "total_order",
+    "total_order_mag",
+    "unordered",
+]
+
 _BOOL = np.dtype(np.bool_)
 _LESS, _EQUAL, _GREATER, _UNORDERED = (int(relation) for relation in Relation)
 

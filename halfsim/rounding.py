@@ -11,7 +11,16 @@ __all__ = ["Rounding", "RoundingLike", "Stochastic", "as_rounding"]
 
 
 class Rounding(IntEnum):
-    """Deterministic rounding directions, spelled as in IEEE 754-2019 §4.3."""
+    """Deterministic rounding directions, spelled as in IEEE 754-2019 §4.3.
+
+    Every public function also takes their names and the aliases ``"rne" "rtz" "rdn" "rup" "rna" "odd"`` as strings.
+
+    Examples
+    --------
+    >>> import numpy as np, halfsim as hs
+    >>> [float(hs.divide(np.float16(2), np.float16(3), rounding=mode)) for mode in (hs.Rounding.roundTowardZero, "rup")]
+    [0.66650390625, 0.6669921875]
+    """
 
     roundTiesToEven = 0
     roundTowardZero = 1
@@ -45,7 +54,7 @@ class Stochastic:
     >>> import numpy as np, halfsim as hs
     >>> third = np.full(6, 1 / 3)
     >>> hs.to_bits(hs.convert(third, hs.BINARY16, rounding=hs.Stochastic(bits=13, seed=7))) - 0x3555
-    array([0, 0, 0, 1, 0, 0], dtype=uint16)
+    array([1, 0, 0, 0, 0, 0], dtype=uint16)
     """
 
     bits: int

@@ -74,6 +74,10 @@ class _CacheImpl(CompileResultCacheImpl):
     _locator_classes = [_Locator]
 
 
+# What a damaged file raises when it is unpickled.
+_DAMAGED = (EOFError, pickle.UnpicklingError, ValueError, TypeError, AttributeError, ImportError, LookupError)
+
+
 class _Cache(FunctionCache):
     """Numba's function cache, for which an unreadable or unwritable file is a miss."""
 
@@ -82,12 +86,17 @@ class _Cache(FunctionCache):
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
             return super().load_overload(sig, target_context)
-        except (OSError, EOFError, pickle.UnpicklingError, ValueError, AttributeError, ImportError, IndexError):
+        except (OSError, *_DAMAGED):
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
         with contextlib.suppress(OSError):
-            super().save_overload(sig, data)
+            try:
+                super().save_overload(sig, data)
+            except _DAMAGED:
+                # The index is damaged: without a fresh one every process would compile again.
+                self.flush()
+                super().save_overload(sig, data)
 
 
 def scalar(function: _F) -> _F:

@@ -40,7 +40,14 @@ class Extremum(IntEnum):
 
 
 class Class(IntEnum):
-    """The ten classes of IEEE 754-2019 §5.7.2, in the standard's order."""
+    """The ten classes of IEEE 754-2019 §5.7.2, in the standard's order.
+
+    Examples
+    --------
+    >>> import numpy as np, halfsim as hs
+    >>> hs.Class(hs.classify(np.float16(-np.inf)))
+    <Class.negativeInfinity: 2>
+    """
 
     signalingNaN = 0
     quietNaN = 1

@@ -14,6 +14,33 @@ from halfsim.core._jit import kernel
 from halfsim.core.fields import F16
 from halfsim.core.philox import draw
 
+__all__ = [
+    "absolute",
+    "add",
+    "classify",
+    "compare_relation",
+    "convert",
+    "copysign",
+    "divide",
+    "extremum",
+    "fma",
+    "from_integer",
+    "is_class",
+    "logb",
+    "multiply",
+    "negative",
+    "nextdown",
+    "nextup",
+    "remainder",
+    "round_to_integral",
+    "scaleb",
+    "signbit",
+    "sqrt",
+    "subtract",
+    "to_integer",
+    "total_order",
+]
+
 
 @kernel
 def add(a, b, z, flags, control, seed, index):
