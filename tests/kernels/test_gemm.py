@@ -1,0 +1,215 @@
+"""The loops of matrix products: vectorised against general, compiled against plain Python."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import halfsim as hs
+from halfsim.kernels import fused, product
+from halfsim.kernels.product import Operands
+from tests.oracles.corners import NANS, patterns
+
+ONE = np.zeros(1, np.int64)
+MODES = ("rne", "rtz", "rdn", "rup", "rna", "odd")
+
+
+def block(terms, fraction_bits, zero_exponent, output):
+    mode = "rtz" if output == hs.BINARY32 else "rne"
+    return hs.FusedDotAdd(
+        terms=terms, fraction_bits=fraction_bits, zero_exponent=zero_exponent, output=output, rounding=mode
+    )
+
+
+VECTORISED = {
+    "binary32": hs.FP32,
+    "binary32 unfused": hs.Sequential(),
+    **{
+        f"binary16 {mode} {'fused' if fused else 'unfused'}": hs.Sequential(
+            format=hs.BINARY16, rounding=mode, fused=fused
+        )
+        for mode in MODES
+        for fused in (True, False)
+    },
+    **{
+        f"block {terms}/{bits}/{zero} {output.name}": block(terms, bits, zero, output)
+        for terms, bits, zero, output in [
+            (4, 23, -131, hs.BINARY32),
+            (4, 23, -19, hs.BINARY16),
+            (8, 24, -132, hs.BINARY32),
+            (8, 24, -20, hs.BINARY16),
+            (8, 25, -133, hs.BINARY32),
+            (16, 25, -133, hs.BINARY32),
+            (16, 25, -21, hs.BINARY16),
+            (1, 29, 5, hs.BINARY32),
+            (5, 10, 3, hs.BINARY16),
+            (37, 23, -40, hs.BINARY32),
+            (100, 1, 100, hs.BINARY16),
+        ]
+    },
+}
+
+
+def words(rng, shape, kind):
+    """Patterns of one kind."""
+    sign = rng.integers(0, 2, shape) << 15
+    if kind == "normal":
+        return rng.standard_normal(shape).astype(np.float16).view(np.uint16)
+    if kind == "finite":
+        return rng.integers(0, 0x7C00, shape) | sign
+    if kind == "subnormal":
+        return rng.integers(0, 0x0C00, shape) | sign
+    if kind == "corner":
+        corner = patterns(level=1)
+        return rng.choice(corner[(corner & 0x7C00) != 0x7C00], shape)
+    plain = rng.integers(0x3000, 0x4800, shape) | sign
+    special = rng.choice(np.concatenate([NANS, [0x7C00, 0xFC00, 0, 0x8000]]), shape)
+    return np.where(rng.random(shape) < (0.002 if kind == "special" else 0), special, plain)
+
+
+def operands(kind, rows, terms, columns, seed):
+    rng = np.random.default_rng(seed)
+    if kind == "cancelling":
+        a, b = words(rng, (rows, terms), "plain"), words(rng, (terms, columns), "plain")
+        a[:, 1::2] = a[:, ::2][:, : a[:, 1::2].shape[1]] ^ 0x8000
+        b[1::2] = b[::2][: b[1::2].shape[0]] + rng.choice([0, 0, 1], b[1::2].shape)
+    else:
+        a, b = words(rng, (rows, terms), kind), words(rng, (terms, columns), kind)
+    return a.astype(np.uint16), b.astype(np.uint16)
+
+
+def addends(output, rows, columns, seed):
+    """C of every kind, subnormal, infinite and NaN included."""
+    rng = np.random.default_rng(seed)
+    width = output.width
+    wild = rng.integers(0, 1 << width, (rows, columns))
+    dtype = f"f{width // 8}"
+    plain = rng.standard_normal((rows, columns)).astype(dtype).view(f"u{width // 8}").astype(np.int64)
+    tiny = rng.integers(0, 1 << (output.precision - 1), (rows, columns))
+    special = rng.choice(np.array([np.inf, -np.inf, np.nan, -0.0], dtype).view(f"u{width // 8}"), (rows, columns))
+    choice = rng.choice(4, (rows, columns), p=[0.3, 0.6, 0.08, 0.02])
+    return np.choose(choice, [wild, plain, tiny, special.astype(np.int64)]).astype(f"u{width // 8}").view(dtype)
+
+
+def both(accumulator, a, b, c):
+    """(vectorised, general) patterns of one product."""
+    chosen = product.plan(accumulator)
+    assert chosen.fast is not None
+    pair = Operands(a[None], b[None], ONE, ONE)
+    storage = chosen.storage.patterns
+    fast, _ = product.evaluate(chosen, pair, c.copy(), flagged=False)
+    general, _ = product.evaluate(chosen._replace(fast=None), pair, c.copy(), flagged=False)
+    return fast.reshape(-1).view(storage), general.reshape(-1).view(storage)
+
+
+# 10 million multiply-adds and more per accumulator, in shapes that leave part panels, blocks and unrolled steps.
+CASES = [
+    ("normal", 96, 200, 101),
+    ("finite", 70, 333, 64),
+    ("subnormal", 64, 130, 200),
+    ("corner", 90, 151, 130),
+    ("cancelling", 64, 256, 128),
+    ("special", 100, 90, 199),
+    ("finite", 1, 1, 1),
+    ("corner", 33, 3, 17),
+]
+
+
+def test_the_cases_are_ten_million():
+    assert sum(rows * terms * columns for _, rows, terms, columns in CASES) > 10**7
+
+
+@pytest.mark.parametrize("name", VECTORISED)
+def test_vectorised_equals_general(name):
+    accumulator = VECTORISED[name]
+    output = product.plan(accumulator).format
+    for seed, (kind, rows, terms, columns) in enumerate(CASES):
+        a, b = operands(kind, rows, terms, columns, seed)
+        fast, general = both(accumulator, a, b, addends(output, rows, columns, seed))
+        wrong = np.flatnonzero(fast != general)
+        assert wrong.size == 0, (kind, wrong.size, hex(fast[wrong[0]]), hex(general[wrong[0]]))
+
+
+@pytest.mark.parametrize("output", [hs.BINARY32, hs.BINARY16], ids=lambda f: f.name)
+def test_every_finite_operand_is_decoded_right(output):
+    # All finite patterns times 1, one per block: the vectorised decoding against the format's definition.
+    a = np.arange(0x10000, dtype=np.uint16).reshape(1, -1)
+    a = a[(a & 0x7C00) != 0x7C00].reshape(-1, 1)
+    one = np.array([[0x3C00]], np.uint16)
+    for accumulator in (block(4, 29, -40, output), hs.Sequential(format=output, fused=True)):
+        result = hs.matmul(a.view(np.float16), one.view(np.float16), accumulator=accumulator)
+        assert np.array_equal(result, a.view(np.float16))
+
+
+def test_only_proved_rows_are_vectorised():
+    fused_rows = hs.FusedDotAdd(terms=16, fraction_bits=25, zero_exponent=-133)
+    for accumulator in (
+        hs.Sequential(rounding="rtz"),
+        hs.Sequential(format=hs.BINARY64),
+        hs.Sequential(format=hs.BFLOAT16),
+        hs.Sequential(format=hs.BINARY16, rounding=hs.Stochastic(bits=8, seed=1)),
+        hs.FusedDotAdd(terms=16, fraction_bits=25, zero_exponent=-133, rounding="rne"),
+        hs.FusedDotAdd(terms=16, fraction_bits=25, zero_exponent=-133, align="rdn"),
+        hs.FusedDotAdd(terms=16, fraction_bits=25, zero_exponent=-21, output=hs.BINARY16, rounding="rtz"),
+        hs.FusedDotAdd(terms=17, fraction_bits=25, zero_exponent=-133),
+        hs.FusedDotAdd(terms=16, fraction_bits=26, zero_exponent=-133),
+        hs.Pairwise(),
+        hs.Compensated(),
+        hs.Exact(),
+    ):
+        assert product.plan(accumulator).fast is None
+    assert product.plan(fused_rows).fast is fused.fused
+
+
+def test_the_largest_sum_fits():
+    # Sixteen products of 1.999**2, and C beside them: the sum of products comes within 2**22 of 2**31.
+    for sign in (0, 0x8000):
+        a = np.full((1, 16), 0x3FFF, np.uint16)
+        b = np.full((16, 1), 0x3FFF | sign, np.uint16)
+        c = np.array([[0x3FFFFFFF | sign << 16]], np.uint32).view(np.float32)
+        fast, general = both(block(16, 25, -133, hs.BINARY32), a, b, c)
+        assert fast == general == [0x4283E001 | sign << 16]
+
+
+SCRIPT = """
+import hashlib
+import numpy as np
+import halfsim as hs
+
+def digest():
+    rng = np.random.default_rng(11)
+    A = rng.integers(0, 0x10000, (3, 9)).astype(np.uint16).view(np.float16)
+    A[1:] = rng.standard_normal((2, 9)).astype(np.float16)
+    B = rng.standard_normal((9, 3)).astype(np.float16)
+    C = rng.standard_normal((3, 3)).astype(np.float32)
+    stochastic = hs.Stochastic(bits=16, seed=5)
+    rows = [make(format=fmt, rounding=r) for make in (hs.Sequential, hs.Pairwise, hs.Compensated, hs.Exact)
+            for fmt in (hs.BINARY16, hs.BINARY32) for r in ("rne", "rtz", "rup", stochastic)]
+    result = hashlib.sha256()
+    for row in [*rows, hs.FP16, hs.FP32]:
+        for array in hs.matmul.flagged(A, B, C, accumulator=row):
+            result.update(array.tobytes())
+    for name in ("v100:f32", "v100:f16", "a100:f32", "a100:f16", "h100:f32", "h100:f16"):
+        result.update(hs.matmul(A, B, C, accumulator=name).tobytes())
+    for row in (hs.FP16, hs.FP32):
+        result.update(hs.matmul(A, B, C, accumulator=row).tobytes())
+    return result.hexdigest()
+"""
+
+
+def test_plain_python_gives_the_same_bits():
+    here: dict = {"hashlib": hashlib}
+    exec(SCRIPT, here)
+    run = subprocess.run(
+        [sys.executable, "-c", SCRIPT + "\nprint(digest())"],
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.stdout.strip() == here["digest"](), run.stderr
