@@ -25,7 +25,7 @@ from halfsim.kernels import elementwise as loops
 from halfsim.operation import Operation, rounding_control
 from halfsim.rounding import Rounding, RoundingLike, Stochastic, as_rounding
 
-__all__ = ["Explanation", "explain", "operation_names"]
+__all__ = ["Explanation", "explain", "operation_names", "operation_rows"]
 
 _NAMES = ("a", "b", "c")
 
@@ -97,10 +97,11 @@ class _Job:
 
 def operation_names() -> tuple[str, ...]:
     """Names that `explain` knows."""
-    return (*_operations(), "convert")
+    return (*operation_rows(), "convert")
 
 
-def _operations() -> dict[str, Operation]:
+def operation_rows() -> dict[str, Operation]:
+    """Rows of all elementwise operations, by name."""
     rows = {**vars(operations), **vars(predicates)}
     return {name: row for name, row in rows.items() if isinstance(row, Operation) and name == row.name}
 
@@ -186,7 +187,7 @@ def _job(op: Operation | Conversion | str, operands: tuple[Any, ...]) -> tuple[_
     """Resolve the operation and its operands: the loop to run, and the further keywords it knows."""
     if isinstance(op, Conversion) or op == "convert":
         return _conversion(operands), ("exact", "saturate")
-    table = _operations()
+    table = operation_rows()
     row = table.get(op) if isinstance(op, str) else op
     if not isinstance(row, Operation):
         known = ", ".join((*table, "convert"))

@@ -1,0 +1,236 @@
+"""`halfsim explain`: every step of one operation or one dot product."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from halfsim.cli.group import examples, usage
+from halfsim.cli.literals import parse
+
+if TYPE_CHECKING:
+    from halfsim.accumulators import Accumulator
+    from halfsim.environment import Environment
+    from halfsim.formats import Format
+    from halfsim.rounding import Stochastic
+
+__all__ = ["explain"]
+
+_NAMES = ("a", "b", "c")
+_FORMATS = ("BINARY16", "BINARY32", "BINARY64", "BFLOAT16", "TF32", "E5M2", "E4M3")
+_INTEGERS = tuple(f"{sign}int{width}" for sign in ("", "u") for width in (8, 16, 32, 64))
+_ENVIRONMENTS = ("ieee", "riscv", "arm", "arm_default_nan", "x86", "cuda")
+_ROWS = ("FP16", "FP32", "Exact", "Pairwise", "Compensated")
+
+
+_EPILOG = examples(
+    "halfsim explain fma 0x3c01 0x3c01 0x8001 --rounding rtz",
+    "halfsim explain divide 1 3 --environment riscv --json",
+    "halfsim explain multiply 0x0400 0x3bff --tininess before",
+    "halfsim explain add 1 0x1p-11 --rounding stochastic:8:42",
+    "halfsim explain convert 0.3 --from binary32 --to E4M3",
+    "halfsim explain dot --accumulator h100:f32 --a 4096,4096,0.25 --b 2048,-2048,1 --c -0.5",
+)
+_ROUNDING = "rne rna rtz rup rdn odd, an IEEE 754 name, or stochastic:BITS:SEED."
+_ACCUMULATOR = "dot: h100:f32, a100:f16, ..., FP16, FP32, Exact, Pairwise, Compensated."
+_ENVIRONMENT = click.Choice(_ENVIRONMENTS, case_sensitive=False)
+
+
+# Unknown options pass, because -0 and -1.5 are operands.
+@click.command(
+    context_settings={"ignore_unknown_options": True},
+    epilog=_EPILOG,
+    short_help="Show every step of an operation or a dot product.",
+)
+@click.argument("operation")
+@click.argument("operands", nargs=-1, metavar="[OPERANDS]...")
+@click.option("-r", "--rounding", default="rne", show_default=True, help=_ROUNDING)
+@click.option("--environment", default="ieee", show_default=True, type=_ENVIRONMENT, help="Row for NaNs, tininess.")
+@click.option("--tininess", type=click.Choice(["after", "before"]), help="Tininess, instead of the environment's.")
+@click.option("--flush-inputs", is_flag=True, help="Read subnormal operands as zeros.")
+@click.option("--flush-results", is_flag=True, help="Replace tiny results by zeros.")
+@click.option("--exact", is_flag=True, help="round_to_integral, convert to integers: raise inexact.")
+@click.option("--saturate", is_flag=True, help="convert: overflow to the largest number where there is no infinity.")
+@click.option("--from", "source", default="binary16", show_default=True, help="convert: format of the operand.")
+@click.option("--to", "target", help="convert: format or integer type of the result, e.g. E4M3, int8.")
+@click.option("--accumulator", help=_ACCUMULATOR)
+@click.option("--a", "left", help="dot: first factors, separated by commas.")
+@click.option("--b", "right", help="dot: second factors.")
+@click.option("--c", "addend", help="dot: addend, in the format of the result.")
+@click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")
+def explain(operation: str, operands: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Show every step of OPERATION on OPERANDS: fields, exact value, discarded bits, decision, result, flags.
+
+    An operand is a bit pattern (0x3c01), a decimal number (0.1), a C99 hex-float (0x1.8p-3), inf, nan or -0. A number
+    that is not in the format is rounded once, to nearest even; a note on standard error says to what.
+    """
+    for text in operands:
+        if text.startswith("--"):
+            raise click.UsageError(f"no such option: {text.split('=')[0]}")
+    record = _dot(operands, options) if operation == "dot" else _operation(operation, operands, options)
+    click.echo(record.to_json() if as_json else str(record))
+
+
+def _operation(name: str, texts: tuple[str, ...], options: dict[str, Any]) -> Any:
+    """Explain an elementwise operation or a conversion."""
+    from halfsim.explain.elementwise import explain as steps_of
+
+    _check_name(name)
+    _refuse(options, name, ("accumulator", "left", "right", "addend"), "dot")
+    if name != "convert":
+        _refuse(options, name, ("target",), "convert")
+    with usage():
+        keywords = {key: True for key in ("exact", "saturate") if options[key]}
+        return steps_of(
+            name,
+            *_operands(name, texts, options),
+            rounding=_rounding(options["rounding"]),
+            environment=_environment(options),
+            **keywords,
+        )
+
+
+def _operands(name: str, texts: tuple[str, ...], options: dict[str, Any]) -> list[Any]:
+    from halfsim.formats import BINARY16
+
+    if name == "convert":
+        if len(texts) != 1 or not options["target"]:
+            raise click.UsageError("convert takes one operand and --to FORMAT, as in: convert 0.3 --to E4M3")
+        return [_number(texts[0], "a", _format(options["source"], native=True)), _target(options["target"])]
+    values: list[Any] = []
+    for position, text in enumerate(texts):
+        if name == "scaleb" and position == 1:
+            values.append(_integer(text))
+        else:
+            values.append(_number(text, _NAMES[position] if position < 3 else str(position + 1), BINARY16))
+    return values
+
+
+def _dot(texts: tuple[str, ...], options: dict[str, Any]) -> Any:
+    """Explain a dot product."""
+    import numpy as np
+
+    from halfsim.accumulators import FusedDotAdd
+    from halfsim.explain.dot import explain_dot
+    from halfsim.formats import BINARY16, BINARY32
+
+    if texts or not (options["accumulator"] and options["left"] and options["right"]):
+        raise click.UsageError(
+            "dot takes --accumulator, --a and --b, and no operands: dot --accumulator h100:f32 --a 1,2 --b 3,4"
+        )
+    with usage():
+        row = _accumulator(options["accumulator"])
+        fmt = row.output if isinstance(row, FusedDotAdd) else row.format
+        factors = [
+            np.array([_number(text, f"{name}[{k}]", BINARY16) for k, text in enumerate(options[key].split(","))])
+            for name, key in (("a", "left"), ("b", "right"))
+        ]
+        addend = None
+        if options["addend"] is not None:
+            addend = _number(options["addend"], "c", fmt if fmt == BINARY16 else BINARY32)
+        return explain_dot(factors[0], factors[1], addend, accumulator=row)
+
+
+def _check_name(name: str) -> None:
+    from difflib import get_close_matches
+
+    from halfsim.explain.elementwise import operation_names
+
+    known = (*operation_names(), "dot")
+    if name not in known:
+        near = get_close_matches(name, known, n=4)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
+        raise click.UsageError(f"unknown operation {name!r}; {hint}")
+
+
+def _refuse(options: dict[str, Any], name: str, keys: tuple[str, ...], owner: str) -> None:
+    spelled = {"accumulator": "--accumulator", "left": "--a", "right": "--b", "addend": "--c", "target": "--to"}
+    for key in keys:
+        if options[key] is not None:
+            raise click.UsageError(f"{spelled[key]} belongs to {owner}, not to {name}")
+
+
+def _number(text: str, name: str, fmt: Format) -> Any:
+    """Read a number as a NumPy scalar of a native format, with a note on standard error if it had to be rounded."""
+    import numpy as np
+
+    literal = parse(text, name, fmt)
+    if literal.note:
+        click.echo(f"note: {literal.note}", err=True)
+    word = {16: np.uint16, 32: np.uint32, 64: np.uint64}[fmt.width]
+    return np.array([literal.bits], word).view(fmt.name.replace("binary", "float"))[0]
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise click.UsageError(f"operand b: {text!r} is not an integer; scaleb takes an exponent such as -3") from None
+
+
+def _format(text: str, *, native: bool = False) -> Format:
+    from halfsim import formats
+
+    known = _FORMATS[:3] if native else _FORMATS
+    if text.upper() not in known:
+        raise click.UsageError(f"unknown format {text!r}; known are {', '.join(known)}".lower())
+    fmt: Format = getattr(formats, text.upper())
+    return fmt
+
+
+def _target(text: str) -> Any:
+    import numpy as np
+
+    if text.lower() in _INTEGERS:
+        return np.dtype(text.lower())
+    if text.upper() not in _FORMATS:
+        raise click.UsageError(f"unknown target {text!r}; known are {', '.join((*_FORMATS, *_INTEGERS))}")
+    return _format(text)
+
+
+def _rounding(text: str) -> str | Stochastic:
+    """Return a rounding's name as it is, and ``stochastic:BITS:SEED`` as the object."""
+    from halfsim.rounding import Stochastic, as_rounding
+
+    if not text.startswith("stochastic"):
+        try:
+            as_rounding(text, "--rounding")
+        except ValueError as error:
+            raise click.UsageError(str(error).replace("halfsim.Stochastic(...)", "stochastic:BITS:SEED")) from None
+        return text
+    try:
+        _, bits, seed = text.split(":")
+        return Stochastic(bits=int(bits), seed=int(seed, 0))
+    except ValueError as error:
+        detail = str(error) if str(error).startswith("Stochastic") else "write stochastic:BITS:SEED"
+        raise click.UsageError(f"--rounding {text}: {detail}") from None
+
+
+def _environment(options: dict[str, Any]) -> Environment:
+    from dataclasses import replace
+
+    from halfsim import environment
+
+    row: Environment = getattr(environment, options["environment"].upper())
+    if options["tininess"]:
+        row = replace(row, tininess=environment.Tininess[f"{options['tininess']}Rounding"])
+    return replace(
+        row,
+        flush_inputs=row.flush_inputs or options["flush_inputs"],
+        flush_results=row.flush_results or options["flush_results"],
+    )
+
+
+def _accumulator(text: str) -> Accumulator:
+    from halfsim import accumulators
+    from halfsim.tensorcores import as_accumulator
+
+    if text in _ROWS:
+        row = getattr(accumulators, text)
+        return row() if isinstance(row, type) else row  # type: ignore[no-any-return]
+    if ":" not in text:
+        raise click.UsageError(
+            f"unknown accumulator {text!r}; write GPU:OUTPUT such as h100:f32, or {', '.join(_ROWS)}"
+        )
+    return as_accumulator(text, "explain_dot")

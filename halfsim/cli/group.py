@@ -1,0 +1,100 @@
+"""How commands end: exit status, and every error as one line on standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import click
+
+__all__ = ["Group", "examples", "usage"]
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+
+class _InterruptedError(Exception):
+    """Ctrl-C, before click sees it: click would print an empty line."""
+
+
+class Group(click.Group):
+    """A group of commands whose errors are one line and whose returned numbers are the exit status."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments; none at all gets the help, and counts as wrong usage."""
+        if not args:
+            click.echo(ctx.get_help(), err=True)
+            ctx.exit(USAGE)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the chosen command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise _InterruptedError from None
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run the command line; exits unless `standalone_mode` is false."""
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, False, **extra)
+        sys.exit(self._run(args, prog_name, complete_var, extra))
+
+    def _run(
+        self, args: Sequence[str] | None, prog_name: str | None, complete_var: str | None, extra: dict[str, Any]
+    ) -> int:
+        try:
+            status = super().main(args, prog_name, complete_var, False, **extra)
+            sys.stdout.flush()
+        except (_InterruptedError, KeyboardInterrupt, click.Abort):
+            return _complain("halfsim: interrupted", INTERRUPTED)
+        except click.UsageError as error:
+            command = error.ctx.command_path if error.ctx else "halfsim"
+            return _complain(f"{command}: {_one_line(error.format_message())} (see {command} --help)", USAGE)
+        except click.ClickException as error:
+            return _complain(f"halfsim: {_one_line(error.format_message())}", error.exit_code)
+        except BrokenPipeError:
+            # The reader has gone: nothing to say, and nothing left to flush at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILED
+        except Exception as error:
+            if os.environ.get("HALFSIM_DEBUG"):
+                raise
+            kind = type(error).__name__
+            return _complain(f"halfsim: {kind}: {_one_line(str(error))} (HALFSIM_DEBUG=1 shows where)", FAILED)
+        return status if isinstance(status, int) else 0
+
+
+def _one_line(message: str) -> str:
+    return " ".join(message.split()).rstrip(".")
+
+
+def _complain(message: str, status: int) -> int:
+    click.echo(message, err=True)
+    return status
+
+
+def examples(*commands: str, notes: Sequence[str] = ()) -> str:
+    """Return the end of a help text: commands to copy, and notes."""
+    parts = ["\b", "Examples:", *(f"  {command}" for command in commands)]
+    return "\n".join([*parts, "", "\b", *notes] if notes else parts)
+
+
+@contextlib.contextmanager
+def usage() -> Iterator[None]:
+    """Turn the front door's errors about arguments into usage errors."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        message = re.sub(r"^(explain|explain_dot): ", "", str(error))
+        raise click.UsageError(message, click.get_current_context(silent=True)) from error

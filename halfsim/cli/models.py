@@ -1,0 +1,82 @@
+"""`halfsim models`: the table of tensor cores, with sources and evidence."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from halfsim.cli.group import examples
+
+if TYPE_CHECKING:
+    from halfsim.tensorcores import TensorCore
+
+__all__ = ["models"]
+
+_HEAD = ("generation", "sm", "GPUs", "instruction", "D", "terms", "fraction", "zero", "rounding", "mark", "notes")
+_LEGEND = """\
+terms: products per block. fraction: bits kept below the block's largest exponent; what lies below is cut toward zero.
+zero: least exponent of a block. rounding: of each block's sum to D. mark: A raw hardware outputs agree; B separate
+projects with hardware tests agree; C one project only."""
+
+
+_EPILOG = examples("halfsim models", "halfsim models h100 f32", "halfsim models ampere --json")
+
+
+@click.command(epilog=_EPILOG, short_help="Print the table of tensor cores, with sources and evidence.")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
+def models(names: tuple[str, ...], as_json: bool) -> None:
+    """Print the tensor-core table, or the rows that NAMEs select: a GPU, generation, sm_XX, instruction, f32 or f16."""
+    from halfsim.tensorcores import TABLE
+
+    rows = [row for row in TABLE if all(name.lower() in _keys(row) for name in names)]
+    known = dict.fromkeys(key for row in TABLE for key in _keys(row))
+    for name in names:
+        if name.lower() not in known:
+            raise click.UsageError(f"unknown name {name!r}; known are {', '.join(known)}")
+    if not rows:
+        raise click.UsageError(f"no row is {' and '.join(names)} at once; drop a name")
+    click.echo(json.dumps([_plain(row) for row in rows], indent=2, ensure_ascii=False) if as_json else _text(rows))
+
+
+def _keys(row: TensorCore) -> tuple[str, ...]:
+    return (row.generation, row.architecture, *row.gpus, row.instruction, row.output)
+
+
+def _plain(row: TensorCore) -> dict[str, Any]:
+    plain = asdict(row)
+    accumulator = plain["accumulator"]
+    for key in ("align", "rounding"):
+        accumulator[key] = accumulator[key].name
+    accumulator["output"] = accumulator["output"]["name"]
+    return plain
+
+
+def _text(rows: list[TensorCore]) -> str:
+    """Aligned table, then source and evidence of each row by number."""
+    from halfsim.explain.text import columns
+
+    notes: dict[str, int] = {}
+    cells: list[tuple[str, ...]] = [_HEAD]
+    for row in rows:
+        model = row.accumulator
+        note = f"{model.source}. {model.evidence}."
+        number = notes.setdefault(note, len(notes) + 1)
+        identity = (row.generation, row.architecture, " ".join(row.gpus), row.instruction, row.output)
+        parameters = (str(model.terms), str(model.fraction_bits), str(model.zero_exponent), _rounding(row))
+        cells.append((*identity, *parameters, row.confidence, f"[{number}]"))
+    lines = [*columns(cells), "", _LEGEND, ""]
+    for note, number in notes.items():
+        lines.append(fill(note, 110, initial_indent=f"[{number}]".ljust(5), subsequent_indent=" " * 5))
+    return "\n".join(lines)
+
+
+def _rounding(row: TensorCore) -> str:
+    from halfsim.rounding import Rounding
+
+    rounding = row.accumulator.rounding
+    return rounding.name if isinstance(rounding, Rounding) else str(rounding)

@@ -1,0 +1,118 @@
+"""`halfsim warmup`: compile every loop now, so that no later call waits."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from halfsim.cli.group import examples
+
+if TYPE_CHECKING:
+    from halfsim.operation import Operation
+
+__all__ = ["warmup"]
+
+_Work = Callable[[], Any]
+
+
+_EPILOG = examples("halfsim warmup", "halfsim warmup add multiply fma matmul")
+
+
+@click.command(epilog=_EPILOG, short_help="Compile every loop now, so that no later call waits.")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+def warmup(names: tuple[str, ...]) -> None:
+    """Compile the loops of all operations, or of the NAMEd ones, into the cache on disk, and say where it is.
+
+    Names are those of operations, convert, and matmul (which stands for dot and sum too). Compiled loops are kept until
+    halfsim, numba or Python change; HALFSIM_CACHE_DIR moves them.
+    """
+    from halfsim.core._jit import cache_directory
+
+    work = _work()
+    for name in names:
+        if name not in work:
+            raise click.UsageError(f"unknown operation {name!r}; known are {', '.join(work)}")
+    chosen = list(dict.fromkeys(names)) or list(work)
+    start = time.perf_counter()
+    with click.progressbar(
+        chosen, label="compiling", file=sys.stderr, item_show_func=lambda name: name or "", width=30
+    ) as bar:
+        for name in bar:
+            for run in work[name]:
+                run()
+    directory = cache_directory()
+    count, size = _contents(directory)
+    seconds = time.perf_counter() - start
+    click.echo(
+        f"{len(chosen)} operation(s) ready in {seconds:.1f} s; {count} file(s), {size / 1e6:.1f} MB in {directory}"
+    )
+
+
+def _contents(directory: Path) -> tuple[int, int]:
+    """Number of files in a folder, and their bytes."""
+    files = [path for path in directory.rglob("*") if path.is_file()]
+    return len(files), sum(path.stat().st_size for path in files)
+
+
+def _work() -> dict[str, list[_Work]]:
+    """Return, for each name, calls that between them reach every loop it has."""
+    from halfsim.explain.elementwise import operation_rows
+
+    work = {name: _elementwise(row) for name, row in operation_rows().items()}
+    return {**work, "convert": _conversions(), "matmul": _products()}
+
+
+def _elementwise(operation: Operation) -> list[_Work]:
+    import numpy as np
+
+    from halfsim.rounding import Stochastic
+
+    operands = [
+        np.ones(2, np.int64 if position == operation.integers else np.float16) for position in range(operation.arity)
+    ]
+    # The vectorised loop where there is one, and the general loop.
+    return [
+        partial(call, *operands, rounding=rounding)
+        for call in (operation, operation.flagged)
+        for rounding in ("rne", Stochastic(bits=8, seed=0))
+    ]
+
+
+def _conversions() -> list[_Work]:
+    import numpy as np
+
+    from halfsim.conversion import convert
+    from halfsim.formats import BFLOAT16, BINARY16, BINARY32, BINARY64
+    from halfsim.rounding import Stochastic
+
+    floats = [np.ones(2, dtype) for dtype in (np.float16, np.float32, np.float64)]
+    integers = [np.ones(2, dtype) for dtype in (np.int64, np.uint64)]
+    targets = (BINARY16, BINARY32, BINARY64, BFLOAT16)
+    work: list[_Work] = []
+    for rounding in ("rne", Stochastic(bits=8, seed=0)):
+        work += [partial(convert, x, target, rounding=rounding) for x in (*floats, *integers) for target in targets]
+        work += [partial(convert, x, dtype, rounding=rounding) for x in floats for dtype in (np.int64, np.uint64)]
+    return work
+
+
+def _products() -> list[_Work]:
+    import numpy as np
+
+    from halfsim.accumulators import FP16, Compensated, Exact, Pairwise, Sequential
+    from halfsim.formats import BINARY16, BINARY32
+    from halfsim.linalg import matmul
+    from halfsim.rounding import Stochastic
+
+    a, b = np.ones((2, 4), np.float16), np.ones((4, 2), np.float16)
+    addends = [np.ones((2, 2), dtype) for dtype in (np.float16, np.float32)]
+    rows: list[Any] = [FP16, Sequential(format=BINARY16), "v100:f32", "v100:f16", "h100:f32", "h100:f16"]
+    rows += [Sequential(format=BINARY32, fused=fused) for fused in (False, True)]
+    rows += [Sequential(format=fmt, rounding=Stochastic(bits=8, seed=0)) for fmt in (BINARY16, BINARY32)]
+    rows += [kind(format=fmt) for kind in (Pairwise, Compensated, Exact) for fmt in (BINARY16, BINARY32)]
+    return [partial(matmul, a, b, c, accumulator=row) for row in rows for c in (None, *addends)]
