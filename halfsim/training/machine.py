@@ -1,0 +1,103 @@
+"""The machine a network runs on: how it multiplies matrices, stores results and counts what storing lost."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from halfsim.accumulators import FP32
+from halfsim.formats import BINARY32
+from halfsim.linalg import matmul
+from halfsim.policy import Policy
+from halfsim.rounding import Stochastic
+from halfsim.tensorcores import AccumulatorLike, as_accumulator
+from halfsim.training.arithmetic import Array, arithmetic, product32
+from halfsim.training.ledger import Ledger
+
+__all__ = ["Machine"]
+
+
+class Machine:
+    """A policy at work.
+
+    Parameters
+    ----------
+    policy : Policy
+        What to store and how to sum.
+    ledger : Ledger, optional
+        Where losses are counted.
+
+    Attributes
+    ----------
+    storage : Arithmetic
+        Elementwise arithmetic of the storage format: activations, their gradients, and sums of gradients.
+    reductions : Arithmetic
+        Arithmetic of softmax, sigmoid and loss.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.policy import named
+    >>> machine = Machine(named("mixed"))
+    >>> machine.forward(np.float16([[3.0]]), np.float16([[0.5]]), np.float16([1.0]))
+    array([[2.5]], dtype=float16)
+    """
+
+    def __init__(self, policy: Policy, ledger: Ledger | None = None) -> None:
+        self.policy = policy
+        self.ledger = ledger or Ledger()
+        self.storage = arithmetic(policy.storage)
+        self.reductions = arithmetic(policy.reductions)
+
+    def store(self, x: Array) -> Array:
+        """Round to the storage format, to nearest, ties to even."""
+        return self.storage.convert(x)
+
+    def forward(self, x: Array, w: Array, b: Array) -> Array:
+        """Return ``x @ w + b``, stored; the sums start from the bias."""
+        return self.store(self._product(x, w, b, self.policy.forward))
+
+    def data_gradient(self, g: Array, w_transposed: Array) -> Array:
+        """Return ``g @ w.T``, stored and counted."""
+        return self._gradient_product("activation", g, w_transposed, self.policy.data_gradient)
+
+    def weight_gradient(self, x_transposed: Array, g: Array) -> Array:
+        """Return ``x.T @ g``, stored and counted."""
+        return self._gradient_product("weight", x_transposed, g, self.policy.weight_gradient)
+
+    def bias_gradient(self, g: Array) -> Array:
+        """Return the sums of the columns of `g` in the arithmetic of the reductions, stored and counted."""
+        ones = np.ones((1, g.shape[0]), g.dtype)
+        if g.dtype == np.float16 and self.policy.reductions == BINARY32:
+            sums = matmul(ones, g, accumulator=FP32)
+        else:
+            sums = self.reductions.sum(self.reductions.convert(g), 0)
+        return self.store_gradient("weight", sums)[0]
+
+    def store_gradient(self, kind: str, exact: Array) -> Array:
+        """Round a gradient to the storage format and count what that lost."""
+        stored = self.store(exact)
+        self.ledger.gradient(kind, exact, stored)
+        return stored
+
+    def _gradient_product(self, kind: str, a: Array, b: Array, accumulator: AccumulatorLike) -> Array:
+        product = self._product(a, b, None, accumulator)
+        stored = self.store(product)
+        if self.ledger.sampling:
+            # What another accumulator flushed or swallowed, a binary32 sum of the same products shows.
+            plain = a.dtype == np.float32 or as_accumulator(accumulator) == FP32
+            exact = product if plain else self._product(a, b, None, FP32)
+            self.ledger.gradient(kind, exact, stored)
+            if kind == "weight":
+                self.ledger.compare(exact, stored)
+        return stored
+
+    def _product(self, a: Array, b: Array, c: Array | None, accumulator: AccumulatorLike) -> Array:
+        if a.dtype == np.float32:
+            return product32(a, b, c)
+        stochastic = isinstance(as_accumulator(accumulator).rounding, Stochastic)
+        if b.shape[1] >= a.shape[0] or stochastic:
+            return matmul(a, b, c, accumulator=accumulator)
+        # The loops are fast along the columns. The transposed product makes the same roundings, except that
+        # stochastic ones take their random words by the position of the element.
+        transposed = matmul(b.T, a.T, None if c is None else c[:, None], accumulator=accumulator)
+        return np.ascontiguousarray(transposed.T)

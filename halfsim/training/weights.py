@@ -1,0 +1,120 @@
+"""The weights of a run and the four ways to move them; all parameters lie in one flat vector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from halfsim.conversion import convert
+from halfsim.formats import BINARY16
+from halfsim.operations import add, subtract
+from halfsim.policy import WeightUpdate
+from halfsim.rounding import Stochastic
+from halfsim.training.arithmetic import Array
+from halfsim.training.machine import Machine
+
+__all__ = ["Kahan", "Master", "Nearest", "StochasticallyRounded", "Weights", "make_weights", "split"]
+
+
+class Weights(Protocol):
+    """Weights that can move. `stored` is what takes part in products; it is changed in place."""
+
+    stored: Array
+
+    def move(self, delta: Array) -> Array:
+        """Add a float32 Δ; return a bool array that says which weights are as they were."""
+
+
+class Master:
+    """``m = round32(m + Δ)``; the stored weight is m rounded to the storage format."""
+
+    def __init__(self, initial: Array, machine: Machine) -> None:
+        self._machine = machine
+        self.master = initial.astype(np.float32)
+        self.stored = machine.store(self.master).copy()
+
+    def move(self, delta: Array) -> Array:
+        """Add a float32 Δ; return a bool array that says which weights are as they were."""
+        before = self.master
+        self.master = before + delta
+        self.stored[:] = self._machine.store(self.master)
+        return self.master == before
+
+
+class Nearest:
+    """``w = round16(w + round16(Δ))``, to nearest, ties to even."""
+
+    def __init__(self, initial: Array) -> None:
+        self.stored = convert(initial, BINARY16)
+
+    def move(self, delta: Array) -> Array:
+        """Add a float32 Δ; return a bool array that says which weights are as they were."""
+        moved = add(self.stored, convert(delta, BINARY16))
+        unchanged = np.asarray(moved == self.stored)
+        self.stored[:] = moved
+        return unchanged
+
+
+class StochasticallyRounded:
+    """``w = SR16(w + Δ)``: the binary64 sum, rounded stochastically once.
+
+    The random word of weight i at step t is Philox (seed, t * size + i): it depends on nothing else.
+    """
+
+    def __init__(self, initial: Array, seed: int, bits: int = 32) -> None:
+        self.stored = convert(initial, BINARY16)
+        self._seed, self._bits, self._offset = seed, bits, 0
+
+    def move(self, delta: Array) -> Array:
+        """Add a float32 Δ; return a bool array that says which weights are as they were."""
+        rounding = Stochastic(bits=self._bits, seed=self._seed, offset=self._offset)
+        self._offset += self.stored.size
+        moved = convert(self.stored.astype(np.float64) + delta, BINARY16, rounding=rounding)
+        unchanged = np.asarray(moved == self.stored)
+        self.stored[:] = moved
+        return unchanged
+
+
+class Kahan:
+    """``y = round16(Δ) + c``, ``t = w + y``, ``c = y - (t - w)``, ``w = t``, each operation rounded to binary16.
+
+    References
+    ----------
+    W. Kahan, "Further remarks on reducing truncation errors", Comm. ACM 8 (1965), 40.
+    """
+
+    def __init__(self, initial: Array) -> None:
+        self.stored = convert(initial, BINARY16)
+        self.compensation = np.zeros_like(self.stored)
+
+    def move(self, delta: Array) -> Array:
+        """Add a float32 Δ; return a bool array that says which weights are as they were."""
+        change = add(convert(delta, BINARY16), self.compensation)
+        moved = add(self.stored, change)
+        rest = subtract(change, subtract(moved, self.stored))
+        unchanged = np.asarray((moved == self.stored) & (rest == self.compensation))
+        self.stored[:] = moved
+        self.compensation = rest
+        return unchanged
+
+
+def make_weights(initial: Array, machine: Machine, seed: int) -> Weights:
+    """Return the weights that the machine's policy asks for, all starting from `initial` rounded to storage."""
+    start = machine.store(initial)
+    match machine.policy.update:
+        case WeightUpdate.master:
+            return Master(start, machine)
+        case WeightUpdate.nearest:
+            return Nearest(start)
+        case WeightUpdate.stochastic:
+            return StochasticallyRounded(start, seed)
+        case WeightUpdate.kahan:
+            return Kahan(start)
+
+
+def split(flat: Array, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
+    """Return views of a flat vector with the given shapes, in order."""
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
+    return [part.reshape(shape) for part, shape in zip(np.split(flat, ends[:-1]), shapes, strict=True)]
