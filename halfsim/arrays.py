@@ -7,7 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["as_binary16", "as_patterns", "broadcast", "check_out", "deliver", "from_bits", "to_bits"]
+__all__ = [
+    "as_binary16",
+    "as_patterns",
+    "broadcast",
+    "check_out",
+    "deliver",
+    "from_bits",
+    "to_bits",
+    "writable_result",
+]
 
 _F16 = np.dtype(np.float16)
 _U16 = np.dtype(np.uint16)
@@ -74,6 +83,16 @@ def check_out(function: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[A
     return out
 
 
+def writable_result(
+    out: NDArray[Any] | None, shape: tuple[int, ...], dtype: np.dtype[Any], operands: list[NDArray[Any]]
+) -> NDArray[Any]:
+    """Return `out` itself where a loop can write straight into it, else a new array."""
+    if out is None or not (out.flags.carray and out.dtype.isnative):
+        return np.empty(shape, dtype)
+    overlaps = any(np.may_share_memory(out, operand) for operand in operands)
+    return np.empty(shape, dtype) if overlaps else out
+
+
 def deliver(function: str, result: NDArray[Any], out: NDArray[Any] | None, where: ArrayLike | bool) -> Any:
     """Write a result to `out` where `where` holds, or return it, zero-filled elsewhere; 0-d results become scalars."""
     if where is not True:
@@ -95,7 +114,8 @@ def deliver(function: str, result: NDArray[Any], out: NDArray[Any] | None, where
         return out
     if out is None:
         return result[()]
-    np.copyto(out, result)
+    if result is not out:
+        np.copyto(out, result)
     return out
 
 

@@ -84,7 +84,7 @@ class Conversion:
         saturate: bool = False,
     ) -> Any:
         """Convert; see the docstring of `halfsim.convert`."""
-        value, _ = self._compute(x, to, rounding, environment, out, exact, saturate)
+        value, _ = self._compute(x, to, rounding, environment, out, exact, saturate, flagged=False)
         return deliver("convert", value, out, where)
 
     def flagged(
@@ -100,7 +100,7 @@ class Conversion:
         saturate: bool = False,
     ) -> Flagged:
         """Convert, and return the exception flags of every element too."""
-        value, flags = self._compute(x, to, rounding, environment, out, exact, saturate)
+        value, flags = self._compute(x, to, rounding, environment, out, exact, saturate, flagged=True)
         return Flagged(deliver("convert", value, out, where), deliver("convert", flags, None, where))
 
     def _compute(
@@ -112,21 +112,22 @@ class Conversion:
         out: NDArray[Any] | None,
         exact: bool,
         saturate: bool,
+        *,
+        flagged: bool,
     ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
         words, source = _source(x)
         target = to if isinstance(to, Format) else _integer_dtype(to)
         dtype = np.dtype(_holder(target).name.replace("binary", "float")) if isinstance(target, Format) else target
         if out is not None:
             check_out("convert", out, words.shape, dtype)
-        options = rounding_control("convert", rounding, environment, exact=exact, saturate=saturate)
-        flags = np.empty(words.size, np.uint8)
+        options = rounding_control("convert", rounding, environment, exact, saturate)
         unsigned = source is None and np.asarray(x).dtype.kind == "u"
         flat = words.reshape(-1)
         if isinstance(target, Format):
-            value = _to_format(flat, source, unsigned, target, flags, options)
+            value, flags = _to_format(flat, source, unsigned, target, flagged, options)
         else:
-            value = _to_integer(flat, source, unsigned, target, flags, options)
-        return value.reshape(words.shape), flags.reshape(words.shape)
+            value, flags = _to_integer(flat, source, target, options)
+        return value.reshape(words.shape), flags.reshape(words.shape) if flagged else flags
 
     def __repr__(self) -> str:
         return "<halfsim operation convert (convertFormat)>"
@@ -150,47 +151,46 @@ def _to_format(
     source: Format | None,
     unsigned: bool,
     target: Format,
-    flags: NDArray[np.uint8],
+    flagged: bool,
     options: tuple[int, int, int],
-) -> NDArray[Any]:
-    """Round to a format: its values, in the native dtype that holds them."""
+) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """Round to a format: its values, in the native dtype that holds them, and flags if somebody asks."""
     control, seed, index = options
     z = np.empty(words.size, _words(target.width))
     to = _layout(target)
+    fast = None if source is None else conversion_loops(source, target, control)
+    flags = np.empty(words.size if flagged or fast is None else 0, np.uint8)
     if source is None:
         _run(loops.from_integer, words, z, flags, control, seed, index, 0 if unsigned else 1, to)
+    elif fast is None:
+        _run(loops.convert, words, z, flags, control, seed, index, _layout(source), to)
+    elif flagged:
+        _run(fast.flagged, words, z, flags, control, seed, index)
     else:
-        fast = conversion_loops(source, target, control)
-        if fast is not None:
-            _run(fast.flagged, words, z, flags, control, seed, index)
-        else:
-            _run(loops.convert, words, z, flags, control, seed, index, _layout(source), to)
+        values = fast.values
+        run_blocks(lambda start, stop: values(words[start:stop], z[start:stop], control), words.size, _BLOCK)
     holder = _holder(target)
     if holder != target:
         held = np.empty(words.size, _words(holder.width))
         # Exact: only the container changes. A NaN is quiet already and keeps its payload.
         plain = control_word(Rounding.roundTiesToEven, IEEE)
-        _run(loops.convert, z, held, np.empty_like(flags), plain, 0, 0, to, _layout(holder))
+        _run(loops.convert, z, held, np.empty(z.size, np.uint8), plain, 0, 0, to, _layout(holder))
         z = held
-    return z.view(np.dtype(holder.name.replace("binary", "float")))
+    return z.view(np.dtype(holder.name.replace("binary", "float"))), flags
 
 
 def _to_integer(
-    words: NDArray[Any],
-    source: Format | None,
-    unsigned: bool,
-    target: np.dtype[Any],
-    flags: NDArray[np.uint8],
-    options: tuple[int, int, int],
-) -> NDArray[Any]:
+    words: NDArray[Any], source: Format | None, target: np.dtype[Any], options: tuple[int, int, int]
+) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """Round to integers."""
     if source is None:
         raise TypeError("convert: x and to are both integers; use numpy's astype, there is nothing to round")
     control, seed, index = options
     z = np.empty(words.size, np.int64)
+    flags = np.empty(words.size, np.uint8)
     width, signed = 8 * target.itemsize, int(target.kind == "i")
     _run(loops.to_integer, words, z, flags, control, seed, index, _layout(source), width, signed)
-    return z.view(np.uint64) if target == np.uint64 else z.astype(target)
+    return z.view(np.uint64) if target == np.uint64 else z.astype(target), flags
 
 
 def _run(kernel: Any, words: NDArray[Any], z: NDArray[Any], flags: NDArray[Any], *arguments: Any) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from halfsim.arrays import as_patterns, broadcast, check_out, deliver
+from halfsim.arrays import as_patterns, broadcast, check_out, deliver, writable_result
 from halfsim.core.control import control_word
 from halfsim.environment import IEEE, Environment
 from halfsim.flags import Flagged
@@ -52,19 +53,33 @@ ValueError
 
 
 def rounding_control(
-    function: str, rounding: RoundingLike, environment: Environment, **options: bool
+    function: str, rounding: RoundingLike, environment: Environment, exact: bool = False, saturate: bool = False
 ) -> tuple[int, int, int]:
     """Return (control word, seed as int64, index of the first element)."""
+    try:
+        return _known_control(function, rounding, environment, exact, saturate)
+    except TypeError:
+        # An unhashable argument: say which, as for any other wrong type.
+        return _control(function, rounding, environment, exact, saturate)
+
+
+def _control(
+    function: str, rounding: RoundingLike, environment: Environment, exact: bool, saturate: bool
+) -> tuple[int, int, int]:
     if not isinstance(environment, Environment):
         raise TypeError(
             f"{function}: environment={environment!r} is of type {type(environment).__name__}; "
             "pass a halfsim.Environment such as halfsim.RISCV"
         )
     mode = as_rounding(rounding, function)
-    control = control_word(mode, environment, **options)
+    control = control_word(mode, environment, exact=exact, saturate=saturate)
     if isinstance(mode, Stochastic):
         return control, mode.seed - (mode.seed >> 63 << 64), mode.offset
     return control, 0, 0
+
+
+# A call of a few elements spends most of its time here otherwise.
+_known_control = lru_cache(maxsize=256, typed=True)(_control)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -134,7 +149,7 @@ class Operation:
         **options: bool,
     ) -> Any:
         """Compute the operation; see the operation's own docstring."""
-        value, _ = self._compute(operands, rounding, environment, out, options, flagged=False)
+        value, _ = self._compute(operands, rounding, environment, out, where is True, options, flagged=False)
         return deliver(self.name, value, out, where)
 
     def flagged(
@@ -147,7 +162,7 @@ class Operation:
         **options: bool,
     ) -> Flagged:
         """Compute the operation and the exception flags of every element."""
-        value, flags = self._compute(operands, rounding, environment, out, options, flagged=True)
+        value, flags = self._compute(operands, rounding, environment, out, where is True, options, flagged=True)
         return Flagged(deliver(self.name, value, out, where), deliver(self.name, flags, None, where))
 
     def _compute(
@@ -156,6 +171,7 @@ class Operation:
         rounding: RoundingLike,
         environment: Environment,
         out: NDArray[Any] | None,
+        everywhere: bool,
         options: dict[str, bool],
         *,
         flagged: bool,
@@ -172,7 +188,10 @@ class Operation:
         if out is not None:
             check_out(name, out, shape, self.dtype)
         size = flat[0].size
-        z = np.empty(size, np.uint16 if self.dtype == np.float16 else self.dtype)
+        result = writable_result(out if everywhere else None, shape, self.dtype, flat)
+        z = result.reshape(-1)
+        if self.dtype is _FLOAT16:
+            z = z.view(np.uint16)
         fast = fast_loops(name, control)
         if fast is not None and not flagged:
             values = fast.values
@@ -189,7 +208,7 @@ class Operation:
                 kernel(*part, z[start:stop], flags[start:stop], control, seed, index + start, *self.extra)
 
         run_blocks(block, size, _BLOCK)
-        return z.view(self.dtype).reshape(shape), flags.reshape(shape) if flagged else flags
+        return result, flags.reshape(shape) if flagged else flags
 
     def _operand(self, position: int, value: Any) -> NDArray[Any]:
         if position != self.integers:
