@@ -240,7 +240,7 @@ Examples
 --------
 >>> import numpy as np, halfsim as hs
 >>> x = np.full((2, 3000), 1, np.float16)
->>> hs.sum(x, axis=1, accumulator=hs.FP16)
-array([2048., 2048.], dtype=float16)
+>>> hs.sum(x, axis=1, accumulator=hs.FP16).tolist()
+[2048.0, 2048.0]
 """,
 )
