@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,10 @@ __all__ = ["CLASSES", "from_integers", "stochastic", "tuples", "wide_floats"]
 CLASSES = ("corners", "random-bits", "normal", "wide-exponents", "subnormal", "cancellation", "ties", "overflow")
 
 # Zeros, extreme subnormals and normals, one, its neighbours, the largest numbers, infinities, NaNs with payloads.
-_MAGNITUDES = (0x0000, 0x0001, 0x0002, 0x01FF, 0x03FF, 0x0400, 0x0401, 0x0800, 0x1000, 0x1400, 0x37FF, 0x3800, 0x3BFF)
-_MAGNITUDES += (0x3C00, 0x3C01, 0x3E00, 0x3FFF, 0x4000, 0x6400, 0x6800, 0x7800, 0x7BFE, 0x7BFF, 0x7C00)
+_SMALL = (0x0000, 0x0001, 0x0002, 0x01FF, 0x03FF, 0x0400, 0x0401, 0x0800, 0x1000, 0x1400, 0x37FF, 0x3800, 0x3BFF)
+_LARGE = (0x3C00, 0x3C01, 0x3E00, 0x3FFF, 0x4000, 0x6400, 0x6800, 0x7800, 0x7BFE, 0x7BFF, 0x7C00)
 _NANS = (0x7C01, 0x7D55, 0x7DFF, 0x7E00, 0x7E01, 0x7FFF)
-_CORNERS = np.array([sign | bits for bits in (*_MAGNITUDES, *_NANS) for sign in (0, 0x8000)], np.uint16)
+_CORNERS = np.array([sign | bits for bits in (*_SMALL, *_LARGE, *_NANS) for sign in (0, 0x8000)], np.uint16)
 _FEW = np.array(
     [0x0000, 0x8000, 0x0001, 0x03FF, 0x0400, 0x8401, 0x3C00, 0xBC01, 0x7BFF, 0xFC00, 0x7C00, 0x7D01, 0xFE02]
 )
@@ -57,7 +58,7 @@ def _related(rng: np.random.Generator, kind: str, arity: int, count: int) -> lis
 def _share(rng: np.random.Generator, kind: str, arity: int, count: int) -> list[Words]:
     if kind in ("cancellation", "ties") and arity > 1:
         return _related(rng, kind, arity, count)
-    makers = {
+    makers: dict[str, Callable[[], Words]] = {
         "random-bits": lambda: rng.integers(0, 1 << 16, count).astype(np.uint16),
         "normal": lambda: _bits(rng.standard_normal(count)),
         "wide-exponents": lambda: _wide(rng, count),
@@ -115,7 +116,8 @@ def wide_floats(seed: int, kind: str, count: int) -> dict[str, NDArray[Any]]:
         specials = np.array(
             [0x7FF << 52, 0xFFF << 51, 0x7FF << 52 | 1, (1 << 63) - 1, 1, (1 << 52) - 1, 0, (0x7FF << 52) - 1]
         )
-    specials = np.concatenate([specials.astype(words), specials.astype(words) | words(1 << (width - 1))])
+    specials = specials.astype(words)
+    specials = np.concatenate([specials, specials + words(1 << (width - 1))])
     a = np.concatenate([specials, values.astype(floats).view(words)])
     a = np.concatenate([a, rng.integers(0, 1 << 64, max(count - a.size, 0) or 64, dtype=np.uint64).astype(words)])
     picked = np.concatenate([np.arange(specials.size), specials.size + rng.permutation(a.size - specials.size)])[:count]

@@ -48,7 +48,7 @@ def _by_bindings(source: str, options: list[str]) -> str | None:
         arguments = [option.encode() for option in options]
         if int(status) or int(nvrtc.nvrtcCompileProgram(program, len(arguments), arguments)[0]):
             return None
-        text = b" " * nvrtc.nvrtcGetPTXSize(program)[1]
+        text: bytes = b" " * nvrtc.nvrtcGetPTXSize(program)[1]
         nvrtc.nvrtcGetPTX(program, text)
     except (ImportError, OSError, RuntimeError):
         return None

@@ -169,12 +169,12 @@ class MatrixInstruction:
         A, B = rng.integers(-8, 9, (8, self.m, self.k)), rng.integers(-8, 9, (8, self.k, self.n))
         C = rng.integers(-64, 65, (8, self.m, self.n))
         floats = {"f16": np.float16, "f32": np.float32}
-        patterns = [item.astype(np.float16).view(np.uint16) for item in (A, B)]
+        left, right = (item.astype(np.float16).view(np.uint16) for item in (A, B))
         addend = C.astype(floats[self.addend]).view(_WORDS[self.addend])
         exact = (A @ B + C).astype(floats[self.output]).view(_WORDS[self.output])
         for strides in _STRIDES if self.family == "wgmma" else _STRIDES[:1]:
             variant = replace(self, strides=strides)
-            if np.array_equal(variant.multiply(device, *patterns, addend), exact):
+            if np.array_equal(variant.multiply(device, left, right, addend), exact):
                 return variant
         raise LayoutError(f"capture: {self.name} gave wrong products of small integers, so its operands are misplaced")
 

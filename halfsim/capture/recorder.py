@@ -82,6 +82,8 @@ class Recorder:
             raise DeviceError(
                 f"capture: --out {root} cannot be written ({error.strerror}); pass another folder"
             ) from None
+        for leftover in self.folder.glob(".*.npz.*"):  # of a run that was killed while it wrote
+            leftover.unlink()
         path = self.folder / MANIFEST
         self.manifest: dict[str, Any] = self._begin()
         if path.exists():
@@ -117,7 +119,7 @@ class Recorder:
         if entry is None or not entry["finished"]:
             return False
         path = self.folder / entry["file"]
-        return path.is_file() and digest(path.read_bytes()) == entry["sha256"]
+        return path.is_file() and digest(path.read_bytes()) == str(entry["sha256"])
 
     def save(
         self,

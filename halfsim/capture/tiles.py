@@ -75,7 +75,7 @@ def _ties(rng: np.random.Generator, left: Shape, right: Shape) -> Made:
 def _overflow(rng: np.random.Generator, left: Shape, right: Shape) -> Made:
     """Sums around 65504, and around twice that with one operand negated; C close to the largest number."""
     A, B = _drawn(rng, left, 21, 24), _drawn(rng, right, 18, 22)
-    return A & 0x7FFF if rng.random() < 0.5 else A, B, 65504.0
+    return A & np.uint16(0x7FFF if rng.random() < 0.5 else 0xFFFF), B, 65504.0
 
 
 def _specials(rng: np.random.Generator, left: Shape, right: Shape) -> Made:
@@ -104,10 +104,11 @@ def _carry(rng: np.random.Generator, left: Shape, right: Shape) -> Made:
 
 
 def _floor(rng: np.random.Generator, left: Shape, right: Shape) -> Made:
-    """Products far below the smallest binary16 number, near the exponent that a zero term may impose."""
-    A, B = _drawn(rng, left, 0, 3), _drawn(rng, right, 0, 4)
-    B[..., 0, :], A[..., 0] = 0x0C00, 0x0800  # 2^-25, half of the smallest subnormal
-    return A, np.where(rng.random(right) < 0.3, B, B & 0x8003), 0.0
+    """A product of half the smallest subnormal, and far smaller ones near the unit that a zero term's exponent sets."""
+    A = rng.choice(np.array([0, 0, 0, 0, 0, 0x0001, 0x0002, 0x0003, 0x8001], np.uint16), left)
+    B = (1 << rng.integers(0, 8, right) | rng.integers(0, 2, right)).astype(np.uint16)
+    A[..., 0], B[..., 0, :] = 0x0800, 0x0C00 | rng.integers(0, 2, right[-1]) << 15
+    return A, B, 0.0
 
 
 def _sparse(rng: np.random.Generator, left: Shape, right: Shape) -> Made:
@@ -147,7 +148,7 @@ def _addend(rng: np.random.Generator, kind: str, shape: Shape, scale: float | No
     sign = rng.choice([-1.0, 1.0], shape)
     with np.errstate(over="ignore"):
         values = sign * scale * (1 - rng.integers(0, 1 << 10, shape) / (1 << 13)) * (rng.random(shape) > 1 / 16)
-        exact = values.astype(dtype).view(size)
+        exact: NDArray[Any] = values.astype(dtype).view(size)
     if kind == "f32":  # low bits that a binary16 number does not have
         exact = np.where(exact << 1 == 0, exact, exact ^ rng.integers(0, 1 << 12, shape, dtype=np.uint32))
     return exact.astype(size)
@@ -156,7 +157,7 @@ def _addend(rng: np.random.Generator, kind: str, shape: Shape, scale: float | No
 def tiles(
     seed: int, shape: tuple[int, int, int], per_class: int, classes: int | None = None
 ) -> dict[str, NDArray[Any]]:
-    """Return A, B, C.f32, C.f16 of (tiles, ...) and ``coverage``, indices into `CLASSES`; only the first ones if asked."""
+    """Return A, B, C.f32, C.f16 of (tiles, ...) and ``coverage``, indices into `CLASSES`; or of the first classes."""
     m, n, k = shape
     rng = np.random.default_rng([seed, m, n, k])
     made: dict[str, list[NDArray[Any]]] = {"A": [], "B": [], "C.f32": [], "C.f16": []}
@@ -177,7 +178,7 @@ def chains(seed: int, shape: tuple[int, int, int], longest: int) -> dict[str, ND
     m, n, _ = shape
     rng = np.random.default_rng([seed, m, n, longest])
     pairs = [maker(rng, (m, longest), (longest, n)) for maker in (_normal, _wide)]
-    A, B = (np.stack([pair[i] for pair in pairs]) for i in (0, 1))
+    A, B = np.stack([pair[0] for pair in pairs]), np.stack([pair[1] for pair in pairs])
     C = _bits(rng.standard_normal((2, m, n)))
     lengths = [1 << e for e in range(4, longest.bit_length())]
     wide = C.view(np.float16).astype(np.float32).view(np.uint32)
