@@ -41,7 +41,10 @@ def _curves(part: Part, runs: Sequence[dict[str, Any]]) -> Any:
     left, right = figure.subplots(1, 2)
     records = {name: [run["record"] for run in runs if run["policy"] == name] for name in part.shown}
     steps = runs[0]["record"]["steps"]
-    for axes, key, label, percent in ((left, "loss", "test loss, nats", False), (right, "accuracy", "test accuracy, %", True)):
+    for axes, key, label, percent in (
+        (left, "loss", "test loss, nats", False),
+        (right, "accuracy", "test accuracy, %", True),
+    ):
         curves = [(name, [_numbers(record[key]) for record in records[name]]) for name in part.shown]
         learning_curves(axes, steps, curves, ylabel=label, percent=percent)
     handles, labels = left.get_legend_handles_labels()
@@ -61,9 +64,7 @@ def _gradients(part: Part, runs: Sequence[dict[str, Any]]) -> Any:
         for kind in ("activation", "weight")
     ]
     scales = [policy.loss_scale.scale for policy in part.policies if isinstance(policy.loss_scale, StaticScale)]
-    gradient_histogram(
-        figure.subplots(), curves, lowest=ledgers[0]["lowest_exponent"], scale=max(scales, default=None)
-    )
+    gradient_histogram(figure.subplots(), curves, lowest=ledgers[0]["lowest_exponent"], scale=max(scales, default=None))
     figure.suptitle(f"{part.title}\ngradients of the binary32 run, all layers and seeds", fontsize=11)
     return figure
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import statistics
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def _spread(values: Sequence[float | None]) -> tuple[float, float] | None:
 
 def table(summary: Sequence[dict[str, Any]]) -> str:
     """Return the summary of a part as a Markdown table that also reads well as text."""
-    head = ("policy", "accuracy %", "Δ to baseline", "loss", "Δ to baseline", "updates lost %", "flushed %", "error %")
+    head = ("policy", "accuracy %", "Δ", "loss", "Δ", "lost %", "flushed %", "error %")
     body = [
         (
             row["policy"],
@@ -83,7 +84,10 @@ def table(summary: Sequence[dict[str, Any]]) -> str:
         for i, row in enumerate(summary)
     ]
     widths = [max(len(line[column]) for line in (head, *body)) for column in range(len(head))]
-    lines = [_line(head, widths), "|" + "|".join("-" * (w + 1) + (":" if i else "-") for i, w in enumerate(widths)) + "|"]
+    lines = [
+        _line(head, widths),
+        "|" + "|".join("-" * (w + 1) + (":" if i else "-") for i, w in enumerate(widths)) + "|",
+    ]
     return "\n".join(lines + [_line(line, widths) for line in body])
 
 
@@ -94,7 +98,9 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "| " + " | ".join(padded) + " |"
 
 
-def _cell(value: Sequence[float] | None, factor: float, digits: int, *, signed: bool = False, spread: bool = True) -> str:
+def _cell(
+    value: Sequence[float] | None, factor: float, digits: int, *, signed: bool = False, spread: bool = True
+) -> str:
     if value is None:
         return "NaN"
     sign = "+" if signed else ""
@@ -104,23 +110,34 @@ def _cell(value: Sequence[float] | None, factor: float, digits: int, *, signed: 
 
 def text(study: dict[str, Any]) -> str:
     """Return the report as Markdown, from what ``results.json`` holds."""
-    lines = [f"# {study['study']}: {study['summary']}", "", study["claim"], ""]
+    lines = [f"# {study['study']}: {study['summary']}", "", _wrap(study["claim"]), ""]
     for part in study["parts"]:
-        lines += [f"## {part['title']}", "", part["claim"], "", table(part["summary"]), ""]
+        lines += [f"## {part['title']}", "", _wrap(part["claim"]), "", table(part["summary"]), ""]
     seeds = max(row["seeds"] for part in study["parts"] for row in part["summary"])
     made = study["provenance"]
     lines += [
-        f"Mean ± standard deviation over {seeds} seeds; differences are paired, seed by seed. Loss in nats per example.",
-        "Updates lost: Δ is not zero and the weight did not change. Flushed: gradients that were not zero before storing",
-        "and are after. Error: distance of the stored weight gradients from sums in binary32, relative, root mean square.",
+        _wrap(
+            f"Test data, mean ± standard deviation over {seeds} seed{'s' if seeds > 1 else ''}; Δ is the difference to "
+            "the first row, seed by seed. Loss: nats per example. Lost: updates Δw ≠ 0 that left the weight as it was. "
+            "Flushed: gradients that were not zero before they were stored and are zero after. Error: distance of the "
+            "stored weight gradients from sums in binary32, relative, root mean square."
+        ),
         "",
-        f"Data: {made['data']} (sha256 {made['data_sha256'][:16]}…). halfsim {made['halfsim']}, Python {made['python']}, "
-        f"NumPy {made['numpy']}, Numba {made['numba']}, {made['machine']}.",
+        _wrap(
+            f"Data: {made['data']}, sha256 {made['data_sha256']}. halfsim {made['halfsim']}, Python {made['python']}, "
+            f"NumPy {made['numpy']}, Numba {made['numba']}, {made['machine']}."
+        ),
     ]
     return "\n".join(lines) + "\n"
 
 
-def write(name: str, summary: str, claim: str, parts: Sequence[Part], runs: Sequence[dict[str, Any]], out: Path) -> None:
+def _wrap(paragraph: str) -> str:
+    return textwrap.fill(paragraph, 100, break_long_words=False, break_on_hyphens=False)
+
+
+def write(
+    name: str, summary: str, claim: str, parts: Sequence[Part], runs: Sequence[dict[str, Any]], out: Path
+) -> None:
     """Write ``results.json``, ``results.csv`` and ``report.md``."""
     data = runs[0]["config"]["data"]
     study = {
@@ -136,9 +153,7 @@ def write(name: str, summary: str, claim: str, parts: Sequence[Part], runs: Sequ
             "data": data["file"],
             "data_sha256": data["sha256"],
         },
-        "parts": [
-            {"name": p.name, "title": p.title, "claim": p.claim, "summary": summarise(runs, p)} for p in parts
-        ],
+        "parts": [{"name": p.name, "title": p.title, "claim": p.claim, "summary": summarise(runs, p)} for p in parts],
         "runs": list(runs),
     }
     save(out / "results.json", study)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from halfsim.training.data import Dataset, digits, heat_map
 from halfsim.training.models import generator
 from halfsim.training.tape import Tape, Variable
 
-__all__ = ["TASKS", "Classification", "Detection", "Task"]
+__all__ = ["TASKS", "Classification", "Detection", "Task", "batches", "task"]
 
 
 class Task(Protocol):
@@ -83,7 +83,11 @@ class Detection:
         return float(losses.sum() / len(targets)), float(right.mean())
 
 
-TASKS = {"digits": lambda: Classification(digits()), "heat-map": lambda: Detection(heat_map())}
+def task(name: str) -> Task:
+    """Return a task by its name in `TASKS`."""
+    if name not in TASKS:
+        raise ValueError(f"task: unknown task {name!r}; known are {', '.join(TASKS)}")
+    return TASKS[name]()
 
 
 def batches(data: Dataset, size: int, seed: int) -> Iterator[tuple[Array, Array]]:
@@ -95,3 +99,10 @@ def batches(data: Dataset, size: int, seed: int) -> Iterator[tuple[Array, Array]
         for start in range(0, len(x) - size + 1, size):
             chosen = order[start : start + size]
             yield x[chosen], y[chosen]
+
+
+TASKS: dict[str, Callable[[], Task]] = {
+    "digits": lambda: Classification(digits()),
+    "heat-map": lambda: Detection(heat_map()),
+}
+"""The tasks by name; data are read when one is asked for."""
