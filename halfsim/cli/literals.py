@@ -98,6 +98,8 @@ def _rounded(value: Fraction, negative: bool, text: str, name: str, fmt: Format)
     control = control_word(Rounding.roundTiesToEven, IEEE)
     given = int(negative), -shift, significand, int(rest != 0)
     bits, flags = watch(round_pack, *given, layout(fmt), control, 0).result
+    # Patterns of 64 bits arrive as int64.
+    bits &= (1 << fmt.width) - 1
     if not flags & Flags.inexact:
         return Literal(bits)
     to = datum(name, bits, fmt)

@@ -7,14 +7,16 @@ the record is the computation, nothing has to be compiled, and the core needs no
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Call", "Recorder", "watch"]
+__all__ = ["Call", "plain", "watch"]
 
 _WATCHED = ("halfsim.core.", "halfsim.kernels.")
 
@@ -29,7 +31,13 @@ class Call:
     calls: list[Call] = field(default_factory=list)
 
     def walk(self) -> Iterator[Call]:
-        """Walk through this call and all calls below it, in the order they began."""
+        """Walk through this call and all calls below it, in the order they began.
+
+        Yields
+        ------
+        Call
+            This one, then those below.
+        """
         yield self
         for call in self.calls:
             yield from call.walk()
@@ -43,11 +51,33 @@ class Call:
         return [call for call in self.calls if call.name == name]
 
 
+class _Thread(threading.local):
+    """The calls that are open in this thread, outermost first."""
+
+    def __init__(self) -> None:
+        self.open = [Call("", {})]
+
+
+_THREAD = _Thread()
+
+
 def watch(function: Callable[..., Any], *arguments: Any) -> Call:
     """Call a core function or a loop in plain Python and return the record of the call."""
-    recorder = Recorder()
-    recorder.plain(function)(*arguments)
-    return recorder.root.calls[0]
+    outer, root = _THREAD.open, Call("", {})
+    _THREAD.open = [root]
+    try:
+        plain(function)(*arguments)
+    finally:
+        _THREAD.open = outer
+    return root.calls[0]
+
+
+def plain(value: Any) -> Callable[..., Any]:
+    """Return a core function or a loop as plain Python that writes its calls down while `watch` runs."""
+    source = _source(value)
+    if source is None:
+        raise TypeError(f"watch: {value!r} is not a function of the core or of a loop")
+    return _recorded(source)
 
 
 def _source(value: Any) -> FunctionType | None:
@@ -68,60 +98,45 @@ def _number(value: Any) -> Any:
 class _Module:
     """Stands for a core module in the globals of a watched function."""
 
-    def __init__(self, recorder: Recorder, module: ModuleType) -> None:
-        self._recorder = recorder
+    def __init__(self, module: ModuleType) -> None:
         self._module = module
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._module, name)
-        return self._recorder.plain(value) if _source(value) else value
+        return plain(value) if _source(value) else value
 
 
-class Recorder:
-    """Rebuilds functions so that their calls are written down under `root`."""
+@cache
+def _recorded(source: FunctionType) -> Callable[..., Any]:
+    """Return a function that calls the rebuilt source and writes the call down."""
+    name = source.__name__.lstrip("_")
+    parameters = source.__code__.co_varnames[: source.__code__.co_argcount]
 
-    def __init__(self) -> None:
-        self.root = Call("", {})
-        self._open = [self.root]
-        self._plain: dict[FunctionType, Callable[..., Any]] = {}
+    def recorded(*arguments: Any, **keywords: Any) -> Any:
+        given = dict(zip(parameters, arguments, strict=False)) | keywords
+        call = Call(name, {parameter: _number(value) for parameter, value in given.items()})
+        calls = _THREAD.open
+        calls[-1].calls.append(call)
+        calls.append(call)
+        try:
+            result = _rebuilt(source)(*arguments, **keywords)
+        finally:
+            calls.pop()
+        call.result = _number(result)
+        return result
 
-    def plain(self, value: Any) -> Callable[..., Any]:
-        """Return a core function or a loop as plain Python whose calls are written down."""
-        source = _source(value)
-        if source is None:
-            raise TypeError(f"watch: {value!r} is not a function of the core or of a loop")
-        if source not in self._plain:
-            self._plain[source] = self._recorded(source)
-        return self._plain[source]
+    return recorded
 
-    def _recorded(self, source: FunctionType) -> Callable[..., Any]:
-        name = source.__name__.lstrip("_")
-        parameters = source.__code__.co_varnames[: source.__code__.co_argcount]
-        built: list[Callable[..., Any]] = []
 
-        def recorded(*arguments: Any, **keywords: Any) -> Any:
-            # Built at the first call: functions name each other in circles, as loops and their scalars of one name.
-            if not built:
-                built.append(self._rebuild(source))
-            given = dict(zip(parameters, arguments, strict=False)) | keywords
-            call = Call(name, {parameter: _number(value) for parameter, value in given.items()})
-            self._open[-1].calls.append(call)
-            self._open.append(call)
-            try:
-                result = built[0](*arguments, **keywords)
-            finally:
-                self._open.pop()
-            call.result = _number(result)
-            return result
-
-        return recorded
-
-    def _rebuild(self, source: FunctionType) -> Callable[..., Any]:
-        names = dict(source.__globals__)
-        for name in source.__code__.co_names:
-            value = names.get(name)
-            if isinstance(value, ModuleType) and value.__name__.startswith(_WATCHED):
-                names[name] = _Module(self, value)
-            elif _source(value):
-                names[name] = self.plain(value)
-        return FunctionType(source.__code__, names, source.__name__, source.__defaults__, source.__closure__)
+# Built at the first call: functions name each other in circles, as loops and their scalars of one name.
+@cache
+def _rebuilt(source: FunctionType) -> Callable[..., Any]:
+    """Return the source with watched functions in place of those that it calls."""
+    names = dict(source.__globals__)
+    for name in source.__code__.co_names:
+        value = names.get(name)
+        if isinstance(value, ModuleType) and value.__name__.startswith(_WATCHED):
+            names[name] = _Module(value)
+        elif _source(value):
+            names[name] = plain(value)
+    return FunctionType(source.__code__, names, source.__name__, source.__defaults__, source.__closure__)
