@@ -51,8 +51,8 @@ def binary32(a, b, batch_a, batch_b, d, start, stop, control):
         count = min(ROWS, stop - row, rows - first_row)
         if batch_b[batch] != packed:
             packed = batch_b[batch]
-            pack_columns(b[packed], 1, 1, rule, values_b)
-        pack_rows(a[batch_a[batch]], 1, 1, rule, first_row, first_row + count, values_a)
+            pack_columns(b[packed], rule, values_b)
+        pack_rows(a[batch_a[batch]], rule, first_row, first_row + count, values_a)
         for p in range(panels):
             for i in range(count):
                 target = d[row + i, p * width : (p + 1) * width]
@@ -110,8 +110,8 @@ def binary16(a, b, batch_a, batch_b, d, start, stop, control, fused):
         count = min(ROWS, stop - row, rows - first_row)
         if batch_b[batch] != packed:
             packed = batch_b[batch]
-            pack_columns(b[packed], 1, 1, rule, values_b)
-        pack_rows(a[batch_a[batch]], 1, 1, rule, first_row, first_row + count, values_a)
+            pack_columns(b[packed], rule, values_b)
+        pack_rows(a[batch_a[batch]], rule, first_row, first_row + count, values_a)
         for p in range(panels):
             for i in range(count):
                 target = d[row + i, p * width : (p + 1) * width]
