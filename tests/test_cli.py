@@ -432,3 +432,47 @@ def test_warmup_fills_the_cache(tmp_path: Path) -> None:
     assert again.returncode == 0
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == files
     assert time.process_time() - start < 5
+
+
+@pytest.mark.slow
+def test_warmup_reaches_every_loop(tmp_path: Path) -> None:
+    program = """
+import sys
+from halfsim.cli import main
+from halfsim.core._jit import _Cache
+main(["warmup"], standalone_mode=False)
+for module, values in list(sys.modules.items()):
+    if module.startswith("halfsim.kernels."):
+        for name, value in vars(values).items():
+            if isinstance(getattr(value, "_cache", None), _Cache) and value.py_func.__module__ == module:
+                print("LOOP", module, name, len(value.overloads))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "HALFSIM_CACHE_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loops = re.findall(r"^LOOP (\S+) (\S+) (\d+)$", done.stdout, re.MULTILINE)
+    assert len(loops) > 40
+    assert [loop for loop in loops if loop[2] == "0"] == []
+
+
+def test_a_terminal_without_the_characters_gets_question_marks() -> None:
+    program = """
+import sys
+from halfsim.cli import main
+class Study:
+    def report(self, folder):
+        return "3 \u00b1 1 \u0394"
+sys.modules["halfsim.cli.study"]._one = lambda name: Study()
+main(["study", "report", "quickstart"])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "3 ? 1 ?\n", "")

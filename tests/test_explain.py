@@ -279,6 +279,11 @@ def test_records_serialise() -> None:
     assert drawn.to_dict()["rounding"] == {"bits": 4, "seed": 1, "offset": 0}
 
 
+def test_records_show_in_notebooks() -> None:
+    steps = explain("add", np.float16(1), np.float16(1))
+    assert steps._repr_html_() == f"<pre>{steps}</pre>"
+
+
 def test_records_are_frozen() -> None:
     steps = explain("add", np.float16(1), np.float16(1))
     with pytest.raises(dataclasses.FrozenInstanceError):

@@ -87,6 +87,7 @@ def run(name: str, out: Path | None, seeds: int | None, jobs: int | None, progre
     with _extra():
         chosen.run(folder, progress=progress, **given)
         click.echo(chosen.report(folder))
+    click.echo(f"Results, tables and figures are in {folder}")
 
 
 @study.command(epilog=examples(_REPORT))

@@ -30,8 +30,8 @@ _EPILOG = examples("halfsim warmup", "halfsim warmup add multiply fma matmul")
 def warmup(names: tuple[str, ...]) -> None:
     """Compile the loops of all operations, or of the NAMEd ones, into the cache on disk, and say where it is.
 
-    Names are those of operations, convert, and matmul (which stands for dot and sum too). Compiled loops are kept until
-    halfsim, numba or Python change; HALFSIM_CACHE_DIR moves them.
+    Names are those of operations, convert, matmul (which stands for dot and sum too) and training. Compiled loops are
+    kept until halfsim, numba or Python change; HALFSIM_CACHE_DIR moves them.
     """
     from halfsim.core._jit import cache_directory
 
@@ -64,7 +64,7 @@ def _work() -> dict[str, list[_Work]]:
     from halfsim.explain.elementwise import operation_rows
 
     work = {name: _elementwise(row) for name, row in operation_rows().items()}
-    return {**work, "convert": _conversions(), "matmul": _products()}
+    return {**work, "convert": _conversions(), "matmul": _products(), "training": _training()}
 
 
 def _elementwise(operation: Operation) -> list[_Work]:
@@ -119,3 +119,16 @@ def _products() -> list[_Work]:
     rows += [Sequential(format=fmt, rounding=Stochastic(bits=8, seed=0)) for fmt in (BINARY16, BINARY32)]
     rows += [kind(format=fmt) for kind in (Pairwise, Compensated, Exact) for fmt in (BINARY16, BINARY32)]
     return [partial(matmul, a, b, c, accumulator=row) for row in rows for c in (None, *addends)]
+
+
+def _training() -> list[_Work]:
+    import numpy as np
+
+    from halfsim.formats import BINARY32
+    from halfsim.training.arithmetic import arithmetic
+    from halfsim.training.ledger import Ledger
+
+    wide, narrow = np.ones((2, 2), np.float32), np.ones((2, 2), np.float16)
+    rows = arithmetic(BINARY32)
+    work: list[_Work] = [partial(rows.exp, wide), partial(rows.log, wide), partial(rows.product, wide, wide)]
+    return work + [partial(Ledger().gradient, "weight", wide, stored) for stored in (wide, narrow)]

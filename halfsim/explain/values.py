@@ -6,6 +6,7 @@ import decimal as _decimal
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum, Flag
 from fractions import Fraction
+from html import escape
 from json import dumps
 from typing import Any
 
@@ -93,6 +94,9 @@ class Record:
     def to_json(self, indent: int | None = 2) -> str:
         """Return the fields as JSON text."""
         return dumps(self.to_dict(), indent=indent, ensure_ascii=False)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
