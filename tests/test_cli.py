@@ -471,8 +471,8 @@ main(["study", "report", "quickstart"])
 """
     done = subprocess.run(
         [sys.executable, "-c", program],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "cp1252"},
         capture_output=True,
-        text=True,
+        encoding="cp1252",
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "3 ? 1 ?\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "3 \u00b1 1 ?\n", "")
