@@ -21,12 +21,12 @@ from numpy import float32, float64, int32, int64
 
 from halfsim.core._jit import kernel, scalar
 from halfsim.kernels import vectors
+from halfsim.kernels.panels import COLUMNS, ROWS
 from halfsim.kernels.simd import bits_of, decode, float_of, make_rule, nearest
 from halfsim.kernels.vectors import LANES, load, multiply, splat, store, widen
 
 __all__ = ["fits", "fused"]
 
-_ROWS = 32  # decoded at a time
 _EXPONENT = 0x7FF << 52
 _CUT_TO_24 = -(1 << 29)
 _NORMAL16 = float32(2.0**-14)
@@ -42,11 +42,11 @@ def fits(terms: int, fraction_bits: int) -> bool:
 
 
 @scalar
-def _pack_columns(b, padded, rule, values, special):
-    """Decode matrix b (K, N) into panels; mark the columns that hold an infinity or a NaN."""
+def _pack_columns(b, start, stop, padded, rule, values, special):
+    """Decode columns `start` to `stop` of matrix b (K, N) into panels; mark those that hold an infinity or a NaN."""
     special[:] = False
     for k in range(b.shape[0]):
-        row = b[k]
+        row = b[k, start:stop]
         for j in range(row.size):
             special[j] |= row[j] & 0x7C00 == 0x7C00
         for first in range(0, row.size, LANES):
@@ -187,42 +187,44 @@ def fused(a, b, batch_a, batch_b, d, start, stop, terms, fraction_bits, floor, n
     rows, columns = a.shape[1], b.shape[2]
     group = min(terms, a.shape[2])
     padded = (a.shape[2] + group - 1) // group * group
-    width = (columns + LANES - 1) // LANES * LANES
+    strip = min(COLUMNS, (columns + LANES - 1) // LANES * LANES)
     rule = make_rule(control)
-    values_a, powers_a = np.zeros(_ROWS * padded, np.float32), np.zeros(_ROWS * padded, np.float32)
-    values_b, powers_b = np.zeros(width * padded, np.float32), np.zeros(width * padded, np.float32)
-    special_columns, special_rows = np.zeros(width, np.bool_), np.zeros(_ROWS, np.bool_)
+    values_a, powers_a = np.zeros(ROWS * padded, np.float32), np.zeros(ROWS * padded, np.float32)
+    values_b, powers_b = np.zeros(strip * padded, np.float32), np.zeros(strip * padded, np.float32)
+    special_rows, special_columns = np.zeros(ROWS, np.bool_), np.zeros(strip, np.bool_)
     total, special = np.zeros(2 * LANES, np.float64), np.zeros(2 * LANES, np.bool_)
     remaining = 0
     packed = -1
-    row = start
-    while row < stop:
-        batch = row // rows
-        inside = row % rows
-        count = min(_ROWS, stop - row, rows - inside)
-        if batch_b[batch] != packed:
-            packed = batch_b[batch]
-            _pack_columns(b[packed], padded, rule, values_b, special_columns)
-            _pack_powers(values_b, values_b.size, powers_b)
+    for batch in range(start // rows, (stop + rows - 1) // rows):
         source = a[batch_a[batch]]
-        for i in range(count):
-            special_rows[i] = _pack_row(source[inside + i], rule, values_a[i * padded : (i + 1) * padded])
-        _pack_powers(values_a, count * padded, powers_a)
-        for first in range(0, columns, LANES):
-            last = min(first + LANES, columns)
-            for i in range(0, count, 2):
-                # An odd last row is computed twice.
-                pair = min(2, count - i)
-                for r in range(pair):
-                    part = d[row + i + r, first:last]
-                    _load(part, narrow, rule, special_rows[i + r], special_columns, first, total, special, r * LANES)
-                x, y = i * padded, (i + pair - 1) * padded
-                _chain(
-                    values_a, powers_a, x, y, values_b, powers_b, first * padded, padded, group, fraction_bits, floor,
-                    narrow, total,
-                )  # fmt: skip
-                for r in range(pair):
-                    part, marks = d[row + i + r, first:last], left[row + i + r, first:last]
-                    remaining += _store(total, special, r * LANES, narrow, part, marks)
-        row += count
+        for left_column in range(0, columns, strip):
+            right_column = min(left_column + strip, columns)
+            if columns > strip or batch_b[batch] != packed:
+                packed = batch_b[batch]
+                _pack_columns(b[packed], left_column, right_column, padded, rule, values_b, special_columns)
+                _pack_powers(values_b, values_b.size, powers_b)
+            for row in range(max(start, batch * rows), min(stop, (batch + 1) * rows), ROWS):
+                count = min(ROWS, stop - row, (batch + 1) * rows - row)
+                for i in range(count):
+                    target = values_a[i * padded : (i + 1) * padded]
+                    special_rows[i] = _pack_row(source[row - batch * rows + i], rule, target)
+                _pack_powers(values_a, count * padded, powers_a)
+                for first in range(left_column, right_column, LANES):
+                    panel = (first - left_column) * padded
+                    last = min(first + LANES, right_column)
+                    for i in range(0, count, 2):
+                        # An odd last row is computed twice.
+                        pair = min(2, count - i)
+                        for r in range(pair):
+                            _load(
+                                d[row + i + r, first:last], narrow, rule, special_rows[i + r], special_columns,
+                                first - left_column, total, special, r * LANES,
+                            )  # fmt: skip
+                        _chain(
+                            values_a, powers_a, i * padded, (i + pair - 1) * padded, values_b, powers_b, panel, padded,
+                            group, fraction_bits, floor, narrow, total,
+                        )  # fmt: skip
+                        for r in range(pair):
+                            part, marks = d[row + i + r, first:last], left[row + i + r, first:last]
+                            remaining += _store(total, special, r * LANES, narrow, part, marks)
     return remaining

@@ -5,7 +5,10 @@ from __future__ import annotations
 from halfsim.core._jit import scalar
 from halfsim.kernels.simd import decode
 
-__all__ = ["ROWS", "pack_columns", "pack_rows", "panel_width"]
+__all__ = ["COLUMNS", "ROWS", "pack_columns", "pack_rows", "panel_width"]
+
+COLUMNS = 512
+"""Columns decoded at a time, a multiple of every panel's width but the only panel of a narrow matrix."""
 
 ROWS = 32
 """Rows decoded at a time."""
@@ -19,12 +22,12 @@ def panel_width(columns):
 
 
 @scalar
-def pack_columns(b, rule, panels):
-    """Decode matrix b (K, N) into panels (N / width, K, width) of binary32, zero beyond column N."""
+def pack_columns(b, start, stop, rule, panels):
+    """Decode columns `start` to `stop` of matrix b (K, N) into panels (number, K, width) of binary32."""
     width = panels.shape[2]
     for k in range(b.shape[0]):
-        for p in range(panels.shape[0]):
-            source = b[k, p * width : (p + 1) * width]
+        for p in range((stop - start + width - 1) // width):
+            source = b[k, start + p * width : min(start + (p + 1) * width, stop)]
             target = panels[p, k]
             for j in range(source.size):
                 target[j] = decode(source[j], rule)
