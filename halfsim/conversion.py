@@ -19,7 +19,7 @@ from halfsim.kernels.threads import run_blocks
 from halfsim.operation import rounding_control
 from halfsim.rounding import Rounding, RoundingLike
 
-__all__ = ["Conversion", "convert"]
+__all__ = ["Conversion", "convert", "integer_dtype", "source_words"]
 
 _BLOCK = 1 << 15
 _NATIVE = {"float16": BINARY16, "float32": BINARY32, "float64": BINARY64}
@@ -49,7 +49,7 @@ def _holder(fmt: Format) -> Format:
     return BINARY32 if fits else BINARY64
 
 
-def _source(x: Any) -> tuple[NDArray[Any], Format | None]:
+def source_words(x: Any) -> tuple[NDArray[Any], Format | None]:
     """Return contiguous words of the operand and their format; None for integers, as int64 words."""
     array = np.asarray(x)
     name = array.dtype.name
@@ -115,8 +115,8 @@ class Conversion:
         *,
         flagged: bool,
     ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-        words, source = _source(x)
-        target = to if isinstance(to, Format) else _integer_dtype(to)
+        words, source = source_words(x)
+        target = to if isinstance(to, Format) else integer_dtype(to)
         dtype = np.dtype(_holder(target).name.replace("binary", "float")) if isinstance(target, Format) else target
         if out is not None:
             check_out("convert", out, words.shape, dtype)
@@ -133,7 +133,8 @@ class Conversion:
         return "<halfsim operation convert (convertFormat)>"
 
 
-def _integer_dtype(to: Any) -> np.dtype[Any]:
+def integer_dtype(to: Any) -> np.dtype[Any]:
+    """Return the integer dtype that a target names, or raise a `TypeError` that says what to pass."""
     try:
         dtype: np.dtype[Any] = np.dtype(to)
     except TypeError:

@@ -301,7 +301,7 @@ def test_an_unexpected_error_is_one_line(monkeypatch: pytest.MonkeyPatch) -> Non
     def broken(*_: Any, **__: Any) -> None:
         raise KeyError("some\nthing")
 
-    monkeypatch.setattr(sys.modules["halfsim.explain.elementwise"], "explain", broken)
+    monkeypatch.setattr(sys.modules["halfsim.explanation.elementwise"], "explain", broken)
     monkeypatch.delenv("HALFSIM_DEBUG", raising=False)
     shown = invoke("explain", "add", "1", "2")
     assert shown.exit_code == 1
@@ -344,7 +344,7 @@ def test_ctrl_c_is_one_line_and_status_130() -> None:
         "def wait(*a, **k):\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
         "    threading.Event().wait(10)\n"
-        "sys.modules['halfsim.explain.elementwise'].explain = wait\n"
+        "sys.modules['halfsim.explanation.elementwise'].explain = wait\n"
         "main(['explain', 'add', '1', '2'])\n"
     )
     done = subprocess.run(

@@ -19,10 +19,10 @@ import pytest
 import halfsim as hs
 from halfsim import linalg, operations
 from halfsim.accumulators import FP16, Compensated, Exact, Pairwise, Sequential
-from halfsim.explain import Explanation, explain, explain_dot
-from halfsim.explain.elementwise import operation_names
-from halfsim.explain.values import datum, decimal, hexadecimal
-from halfsim.explain.watch import watch
+from halfsim.explanation import Explanation, explain, explain_dot
+from halfsim.explanation.elementwise import operation_names
+from halfsim.explanation.values import datum, decimal, hexadecimal
+from halfsim.explanation.watch import watch
 from tests.oracles import corners, rational
 
 MODES = ("rne", "rtz", "rdn", "rup", "rna", "odd", "stochastic")

@@ -86,8 +86,8 @@ def _rounded(value: Fraction, negative: bool, text: str, name: str, fmt: Format)
     from halfsim.core.fields import layout
     from halfsim.core.round import round_pack
     from halfsim.environment import IEEE
-    from halfsim.explain.values import datum
-    from halfsim.explain.watch import watch
+    from halfsim.explanation.values import datum
+    from halfsim.explanation.watch import watch
     from halfsim.flags import Flags
     from halfsim.rounding import Rounding
 

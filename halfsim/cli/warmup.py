@@ -61,7 +61,7 @@ def _contents(directory: Path) -> tuple[int, int]:
 
 def _work() -> dict[str, list[_Work]]:
     """Return, for each name, calls that between them reach every loop it has."""
-    from halfsim.explain.elementwise import operation_rows
+    from halfsim.explanation.elementwise import operation_rows
 
     work = {name: _elementwise(row) for name, row in operation_rows().items()}
     return {**work, "convert": _conversions(), "matmul": _products(), "training": _training()}

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from halfsim.accumulators import Accumulator, FusedDotAdd
 from halfsim.arrays import as_patterns
-from halfsim.explain.dot_steps import Block, Step, blocks, chain
-from halfsim.explain.dot_text import dot_text
-from halfsim.explain.values import Datum, Record, datum
-from halfsim.explain.watch import Call, plain, watch
+from halfsim.explanation.dot_steps import Block, Step, blocks, chain
+from halfsim.explanation.dot_text import dot_text
+from halfsim.explanation.values import Datum, Record, datum
+from halfsim.explanation.watch import Call, plain, watch
 from halfsim.flags import Flags
 from halfsim.formats import BINARY16, BINARY32, Format
 from halfsim.kernels import product

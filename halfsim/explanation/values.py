@@ -12,7 +12,7 @@ from typing import Any
 
 from halfsim.core.compare import Class, classify
 from halfsim.core.fields import Kind, layout, unpack
-from halfsim.explain.watch import watch
+from halfsim.explanation.watch import watch
 from halfsim.formats import Format
 
 __all__ = ["Datum", "Record", "datum", "decimal", "dyadic", "hexadecimal", "power", "whole"]
