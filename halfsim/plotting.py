@@ -51,7 +51,7 @@ def learning_curves(
         array = np.array(values, np.float64) * (100 if percent else 1)
         mean, spread = array.mean(axis=0), array.std(axis=0, ddof=1 if len(array) > 1 else 0)
         colour, wide = COLOURS[i % len(COLOURS)], i == 0
-        axes.fill_between(steps, mean - spread, mean + spread, color=colour, alpha=0.12, linewidth=0)
+        axes.fill_between(steps, mean - spread, mean + spread, color=colour, alpha=0.1, linewidth=0)
         axes.plot(
             steps,
             mean,
@@ -111,7 +111,7 @@ def gradient_histogram(
         start, level = lowest + int(shares[0].argmax()) + 0.5, 0.87 * height
         end = start + np.log2(scale)
         axes.annotate("", (end, level), (start, level), arrowprops={"arrowstyle": "-|>", "color": "#222222"})
-        axes.text((start + end) / 2, level, f"× {scale:g}", ha="center", va="bottom", fontsize=9)
+        axes.text(start, level, f"× {scale:g}", ha="left", va="bottom", fontsize=9)
     axes.set_xlim(*_VIEW)
     axes.set_ylim(0, height)
     axes.set_xlabel("log$_2$ |gradient|, without loss scale")
@@ -128,7 +128,8 @@ def _zones(axes: Axes, height: float) -> None:
         (-25, -14, "#ef8a62", "subnormal"),
         (-14, _VIEW[1], "#f7f7f7", "normal"),
     )
+    for edge in (-25, -14):
+        axes.axvline(edge, color="#777777", linewidth=0.8, linestyle=":", zorder=1)
     for left, right, colour, name in zones:
         axes.axvspan(left, right, color=colour, alpha=0.16, linewidth=0, zorder=0)
-        axes.axvline(right, color="#777777", linewidth=0.8, linestyle=":", zorder=1)
         axes.text((left + right) / 2, 0.975 * height, name, ha="center", va="top", fontsize=9, color="#444444")

@@ -51,16 +51,17 @@ _SCALE = Part(
     claim=(
         "The loss is a mean over 128 × 2560 outputs, nearly all of them background. The gradient of an output with "
         "probability p is p / 327680, zero in binary16 when p < 0.0098: without a loss scale false alarms are never "
-        "pushed below that floor; a scale moves the floor out of the way. The weight gradients are sums over 32,768 "
-        "positions: a binary16 accumulator makes them wrong by several per cent, and the result hardly shows it."
+        "pushed below that floor; a scale moves the floor out of the way. Accuracy, which only compares outputs, "
+        "hardly shows it. The weight gradients are sums over 32,768 positions: binary16 accumulators make them wrong "
+        "by several per cent, and the result hardly shows that either."
     ),
     task="heat-map",
     settings=Settings(
         model=Perceptron(sizes=(64, 16, 10), head=0.1, bias=-math.log(999)),
         rate=3e-2,
         batch=128,
-        steps=40,
-        evaluate_every=5,
+        steps=48,
+        evaluate_every=6,
         sample_every=8,
     ),
     policies=(

@@ -18,21 +18,24 @@ from halfsim.studies.store import load, save, save_table, write_atomically
 
 __all__ = ["read", "rows", "summarise", "table", "write"]
 
-_MEASURES = ("accuracy", "loss", "updates_lost", "gradients_flushed", "gradient_error", "steps_skipped")
+_LEDGER = ("updates_lost", "gradients_flushed", "gradient_error")
+_LEADING = ("accuracy", "loss")
 
 
 def rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return one flat row per run."""
+    """Return one flat row per run, with every measure that some run has."""
+    found = [name for run in runs for name in run["record"]["measures"]]
+    names = list(dict.fromkeys([*_LEADING, *found]))
     return [
         {
             "part": run["part"],
             "policy": run["policy"],
             "seed": run["seed"],
-            "accuracy": run["record"]["accuracy"][-1],
-            "loss": run["record"]["loss"][-1],
-            "updates_lost": run["record"]["ledger"]["updates_lost"],
-            "gradients_flushed": run["record"]["ledger"]["gradients_flushed"],
-            "gradient_error": run["record"]["ledger"]["gradient_error"],
+            **{
+                name: run["record"]["measures"][name][-1] if name in run["record"]["measures"] else None
+                for name in names
+            },
+            **{name: run["record"]["ledger"][name] for name in _LEDGER},
             "steps_skipped": len(run["record"]["skipped"]),
             "final_scale": run["record"]["scale"][-1],
             "weights_sha256": run["record"]["weights_sha256"],
@@ -44,19 +47,25 @@ def rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def summarise(runs: Sequence[dict[str, Any]], part: Part) -> list[dict[str, Any]]:
     """Return one row per policy: (mean, sd) of every measure, and of accuracy and loss less the baseline's."""
-    table = [row for row in rows(runs) if row["part"] == part.name]
+    runs = [run for run in runs if run["part"] == part.name]
+    table = rows(runs)
+    measures = [name for name in table[0] if name not in _LABELS]
     baseline = {row["seed"]: row for row in table if row["policy"] == part.policies[0].name}
     summary = []
     for policy in part.policies:
         mine = [row for row in table if row["policy"] == policy.name]
         row: dict[str, Any] = {"policy": policy.name, "seeds": len(mine)}
-        for measure in _MEASURES:
+        for measure in measures:
             row[measure] = _spread([one[measure] for one in mine])
-        for measure in ("accuracy", "loss"):
+        for measure in _LEADING:
             pairs = [(one[measure], baseline[one["seed"]][measure]) for one in mine]
             row[f"{measure}_difference"] = _spread([None if None in pair else pair[0] - pair[1] for pair in pairs])
         summary.append(row)
     return summary
+
+
+_KNOWN = ("policy", "seeds", *_LEADING, *_LEDGER, "steps_skipped", "accuracy_difference", "loss_difference")
+_LABELS = ("part", "policy", "seed", "final_scale", "weights_sha256", "run")
 
 
 def _spread(values: Sequence[float | None]) -> tuple[float, float] | None:
@@ -69,7 +78,8 @@ def _spread(values: Sequence[float | None]) -> tuple[float, float] | None:
 
 def table(summary: Sequence[dict[str, Any]]) -> str:
     """Return the summary of a part as a Markdown table that also reads well as text."""
-    head = ("policy", "accuracy %", "Δ", "loss", "Δ", "lost %", "flushed %", "error %")
+    extra = [name for name in summary[0] if name not in _KNOWN]
+    head = ("policy", "accuracy %", "Δ", "loss", "Δ", *extra, "lost %", "flushed %", "error %")
     body = [
         (
             row["policy"],
@@ -77,6 +87,7 @@ def table(summary: Sequence[dict[str, Any]]) -> str:
             _cell(row["accuracy_difference"], 100, 1, signed=True) if i else "",
             _cell(row["loss"], 1, 3),
             _cell(row["loss_difference"], 1, 3, signed=True) if i else "",
+            *(_cell(row[name], 1, 2) for name in extra),
             _cell(row["updates_lost"], 100, 1, spread=False),
             _cell(row["gradients_flushed"], 100, 1, spread=False),
             _cell(row["gradient_error"], 100, 2, spread=False),

@@ -49,11 +49,30 @@ class Settings:
 
 @dataclass(slots=True)
 class Record:
-    """What a run leaves: curves against the step, what the ledger counted, and a digest of the weights."""
+    """What a run leaves: curves, what the ledger counted, and a digest of the weights.
+
+    Attributes
+    ----------
+    steps : list of int
+        Where the curves have their points; the last is the end.
+    measures : dict of lists
+        "loss", "accuracy" and what else the task measures on its test data.
+    reported : list of float
+        The training loss of one batch, in the arithmetic of the policy.
+    scale : list of float
+        The loss scale.
+    skipped : list of int
+        Steps whose gradient overflowed under a dynamic scale.
+    log : list of str
+        Why the scale moved.
+    ledger : dict
+        See `halfsim.training.ledger.Ledger.as_dict`.
+    weights_sha256 : str
+        Digest of the stored weights at the end.
+    """
 
     steps: list[int] = field(default_factory=list)
-    loss: list[float] = field(default_factory=list)
-    accuracy: list[float] = field(default_factory=list)
+    measures: dict[str, list[float]] = field(default_factory=dict)
     reported: list[float] = field(default_factory=list)
     scale: list[float] = field(default_factory=list)
     skipped: list[int] = field(default_factory=list)
@@ -151,7 +170,6 @@ def _evaluate(record: Record, step: int, task: Task, machine: Machine, model: Pe
     x, y = task.data.test
     parameters = [tape.constant(view) for view in split(stored, model.shapes)]
     logits = model(tape, parameters, _input(tape, machine, task, x)).value
-    loss, accuracy = task.measure(logits, y)
     record.steps.append(step)
-    record.loss.append(loss)
-    record.accuracy.append(accuracy)
+    for name, value in task.measure(logits, y).items():
+        record.measures.setdefault(name, []).append(value)

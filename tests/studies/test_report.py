@@ -14,8 +14,7 @@ from tests.studies.grids import part
 
 def run(policy: str, seed: int, accuracy: float, loss: float | None) -> dict[str, Any]:
     record = {
-        "accuracy": [0.1, accuracy],
-        "loss": [2.0, loss],
+        "measures": {"loss": [2.0, loss], "accuracy": [0.1, accuracy]},
         "ledger": {"updates_lost": 0.25, "gradients_flushed": 0.5, "gradient_error": 0.01},
         "skipped": [3],
         "scale": [1.0, 8.0],

@@ -71,13 +71,16 @@ def test_batches_visit_every_example_once_per_epoch() -> None:
 def test_measures_of_perfect_and_of_empty_answers() -> None:
     data = digits()
     labels = data.test[1]
-    assert Classification(data).measure(np.eye(10)[labels] * 100, labels) == (pytest.approx(0), 1.0)
-    assert Classification(data).measure(np.zeros((397, 10)), labels)[0] == pytest.approx(np.log(10))
+    assert Classification(data).measure(np.eye(10)[labels] * 100, labels) == {"loss": pytest.approx(0), "accuracy": 1.0}
+    assert Classification(data).measure(np.zeros((397, 10)), labels)["loss"] == pytest.approx(np.log(10))
     canvases = heat_map(train=30, test=10)
     targets = canvases.test[1]
     logits = np.where(targets, 50.0, -50.0).reshape(-1, 10)
-    assert Detection(canvases).measure(logits, targets) == (pytest.approx(0, abs=1e-12), 1.0)
-    assert Detection(canvases).measure(np.zeros((2560, 10)), targets)[0] == pytest.approx(2560 * np.log(2))
+    perfect = Detection(canvases).measure(logits, targets)
+    assert perfect == {"loss": pytest.approx(0), "accuracy": 1.0, "false alarms": pytest.approx(0)}
+    undecided = Detection(canvases).measure(np.zeros((2560, 10)), targets)
+    assert undecided["loss"] == pytest.approx(2560 * np.log(2))
+    assert undecided["false alarms"] == pytest.approx(2559 / 2)
 
 
 def test_initial_weights_have_the_variance_of_he_and_depend_on_the_seed() -> None:

@@ -32,13 +32,13 @@ def digits_run(name: str, settings: Settings = SMALL, seed: int = 0) -> Record:
 
 def test_small_updates_need_a_master_copy_or_its_equals() -> None:
     baseline = digits_run("binary32")
-    progress = baseline.loss[0] - baseline.loss[-1]
+    progress = baseline.measures["loss"][0] - baseline.measures["loss"][-1]
     assert progress > 0.3
     for name in ("mixed", "binary16-stochastic", "binary16-kahan"):
-        assert abs(digits_run(name).loss[-1] - baseline.loss[-1]) < 0.03 * progress, name
+        assert abs(digits_run(name).measures["loss"][-1] - baseline.measures["loss"][-1]) < 0.03 * progress, name
     for name in ("binary16-weights", "binary16-pure"):
         record = digits_run(name)
-        assert record.loss[0] - record.loss[-1] < 0.35 * progress, name
+        assert record.measures["loss"][0] - record.measures["loss"][-1] < 0.35 * progress, name
         assert record.ledger["updates_lost"] > 0.9, name
     assert baseline.ledger["updates_lost"] < 0.1
 
@@ -48,7 +48,7 @@ def test_a_dense_mean_loss_needs_a_scale() -> None:
     losses, flushed = {}, {}
     for policy in (named("binary32"), mixed, mixed.scaled(StaticScale(scale=1024.0), "scaled")):
         record = train(task("heat-map"), policy, DENSE, 0)
-        losses[policy.name], flushed[policy.name] = record.loss[-1], record.ledger["gradients_flushed"]
+        losses[policy.name], flushed[policy.name] = record.measures["loss"][-1], record.ledger["gradients_flushed"]
     assert losses["mixed"] > losses["binary32"] + 1
     assert losses["scaled"] == pytest.approx(losses["binary32"], rel=0.01)
     assert flushed["mixed"] > 0.9
@@ -61,14 +61,14 @@ def test_a_dynamic_scale_recovers_from_overflow() -> None:
     assert record.skipped[:3] == [0, 1, 2]
     assert record.log[0] == "step 0: a gradient overflowed: step skipped, scale 1.67772e+07 -> 8.38861e+06"
     assert any("finite steps" in line for line in record.log)
-    assert np.isfinite(record.loss).all()
-    assert record.loss[-1] < record.loss[0]
+    assert np.isfinite(record.measures["loss"]).all()
+    assert record.measures["loss"][-1] < record.measures["loss"][0]
 
 
 def test_a_static_scale_that_is_too_large_gives_nan() -> None:
     policy = named("mixed").scaled(StaticScale(scale=2.0**24), "too large")
     record = train(task("digits"), policy, BRIEF, 0)
-    assert np.isnan(record.loss[-1])
+    assert np.isnan(record.measures["loss"][-1])
     assert record.skipped == []
 
 
@@ -86,7 +86,7 @@ def test_runs_repeat_to_the_bit(name: str) -> None:
 
 
 def test_policies_of_a_seed_start_alike() -> None:
-    starts = {digits_run(name, BRIEF).loss[0] for name in ("mixed", "binary16-weights", "binary16-kahan")}
+    starts = {digits_run(name, BRIEF).measures["loss"][0] for name in ("mixed", "binary16-weights", "binary16-kahan")}
     assert len(starts) == 1
 
 
@@ -109,7 +109,7 @@ def test_curves_have_one_point_per_evaluation() -> None:
     record = train(task("digits"), named("mixed"), BRIEF, 0, optimizer=SGD(0.1, 0.9), progress=steps.append)
     assert steps == list(range(1, 13))
     assert record.steps == [0, 6, 12]
-    assert {len(curve) for curve in (record.loss, record.accuracy, record.reported, record.scale)} == {3}
+    assert {len(curve) for curve in (*record.measures.values(), record.reported, record.scale)} == {3}
     assert sum(record.ledger["histograms"]["weight"]) == 4 * (64 * 128 + 128 + 1280 + 10)
 
 
@@ -124,7 +124,7 @@ def test_the_flagship_configuration() -> None:
             name: digits_run(name, settings, seed)
             for name in ("binary32", "mixed", "binary16-weights", "binary16-stochastic", "binary16-kahan")
         }
-        accuracy = {name: run.accuracy[-1] for name, run in runs.items()}
+        accuracy = {name: run.measures["accuracy"][-1] for name, run in runs.items()}
         for name in ("mixed", "binary16-stochastic", "binary16-kahan"):
             assert abs(accuracy[name] - accuracy["binary32"]) <= 0.015, (seed, accuracy)
         assert accuracy["binary16-weights"] <= 0.2, (seed, accuracy)
