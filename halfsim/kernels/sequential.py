@@ -1,7 +1,8 @@
 """Sums in ascending k in vector registers, many columns side by side.
 
-Equal to `halfsim.kernels.gemm.sequential`, bit by bit, for every operand (tests prove it): binary32 rounded to nearest,
-and binary16 in every deterministic rounding. Never a BLAS, whose order of summation is its own.
+Equal to `sequential` and `sequential_fused` of `halfsim.kernels.gemm`, bit by bit, for every operand (tests prove it):
+binary32 rounded to nearest, and binary16 in every deterministic rounding. Never a BLAS, whose order of summation is
+its own.
 """
 
 from __future__ import annotations
