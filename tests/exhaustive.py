@@ -90,8 +90,10 @@ def _from_bitmap(text: str) -> set[int]:
 
 
 def _source_digest() -> str:
-    """Digest of what a result depends on: the package and the oracle."""
-    sources = [*Path(hs.__file__).parent.rglob("*.py"), Path(native.__file__)]
+    """Digest of what a result depends on: the front door and everything below it, and the oracle."""
+    package = Path(hs.__file__).parent
+    sources = [path for pattern in ("*.py", "core/*.py", "kernels/*.py") for path in package.glob(pattern)]
+    sources.append(Path(native.__file__))
     digest = hashlib.sha256()
     for source in sorted(sources):
         digest.update(source.read_bytes())
