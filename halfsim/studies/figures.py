@@ -46,7 +46,7 @@ def _curves(part: Part, runs: Sequence[dict[str, Any]]) -> Any:
     records = {name: [run["record"] for run in runs if run["policy"] == name] for name in part.shown}
     steps, measures = runs[0]["record"]["steps"], list(runs[0]["record"]["measures"])
     figure = Figure(figsize=(4.75 * len(measures), 4.6), layout="constrained")
-    panels = figure.subplots(1, len(measures))
+    panels = figure.subplots(1, len(measures), gridspec_kw={"wspace": 0.08})
     for axes, name in zip(panels, measures, strict=True):
         curves = [(policy, [_numbers(record["measures"][name]) for record in records[policy]]) for policy in part.shown]
         learning_curves(axes, steps, curves, ylabel=_LABELS.get(name, name), percent=name == "accuracy")

@@ -76,9 +76,8 @@ def arithmetic(format: Format) -> Arithmetic:
     >>> import numpy as np
     >>> from halfsim.formats import BINARY16
     >>> r = arithmetic(BINARY16)
-    >>> r.sum(np.ones((2, 3000), np.float16), 1)
-    array([[2048.],
-           [2048.]], dtype=float16)
+    >>> r.sum(np.ones((2, 3000), np.float16), 1).tolist()
+    [[2048.0], [2048.0]]
     """
     if format == BINARY16:
         return _BINARY16
