@@ -98,9 +98,13 @@ def task(name: str) -> Task:
 
 
 def batches(data: Dataset, size: int, seed: int) -> Iterator[tuple[Array, Array]]:
-    """Yield batches for ever, every example once per epoch in an order that depends on the seed alone."""
+    """Yield batches for ever, every example at most once per epoch in an order that depends on the seed alone."""
     random = generator(seed, 1)
     x, y = data.train
+    if size > len(x):
+        raise ValueError(
+            f"batches: size={size} exceeds the {len(x)} training examples of {data.name}; pass at most that"
+        )
     while True:
         order = random.permutation(len(x))
         for start in range(0, len(x) - size + 1, size):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -116,5 +117,9 @@ def make_weights(initial: Array, machine: Machine, seed: int) -> Weights:
 
 def split(flat: Array, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
     """Return views of a flat vector with the given shapes, in order."""
-    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
-    return [part.reshape(shape) for part, shape in zip(np.split(flat, ends[:-1]), shapes, strict=True)]
+    views, start = [], 0
+    for shape in shapes:
+        stop = start + math.prod(shape)
+        views.append(flat[start:stop].reshape(shape))
+        start = stop
+    return views

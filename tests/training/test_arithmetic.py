@@ -64,8 +64,9 @@ def test_special_cases_of_exp_and_log() -> None:
 
 @pytest.mark.parametrize("name", ["add", "subtract", "multiply", "divide"])
 def test_binary32_operations_are_correctly_rounded(name: str) -> None:
+    random = np.random.default_rng(22)
     # 53 bits are enough to round a binary32 sum, product or quotient twice without harm.
-    bits = RANDOM.integers(0, 1 << 32, (2, 50_000), dtype=np.uint64).astype(np.uint32)
+    bits = random.integers(0, 1 << 32, (2, 50_000), dtype=np.uint64).astype(np.uint32)
     a, b = bits.view(np.float32)
     with np.errstate(all="ignore"):
         got = getattr(arithmetic(BINARY32), name)(a, b)
@@ -76,9 +77,10 @@ def test_binary32_operations_are_correctly_rounded(name: str) -> None:
 
 @pytest.mark.parametrize(("rows", "terms", "columns"), [(3, 7, 5), (9, 4, 2), (1, 1, 1), (600, 3, 4), (2, 0, 3)])
 def test_product32_rounds_every_product_and_sum_in_ascending_order(rows: int, terms: int, columns: int) -> None:
-    a = RANDOM.normal(0, 1, (rows, terms)).astype(np.float32)
-    b = RANDOM.normal(0, 1, (terms, columns)).astype(np.float32)
-    c = RANDOM.normal(0, 1, columns).astype(np.float32)
+    random = np.random.default_rng(22)
+    a = random.normal(0, 1, (rows, terms)).astype(np.float32)
+    b = random.normal(0, 1, (terms, columns)).astype(np.float32)
+    c = random.normal(0, 1, columns).astype(np.float32)
     expected = np.broadcast_to(c, (rows, columns)).astype(np.float32)
     for k in range(terms):
         expected = expected + a[:, k : k + 1] * b[k]

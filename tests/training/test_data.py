@@ -68,6 +68,11 @@ def test_batches_visit_every_example_once_per_epoch() -> None:
     assert not np.array_equal(next(batches(data, 100, seed=4))[0], seen[:100])
 
 
+def test_a_batch_is_no_larger_than_the_data() -> None:
+    with pytest.raises(ValueError, match="exceeds the 1400 training examples"):
+        next(batches(digits(), 1401, seed=0))
+
+
 def test_measures_of_perfect_and_of_empty_answers() -> None:
     data = digits()
     labels = data.test[1]

@@ -113,6 +113,12 @@ def test_curves_have_one_point_per_evaluation() -> None:
     assert sum(record.ledger["histograms"]["weight"]) == 4 * (64 * 128 + 128 + 1280 + 10)
 
 
+@pytest.mark.parametrize("field", ["rate", "batch", "steps", "evaluate_every", "sample_every"])
+def test_settings_are_positive(field: str) -> None:
+    with pytest.raises(ValueError, match=f"Settings: {field}=0"):
+        replace(BRIEF, **{field: 0})
+
+
 @pytest.mark.slow
 def test_the_flagship_configuration() -> None:
     """Digits, 64-32-10, Adam 1e-5, batch 4, 40 epochs: the table of the study that the quickstart shortens."""

@@ -10,12 +10,11 @@ from halfsim.rounding import Stochastic
 from halfsim.training.ledger import Ledger
 from halfsim.training.machine import Machine
 
-RANDOM = np.random.default_rng(21)
 ACCUMULATORS = [FP32, FP16, "v100:f16", "a100:f32", "h100:f16", Sequential(rounding=Stochastic(bits=9, seed=4))]
 
 
 def binary16(*shape: int) -> np.ndarray:
-    return RANDOM.normal(0, 1, shape).astype(np.float16)
+    return np.random.default_rng(shape).normal(0, 1, shape).astype(np.float16)
 
 
 @pytest.mark.parametrize(

@@ -48,9 +48,10 @@ def numerical(function: Callable[[np.ndarray], float], at: np.ndarray) -> np.nda
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_derivative_of_a_loss(loss: str) -> None:
+    random = np.random.default_rng(22)
     reference, primitive = LOSSES[loss]
     tape = Tape(Machine(named("binary32")))
-    z = tape.parameter(RANDOM.normal(0, 2, (5, 3)).astype(np.float32))
+    z = tape.parameter(random.normal(0, 2, (5, 3)).astype(np.float32))
     value = primitive(tape, z)
     tape.backward(value, np.float32(1))
     assert float(value.value) == pytest.approx(reference(z.value.astype(np.float64)), rel=1e-6)
@@ -60,15 +61,19 @@ def test_derivative_of_a_loss(loss: str) -> None:
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_derivative_of_a_network(loss: str) -> None:
+    random = np.random.default_rng(22)
     reference, primitive = LOSSES[loss]
     model = Perceptron(sizes=(4, 6, 7, 3))
     flat = model.initial(3)
-    x = RANDOM.normal(0, 1, (5, 4)).astype(np.float32)
+    x = random.normal(0, 1, (5, 4)).astype(np.float32)
+
+    kink = [1.0]
 
     def forward(parameters: np.ndarray) -> float:
         h = x.astype(np.float64)
         views = split(parameters, model.shapes)
         for i in range(0, len(views), 2):
+            kink.append(float(np.abs(h).min()) if i else 1.0)
             h = (np.maximum(h, 0) if i else h) @ views[i] + views[i + 1]
         return reference(h)
 
@@ -77,13 +82,16 @@ def test_derivative_of_a_network(loss: str) -> None:
     tape.backward(primitive(tape, model(tape, parameters, tape.constant(x))), np.float32(1))
     gradient = np.concatenate([p.gradient.reshape(-1) for p in parameters])  # type: ignore[union-attr]
     assert gradient.dtype == np.float32
-    np.testing.assert_allclose(gradient, numerical(forward, flat), rtol=1e-4, atol=1e-7)
+    expected = numerical(forward, flat)
+    assert min(kink) > 1e-4, "a difference may step across a kink of ReLU: choose another seed"
+    np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize("policy", ["mixed", "binary16-pure"])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_binary16_gradients_are_near_binary32_ones(loss: str, policy: str) -> None:
-    x, w = RANDOM.normal(0, 1, (5, 4)).astype(np.float16), RANDOM.normal(0, 1, (4, 3)).astype(np.float16)
+    random = np.random.default_rng(22)
+    x, w = random.normal(0, 1, (5, 4)).astype(np.float16), random.normal(0, 1, (4, 3)).astype(np.float16)
     gradients = []
     for name in ("binary32", policy):
         machine = Machine(named(name))
@@ -102,7 +110,7 @@ def test_the_scale_of_the_loss_scales_every_gradient() -> None:
     gradients = []
     for scale in (1, 1024):
         tape = Tape(Machine(named("binary32")))
-        z = tape.parameter(np.float32(RANDOM.permutation(15)).reshape(5, 3) * 0 + np.float32([[1, 2, 3]]))
+        z = tape.parameter(np.float32([[1, 2, 3]] * 5))
         tape.backward(nn.softmax_cross_entropy(tape, z, LABELS), np.float32(scale))
         gradients.append(z.gradient)
     assert np.array_equal(gradients[0] * np.float32(1024), gradients[1])  # type: ignore[operator]
@@ -149,9 +157,10 @@ def test_constants_get_no_gradient() -> None:
 
 
 def test_gradients_equal_those_of_pytorch() -> None:
+    random = np.random.default_rng(22)
     torch = pytest.importorskip("torch")
     model = Perceptron(sizes=(64, 32, 10))
-    flat, x, labels = model.initial(5), RANDOM.random((16, 64)).astype(np.float32), RANDOM.integers(10, size=16)
+    flat, x, labels = model.initial(5), random.random((16, 64)).astype(np.float32), random.integers(10, size=16)
     tape = Tape(Machine(named("binary32")))
     parameters = [tape.parameter(view) for view in split(flat, model.shapes)]
     tape.backward(nn.softmax_cross_entropy(tape, model(tape, parameters, tape.constant(x)), labels), np.float32(1))
