@@ -1,8 +1,8 @@
-"""All 2**32 pairs of a two-operand operation against native arithmetic, values and flags.
+"""All 2**32 inputs of an operation on two binary16 numbers, or on one binary32, against native arithmetic.
 
 ``python -m tests.exhaustive`` runs the list of jobs below, ``python -m tests.exhaustive add --rounding rne`` one.
 Progress is kept in a file, so that an interrupted run goes on where it stopped; a change of the package's sources
-starts it anew. The exit status is 1 when a pair disagrees.
+starts it anew. The exit status is 1 when an input disagrees.
 """
 
 from __future__ import annotations
@@ -45,10 +45,12 @@ class Job:
         return f"{self.name} {self.rounding} {self.tininess}"
 
 
+_ROUNDED = ["add", "subtract", "multiply", "divide", native.NARROWING]
+_UNDERFLOWING = _ROUNDED[2:]
 JOBS = [
-    *itertools.starmap(Job, itertools.product(["add", "subtract", "multiply", "divide"], DETERMINISTIC)),
-    *itertools.starmap(Job, itertools.product(["multiply", "divide"], DETERMINISTIC, ["before"])),
-    *(Job(name) for name in native.OPERATIONS if name not in ("add", "subtract", "multiply", "divide")),
+    *itertools.starmap(Job, itertools.product(_ROUNDED, DETERMINISTIC)),
+    *itertools.starmap(Job, itertools.product(_UNDERFLOWING, DETERMINISTIC, ["before"])),
+    *(Job(name) for name in native.OPERATIONS if name not in _ROUNDED),
 ]
 
 
@@ -105,7 +107,13 @@ def check_unit(job: Job, unit: int) -> list[str]:
     start = unit * UNIT
     want, raised = native.pairs(job.name, start, UNIT, job.rounding, job.tininess, STOCHASTIC_SEED, STOCHASTIC_BITS)
     numbers = np.arange(start, start + UNIT, dtype=np.int64)
-    a, b = (hs.from_bits(column.astype(np.uint16)) for column in (numbers >> 16, numbers & 0xFFFF))
+    operands: tuple[Any, ...]
+    if job.name == native.NARROWING:
+        operation: Any = hs.convert
+        operands = numbers.astype(np.uint32).view(np.float32), hs.BINARY16
+    else:
+        operation = getattr(hs, job.name)
+        operands = hs.from_bits((numbers >> 16).astype(np.uint16)), hs.from_bits((numbers & 0xFFFF).astype(np.uint16))
     rounding: Any = job.rounding
     if rounding == "stochastic":
         rounding = hs.Stochastic(bits=STOCHASTIC_BITS, seed=STOCHASTIC_SEED, offset=start)
@@ -113,9 +121,8 @@ def check_unit(job: Job, unit: int) -> list[str]:
         "rounding": rounding,
         "environment": dataclasses.replace(hs.RISCV, tininess=_TININESS[job.tininess]),
     }
-    operation = getattr(hs, job.name)
-    value, flags = operation.flagged(a, b, **settings)
-    alone = operation(a, b, **settings)
+    value, flags = operation.flagged(*operands, **settings)
+    alone = operation(*operands, **settings)
     bits, without = (hs.to_bits(x) if x.dtype == np.float16 else x for x in (value, alone))
     wrong = np.flatnonzero((bits != want) | (flags != raised) | (without != want))
     return [
@@ -171,7 +178,7 @@ def _shard(context: click.Context, parameter: click.Parameter, text: str) -> tup
 @click.option("--rounding", type=click.Choice(list(native.MODES)), default="rne", show_default=True)
 @click.option("--tininess", type=click.Choice(list(_TININESS)), default="after", show_default=True)
 @click.option("--shard", default="1/1", callback=_shard, help="Check only part I of N, as I/N.")
-@click.option("--units", type=click.IntRange(1, UNITS), help="Stop each job after so many blocks of 2**20 pairs.")
+@click.option("--units", type=click.IntRange(1, UNITS), help="Stop each job after so many blocks of 2**20 inputs.")
 @click.option("--workers", type=click.IntRange(1), default=os.cpu_count(), show_default="processors")
 @click.option(
     "--progress-file",
@@ -190,7 +197,7 @@ def main(
     progress_file: Path,
     restart: bool,
 ) -> None:
-    """Check all 2**32 pairs of OPERATION, or of every job in the list."""
+    """Check all 2**32 inputs of OPERATION, values and flags, or of every job in the list."""
     jobs = [Job(operation, rounding, tininess)] if operation else JOBS
     progress = Progress(progress_file, restart)
     hs.set_num_threads(1)  # the pool below keeps the processors busy
@@ -199,7 +206,7 @@ def main(
         todo = _ordered(job, shard, progress)
         found = run_job(job, todo[:units], progress, workers) if todo else []
         done = len(progress.done.get(str(job), ()))
-        click.echo(f"{job!s:32} {done} of {UNITS} blocks agree" + (f", {len(found)} pairs disagree" if found else ""))
+        click.echo(f"{job!s:32} {done} of {UNITS} blocks agree" + (f", {len(found)} inputs disagree" if found else ""))
         for line in found[:_SHOWN]:
             click.echo(line)
         problems += found

@@ -185,3 +185,21 @@ def test_stochastic_arithmetic_equals_exact_arithmetic(bits):
         assert arithmetic.fma(a, b, c, fields, fields, word, random) == rational.fma(a, b, c, context)
         assert division.divide(a, b, fields, word, random) == rational.divide(a, b, context)
         assert division.sqrt(a, fields, word, random) == rational.sqrt(a, context)
+
+
+@pytest.mark.parametrize("fmt", [BINARY32, BINARY64], ids=lambda f: f.name)
+@pytest.mark.parametrize("bits", [7, 32])
+def test_stochastic_sums_of_distant_terms(fmt, bits):
+    """The random word is compared with bits of the smaller term that lie far below the larger one."""
+    rng = np.random.default_rng(39)
+    fields = layout(fmt)
+    for _ in range(1500):
+        one = (fmt.bias << (fmt.precision - 1)) | int(rng.integers(0, 1 << (fmt.precision - 1)))
+        distance = int(rng.integers(1, fmt.precision + 35))
+        small = ((fmt.bias - distance) << (fmt.precision - 1)) | int(rng.integers(0, 1 << (fmt.precision - 1)))
+        random = int(rng.integers(0, 2**32))
+        context = rational.Context("stochastic", RISCV, random=random, random_bits=bits)
+        for name in ("add", "subtract"):
+            want = getattr(rational, name)(one, small, context, fmt)
+            got = getattr(arithmetic, name)(one, small, fields, control(context), random)
+            assert _unsigned(got, fmt) == want, (name, hex(one), hex(small), hex(random))

@@ -31,7 +31,8 @@ _COMPARISONS = {
     "less_equal_quiet": (1, 1, 0, 0, 0),
     "unordered": (0, 0, 0, 1, 0),
 }
-OPERATIONS = [*_ARITHMETIC, *_EXTREMA, *_COMPARISONS, "copysign", "total_order"]
+NARROWING = "binary32_to_binary16"
+OPERATIONS = [*_ARITHMETIC, *_EXTREMA, *_COMPARISONS, "copysign", "total_order", NARROWING]
 
 _VALUES = np.arange(65536, dtype=np.uint16).view(np.float16).astype(np.float64)
 _NAN = 0x7E00
@@ -218,6 +219,24 @@ def _fill(family, code, row, values, start, z, flags, mode, before, seed, bits, 
             z[i], flags[i] = _place(a) <= _place(b), 0
 
 
+@numba.njit(nogil=True)
+def _fill_narrowed(patterns, values, z, flags, mode, before, seed, bits, index):
+    for i in range(z.size):
+        x = float(values[i])
+        sign = 0x8000 if patterns[i] >> 31 else 0
+        word = 0.0
+        if mode == 6:
+            word = float(_word(index + i, seed))
+        if x != x:
+            z[i], flags[i] = _NAN, 0 if patterns[i] & 0x400000 else _NV
+        elif math.isinf(x):
+            z[i], flags[i] = sign | 0x7C00, 0
+        elif x == 0.0:
+            z[i], flags[i] = sign, 0
+        else:
+            z[i], flags[i] = _round(x, mode, before, word, bits)
+
+
 def pairs(
     name: str,
     start: int,
@@ -229,10 +248,16 @@ def pairs(
 ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """Results and flags of pairs ``start`` to ``start + count``; pair n is (n // 65536, n % 65536).
 
-    Under "stochastic" the pair's number is its Philox counter, and `bits` is at most 24.
+    For "binary32_to_binary16" a number is the pattern of one operand. Under "stochastic" the number is the Philox
+    counter, and `bits` is at most 24.
     """
     assert bits <= 24
     z, flags = np.empty(count, np.uint16), np.empty(count, np.uint8)
+    settings = MODES[mode], tininess == "before", np.uint64(seed), bits, start
+    if name == NARROWING:
+        patterns = np.arange(start, start + count, dtype=np.int64)
+        _fill_narrowed(patterns, patterns.astype(np.uint32).view(np.float32), z, flags, *settings)
+        return z, flags
     row = np.zeros(5, np.int64)
     if name in _ARITHMETIC:
         family, code = 0, _ARITHMETIC.index(name)
@@ -242,5 +267,5 @@ def pairs(
         family, code, row[:] = 2, 0, _COMPARISONS[name]
     else:
         family, code = {"copysign": 3, "total_order": 4}[name], 0
-    _fill(family, code, row, _VALUES, start, z, flags, MODES[mode], tininess == "before", np.uint64(seed), bits, start)
+    _fill(family, code, row, _VALUES, start, z, flags, *settings)
     return z, flags
