@@ -35,9 +35,9 @@ def test_nearest_loses_less_than_half_an_ulp() -> None:
 
 
 def test_nearest_rounds_the_change_first() -> None:
-    # Δ = 2^-11 (1 + 2^-13) is above the tie, but rounded to binary16 it is the tie, which goes to even.
+    # Δ = 2^-11 (1 + 2^-12) is above the tie, but rounded to binary16 it is the tie, which goes to even.
     weights = Nearest(ONE)
-    weights.move(np.float32([2.0**-11 * (1 + 2.0**-13)]))
+    weights.move(np.float32([2.0**-11 * (1 + 2.0**-12)]))
     assert weights.stored.tolist() == [1.0]
 
 
