@@ -25,8 +25,8 @@ from halfsim.environment import InvalidInteger as InvalidInteger
 from halfsim.environment import NaNOperand as NaNOperand
 from halfsim.environment import NaNRule as NaNRule
 from halfsim.environment import Tininess as Tininess
-from halfsim.explain import explain as explain
-from halfsim.explain import explain_dot as explain_dot
+from halfsim.explanation import explain as explain
+from halfsim.explanation import explain_dot as explain_dot
 from halfsim.flags import Flagged as Flagged
 from halfsim.flags import Flags as Flags
 from halfsim.formats import BFLOAT16 as BFLOAT16

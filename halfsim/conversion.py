@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from halfsim.arrays import check_out, deliver
 from halfsim.core.control import control_word
-from halfsim.core.fields import Layout, layout
+from halfsim.core.fields import layout
 from halfsim.environment import IEEE, Environment
 from halfsim.flags import Flagged
 from halfsim.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, E4M3, E5M2, Format
@@ -19,19 +20,13 @@ from halfsim.kernels.threads import run_blocks
 from halfsim.operation import rounding_control
 from halfsim.rounding import Rounding, RoundingLike
 
-__all__ = ["Conversion", "convert"]
+__all__ = ["Conversion", "convert", "integer_dtype", "source_words"]
 
 _BLOCK = 1 << 15
 _NATIVE = {"float16": BINARY16, "float32": BINARY32, "float64": BINARY64}
 # Extension dtypes of ml_dtypes, by name so that it need not be installed.
 _EXTENSION = {"bfloat16": BFLOAT16, "float8_e5m2": E5M2, "float8_e4m3fn": E4M3}
-_LAYOUTS: dict[Format, Layout] = {}
-
-
-def _layout(fmt: Format) -> Layout:
-    if fmt not in _LAYOUTS:
-        _LAYOUTS[fmt] = layout(fmt)
-    return _LAYOUTS[fmt]
+_layout = lru_cache(maxsize=64)(layout)
 
 
 def _words(width: int) -> np.dtype[Any]:
@@ -39,6 +34,7 @@ def _words(width: int) -> np.dtype[Any]:
     return np.dtype(np.uint16 if width <= 16 else np.uint32 if width <= 32 else np.int64)
 
 
+@lru_cache(maxsize=64)
 def _holder(fmt: Format) -> Format:
     """The native format whose arrays hold every value of `fmt`."""
     for native in _NATIVE.values():
@@ -49,15 +45,20 @@ def _holder(fmt: Format) -> Format:
     return BINARY32 if fits else BINARY64
 
 
-def _source(x: Any) -> tuple[NDArray[Any], Format | None]:
+@lru_cache(maxsize=64)
+def _format_of(dtype: np.dtype[Any]) -> Format | None:
+    """The format of a floating-point dtype, else None."""
+    return _NATIVE.get(dtype.name) or _EXTENSION.get(dtype.name)
+
+
+def source_words(x: Any) -> tuple[NDArray[Any], Format | None]:
     """Return contiguous words of the operand and their format; None for integers, as int64 words."""
     array = np.asarray(x)
-    name = array.dtype.name
-    fmt = _NATIVE.get(name) or _EXTENSION.get(name)
+    fmt = _format_of(array.dtype)
     if fmt is not None:
-        native = array.astype(array.dtype.newbyteorder("="), copy=False)
+        native = array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
         stored = native if native.flags.carray else native.copy()
-        if name in _EXTENSION and fmt.width == 8:
+        if fmt.width == 8:
             return stored.view(np.uint8).astype(np.uint16), fmt
         return stored.view(_words(fmt.width)), fmt
     if array.dtype.kind in "iu":
@@ -115,8 +116,8 @@ class Conversion:
         *,
         flagged: bool,
     ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-        words, source = _source(x)
-        target = to if isinstance(to, Format) else _integer_dtype(to)
+        words, source = source_words(x)
+        target = to if isinstance(to, Format) else integer_dtype(to)
         dtype = np.dtype(_holder(target).name.replace("binary", "float")) if isinstance(target, Format) else target
         if out is not None:
             check_out("convert", out, words.shape, dtype)
@@ -133,7 +134,8 @@ class Conversion:
         return "<halfsim operation convert (convertFormat)>"
 
 
-def _integer_dtype(to: Any) -> np.dtype[Any]:
+def integer_dtype(to: Any) -> np.dtype[Any]:
+    """Return the integer dtype that a target names, or raise a `TypeError` that says what to pass."""
     try:
         dtype: np.dtype[Any] = np.dtype(to)
     except TypeError:

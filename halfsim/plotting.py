@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +15,8 @@ __all__ = ["COLOURS", "gradient_histogram", "learning_curves"]
 COLOURS = ("#4d4d4d", "#0072b2", "#d55e00", "#cc79a7", "#009e73", "#e69f00", "#56b4e9", "#8c564b")
 """Distinguishable without colour vision (Okabe and Ito), the baseline's grey first."""
 
-_DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = ("-", "-", "-", (0, (6, 2)), (0, (5, 2)), (0, (1.5, 1.5)), "-.")  # type: ignore[assignment]
+_DASHES: tuple[Any, ...] = ("-", "-", "-", (0, (6, 2)), (0, (5, 2)), (0, (1.5, 1.5)), "-.")
+_VIEW = (-46, 8)
 
 
 def learning_curves(
@@ -50,10 +51,17 @@ def learning_curves(
         array = np.array(values, np.float64) * (100 if percent else 1)
         mean, spread = array.mean(axis=0), array.std(axis=0, ddof=1 if len(array) > 1 else 0)
         colour, wide = COLOURS[i % len(COLOURS)], i == 0
-        axes.fill_between(steps, mean - spread, mean + spread, color=colour, alpha=0.12, linewidth=0)
+        axes.fill_between(steps, mean - spread, mean + spread, color=colour, alpha=0.1, linewidth=0)
         axes.plot(
-            steps, mean, color=colour, linestyle=_DASHES[i % len(_DASHES)], label=label, alpha=0.45 if wide else 1,
-            linewidth=6 if wide else 1.8, solid_capstyle="round", zorder=2 + 0.1 * i,
+            steps,
+            mean,
+            color=colour,
+            linestyle=_DASHES[i % len(_DASHES)],
+            label=label,
+            alpha=0.45 if wide else 1,
+            linewidth=6 if wide else 1.8,
+            solid_capstyle="round",
+            zorder=2 + 0.1 * i,
         )
     axes.set_xlabel("step")
     axes.set_ylabel(ylabel)
@@ -68,8 +76,7 @@ def gradient_histogram(
 ) -> Axes:
     """Draw the histogram of log2|gradient| over binary16's zones.
 
-    Below 2^-25 a gradient is stored as zero (a tie at 2^-25 is even: zero); below 2^-14 it is subnormal and loses
-    precision; from 65520 on it is stored as infinity.
+    Up to 2^-25 a gradient is stored as zero (the tie goes to even); below 2^-14 it is subnormal and loses precision.
 
     Parameters
     ----------
@@ -87,34 +94,42 @@ def gradient_histogram(
     Axes
         `axes`.
     """
-    top = 0.0
+    shares = []
     for i, (label, counts) in enumerate(curves):
         array = np.array(counts, np.float64)
-        share = 100 * array[1:-1] / max(array.sum(), 1)
-        edges = lowest + np.arange(len(share) + 1)
-        top = max(top, float(share.max()))
+        shares.append(100 * array[1:-1] / max(array.sum(), 1))
+        edges = lowest + np.arange(len(array) - 1)
         colour = COLOURS[1 + i]
-        axes.stairs(share, edges, fill=True, color=colour, alpha=0.25)
-        zeros = f"{100 * array[0] / max(array.sum(), 1):.0f} % exact zeros"
-        flushed = 100 * array[1 : 1 + (-25 - lowest)].sum() / max(array[1:-1].sum(), 1)
-        axes.stairs(share, edges, color=colour, linewidth=1.6, label=f"{label} ({zeros}; {flushed:.0f} % of the rest below 2$^{{-25}}$)")
-    height = 1.32 * top if top else 1.0
-    zones = ((lowest, -25, "#b2182b", "stored as zero"), (-25, -14, "#ef8a62", "subnormal"), (-14, 16, "#f7f7f7", "normal"))
-    for left, right, colour, name in zones:
-        axes.axvspan(left, right, color=colour, alpha=0.16, linewidth=0, zorder=0)
-        axes.axvline(right, color="#777777", linewidth=0.8, linestyle=":", zorder=1)
-        centre = (max(left, -46) + min(right, 4)) / 2
-        axes.text(centre, 0.965 * height, name, ha="center", va="top", fontsize=9, color="#444444")
+        below = 100 * array[1 : 1 - 25 - lowest].sum() / max(array[1:-1].sum(), 1)
+        zeros = 100 * array[0] / max(array.sum(), 1)
+        note = f"{label}: {zeros:.0f} % exact zeros, {below:.0f} % of the others below $2^{{-25}}$"
+        axes.stairs(shares[-1], edges, fill=True, color=colour, alpha=0.25)
+        axes.stairs(shares[-1], edges, color=colour, linewidth=1.6, label=note)
+    height = 1.25 * max(float(share.max()) for share in shares) or 1.0
+    _zones(axes, height)
     if scale is not None:
-        start, length = -24.0 - np.log2(scale), np.log2(scale)
-        axes.annotate(
-            "", (start + length, 0.86 * height), (start, 0.86 * height), arrowprops={"arrowstyle": "-|>", "color": "#222222"}
-        )
-        axes.text(start + length / 2, 0.875 * height, f"× {scale:g}", ha="center", va="bottom", fontsize=9)
-    axes.set_xlim(-46, 4)
+        start, level = lowest + int(shares[0].argmax()) + 0.5, 0.87 * height
+        end = start + np.log2(scale)
+        axes.annotate("", (end, level), (start, level), arrowprops={"arrowstyle": "-|>", "color": "#222222"})
+        axes.text(start, level, f"× {scale:g}", ha="left", va="bottom", fontsize=9)
+    axes.set_xlim(*_VIEW)
     axes.set_ylim(0, height)
     axes.set_xlabel("log$_2$ |gradient|, without loss scale")
     axes.set_ylabel("share of all elements, %")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8.5, loc="upper left", bbox_to_anchor=(0, 0.84))
+    axes.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.16))
     return axes
+
+
+def _zones(axes: Axes, height: float) -> None:
+    """Shade what binary16 stores as zero, as a subnormal and as a normal number."""
+    zones = (
+        (_VIEW[0], -25, "#b2182b", "stored as zero"),
+        (-25, -14, "#ef8a62", "subnormal"),
+        (-14, _VIEW[1], "#f7f7f7", "normal"),
+    )
+    for edge in (-25, -14):
+        axes.axvline(edge, color="#777777", linewidth=0.8, linestyle=":", zorder=1)
+    for left, right, colour, name in zones:
+        axes.axvspan(left, right, color=colour, alpha=0.16, linewidth=0, zorder=0)
+        axes.text((left + right) / 2, 0.975 * height, name, ha="center", va="top", fontsize=9, color="#444444")

@@ -152,7 +152,9 @@ class Policy:
     def __post_init__(self) -> None:
         for field in ("storage", "reductions"):
             if getattr(self, field) not in (BINARY16, BINARY32):
-                raise ValueError(f"Policy: {field}={getattr(self, field)!r} must be halfsim.BINARY16 or halfsim.BINARY32")
+                raise ValueError(
+                    f"Policy: {field}={getattr(self, field)!r} must be halfsim.BINARY16 or halfsim.BINARY32"
+                )
         for field in ("forward", "data_gradient", "weight_gradient"):
             chosen = as_accumulator(getattr(self, field), "Policy")
             if self.storage == BINARY32 and chosen != _BINARY32_SUM:
@@ -166,7 +168,9 @@ class Policy:
             raise ValueError(f"Policy: update={self.update!r} is unknown; known are {known}")
         object.__setattr__(self, "update", WeightUpdate(self.update))
         if self.storage == BINARY32 and self.update is not WeightUpdate.master:
-            raise ValueError(f"Policy: update={self.update.value!r} moves binary16 weights; binary32 storage needs 'master'")
+            raise ValueError(
+                f"Policy: update={self.update.value!r} moves binary16 weights; binary32 storage needs 'master'"
+            )
         if not isinstance(self.loss_scale, NoScale | StaticScale | DynamicScale):
             raise TypeError(
                 f"Policy: loss_scale={self.loss_scale!r} is a {type(self.loss_scale).__name__}; "

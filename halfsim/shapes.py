@@ -21,10 +21,7 @@ _ONLY = np.zeros(1, np.int64)
 
 def _patterns(x: NDArray[Any]) -> NDArray[np.uint16]:
     """Return contiguous patterns of one array type, so that one compiled loop serves all."""
-    flags = x.flags
-    if not (flags.c_contiguous and flags.writeable):
-        x = x.copy()
-    return x.view(_U16)
+    return (x if x.flags.carray else x.copy()).view(_U16)
 
 
 def matrices(name: str, a: NDArray[Any], b: NDArray[Any]) -> tuple[tuple[int, ...], Operands]:

@@ -42,7 +42,11 @@ def control(context: Context, *, exact: bool = False) -> int:
 def flagged(
     name: str, operands: Sequence[NDArray[Any]], context: Context, **options: bool
 ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """Patterns and flags of an operation of the package; its value without flags must be the same."""
+    """Patterns and flags of an operation of the package.
+
+    Whatever loop the front door chooses, its value without flags and the general loop, which calls the core element by
+    element, must give the same.
+    """
     operation = getattr(hs, name)
     numbers = [hs.from_bits(column) for column in operands]
     settings: dict[str, Any] = {
@@ -54,6 +58,11 @@ def flagged(
     alone = operation(*numbers, **settings)
     bits, again = (hs.to_bits(x) if x.dtype == np.float16 else x for x in (value, alone))
     assert_same(f"{name}: with flags and without", operands, [bits], [again])
+    general, raised = np.empty_like(bits), np.empty_like(flags)
+    word = control(context, exact=options.get("exact", False))
+    columns = [x.view(np.uint16) for x in numbers]
+    operation.kernel(*columns, general, raised, word, 0, 0, *operation.extra)
+    assert_same(f"{name}: chosen loop and general loop", operands, [bits, flags], [general, raised])
     return bits, flags
 
 

@@ -13,8 +13,7 @@ import halfsim as hs
 from tests.checking import as_environment
 from tests.oracles import rational
 
-settings.register_profile("halfsim", max_examples=300, deadline=None)
-settings.load_profile("halfsim")
+MORE = settings(max_examples=max(500, settings.default.max_examples))
 
 # Half of the patterns are corners: random exponents rarely meet.
 CORNERS = [
@@ -81,19 +80,21 @@ MIRROR = {"rup": "rdn", "rdn": "rup"}
 
 
 @given(patterns, patterns, patterns, modes, machines)
+@MORE
 def test_fma_of_any_machine(a, b, c, mode, machine):
     want = rational.fma(a, b, c, rational.Context(mode, machine))
     assert run("fma", a, b, c, mode=mode, environment=as_environment(machine)) == want
 
 
 @given(st.sampled_from(["add", "subtract", "multiply", "divide", "remainder"]), patterns, patterns, modes, machines)
+@MORE
 def test_two_operands_of_any_machine(name, a, b, mode, machine):
     want = getattr(rational, name)(a, b, rational.Context(mode, machine))
     assert run(name, a, b, mode=mode, environment=as_environment(machine)) == want
 
 
 @given(formats(), st.integers(0, 2**64 - 1), modes, machines, st.booleans())
-@settings(max_examples=600)
+@MORE
 def test_binary64_to_any_format(fmt, bits, mode, machine, saturate):
     x = np.uint64(bits).view(np.float64)
     value, flags = hs.convert.flagged(x, fmt, rounding=mode, environment=as_environment(machine), saturate=saturate)

@@ -129,6 +129,28 @@ def test_element_i_takes_word_i(bits, seed):
         assert_same(name, [a, b, c], [expected, raised], [got, flags])
 
 
+def test_every_input_of_the_one_operand_operations():
+    mode = hs.Stochastic(bits=12, seed=77)
+    x = hs.from_bits(EVERY)
+    words = [philox.word(77, i) for i in range(EVERY.size)]
+
+    def expected(function, *arguments, **keywords):
+        contexts = (rational.Context("stochastic", random=w, random_bits=12) for w in words)
+        rows = [function(i, *arguments, context, **keywords) for i, context in enumerate(contexts)]
+        return [np.array(column) for column in zip(*rows, strict=True)]
+
+    root, flags = hs.sqrt.flagged(x, rounding=mode)
+    assert_same("sqrt", [EVERY], expected(rational.sqrt), [hs.to_bits(root), flags])
+    whole, flags = hs.round_to_integral.flagged(x, rounding=mode, exact=True)
+    want = expected(rational.round_to_integral, exact=True)
+    assert_same("round_to_integral", [EVERY], want, [hs.to_bits(whole), flags])
+    got = hs.convert.flagged(x, np.int8, rounding=mode, exact=True)
+    assert_same("int8", [EVERY], expected(rational.to_integer, -128, 127, exact=True), got)
+    value, flags = hs.convert.flagged(x, hs.BFLOAT16, rounding=mode)
+    bits, raised = expected(rational.convert, hs.BINARY16, hs.BFLOAT16)
+    assert_same("bfloat16", [EVERY], [bits << 16, raised], [value.view(np.uint32), flags])
+
+
 def test_index_is_in_c_order_whatever_the_layout():
     a = hs.from_bits(np.random.default_rng(1).integers(0, 0x7C00, (31, 17)))
     b = hs.from_bits(np.random.default_rng(2).integers(0, 0x7C00, (31, 17)))

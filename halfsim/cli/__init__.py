@@ -27,7 +27,10 @@ _EPILOG = examples(
 
 
 @click.group(
-    cls=Group, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    "halfsim",
+    cls=Group,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, message="halfsim %(version)s")
 def main() -> None:

@@ -74,7 +74,7 @@ def explain(operation: str, operands: tuple[str, ...], as_json: bool, **options:
 
 def _operation(name: str, texts: tuple[str, ...], options: dict[str, Any]) -> Any:
     """Explain an elementwise operation or a conversion."""
-    from halfsim.explain.elementwise import explain as steps_of
+    from halfsim.explanation.elementwise import explain as steps_of
 
     _check_name(name)
     _refuse(options, name, ("accumulator", "left", "right", "addend"), "dot")
@@ -112,7 +112,7 @@ def _dot(texts: tuple[str, ...], options: dict[str, Any]) -> Any:
     import numpy as np
 
     from halfsim.accumulators import FusedDotAdd
-    from halfsim.explain.dot import explain_dot
+    from halfsim.explanation.dot import explain_dot
     from halfsim.formats import BINARY16, BINARY32
 
     if texts or not (options["accumulator"] and options["left"] and options["right"]):
@@ -135,7 +135,7 @@ def _dot(texts: tuple[str, ...], options: dict[str, Any]) -> Any:
 def _check_name(name: str) -> None:
     from difflib import get_close_matches
 
-    from halfsim.explain.elementwise import operation_names
+    from halfsim.explanation.elementwise import operation_names
 
     known = (*operation_names(), "dot")
     if name not in known:

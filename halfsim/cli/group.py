@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import sys
@@ -53,6 +54,9 @@ class Group(click.Group):
     def _run(
         self, args: Sequence[str] | None, prog_name: str | None, complete_var: str | None, extra: dict[str, Any]
     ) -> int:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # A terminal that cannot show a character gets a question mark, not an error.
+            sys.stdout.reconfigure(errors="replace")
         try:
             status = super().main(args, prog_name, complete_var, False, **extra)
             sys.stdout.flush()

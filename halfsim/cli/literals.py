@@ -86,8 +86,8 @@ def _rounded(value: Fraction, negative: bool, text: str, name: str, fmt: Format)
     from halfsim.core.fields import layout
     from halfsim.core.round import round_pack
     from halfsim.environment import IEEE
-    from halfsim.explain.values import datum
-    from halfsim.explain.watch import watch
+    from halfsim.explanation.values import datum
+    from halfsim.explanation.watch import watch
     from halfsim.flags import Flags
     from halfsim.rounding import Rounding
 
@@ -98,6 +98,8 @@ def _rounded(value: Fraction, negative: bool, text: str, name: str, fmt: Format)
     control = control_word(Rounding.roundTiesToEven, IEEE)
     given = int(negative), -shift, significand, int(rest != 0)
     bits, flags = watch(round_pack, *given, layout(fmt), control, 0).result
+    # Patterns of 64 bits arrive as int64.
+    bits &= (1 << fmt.width) - 1
     if not flags & Flags.inexact:
         return Literal(bits)
     to = datum(name, bits, fmt)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,8 @@ from halfsim.cli.group import Group, examples
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from halfsim.studies import Study
 
 __all__ = ["study"]
 
@@ -31,20 +35,26 @@ def study() -> None:
     """List, run and report studies; needs the extra: pip install 'halfsim[studies]'."""
 
 
-def _studies() -> Mapping[str, Any]:
+@contextmanager
+def _extra() -> Iterator[None]:
+    """Name the extra to install when one of its packages is missing."""
     try:
-        from halfsim.studies import STUDIES
+        yield
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("halfsim"):
             raise
         raise click.ClickException(
             f"studies need {error.name}, which is not installed: pip install 'halfsim[studies]'"
         ) from error
-    studies: Mapping[str, Any] = STUDIES
-    return studies
 
 
-def _one(name: str) -> Any:
+def _studies() -> Mapping[str, Study]:
+    with _extra():
+        from halfsim.studies import STUDIES
+    return STUDIES
+
+
+def _one(name: str) -> Study:
     studies = _studies()
     if name not in studies:
         raise click.UsageError(f"unknown study {name!r}; known are {', '.join(studies)}")
@@ -58,7 +68,7 @@ def _folder(name: str, out: Path | None) -> Path:
 @study.command("list", epilog=examples(_LIST))
 def list_() -> None:
     """Print the name and the claim of every study."""
-    from halfsim.explain.text import columns
+    from halfsim.explanation.text import columns
 
     click.echo("\n".join(columns((name, entry.summary) for name, entry in _studies().items())))
 
@@ -73,9 +83,11 @@ def run(name: str, out: Path | None, seeds: int | None, jobs: int | None, progre
     """Run the study NAME, and print its report."""
     chosen = _one(name)
     folder = _folder(name, out)
-    given = {key: value for key, value in (("seeds", seeds), ("jobs", jobs)) if value is not None}
-    chosen.run(folder, progress=progress, **given)
-    _show(chosen.report(folder))
+    given: dict[str, Any] = {key: value for key, value in (("seeds", seeds), ("jobs", jobs)) if value is not None}
+    with _extra():
+        chosen.run(folder, progress=progress, **given)
+        click.echo(chosen.report(folder))
+    click.echo(f"Results, tables and figures are in {folder}")
 
 
 @study.command(epilog=examples(_REPORT))
@@ -85,12 +97,8 @@ def report(name: str, out: Path | None) -> None:
     """Print the report of the finished study NAME again."""
     chosen = _one(name)
     folder = _folder(name, out)
-    if not folder.is_dir():
-        raise click.ClickException(f"{folder} does not exist: run halfsim study run {name} first")
-    _show(chosen.report(folder))
-
-
-def _show(text: Any) -> None:
-    """Print a report that is returned; one that prints itself returns nothing."""
-    if text is not None:
-        click.echo(str(text))
+    try:
+        with _extra():
+            click.echo(chosen.report(folder))
+    except FileNotFoundError:
+        raise click.ClickException(f"{folder} holds no results: run halfsim study run {name} first") from None

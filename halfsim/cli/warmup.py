@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,8 +30,8 @@ _EPILOG = examples("halfsim warmup", "halfsim warmup add multiply fma matmul")
 def warmup(names: tuple[str, ...]) -> None:
     """Compile the loops of all operations, or of the NAMEd ones, into the cache on disk, and say where it is.
 
-    Names are those of operations, convert, and matmul (which stands for dot and sum too). Compiled loops are kept until
-    halfsim, numba or Python change; HALFSIM_CACHE_DIR moves them.
+    Names are those of operations, convert, matmul (which stands for dot and sum too) and training. Compiled loops are
+    kept until halfsim, numba or Python change; HALFSIM_CACHE_DIR moves them.
     """
     from halfsim.core._jit import cache_directory
 
@@ -39,19 +40,17 @@ def warmup(names: tuple[str, ...]) -> None:
         if name not in work:
             raise click.UsageError(f"unknown operation {name!r}; known are {', '.join(work)}")
     chosen = list(dict.fromkeys(names)) or list(work)
-    start = time.perf_counter()
+    directory, start = cache_directory(), time.perf_counter()
     with click.progressbar(
         chosen, label="compiling", file=sys.stderr, item_show_func=lambda name: name or "", width=30
     ) as bar:
         for name in bar:
             for run in work[name]:
                 run()
-    directory = cache_directory()
     count, size = _contents(directory)
     seconds = time.perf_counter() - start
-    click.echo(
-        f"{len(chosen)} operation(s) ready in {seconds:.1f} s; {count} file(s), {size / 1e6:.1f} MB in {directory}"
-    )
+    click.echo(f"{len(chosen)} operation(s) ready in {seconds:.1f} s")
+    click.echo(f"cache: {directory}, {count} file(s), {size / 1e6:.1f} MB")
 
 
 def _contents(directory: Path) -> tuple[int, int]:
@@ -62,10 +61,10 @@ def _contents(directory: Path) -> tuple[int, int]:
 
 def _work() -> dict[str, list[_Work]]:
     """Return, for each name, calls that between them reach every loop it has."""
-    from halfsim.explain.elementwise import operation_rows
+    from halfsim.explanation.elementwise import operation_rows
 
     work = {name: _elementwise(row) for name, row in operation_rows().items()}
-    return {**work, "convert": _conversions(), "matmul": _products()}
+    return {**work, "convert": _conversions(), "matmul": _products(), "training": _training()}
 
 
 def _elementwise(operation: Operation) -> list[_Work]:
@@ -95,9 +94,10 @@ def _conversions() -> list[_Work]:
     integers = [np.ones(2, dtype) for dtype in (np.int64, np.uint64)]
     targets = (BINARY16, BINARY32, BINARY64, BFLOAT16)
     work: list[_Work] = []
-    for rounding in ("rne", Stochastic(bits=8, seed=0)):
-        work += [partial(convert, x, target, rounding=rounding) for x in (*floats, *integers) for target in targets]
-        work += [partial(convert, x, dtype, rounding=rounding) for x in floats for dtype in (np.int64, np.uint64)]
+    for call in (convert, convert.flagged):
+        for rounding in ("rne", Stochastic(bits=8, seed=0)):
+            work += [partial(call, x, target, rounding=rounding) for x in (*floats, *integers) for target in targets]
+            work += [partial(call, x, dtype, rounding=rounding) for x in floats for dtype in (np.int64, np.uint64)]
     return work
 
 
@@ -107,12 +107,28 @@ def _products() -> list[_Work]:
     from halfsim.accumulators import FP16, Compensated, Exact, Pairwise, Sequential
     from halfsim.formats import BINARY16, BINARY32
     from halfsim.linalg import matmul
-    from halfsim.rounding import Stochastic
+    from halfsim.rounding import Rounding, Stochastic
+    from halfsim.tensorcores import as_accumulator
 
     a, b = np.ones((2, 4), np.float16), np.ones((4, 2), np.float16)
     addends = [np.ones((2, 2), dtype) for dtype in (np.float16, np.float32)]
     rows: list[Any] = [FP16, Sequential(format=BINARY16), "v100:f32", "v100:f16", "h100:f32", "h100:f16"]
+    # No vectorised loop rounds a block upward: the general one does.
+    rows += [replace(as_accumulator("h100:f32"), rounding=Rounding.roundTowardPositive)]
     rows += [Sequential(format=BINARY32, fused=fused) for fused in (False, True)]
     rows += [Sequential(format=fmt, rounding=Stochastic(bits=8, seed=0)) for fmt in (BINARY16, BINARY32)]
     rows += [kind(format=fmt) for kind in (Pairwise, Compensated, Exact) for fmt in (BINARY16, BINARY32)]
     return [partial(matmul, a, b, c, accumulator=row) for row in rows for c in (None, *addends)]
+
+
+def _training() -> list[_Work]:
+    import numpy as np
+
+    from halfsim.formats import BINARY32
+    from halfsim.training.arithmetic import arithmetic
+    from halfsim.training.ledger import Ledger
+
+    wide, narrow = np.ones((2, 2), np.float32), np.ones((2, 2), np.float16)
+    rows = arithmetic(BINARY32)
+    work: list[_Work] = [partial(rows.exp, wide), partial(rows.log, wide), partial(rows.product, wide, wide)]
+    return work + [partial(Ledger().gradient, "weight", wide, stored) for stored in (wide, narrow)]

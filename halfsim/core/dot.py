@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from halfsim.core._jit import scalar
-from halfsim.core.arithmetic import add, fma, multiply, subtract, zero_sum_sign
+from halfsim.core.arithmetic import add, multiply, subtract, zero_sum_sign
 from halfsim.core.fields import Kind, bit_length, is_zero, unpack
 from halfsim.core.nan import default_nan
 from halfsim.core.philox import draw
@@ -188,19 +188,16 @@ def finish_exact(status, sign, top, high, middle, low, sticky, fields, control, 
 
 
 @scalar
-def sequential_step(total, a, b, fused, fields, to, control, seed, index, step):
-    """Return (total + a * b, flags, next step): one rounding when `fused`, else one each for product and sum."""
-    if fused:
-        value, flags = fma(a, b, total, fields, to, control, draw(control, seed, index, step))
-        return value, flags, step + 1
+def sequential_step(total, a, b, fields, to, control, seed, index, step):
+    """Return (total + a * b, flags) with one rounding for the product and one for the sum."""
     term, flags = multiply(a, b, fields, to, control, draw(control, seed, index, step))
     value, more = add(total, term, to, control, draw(control, seed, index, step + 1))
-    return value, flags | more, step + 2
+    return value, flags | more
 
 
 @scalar
 def compensated_step(total, error, a, b, fields, to, control, seed, index, step):
-    """Return (total, error, flags, next step) of one step of Kahan's recurrence."""
+    """Return (total, error, flags) of one step of Kahan's recurrence, five roundings."""
     term, flags = multiply(a, b, fields, to, control, draw(control, seed, index, step))
     corrected, more = subtract(term, error, to, control, draw(control, seed, index, step + 1))
     flags |= more
@@ -209,4 +206,4 @@ def compensated_step(total, error, a, b, fields, to, control, seed, index, step)
     gained, more = subtract(following, total, to, control, draw(control, seed, index, step + 3))
     flags |= more
     error, more = subtract(gained, corrected, to, control, draw(control, seed, index, step + 4))
-    return following, error, flags | more, step + 5
+    return following, error, flags | more

@@ -1,7 +1,7 @@
 """exp and log from additions, multiplications and divisions alone, so that every machine returns the same bits.
 
 Mathematical libraries differ in the last place between machines and vector widths. These two use only operations that
-IEEE 754 defines, in a fixed order, in binary64; the error is below 2 ulp.
+IEEE 754 defines, in a fixed order, in binary64; the error is below 2 ulp for exp and below 3 ulp for log.
 """
 
 from __future__ import annotations

@@ -18,7 +18,16 @@ from halfsim.core.dot import LIMBS, Status
 from halfsim.core.fields import F16
 from halfsim.core.philox import draw
 
-__all__ = ["compensated", "convert_addend", "exact", "fused_dot_add", "pairwise", "place", "sequential"]
+__all__ = [
+    "compensated",
+    "convert_addend",
+    "exact",
+    "fused_dot_add",
+    "pairwise",
+    "place",
+    "sequential",
+    "sequential_fused",
+]
 
 
 @scalar
@@ -64,8 +73,8 @@ def convert_addend(elements, d, flags, fields, to, control, seed, index, start, 
 
 
 @kernel
-def sequential(a, b, batch_a, batch_b, elements, d, flags, to, control, seed, index, step, start, stop, fused):
-    """One term after the other."""
+def sequential(a, b, batch_a, batch_b, elements, d, flags, to, control, seed, index, step, start, stop):
+    """One term after the other, product and sum rounded."""
     rows, terms, columns = a.shape[1], a.shape[2], b.shape[2]
     for i in range(start, stop):
         element = elements[i]
@@ -74,11 +83,29 @@ def sequential(a, b, batch_a, batch_b, elements, d, flags, to, control, seed, in
         y = b[batch_b[batch]]
         total = np.int64(d[i])
         raised = np.int64(flags[i])
-        number = step
         for k in range(terms):
-            total, more, number = dot.sequential_step(
-                total, np.int64(x[k]), np.int64(y[k, column]), fused, F16, to, control, seed, index + element, number
+            total, more = dot.sequential_step(
+                total, np.int64(x[k]), np.int64(y[k, column]), F16, to, control, seed, index + element, step + 2 * k
             )
+            raised |= more
+        d[i] = total
+        flags[i] = raised
+
+
+@kernel
+def sequential_fused(a, b, batch_a, batch_b, elements, d, flags, to, control, seed, index, step, start, stop):
+    """One term after the other, each with one rounding."""
+    rows, terms, columns = a.shape[1], a.shape[2], b.shape[2]
+    for i in range(start, stop):
+        element = elements[i]
+        batch, row, column = place(element, rows, columns)
+        x = a[batch_a[batch], row]
+        y = b[batch_b[batch]]
+        total = np.int64(d[i])
+        raised = np.int64(flags[i])
+        for k in range(terms):
+            random = draw(control, seed, index + element, step + k)
+            total, more = arithmetic.fma(np.int64(x[k]), np.int64(y[k, column]), total, F16, to, control, random)
             raised |= more
         d[i] = total
         flags[i] = raised
@@ -96,9 +123,9 @@ def compensated(a, b, batch_a, batch_b, elements, d, flags, to, control, seed, i
         total = np.int64(d[i])
         error = np.int64(0)
         raised = np.int64(flags[i])
-        number = step
         for k in range(terms):
-            total, error, more, number = dot.compensated_step(
+            number = step + 5 * k
+            total, error, more = dot.compensated_step(
                 total, error, np.int64(x[k]), np.int64(y[k, column]), F16, to, control, seed, index + element, number
             )
             raised |= more

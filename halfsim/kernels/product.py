@@ -113,7 +113,7 @@ def _contains(fmt: Format, other: Format) -> bool:
 def _general(accumulator: Accumulator) -> tuple[Callable[..., None], tuple[Any, ...]]:
     match accumulator:
         case Sequential():
-            return gemm.sequential, (accumulator.fused,)
+            return gemm.sequential_fused if accumulator.fused else gemm.sequential, ()
         case Pairwise():
             return gemm.pairwise, ()
         case Compensated():

@@ -1,7 +1,8 @@
 """Sums in ascending k in vector registers, many columns side by side.
 
-Equal to `halfsim.kernels.gemm.sequential`, bit by bit, for every operand (tests prove it): binary32 rounded to nearest,
-and binary16 in every deterministic rounding. Never a BLAS, whose order of summation is its own.
+Equal to `sequential` and `sequential_fused` of `halfsim.kernels.gemm`, bit by bit, for every operand (tests prove it):
+binary32 rounded to nearest, and binary16 in every deterministic rounding. Never a BLAS, whose order of summation is
+its own.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import numpy as np
 from numpy import int32
 
 from halfsim.core._jit import kernel, scalar
-from halfsim.kernels.panels import ROWS, pack_columns, pack_rows, panel_width
+from halfsim.kernels.panels import COLUMNS, ROWS, pack_columns, pack_rows, panel_width
 from halfsim.kernels.simd import bits_of, decode, float_of, make_rule, nearest, nearest_only, rounded, sum_to_odd
 
 __all__ = ["binary16", "binary32"]
@@ -38,31 +39,31 @@ def binary32(a, b, batch_a, batch_b, d, start, stop, control):
     """Compute rows `start` to `stop` of d (products * M, N), uint32 patterns that hold C."""
     rows, terms, columns = a.shape[1], a.shape[2], b.shape[2]
     width = panel_width(columns)
-    panels = (columns + width - 1) // width
+    strip = min(COLUMNS, (columns + width - 1) // width * width)
     rule = make_rule(control)
     values_a = np.zeros((ROWS, terms), np.float32)
-    values_b = np.zeros((panels, terms, width), np.float32)
+    values_b = np.zeros((strip // width, terms, width), np.float32)
     total = np.zeros(width, np.float32)
     packed = -1
-    row = start
-    while row < stop:
-        batch = row // rows
-        first_row = row % rows
-        count = min(ROWS, stop - row, rows - first_row)
-        if batch_b[batch] != packed:
-            packed = batch_b[batch]
-            pack_columns(b[packed], 1, 1, rule, values_b)
-        pack_rows(a[batch_a[batch]], 1, 1, rule, first_row, first_row + count, values_a)
-        for p in range(panels):
-            for i in range(count):
-                target = d[row + i, p * width : (p + 1) * width]
-                for j in range(target.size):
-                    total[j] = float_of(int32(target[j]))
-                _add_products(values_a[i], values_b[p], total)
-                for j in range(target.size):
-                    bits = bits_of(total[j])
-                    target[j] = int32(0x7FC00000) if int32(bits & 0x7FFFFFFF) > 0x7F800000 else bits
-        row += count
+    for batch in range(start // rows, (stop + rows - 1) // rows):
+        for left in range(0, columns, strip):
+            right = min(left + strip, columns)
+            if columns > strip or batch_b[batch] != packed:
+                packed = batch_b[batch]
+                pack_columns(b[packed], left, right, rule, values_b)
+            for row in range(max(start, batch * rows), min(stop, (batch + 1) * rows), ROWS):
+                count = min(ROWS, stop - row, (batch + 1) * rows - row)
+                first_row = row - batch * rows
+                pack_rows(a[batch_a[batch]], rule, first_row, first_row + count, values_a)
+                for p in range((right - left + width - 1) // width):
+                    for i in range(count):
+                        target = d[row + i, left + p * width : min(left + (p + 1) * width, right)]
+                        for j in range(target.size):
+                            total[j] = float_of(int32(target[j]))
+                        _add_products(values_a[i], values_b[p], total)
+                        for j in range(target.size):
+                            bits = bits_of(total[j])
+                            target[j] = int32(0x7FC00000) if int32(bits & 0x7FFFFFFF) > 0x7F800000 else bits
 
 
 @scalar
@@ -96,32 +97,32 @@ def binary16(a, b, batch_a, batch_b, d, start, stop, control, fused):
     """Compute rows `start` to `stop` of d (products * M, N), uint16 patterns that hold C."""
     rows, terms, columns = a.shape[1], a.shape[2], b.shape[2]
     width = panel_width(columns)
-    panels = (columns + width - 1) // width
+    strip = min(COLUMNS, (columns + width - 1) // width * width)
     rule = make_rule(control)
     simple = nearest_only(control)
     values_a = np.zeros((ROWS, terms), np.float32)
-    values_b = np.zeros((panels, terms, width), np.float32)
+    values_b = np.zeros((strip // width, terms, width), np.float32)
     total = np.zeros(width, np.float32)
     packed = -1
-    row = start
-    while row < stop:
-        batch = row // rows
-        first_row = row % rows
-        count = min(ROWS, stop - row, rows - first_row)
-        if batch_b[batch] != packed:
-            packed = batch_b[batch]
-            pack_columns(b[packed], 1, 1, rule, values_b)
-        pack_rows(a[batch_a[batch]], 1, 1, rule, first_row, first_row + count, values_a)
-        for p in range(panels):
-            for i in range(count):
-                target = d[row + i, p * width : (p + 1) * width]
-                for j in range(target.size):
-                    total[j] = decode(target[j], rule)
-                if simple:
-                    _steps_nearest(values_a[i], values_b[p], fused, rule, total)
-                else:
-                    _steps_rounded(values_a[i], values_b[p], fused, rule, total)
-                for j in range(target.size):
-                    bits = nearest(bits_of(total[j]), int32(0))[0]
-                    target[j] = int32(0x7E00) if int32(bits & 0x7FFF) > 0x7C00 else bits
-        row += count
+    for batch in range(start // rows, (stop + rows - 1) // rows):
+        for left in range(0, columns, strip):
+            right = min(left + strip, columns)
+            if columns > strip or batch_b[batch] != packed:
+                packed = batch_b[batch]
+                pack_columns(b[packed], left, right, rule, values_b)
+            for row in range(max(start, batch * rows), min(stop, (batch + 1) * rows), ROWS):
+                count = min(ROWS, stop - row, (batch + 1) * rows - row)
+                first_row = row - batch * rows
+                pack_rows(a[batch_a[batch]], rule, first_row, first_row + count, values_a)
+                for p in range((right - left + width - 1) // width):
+                    for i in range(count):
+                        target = d[row + i, left + p * width : min(left + (p + 1) * width, right)]
+                        for j in range(target.size):
+                            total[j] = decode(target[j], rule)
+                        if simple:
+                            _steps_nearest(values_a[i], values_b[p], fused, rule, total)
+                        else:
+                            _steps_rounded(values_a[i], values_b[p], fused, rule, total)
+                        for j in range(target.size):
+                            bits = nearest(bits_of(total[j]), int32(0))[0]
+                            target[j] = int32(0x7E00) if int32(bits & 0x7FFF) > 0x7C00 else bits

@@ -15,6 +15,12 @@ from halfsim.studies.grid import Part
 
 __all__ = ["draw"]
 
+_LABELS = {
+    "loss": "test loss, nats",
+    "accuracy": "test accuracy, %",
+    "false alarms": "false alarms per test canvas",
+}
+
 
 def draw(parts: Sequence[Part], runs: Sequence[dict[str, Any]], out: Path) -> list[Path]:
     """Write one PNG of learning curves and one of gradients per part; without matplotlib, say so and write none."""
@@ -37,14 +43,14 @@ def draw(parts: Sequence[Part], runs: Sequence[dict[str, Any]], out: Path) -> li
 def _curves(part: Part, runs: Sequence[dict[str, Any]]) -> Any:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9.5, 4.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
     records = {name: [run["record"] for run in runs if run["policy"] == name] for name in part.shown}
-    steps = runs[0]["record"]["steps"]
-    for axes, key, label, percent in ((left, "loss", "test loss, nats", False), (right, "accuracy", "test accuracy, %", True)):
-        curves = [(name, [_numbers(record[key]) for record in records[name]]) for name in part.shown]
-        learning_curves(axes, steps, curves, ylabel=label, percent=percent)
-    handles, labels = left.get_legend_handles_labels()
+    steps, measures = runs[0]["record"]["steps"], list(runs[0]["record"]["measures"])
+    figure = Figure(figsize=(4.75 * len(measures), 4.6), layout="constrained")
+    panels = figure.subplots(1, len(measures), gridspec_kw={"wspace": 0.08})
+    for axes, name in zip(panels, measures, strict=True):
+        curves = [(policy, [_numbers(record["measures"][name]) for record in records[policy]]) for policy in part.shown]
+        learning_curves(axes, steps, curves, ylabel=_LABELS.get(name, name), percent=name == "accuracy")
+    handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
     figure.suptitle(part.title)
     return figure
@@ -61,9 +67,7 @@ def _gradients(part: Part, runs: Sequence[dict[str, Any]]) -> Any:
         for kind in ("activation", "weight")
     ]
     scales = [policy.loss_scale.scale for policy in part.policies if isinstance(policy.loss_scale, StaticScale)]
-    gradient_histogram(
-        figure.subplots(), curves, lowest=ledgers[0]["lowest_exponent"], scale=max(scales, default=None)
-    )
+    gradient_histogram(figure.subplots(), curves, lowest=ledgers[0]["lowest_exponent"], scale=max(scales, default=None))
     figure.suptitle(f"{part.title}\ngradients of the binary32 run, all layers and seeds", fontsize=11)
     return figure
 

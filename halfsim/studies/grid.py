@@ -10,7 +10,7 @@ from halfsim import __version__
 from halfsim.policy import Policy
 from halfsim.studies.store import plain, run_id, source_digest
 from halfsim.training.loop import Settings
-from halfsim.training.tasks import TASKS
+from halfsim.training.tasks import TASKS, task
 
 __all__ = ["Job", "Part", "jobs_of"]
 
@@ -63,7 +63,7 @@ class Job:
 
     def config(self) -> dict[str, Any]:
         """Return everything that decides the bits of the run, as plain values."""
-        data = TASKS[self.task]().data
+        data = task(self.task).data
         return {
             "task": self.task,
             "settings": plain(self.settings),

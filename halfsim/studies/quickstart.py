@@ -49,10 +49,11 @@ _SCALE = Part(
     name="scale",
     title="Loss scale and accumulators: where is which digit on a canvas",
     claim=(
-        "The loss is a mean over 128 × 2560 outputs, nearly all background. The gradient of an output with probability p "
-        "is p / 327680, zero in binary16 when p < 0.0098: without a loss scale false alarms are never pushed below "
-        "that floor. A scale moves the floor out of the way. With it, sums over 32,768 positions in binary16 or in a tensor "
-        "core change the gradients visibly, the result little."
+        "The loss is a mean over 128 × 2560 outputs, nearly all of them background. The gradient of an output with "
+        "probability p is p / 327680, zero in binary16 when p < 0.0098: without a loss scale false alarms are never "
+        "pushed below that floor; a scale moves the floor out of the way. Accuracy, which only compares outputs, "
+        "hardly shows it. The weight gradients are sums over 32,768 positions: binary16 accumulators make them wrong "
+        "by several per cent, and the result hardly shows that either."
     ),
     task="heat-map",
     settings=Settings(
@@ -81,8 +82,8 @@ QUICKSTART = Study(
     name="quickstart",
     summary="when binary16 training needs master weights and a loss scale, and what accumulators do",
     claim=(
-        "Training that stores weights, activations and gradients in binary16 matches binary32 when small weight updates "
-        "are not lost and small gradients are not flushed to zero."
+        "Training that stores weights, activations and gradients in binary16 matches binary32 when small weight "
+        "updates are not lost and small gradients are not flushed to zero."
     ),
     parts=(_WEIGHTS, _SCALE),
 )

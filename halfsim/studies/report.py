@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import statistics
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,21 +18,24 @@ from halfsim.studies.store import load, save, save_table, write_atomically
 
 __all__ = ["read", "rows", "summarise", "table", "write"]
 
-_MEASURES = ("accuracy", "loss", "updates_lost", "gradients_flushed", "gradient_error", "steps_skipped")
+_LEDGER = ("updates_lost", "gradients_flushed", "gradient_error")
+_LEADING = ("accuracy", "loss")
 
 
 def rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return one flat row per run."""
+    """Return one flat row per run, with every measure that some run has."""
+    found = [name for run in runs for name in run["record"]["measures"]]
+    names = list(dict.fromkeys([*_LEADING, *found]))
     return [
         {
             "part": run["part"],
             "policy": run["policy"],
             "seed": run["seed"],
-            "accuracy": run["record"]["accuracy"][-1],
-            "loss": run["record"]["loss"][-1],
-            "updates_lost": run["record"]["ledger"]["updates_lost"],
-            "gradients_flushed": run["record"]["ledger"]["gradients_flushed"],
-            "gradient_error": run["record"]["ledger"]["gradient_error"],
+            **{
+                name: run["record"]["measures"][name][-1] if name in run["record"]["measures"] else None
+                for name in names
+            },
+            **{name: run["record"]["ledger"][name] for name in _LEDGER},
             "steps_skipped": len(run["record"]["skipped"]),
             "final_scale": run["record"]["scale"][-1],
             "weights_sha256": run["record"]["weights_sha256"],
@@ -43,19 +47,25 @@ def rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def summarise(runs: Sequence[dict[str, Any]], part: Part) -> list[dict[str, Any]]:
     """Return one row per policy: (mean, sd) of every measure, and of accuracy and loss less the baseline's."""
-    table = [row for row in rows(runs) if row["part"] == part.name]
+    runs = [run for run in runs if run["part"] == part.name]
+    table = rows(runs)
+    measures = [name for name in table[0] if name not in _LABELS]
     baseline = {row["seed"]: row for row in table if row["policy"] == part.policies[0].name}
     summary = []
     for policy in part.policies:
         mine = [row for row in table if row["policy"] == policy.name]
         row: dict[str, Any] = {"policy": policy.name, "seeds": len(mine)}
-        for measure in _MEASURES:
+        for measure in measures:
             row[measure] = _spread([one[measure] for one in mine])
-        for measure in ("accuracy", "loss"):
+        for measure in _LEADING:
             pairs = [(one[measure], baseline[one["seed"]][measure]) for one in mine]
             row[f"{measure}_difference"] = _spread([None if None in pair else pair[0] - pair[1] for pair in pairs])
         summary.append(row)
     return summary
+
+
+_KNOWN = ("policy", "seeds", *_LEADING, *_LEDGER, "steps_skipped", "accuracy_difference", "loss_difference")
+_LABELS = ("part", "policy", "seed", "final_scale", "weights_sha256", "run")
 
 
 def _spread(values: Sequence[float | None]) -> tuple[float, float] | None:
@@ -68,7 +78,8 @@ def _spread(values: Sequence[float | None]) -> tuple[float, float] | None:
 
 def table(summary: Sequence[dict[str, Any]]) -> str:
     """Return the summary of a part as a Markdown table that also reads well as text."""
-    head = ("policy", "accuracy %", "Δ to baseline", "loss", "Δ to baseline", "updates lost %", "flushed %", "error %")
+    extra = [name for name in summary[0] if name not in _KNOWN]
+    head = ("policy", "accuracy %", "Δ", "loss", "Δ", *extra, "lost %", "flushed %", "error %")
     body = [
         (
             row["policy"],
@@ -76,6 +87,7 @@ def table(summary: Sequence[dict[str, Any]]) -> str:
             _cell(row["accuracy_difference"], 100, 1, signed=True) if i else "",
             _cell(row["loss"], 1, 3),
             _cell(row["loss_difference"], 1, 3, signed=True) if i else "",
+            *(_cell(row[name], 1, 2) for name in extra),
             _cell(row["updates_lost"], 100, 1, spread=False),
             _cell(row["gradients_flushed"], 100, 1, spread=False),
             _cell(row["gradient_error"], 100, 2, spread=False),
@@ -83,7 +95,10 @@ def table(summary: Sequence[dict[str, Any]]) -> str:
         for i, row in enumerate(summary)
     ]
     widths = [max(len(line[column]) for line in (head, *body)) for column in range(len(head))]
-    lines = [_line(head, widths), "|" + "|".join("-" * (w + 1) + (":" if i else "-") for i, w in enumerate(widths)) + "|"]
+    lines = [
+        _line(head, widths),
+        "|" + "|".join("-" * (w + 1) + (":" if i else "-") for i, w in enumerate(widths)) + "|",
+    ]
     return "\n".join(lines + [_line(line, widths) for line in body])
 
 
@@ -94,7 +109,9 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "| " + " | ".join(padded) + " |"
 
 
-def _cell(value: Sequence[float] | None, factor: float, digits: int, *, signed: bool = False, spread: bool = True) -> str:
+def _cell(
+    value: Sequence[float] | None, factor: float, digits: int, *, signed: bool = False, spread: bool = True
+) -> str:
     if value is None:
         return "NaN"
     sign = "+" if signed else ""
@@ -104,23 +121,34 @@ def _cell(value: Sequence[float] | None, factor: float, digits: int, *, signed: 
 
 def text(study: dict[str, Any]) -> str:
     """Return the report as Markdown, from what ``results.json`` holds."""
-    lines = [f"# {study['study']}: {study['summary']}", "", study["claim"], ""]
+    lines = [f"# {study['study']}: {study['summary']}", "", _wrap(study["claim"]), ""]
     for part in study["parts"]:
-        lines += [f"## {part['title']}", "", part["claim"], "", table(part["summary"]), ""]
+        lines += [f"## {part['title']}", "", _wrap(part["claim"]), "", table(part["summary"]), ""]
     seeds = max(row["seeds"] for part in study["parts"] for row in part["summary"])
     made = study["provenance"]
     lines += [
-        f"Mean ± standard deviation over {seeds} seeds; differences are paired, seed by seed. Loss in nats per example.",
-        "Updates lost: Δ is not zero and the weight did not change. Flushed: gradients that were not zero before storing",
-        "and are after. Error: distance of the stored weight gradients from sums in binary32, relative, root mean square.",
+        _wrap(
+            f"Test data, mean ± standard deviation over {seeds} seed{'s' if seeds > 1 else ''}; Δ is the difference to "
+            "the first row, seed by seed. Loss: nats per example. Lost: updates Δw ≠ 0 that left the weight as it was. "
+            "Flushed: gradients that were not zero before they were stored and are zero after. Error: distance of the "
+            "stored weight gradients from sums in binary32, relative, root mean square."
+        ),
         "",
-        f"Data: {made['data']} (sha256 {made['data_sha256'][:16]}…). halfsim {made['halfsim']}, Python {made['python']}, "
-        f"NumPy {made['numpy']}, Numba {made['numba']}, {made['machine']}.",
+        _wrap(
+            f"Data: {made['data']}, sha256 {made['data_sha256']}. halfsim {made['halfsim']}, Python {made['python']}, "
+            f"NumPy {made['numpy']}, Numba {made['numba']}, {made['machine']}."
+        ),
     ]
     return "\n".join(lines) + "\n"
 
 
-def write(name: str, summary: str, claim: str, parts: Sequence[Part], runs: Sequence[dict[str, Any]], out: Path) -> None:
+def _wrap(paragraph: str) -> str:
+    return textwrap.fill(paragraph, 100, break_long_words=False, break_on_hyphens=False)
+
+
+def write(
+    name: str, summary: str, claim: str, parts: Sequence[Part], runs: Sequence[dict[str, Any]], out: Path
+) -> None:
     """Write ``results.json``, ``results.csv`` and ``report.md``."""
     data = runs[0]["config"]["data"]
     study = {
@@ -136,9 +164,7 @@ def write(name: str, summary: str, claim: str, parts: Sequence[Part], runs: Sequ
             "data": data["file"],
             "data_sha256": data["sha256"],
         },
-        "parts": [
-            {"name": p.name, "title": p.title, "claim": p.claim, "summary": summarise(runs, p)} for p in parts
-        ],
+        "parts": [{"name": p.name, "title": p.title, "claim": p.claim, "summary": summarise(runs, p)} for p in parts],
         "runs": list(runs),
     }
     save(out / "results.json", study)

@@ -15,7 +15,7 @@ from halfsim.studies.grid import Job
 from halfsim.studies.progress import Progress
 from halfsim.studies.store import load, save
 from halfsim.training.loop import train
-from halfsim.training.tasks import TASKS
+from halfsim.training.tasks import task
 
 __all__ = ["check_seeds", "execute", "run_job"]
 
@@ -33,7 +33,7 @@ def check_seeds(seeds: int | Sequence[int]) -> list[int]:
 def run_job(job: Job, folder: Path) -> dict[str, Any]:
     """Train one network and write its record to the folder; return the record."""
     started = time.perf_counter()
-    record = train(TASKS[job.task](), job.policy, job.settings, job.seed)
+    record = train(task(job.task), job.policy, job.settings, job.seed)
     result = {
         "id": job.name(),
         "part": job.part,
@@ -47,7 +47,9 @@ def run_job(job: Job, folder: Path) -> dict[str, Any]:
     return _reread(folder, str(result["id"]))
 
 
-def execute(jobs: Sequence[Job], folder: Path, processes: int | None = None, progress: bool = True) -> list[dict[str, Any]]:
+def execute(
+    jobs: Sequence[Job], folder: Path, processes: int | None = None, progress: bool = True
+) -> list[dict[str, Any]]:
     """Run the jobs whose records are not in the folder; return all records in the order of the jobs."""
     names = [job.name() for job in jobs]
     found = {name: load(folder / f"{name}.json") for name in names}

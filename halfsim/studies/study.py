@@ -34,9 +34,7 @@ class Study:
     claim: str
     parts: tuple[Part, ...]
 
-    def run(
-        self, out: Path, seeds: int | Sequence[int] = 3, jobs: int | None = None, progress: bool = True
-    ) -> Path:
+    def run(self, out: Path, seeds: int | Sequence[int] = 3, jobs: int | None = None, progress: bool = True) -> Path:
         """Run what is not finished yet, then write results, tables and figures.
 
         Parameters

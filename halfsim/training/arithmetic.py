@@ -1,12 +1,14 @@
-"""Arithmetic on whole arrays in binary32 or in binary16, with the same words for both.
+"""Arithmetic on whole arrays in binary32 or in binary16, one row each.
 
-Every method rounds once per element, to nearest, ties to even. Sums are sequential in ascending index. exp and log are
-evaluated in binary64 by `halfsim.kernels.elementary`, which has the same bits on every machine, and rounded once.
+Every operation rounds once per element, to nearest, ties to even. Sums are sequential in ascending index. exp and log
+are evaluated in binary64 by `halfsim.kernels.elementary`, which has the same bits on every machine, and rounded once.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,114 +21,83 @@ from halfsim.kernels.gemm32 import matmul32
 from halfsim.linalg import matmul
 from halfsim.operations import add, divide, maximum, multiply, subtract
 
-__all__ = ["Array", "Arithmetic", "Binary16", "Binary32", "arithmetic", "product32"]
+__all__ = ["Arithmetic", "Array", "arithmetic", "product32", "round16"]
 
 Array: TypeAlias = NDArray[Any]
+_Binary: TypeAlias = Callable[[Any, Any], Any]
 
 
-class Arithmetic(Protocol):
-    """What a primitive of a network may compute; arrays in and arrays out, all of dtype `dtype`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arithmetic:
+    """What a primitive of a network may compute; arrays in and arrays out, all of one dtype.
+
+    Parameters
+    ----------
+    dtype : numpy dtype
+        Of operands and results.
+    convert : callable
+        Rounds to the format, once.
+    add, subtract, multiply, divide, maximum : callable
+        Correctly rounded elementwise operations; maximum is NaN if either operand is.
+    product : callable
+        Matrix product, summed sequentially in the format.
+    """
 
     dtype: np.dtype[Any]
-
-    def convert(self, x: Any) -> Array:
-        """Round to the format, once."""
-
-    def add(self, a: Array, b: Array) -> Array:
-        """Return ``round(a + b)``."""
-
-    def subtract(self, a: Array, b: Array) -> Array:
-        """Return ``round(a - b)``."""
-
-    def multiply(self, a: Array, b: Array) -> Array:
-        """Return ``round(a * b)``."""
-
-    def divide(self, a: Array, b: Array) -> Array:
-        """Return ``round(a / b)``."""
-
-    def maximum(self, a: Array, b: Array) -> Array:
-        """Return the larger operand, NaN if either is NaN."""
+    convert: Callable[[Any], Array]
+    add: _Binary
+    subtract: _Binary
+    multiply: _Binary
+    divide: _Binary
+    maximum: _Binary
+    product: Callable[[Array, Array], Array]
 
     def exp(self, x: Array) -> Array:
-        """Return the exponential."""
+        """Return the exponentials."""
+        return self.convert(_elementary(elementary.exp, x, elementary.POWERS))
 
     def log(self, x: Array) -> Array:
-        """Return the natural logarithm."""
+        """Return the natural logarithms."""
+        return self.convert(_elementary(elementary.log, x))
 
     def sum(self, x: Array, axis: int) -> Array:
         """Return the sums of a matrix along axis 0 or 1, which stays with length 1."""
-
-
-class Binary32:
-    """IEEE binary32: NumPy's elementwise float32 operations are correctly rounded; sums have a fixed order here."""
-
-    dtype = np.dtype(np.float32)
-
-    def convert(self, x: Any) -> Array:
-        return np.asarray(x, np.float32)
-
-    add = staticmethod(np.add)
-    subtract = staticmethod(np.subtract)
-    multiply = staticmethod(np.multiply)
-    divide = staticmethod(np.divide)
-    maximum = staticmethod(np.maximum)
-
-    def exp(self, x: Array) -> Array:
-        return _exp64(x).astype(np.float32)
-
-    def log(self, x: Array) -> Array:
-        return _log64(x).astype(np.float32)
-
-    def sum(self, x: Array, axis: int) -> Array:
+        # Products with one are exact, so this is the plain sequential sum.
         if axis == 0:
-            return product32(np.ones((1, x.shape[0]), np.float32), x)
-        return product32(x, np.ones((x.shape[1], 1), np.float32))
-
-
-class Binary16:
-    """IEEE binary16 through the operations of halfsim."""
-
-    dtype = np.dtype(np.float16)
-
-    def convert(self, x: Any) -> Array:
-        x = np.asarray(x)
-        return x if x.dtype == np.float16 else np.asarray(convert(x, BINARY16))
-
-    def add(self, a: Array, b: Array) -> Array:
-        return np.asarray(add(a, b))
-
-    def subtract(self, a: Array, b: Array) -> Array:
-        return np.asarray(subtract(a, b))
-
-    def multiply(self, a: Array, b: Array) -> Array:
-        return np.asarray(multiply(a, b))
-
-    def divide(self, a: Array, b: Array) -> Array:
-        return np.asarray(divide(a, b))
-
-    def maximum(self, a: Array, b: Array) -> Array:
-        return np.asarray(maximum(a, b))
-
-    def exp(self, x: Array) -> Array:
-        return self.convert(_exp64(x))
-
-    def log(self, x: Array) -> Array:
-        return self.convert(_log64(x))
-
-    def sum(self, x: Array, axis: int) -> Array:
-        # A product with ones is exact, so this is the plain sequential sum.
-        if axis == 0:
-            return matmul(np.ones((1, x.shape[0]), np.float16), x, accumulator=FP16)
-        return matmul(x, np.ones((x.shape[1], 1), np.float16), accumulator=FP16)
+            return self.product(np.ones((1, x.shape[0]), self.dtype), x)
+        return self.product(x, np.ones((x.shape[1], 1), self.dtype))
 
 
 def arithmetic(format: Format) -> Arithmetic:
-    """Return the arithmetic of `BINARY16` or `BINARY32`."""
+    """Return the arithmetic of `BINARY16` or `BINARY32`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.formats import BINARY16
+    >>> r = arithmetic(BINARY16)
+    >>> r.sum(np.ones((2, 3000), np.float16), 1).tolist()
+    [[2048.0], [2048.0]]
+    """
     if format == BINARY16:
-        return Binary16()
+        return _BINARY16
     if format == BINARY32:
-        return Binary32()
+        return _BINARY32
     raise ValueError(f"arithmetic: format={format!r} must be halfsim.BINARY16 or halfsim.BINARY32")
+
+
+def round16(x: Any) -> Array:
+    """Return x rounded to binary16, as an array."""
+    x = np.asarray(x)
+    return x if x.dtype == np.float16 else np.asarray(convert(x, BINARY16))
+
+
+def _round32(x: Any) -> Array:
+    return np.asarray(x, np.float32)
+
+
+def _product16(a: Array, b: Array) -> Array:
+    return np.asarray(matmul(a, b, accumulator=FP16))
 
 
 def product32(a: Array, b: Array, c: Array | None = None) -> Array:
@@ -159,15 +130,31 @@ def product32(a: Array, b: Array, c: Array | None = None) -> Array:
     return np.ascontiguousarray(z.T)
 
 
-def _exp64(x: Array) -> Array:
+def _elementary(function: Callable[..., None], x: Array, *more: Array) -> Array:
     wide = np.ascontiguousarray(x, np.float64)
     result = np.empty_like(wide)
-    elementary.exp(wide.reshape(-1), result.reshape(-1), elementary.POWERS)
+    function(wide.reshape(-1), result.reshape(-1), *more)
     return result
 
 
-def _log64(x: Array) -> Array:
-    wide = np.ascontiguousarray(x, np.float64)
-    result = np.empty_like(wide)
-    elementary.log(wide.reshape(-1), result.reshape(-1))
-    return result
+_BINARY16 = Arithmetic(
+    dtype=np.dtype(np.float16),
+    convert=round16,
+    add=add,
+    subtract=subtract,
+    multiply=multiply,
+    divide=divide,
+    maximum=maximum,
+    product=_product16,
+)
+# NumPy's elementwise float32 operations are those of IEEE binary32, correctly rounded on every machine.
+_BINARY32 = Arithmetic(
+    dtype=np.dtype(np.float32),
+    convert=_round32,
+    add=np.add,
+    subtract=np.subtract,
+    multiply=np.multiply,
+    divide=np.divide,
+    maximum=np.maximum,
+    product=product32,
+)

@@ -55,7 +55,8 @@ def digits() -> Dataset:
         folder = resources.files("sklearn.datasets.data")
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "digits: scikit-learn, which brings the data, is not installed; pip install 'halfsim[studies]'", name=error.name
+            "digits: scikit-learn, which brings the data, is not installed; pip install 'halfsim[studies]'",
+            name=error.name,
         ) from None
     from sklearn.datasets import load_digits
 
@@ -67,7 +68,7 @@ def digits() -> Dataset:
 
 
 @lru_cache(maxsize=2)
-def heat_map(train: int = 1536, test: int = 512, size: int = 32, stride: int = 2) -> Dataset:
+def heat_map(train: int = 1536, test: int = 256, size: int = 32, stride: int = 2) -> Dataset:
     """Return canvases with one digit each, and the map of where which digit has its centre.
 
     A canvas is `size` × `size`, noise uniform in ±1/16, with one 8 × 8 digit at a random place (the brighter pixel
@@ -75,7 +76,7 @@ def heat_map(train: int = 1536, test: int = 512, size: int = 32, stride: int = 2
     (n, positions, 64); targets are bool (n, positions, 10), true at the centre of the digit for its class alone.
     """
     source = digits()
-    halves = []
+    halves: list[tuple[Array, Array]] = []
     for part, count in ((source.train, train), (source.test, test)):
         random = generator(_CANVAS, len(halves))
         canvas = (random.random((count, size, size)) - 0.5) / 8
@@ -97,5 +98,5 @@ def patches(images: Array, stride: int) -> Array:
     """
     count, size, _ = images.shape
     padded = np.pad(images, ((0, 0), (4, 4), (4, 4)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (8, 8), (1, 2))[:, : size : stride, : size : stride]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (8, 8), (1, 2))[:, :size:stride, :size:stride]
     return np.ascontiguousarray(windows).reshape(count, (size // stride) ** 2, 64)

@@ -66,8 +66,8 @@ class Ledger:
         self._lost += int(np.count_nonzero(moves & unchanged))
 
     def shares(self) -> dict[str, float]:
-        """Return the shares of all nonzero updates and gradients that were lost, and the error of the weight gradients."""
-        nonzero, flushed, overflowed = (int(count) for count in sum(self._counts.values()))
+        """Return which shares of nonzero updates and gradients were lost, and the error of the weight gradients."""
+        nonzero, flushed, overflowed = np.sum(list(self._counts.values()), axis=0).tolist()
         return {
             "updates_lost": self._lost / max(self._moves, 1),
             "gradients_flushed": flushed / max(nonzero, 1),

@@ -46,14 +46,38 @@ class Settings:
     evaluate_every: int
     sample_every: int = 1
 
+    def __post_init__(self) -> None:
+        for name in ("rate", "batch", "steps", "evaluate_every", "sample_every"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"Settings: {name}={getattr(self, name)!r} must be positive")
+
 
 @dataclass(slots=True)
 class Record:
-    """What a run leaves: curves against the step, what the ledger counted, and a digest of the weights."""
+    """What a run leaves: curves, what the ledger counted, and a digest of the weights.
+
+    Attributes
+    ----------
+    steps : list of int
+        Where the curves have their points; the last is the end.
+    measures : dict of lists
+        "loss", "accuracy" and what else the task measures on its test data.
+    reported : list of float
+        The training loss of one batch, in the arithmetic of the policy.
+    scale : list of float
+        The loss scale.
+    skipped : list of int
+        Steps whose gradient overflowed under a dynamic scale.
+    log : list of str
+        Why the scale moved.
+    ledger : dict
+        See `halfsim.training.ledger.Ledger.as_dict`.
+    weights_sha256 : str
+        Digest of the stored weights at the end.
+    """
 
     steps: list[int] = field(default_factory=list)
-    loss: list[float] = field(default_factory=list)
-    accuracy: list[float] = field(default_factory=list)
+    measures: dict[str, list[float]] = field(default_factory=dict)
     reported: list[float] = field(default_factory=list)
     scale: list[float] = field(default_factory=list)
     skipped: list[int] = field(default_factory=list)
@@ -93,6 +117,8 @@ def train(
     machine = Machine(policy, ledger)
     model = settings.model
     weights = make_weights(model.initial(seed), machine, seed)
+    # Weights move in place: these views follow.
+    views = split(weights.stored, model.shapes)
     optimizer = optimizer or Adam(settings.rate)
     scaler = loss_scaler(policy.loss_scale)
     record = Record()
@@ -101,10 +127,10 @@ def train(
     with np.errstate(all="ignore"):
         for step in range(settings.steps):
             if step % settings.evaluate_every == 0:
-                _evaluate(record, step, task, machine, model, weights.stored)
+                _evaluate(record, step, task, machine, model, views)
             ledger.begin(step)
             x, y = next(stream)
-            loss, scaled = gradient_of(task, machine, model, weights.stored, x, y, scaler.scale)
+            loss, scaled = gradient_of(task, machine, model, views, x, y, scaler.scale)
             gradient = scaler.unscale(scaled)
             finite = bool(np.isfinite(gradient).all())
             if scaler.skips(finite):
@@ -120,7 +146,7 @@ def train(
                 record.log.append(f"step {step}: {why}")
             if progress is not None:
                 progress(step + 1)
-        _evaluate(record, settings.steps, task, machine, model, weights.stored)
+        _evaluate(record, settings.steps, task, machine, model, views)
     record.reported.append(loss)
     record.scale.append(scaler.scale)
     record.ledger = ledger.as_dict()
@@ -129,11 +155,11 @@ def train(
 
 
 def gradient_of(
-    task: Task, machine: Machine, model: Perceptron, stored: Array, x: Array, y: Array, scale: float
+    task: Task, machine: Machine, model: Perceptron, weights: list[Array], x: Array, y: Array, scale: float
 ) -> tuple[float, Array]:
     """Return the loss of a batch and the gradient of ``scale * loss``, flat and in the storage format."""
     tape = Tape(machine)
-    parameters = [tape.parameter(view) for view in split(stored, model.shapes)]
+    parameters = [tape.parameter(view) for view in weights]
     loss = task.loss(tape, model(tape, parameters, _input(tape, machine, task, x)), y)
     tape.backward(loss, machine.reductions.convert(np.float32(scale)))
     gradients = [np.zeros_like(p.value) if p.gradient is None else p.gradient for p in parameters]
@@ -145,13 +171,12 @@ def _input(tape: Tape, machine: Machine, task: Task, x: Array) -> Variable:
     return tape.constant(task.inputs(x).astype(machine.storage.dtype, copy=False))
 
 
-def _evaluate(record: Record, step: int, task: Task, machine: Machine, model: Perceptron, stored: Array) -> None:
+def _evaluate(record: Record, step: int, task: Task, machine: Machine, model: Perceptron, weights: list[Array]) -> None:
     """Measure the network on the test data, run through the machine as in training."""
     tape = Tape(machine)
     x, y = task.data.test
-    parameters = [tape.constant(view) for view in split(stored, model.shapes)]
+    parameters = [tape.constant(view) for view in weights]
     logits = model(tape, parameters, _input(tape, machine, task, x)).value
-    loss, accuracy = task.measure(logits, y)
     record.steps.append(step)
-    record.loss.append(loss)
-    record.accuracy.append(accuracy)
+    for name, value in task.measure(logits, y).items():
+        record.measures.setdefault(name, []).append(value)

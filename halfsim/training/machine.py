@@ -71,7 +71,7 @@ class Machine:
             sums = matmul(ones, g, accumulator=FP32)
         else:
             sums = self.reductions.sum(self.reductions.convert(g), 0)
-        return self.store_gradient("weight", sums)[0]
+        return np.asarray(self.store_gradient("weight", sums)[0])
 
     def store_gradient(self, kind: str, exact: Array) -> Array:
         """Round a gradient to the storage format and count what that lost."""
@@ -96,7 +96,7 @@ class Machine:
             return product32(a, b, c)
         stochastic = isinstance(as_accumulator(accumulator).rounding, Stochastic)
         if b.shape[1] >= a.shape[0] or stochastic:
-            return matmul(a, b, c, accumulator=accumulator)
+            return np.asarray(matmul(a, b, c, accumulator=accumulator))
         # The loops are fast along the columns. The transposed product makes the same roundings, except that
         # stochastic ones take their random words by the position of the element.
         transposed = matmul(b.T, a.T, None if c is None else c[:, None], accumulator=accumulator)

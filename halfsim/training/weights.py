@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -12,7 +13,7 @@ from halfsim.formats import BINARY16
 from halfsim.operations import add, subtract
 from halfsim.policy import WeightUpdate
 from halfsim.rounding import Stochastic
-from halfsim.training.arithmetic import Array
+from halfsim.training.arithmetic import Array, round16
 from halfsim.training.machine import Machine
 
 __all__ = ["Kahan", "Master", "Nearest", "StochasticallyRounded", "Weights", "make_weights", "split"]
@@ -40,18 +41,18 @@ class Master:
         before = self.master
         self.master = before + delta
         self.stored[:] = self._machine.store(self.master)
-        return self.master == before
+        return np.asarray(self.master == before)
 
 
 class Nearest:
     """``w = round16(w + round16(Δ))``, to nearest, ties to even."""
 
     def __init__(self, initial: Array) -> None:
-        self.stored = convert(initial, BINARY16)
+        self.stored = round16(initial).copy()
 
     def move(self, delta: Array) -> Array:
         """Add a float32 Δ; return a bool array that says which weights are as they were."""
-        moved = add(self.stored, convert(delta, BINARY16))
+        moved = add(self.stored, round16(delta))
         unchanged = np.asarray(moved == self.stored)
         self.stored[:] = moved
         return unchanged
@@ -64,7 +65,7 @@ class StochasticallyRounded:
     """
 
     def __init__(self, initial: Array, seed: int, bits: int = 32) -> None:
-        self.stored = convert(initial, BINARY16)
+        self.stored = round16(initial).copy()
         self._seed, self._bits, self._offset = seed, bits, 0
 
     def move(self, delta: Array) -> Array:
@@ -86,12 +87,12 @@ class Kahan:
     """
 
     def __init__(self, initial: Array) -> None:
-        self.stored = convert(initial, BINARY16)
+        self.stored = round16(initial).copy()
         self.compensation = np.zeros_like(self.stored)
 
     def move(self, delta: Array) -> Array:
         """Add a float32 Δ; return a bool array that says which weights are as they were."""
-        change = add(convert(delta, BINARY16), self.compensation)
+        change = add(round16(delta), self.compensation)
         moved = add(self.stored, change)
         rest = subtract(change, subtract(moved, self.stored))
         unchanged = np.asarray((moved == self.stored) & (rest == self.compensation))
@@ -116,5 +117,9 @@ def make_weights(initial: Array, machine: Machine, seed: int) -> Weights:
 
 def split(flat: Array, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
     """Return views of a flat vector with the given shapes, in order."""
-    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
-    return [part.reshape(shape) for part, shape in zip(np.split(flat, ends[:-1]), shapes, strict=True)]
+    views, start = [], 0
+    for shape in shapes:
+        stop = start + math.prod(shape)
+        views.append(flat[start:stop].reshape(shape))
+        start = stop
+    return views

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import halfsim as hs
-from tests.checking import as_environment, assert_same, flagged, rational_table
+from tests.checking import assert_same, flagged, rational_table
 from tests.oracles import corners, ordering, rational, softfloat
 
 EVERY = np.arange(65536, dtype=np.uint64)
@@ -95,67 +95,3 @@ def test_predicates_raise_nothing():
     )
     for name in names.split():
         assert not getattr(hs, name).flagged(x).flags.any()
-
-
-def test_sign_operations_of_every_input():
-    x = hs.from_bits(EVERY)
-    np.testing.assert_array_equal(hs.to_bits(hs.negative(x)), EVERY ^ 0x8000)
-    np.testing.assert_array_equal(hs.to_bits(hs.absolute(x)), EVERY & 0x7FFF)
-    for other in (0x0000, 0x8000, 0xFC01, 0x7E00):
-        got = hs.to_bits(hs.copysign(x, hs.from_bits(other)))
-        np.testing.assert_array_equal(got, (EVERY & 0x7FFF) | (other & 0x8000))
-
-
-@pytest.mark.parametrize("machine", MACHINES, ids=lambda m: m.name)
-@pytest.mark.parametrize("name", ["nextup", "nextdown"])
-def test_neighbours_of_every_input(name, machine):
-    context = rational.Context(machine=machine)
-    want = rational_table(ordering.next_toward, [EVERY], name == "nextup", context)
-    assert_same(name, [EVERY], want, flagged(name, [EVERY], context))
-
-
-@pytest.mark.parametrize("machine", MACHINES, ids=lambda m: m.name)
-@pytest.mark.parametrize("flush", [False, True])
-def test_logb_of_every_input(machine, flush):
-    context = rational.Context(machine=replace(machine, flush_inputs=flush))
-    assert_same("logb", [EVERY], rational_table(ordering.logb, [EVERY], context), flagged("logb", [EVERY], context))
-
-
-@pytest.mark.parametrize("tininess", ["after", "before"])
-@pytest.mark.parametrize("mode", rational.MODES)
-def test_scaleb(mode, tininess):
-    powers = [
-        -(2**62),
-        -100,
-        -50,
-        -30,
-        -26,
-        -25,
-        -24,
-        -13,
-        -11,
-        -10,
-        -3,
-        -1,
-        0,
-        1,
-        2,
-        11,
-        15,
-        30,
-        31,
-        40,
-        41,
-        99,
-        2**62,
-    ]
-    bits = np.union1d(corners.patterns(level=1), corners.NANS.astype(np.uint64))
-    for flush in (False, True):
-        machine = replace(rational.IEEE, tininess=tininess, flush_inputs=flush, flush_results=flush)
-        context = rational.Context(mode, machine)
-        for power in powers:
-            want = rational_table(ordering.scaleb, [bits], power, context)
-            value, flags = hs.scaleb.flagged(
-                hs.from_bits(bits), power, rounding=mode, environment=as_environment(machine)
-            )
-            assert_same(f"scaleb {power} {mode}", [bits], want, [hs.to_bits(value), flags])

@@ -117,6 +117,7 @@ CASES = [
     ("special", 100, 90, 199),
     ("finite", 1, 1, 1),
     ("corner", 33, 3, 17),
+    ("special", 35, 20, 1100),  # more columns than are decoded at a time
 ]
 
 
@@ -213,3 +214,28 @@ def test_plain_python_gives_the_same_bits():
         check=False,
     )
     assert run.stdout.strip() == here["digest"](), run.stderr
+
+
+VECTORS = """
+import hashlib
+import numpy as np
+import halfsim as hs
+rng = np.random.default_rng(12)
+A, B = rng.standard_normal((9, 40)).astype(np.float16), rng.standard_normal((40, 20)).astype(np.float16)
+result = hashlib.sha256()
+for row in (hs.FP32, hs.FP16, hs.Sequential(format=hs.BINARY16, rounding="rup"), "h100:f32", "v100:f16"):
+    result.update(hs.matmul(A, B, accumulator=row).tobytes())
+print(result.hexdigest())
+"""
+
+
+def test_a_processor_without_vector_extensions_gives_the_same_bits(tmp_path):
+    plain = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "", "HALFSIM_CACHE_DIR": str(tmp_path)}
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", VECTORS], env={**os.environ, **extra}, capture_output=True, text=True, check=False
+        )
+        for extra in ({}, plain)
+    ]
+    assert [run.returncode for run in runs] == [0, 0], runs[1].stderr
+    assert runs[0].stdout == runs[1].stdout

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from halfsim.formats import BINARY16, Format, Specials
 
-__all__ = ["NANS", "float_neighbours", "pairs", "patterns", "random_patterns", "triples", "wide_corners"]
+__all__ = ["NANS", "float_neighbours", "near_one", "pairs", "patterns", "random_patterns", "triples", "wide_corners"]
 
 # Quiet and signaling, both signs: smallest and largest payload, a middle one, the quiet bit alone.
 NANS = np.array(
@@ -89,6 +89,18 @@ def triples(count: int = 20_000, seed: int = 2) -> tuple[NDArray[np.uint64], ...
 
 def _value(bits: NDArray[Any]) -> NDArray[np.float64]:
     return bits.astype(np.uint16).view(np.float16).astype(np.float64)
+
+
+def near_one(fmt: Format, count: int, seed: int) -> list[int]:
+    """Corner patterns of a format, and random ones of exponents that meet those of other formats."""
+    rng = np.random.default_rng(seed)
+    corner = rng.choice(patterns(fmt), count)
+    low, high = max(0, fmt.bias - 20), min(fmt.bias + 20, 2 ** (fmt.width - fmt.precision))
+    exponent = rng.integers(low, high, count).astype(np.uint64)
+    fraction = rng.integers(0, 1 << (fmt.precision - 1), count).astype(np.uint64)
+    sign = rng.integers(0, 2, count).astype(np.uint64) << np.uint64(fmt.width - 1)
+    middle = sign | (exponent << np.uint64(fmt.precision - 1)) | fraction
+    return [int(x) for x in np.where(rng.random(count) < 0.5, corner, middle)]
 
 
 def float_neighbours(dtype: type[np.floating[Any]], seed: int = 3, count: int = 4000) -> NDArray[Any]:

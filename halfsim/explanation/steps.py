@@ -8,8 +8,8 @@ from typing import Any
 
 from halfsim.core.control import STOCHASTIC, Bit, random_bits, rounding_mode
 from halfsim.core.round import round_pack
-from halfsim.explain.values import Record, decimal, dyadic, hexadecimal, power
-from halfsim.explain.watch import Call, watch
+from halfsim.explanation.values import Record, decimal, dyadic, hexadecimal, power
+from halfsim.explanation.watch import Call, watch
 from halfsim.flags import Flags
 from halfsim.rounding import Rounding
 

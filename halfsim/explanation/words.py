@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from halfsim.explain.values import Datum
-from halfsim.explain.watch import Call
+from halfsim.explanation.values import Datum
+from halfsim.explanation.watch import Call
 from halfsim.flags import Flags
 
 __all__ = ["flag_reasons", "outcome"]

@@ -9,9 +9,9 @@ from fractions import Fraction
 from halfsim.accumulators import FusedDotAdd
 from halfsim.core.dot import NO_EXPONENT, Status
 from halfsim.core.fields import Layout, layout
-from halfsim.explain.steps import Decision, Exact, decision, exact, rounding_site
-from halfsim.explain.values import Datum, Record, datum, dyadic, power
-from halfsim.explain.watch import Call
+from halfsim.explanation.steps import Decision, Exact, decision, exact, rounding_site
+from halfsim.explanation.values import Datum, Record, datum, dyadic, power
+from halfsim.explanation.watch import Call
 from halfsim.flags import Flags
 from halfsim.formats import Format
 

@@ -6,13 +6,13 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from halfsim.accumulators import FusedDotAdd
-from halfsim.explain.text import columns, datum_row, decision_lines, exact_lines, line, rounding_text
-from halfsim.explain.values import decimal, hexadecimal, power
+from halfsim.explanation.text import columns, datum_row, decision_lines, exact_lines, line, rounding_text
+from halfsim.explanation.values import decimal, hexadecimal, power
 from halfsim.rounding import as_rounding
 
 if TYPE_CHECKING:
-    from halfsim.explain.dot import DotExplanation
-    from halfsim.explain.dot_steps import Block, Step
+    from halfsim.explanation.dot import DotExplanation
+    from halfsim.explanation.dot_steps import Block, Step
 
 __all__ = ["dot_text"]
 

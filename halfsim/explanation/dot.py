@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from halfsim.accumulators import Accumulator, FusedDotAdd
 from halfsim.arrays import as_patterns
-from halfsim.explain.dot_steps import Block, Step, blocks, chain
-from halfsim.explain.dot_text import dot_text
-from halfsim.explain.values import Datum, Record, datum
-from halfsim.explain.watch import Call, Recorder
+from halfsim.explanation.dot_steps import Block, Step, blocks, chain
+from halfsim.explanation.dot_text import dot_text
+from halfsim.explanation.values import Datum, Record, datum
+from halfsim.explanation.watch import Call, plain, watch
 from halfsim.flags import Flags
 from halfsim.formats import BINARY16, BINARY32, Format
 from halfsim.kernels import product
@@ -145,11 +145,11 @@ def _addend(c: Any, chosen: Plan) -> tuple[NDArray[Any] | None, int, Format]:
 
 def _run(chosen: Plan, x: NDArray[Any], y: NDArray[Any], addend: NDArray[Any] | None) -> tuple[Call, int, int]:
     """Watch the general loop on one element: return (record, pattern, flags)."""
-    recorder = Recorder()
     operands = Operands(x.reshape(1, 1, -1), y.reshape(1, -1, 1), _ONLY, _ONLY)
-    watched = chosen._replace(general=recorder.plain(chosen.general), fast=None)
-    values, flags = recorder.plain(product.evaluate)(watched, operands, addend, True)
-    return recorder.root.calls[0], int(values.view(chosen.storage.patterns).reshape(-1)[0]), int(flags[0])
+    watched = chosen._replace(general=plain(chosen.general), fast=None)
+    call = watch(product.evaluate, watched, operands, addend, True)
+    values, flags = call.result
+    return call, int(values.view(chosen.storage.patterns).reshape(-1)[0]), int(flags[0])
 
 
 def _factors(name: str, patterns: NDArray[Any]) -> tuple[Datum, ...]:

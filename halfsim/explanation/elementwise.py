@@ -10,15 +10,15 @@ import numpy as np
 
 from halfsim import operations, predicates
 from halfsim.arrays import as_patterns
-from halfsim.conversion import Conversion, _integer_dtype, _source
+from halfsim.conversion import Conversion, integer_dtype, source_words
 from halfsim.core.compare import Class
 from halfsim.core.fields import layout
 from halfsim.environment import IEEE, Environment
-from halfsim.explain.steps import Decision, Exact, Tiny, decision, exact, rounding_site, tiny
-from halfsim.explain.text import elementwise_text
-from halfsim.explain.values import Datum, Record, datum, dyadic, whole
-from halfsim.explain.watch import Call, watch
-from halfsim.explain.words import flag_reasons, outcome
+from halfsim.explanation.steps import Decision, Exact, Tiny, decision, exact, rounding_site, tiny
+from halfsim.explanation.text import elementwise_text
+from halfsim.explanation.values import Datum, Record, datum, dyadic, whole
+from halfsim.explanation.watch import Call, watch
+from halfsim.explanation.words import flag_reasons, outcome
 from halfsim.flags import Flags
 from halfsim.formats import BINARY16, Format
 from halfsim.kernels import elementwise as loops
@@ -212,9 +212,9 @@ def _job(op: Operation | Conversion | str, operands: tuple[Any, ...]) -> tuple[_
 def _conversion(operands: tuple[Any, ...]) -> _Job:
     if len(operands) != 2:
         raise TypeError(f"explain: convert takes a number and a target, got {len(operands)} operand(s)")
-    words, source = _source(operands[0])
+    words, source = source_words(operands[0])
     unsigned = source is None and np.asarray(operands[0]).dtype.kind == "u"
-    target = operands[1] if isinstance(operands[1], Format) else _integer_dtype(operands[1])
+    target = operands[1] if isinstance(operands[1], Format) else integer_dtype(operands[1])
     if words.size != 1:
         raise ValueError(f"explain: operand a has shape {words.shape}; pass one element")
     word = (int(words.reshape(())[()]),)

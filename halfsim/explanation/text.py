@@ -11,9 +11,9 @@ from halfsim.environment import Environment
 from halfsim.rounding import Rounding, Stochastic
 
 if TYPE_CHECKING:
-    from halfsim.explain.elementwise import Explanation
-    from halfsim.explain.steps import Decision, Exact
-    from halfsim.explain.values import Datum
+    from halfsim.explanation.elementwise import Explanation
+    from halfsim.explanation.steps import Decision, Exact
+    from halfsim.explanation.values import Datum
 
 __all__ = ["columns", "datum_row", "decision_lines", "elementwise_text", "exact_lines", "rounding_text"]
 

@@ -6,12 +6,13 @@ import decimal as _decimal
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum, Flag
 from fractions import Fraction
+from html import escape
 from json import dumps
 from typing import Any
 
 from halfsim.core.compare import Class, classify
 from halfsim.core.fields import Kind, layout, unpack
-from halfsim.explain.watch import watch
+from halfsim.explanation.watch import watch
 from halfsim.formats import Format
 
 __all__ = ["Datum", "Record", "datum", "decimal", "dyadic", "hexadecimal", "power", "whole"]
@@ -93,6 +94,9 @@ class Record:
     def to_json(self, indent: int | None = 2) -> str:
         """Return the fields as JSON text."""
         return dumps(self.to_dict(), indent=indent, ensure_ascii=False)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

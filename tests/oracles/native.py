@@ -1,0 +1,271 @@
+"""All pairs at speed: binary64 hardware arithmetic and a rounding written for it, compiled; nothing of the package.
+
+Sums and products of two binary16 numbers are exact in binary64. A quotient is not, but it lies so far from every
+rounding boundary it does not hit (at least 2**-25 relative, or 2**-(25 + bits) for stochastic boundaries) that its
+binary64 neighbour rounds as it does. NaN results are RISC-V's 0x7E00.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["MODES", "OPERATIONS", "pairs"]
+
+MODES = {"rne": 0, "rtz": 1, "rdn": 2, "rup": 3, "rna": 4, "odd": 5, "stochastic": 6}
+_ARITHMETIC = ["add", "subtract", "multiply", "divide", "remainder"]
+_EXTREMA = ["minimum", "maximum", "minimum_number", "maximum_number", "min_num", "max_num", "minsh", "maxsh"]
+# For less, equal, greater and unordered: true or false; then whether quiet NaNs are invalid (IEEE 754-2019 §5.11).
+_COMPARISONS = {
+    "equal": (0, 1, 0, 0, 0),
+    "not_equal": (1, 0, 1, 1, 0),
+    "less": (1, 0, 0, 0, 1),
+    "less_equal": (1, 1, 0, 0, 1),
+    "greater": (0, 0, 1, 0, 1),
+    "greater_equal": (0, 1, 1, 0, 1),
+    "less_quiet": (1, 0, 0, 0, 0),
+    "less_equal_quiet": (1, 1, 0, 0, 0),
+    "unordered": (0, 0, 0, 1, 0),
+}
+NARROWING = "binary32_to_binary16"
+OPERATIONS = [*_ARITHMETIC, *_EXTREMA, *_COMPARISONS, "copysign", "total_order", NARROWING]
+
+_VALUES = np.arange(65536, dtype=np.uint16).view(np.float16).astype(np.float64)
+_NAN = 0x7E00
+_NX, _UF, _OF, _DZ, _NV = 1, 2, 4, 8, 16
+
+
+@numba.njit(nogil=True)
+def _away(negative, whole, rest, mode, word, bits):
+    if rest == 0.0:
+        return 0.0
+    if mode == 0:
+        return 1.0 if rest > 0.5 or (rest == 0.5 and whole % 2.0 == 1.0) else 0.0
+    if mode == 1:
+        return 0.0
+    if mode == 2:
+        return 1.0 if negative else 0.0
+    if mode == 3:
+        return 0.0 if negative else 1.0
+    if mode == 4:
+        return 1.0 if rest >= 0.5 else 0.0
+    if mode == 5:
+        return 1.0 if whole % 2.0 == 0.0 else 0.0
+    scale = 2.0**bits
+    return 1.0 if rest * scale + math.floor(word / 2.0 ** (32 - bits)) >= scale else 0.0
+
+
+@numba.njit(nogil=True)
+def _round(value, mode, before, word, bits):
+    """Pattern and flags of a nonzero finite value."""
+    negative = value < 0.0
+    sign = 0x8000 if negative else 0
+    magnitude = abs(value)
+    _, exponent = math.frexp(magnitude)
+    exponent -= 1
+    tiny = exponent < -14
+    if tiny and not before:
+        scaled = math.ldexp(magnitude, 10 - exponent)
+        whole = math.floor(scaled)
+        whole += _away(negative, whole, scaled - whole, mode, word, bits)
+        tiny = math.ldexp(whole, exponent - 10) < 2.0**-14
+    unit = max(exponent, -14) - 10
+    scaled = math.ldexp(magnitude, -unit)
+    whole = math.floor(scaled)
+    rest = scaled - whole
+    whole += _away(negative, whole, rest, mode, word, bits)
+    result = math.ldexp(whole, unit)
+    if result > 65504.0:
+        to_infinity = mode == 0 or mode == 4 or mode == 6 or (mode == 3 and not negative) or (mode == 2 and negative)
+        return sign | (0x7C00 if to_infinity else 0x7BFF), _OF | _NX
+    flags = 0
+    if rest != 0.0:
+        flags = _NX | (_UF if tiny else 0)
+    if result < 2.0**-14:
+        return sign | int(result * 2.0**24), flags
+    fraction, exponent = math.frexp(result)
+    return sign | ((exponent + 14) << 10) + int((fraction * 2.0 - 1.0) * 1024.0), flags
+
+
+@numba.njit(nogil=True)
+def _remainder(x, y):
+    """x - y * n exactly, n the integer nearest x / y, ties to even; both finite, y not zero."""
+    n = np.rint(x / y)
+    rest = x - n * y
+    half = 0.5 * abs(y)
+    # The quotient was itself rounded: repair a neighbouring integer.
+    if abs(rest) > half or (abs(rest) == half and n % 2.0 != 0.0):
+        n += 1.0 if (rest > 0.0) == (y > 0.0) else -1.0
+        rest = x - n * y
+    return rest
+
+
+@numba.njit(nogil=True)
+def _signaling(a):
+    return (a & 0x7FFF) > 0x7C00 and a & 0x0200 == 0
+
+
+@numba.njit(nogil=True)
+def _arithmetic(code, a, b, x, y, mode, before, word, bits):
+    if x != x or y != y:
+        return _NAN, _NV if _signaling(a) or _signaling(b) else 0
+    sign = (a ^ b) & 0x8000
+    if code == 1:
+        b ^= 0x8000
+        y = -y
+    if code <= 1:
+        total = x + y
+        if total != total:
+            return _NAN, _NV
+        if math.isinf(total):
+            return 0x7C00 if total > 0 else 0xFC00, 0
+        if total == 0.0:
+            return (a if a == b else (0x8000 if mode == 2 else 0)) if x == 0.0 else (0x8000 if mode == 2 else 0), 0
+        return _round(total, mode, before, word, bits)
+    if code == 2:
+        product = x * y
+        if product != product:
+            return _NAN, _NV
+        if math.isinf(product):
+            return sign | 0x7C00, 0
+        return _round(product, mode, before, word, bits) if product != 0.0 else (sign, 0)
+    if code == 3:
+        if (x == 0.0 and y == 0.0) or (math.isinf(x) and math.isinf(y)):
+            return _NAN, _NV
+        if y == 0.0:
+            return sign | 0x7C00, 0 if math.isinf(x) else _DZ
+        if math.isinf(x):
+            return sign | 0x7C00, 0
+        if x == 0.0 or math.isinf(y):
+            return sign, 0
+        return _round(x / y, mode, before, word, bits)
+    if math.isinf(x) or y == 0.0:
+        return _NAN, _NV
+    rest = x if math.isinf(y) else _remainder(x, y)
+    if rest == 0.0:
+        return a & 0x8000, 0
+    return _round(rest, 0, before, word, bits)
+
+
+@numba.njit(nogil=True)
+def _extremum(code, a, b, x, y):
+    """Codes: 0 2019, 2 2019 number, 4 2008, 6 x86; odd ones are maxima."""
+    maximum = code % 2 == 1
+    convention = code // 2
+    if x != x or y != y:
+        if convention == 3:
+            return b, _NV
+        signaling = _signaling(a) or _signaling(b)
+        flags = _NV if signaling else 0
+        if (x == x or y == y) and (convention == 1 or (convention == 2 and not signaling)):
+            return a if x == x else b, flags
+        return _NAN, flags
+    if convention == 3:
+        return a if (x > y if maximum else x < y) else b, 0
+    if x == y:
+        return (a & b if maximum else a | b), 0  # the same pattern, or two zeros
+    return a if (x > y) == maximum else b, 0
+
+
+@numba.njit(nogil=True)
+def _place(a):
+    """Position of a pattern in the total order: sign and magnitude as one integer."""
+    return -(a & 0x7FFF) - 1 if a & 0x8000 else a
+
+
+@numba.njit(nogil=True)
+def _word(index, seed):
+    """First word of Philox4x32-10 for one counter."""
+    low = np.uint64(0xFFFFFFFF)
+    shift = np.uint64(32)
+    x0, x1 = np.uint64(index) & low, np.uint64(index) >> shift
+    x2, x3 = np.uint64(0), np.uint64(0)
+    k0, k1 = np.uint64(seed) & low, np.uint64(seed) >> shift
+    for _ in range(10):
+        p0 = np.uint64(0xD2511F53) * x0
+        p1 = np.uint64(0xCD9E8D57) * x2
+        x0, x1, x2, x3 = (p1 >> shift) ^ x1 ^ k0, p1 & low, (p0 >> shift) ^ x3 ^ k1, p0 & low
+        k0 = (k0 + np.uint64(0x9E3779B9)) & low
+        k1 = (k1 + np.uint64(0xBB67AE85)) & low
+    return x0
+
+
+@numba.njit(nogil=True)
+def _fill(family, code, row, values, start, z, flags, mode, before, seed, bits, index):
+    for i in range(z.size):
+        pair = start + i
+        a, b = pair >> 16, pair & 0xFFFF
+        x, y = values[a], values[b]
+        word = 0.0
+        if mode == 6:
+            word = float(_word(index + i, seed))
+        if family == 0:
+            z[i], flags[i] = _arithmetic(code, a, b, x, y, mode, before, word, bits)
+        elif family == 1:
+            z[i], flags[i] = _extremum(code, a, b, x, y)
+        elif family == 2:
+            unordered = x != x or y != y
+            relation = 3 if unordered else 0 if x < y else 1 if x == y else 2
+            z[i] = row[relation]
+            invalid = unordered and (row[4] == 1 or _signaling(a) or _signaling(b))
+            flags[i] = _NV if invalid else 0
+        elif family == 3:
+            z[i], flags[i] = (a & 0x7FFF) | (b & 0x8000), 0
+        else:
+            z[i], flags[i] = _place(a) <= _place(b), 0
+
+
+@numba.njit(nogil=True)
+def _fill_narrowed(patterns, values, z, flags, mode, before, seed, bits, index):
+    for i in range(z.size):
+        x = float(values[i])
+        sign = 0x8000 if patterns[i] >> 31 else 0
+        word = 0.0
+        if mode == 6:
+            word = float(_word(index + i, seed))
+        if x != x:
+            z[i], flags[i] = _NAN, 0 if patterns[i] & 0x400000 else _NV
+        elif math.isinf(x):
+            z[i], flags[i] = sign | 0x7C00, 0
+        elif x == 0.0:
+            z[i], flags[i] = sign, 0
+        else:
+            z[i], flags[i] = _round(x, mode, before, word, bits)
+
+
+def pairs(
+    name: str,
+    start: int,
+    count: int,
+    mode: str = "rne",
+    tininess: str = "after",
+    seed: int = 0,
+    bits: int = 13,
+) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """Results and flags of pairs ``start`` to ``start + count``; pair n is (n // 65536, n % 65536).
+
+    For "binary32_to_binary16" a number is the pattern of one operand. Under "stochastic" the number is the Philox
+    counter, and `bits` is at most 24.
+    """
+    assert bits <= 24
+    z, flags = np.empty(count, np.uint16), np.empty(count, np.uint8)
+    settings = MODES[mode], tininess == "before", np.uint64(seed), bits, start
+    if name == NARROWING:
+        patterns = np.arange(start, start + count, dtype=np.int64)
+        _fill_narrowed(patterns, patterns.astype(np.uint32).view(np.float32), z, flags, *settings)
+        return z, flags
+    row = np.zeros(5, np.int64)
+    if name in _ARITHMETIC:
+        family, code = 0, _ARITHMETIC.index(name)
+    elif name in _EXTREMA:
+        family, code = 1, _EXTREMA.index(name)
+    elif name in _COMPARISONS:
+        family, code, row[:] = 2, 0, _COMPARISONS[name]
+    else:
+        family, code = {"copysign": 3, "total_order": 4}[name], 0
+    _fill(family, code, row, _VALUES, start, z, flags, *settings)
+    return z, flags

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import math
+
+import gmpy2
+import numpy as np
+import pytest
+
+from halfsim.formats import BFLOAT16, BINARY16, BINARY32
+from halfsim.kernels import elementary
+from halfsim.training.arithmetic import arithmetic, product32
+
+RANDOM = np.random.default_rng(20)
+
+
+def all_binary16() -> np.ndarray:
+    return np.arange(1 << 16, dtype=np.uint32).astype(np.uint16).view(np.float16)
+
+
+@pytest.mark.parametrize("name", ["exp", "log"])
+def test_binary16_exp_and_log_are_correctly_rounded_for_every_input(name: str) -> None:
+    x = all_binary16()
+    x = x[~np.isnan(x)]
+    got = getattr(arithmetic(BINARY16), name)(x)
+    function = getattr(gmpy2, name)
+    with gmpy2.context(gmpy2.get_context(), precision=11, emin=-23, emax=16, subnormalize=True):
+        expected = np.array([float(function(gmpy2.mpfr(float(v), 53))) for v in x])
+    assert np.array_equal(got.astype(np.float64), expected, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "x"),
+    [
+        ("exp", RANDOM.uniform(-740, 709, 20_000)),
+        ("exp", RANDOM.normal(0, 1, 20_000)),
+        ("log", np.exp(RANDOM.uniform(-700, 700, 20_000))),
+        ("log", RANDOM.uniform(0.5, 2, 20_000)),
+    ],
+    ids=["exp wide", "exp narrow", "log wide", "log narrow"],
+)
+def test_binary64_exp_and_log_are_as_close_as_they_say(name: str, x: np.ndarray) -> None:
+    y = np.empty_like(x)
+    getattr(elementary, name)(x, y, *([elementary.POWERS] if name == "exp" else []))
+    with gmpy2.context(gmpy2.get_context(), precision=100):
+        exact = [getattr(gmpy2, name)(gmpy2.mpfr(float(v))) for v in x]
+    errors = [
+        abs(float(gmpy2.mpfr(float(a)) - b)) / max(math.ulp(float(b)), 2.0**-1074)
+        for a, b in zip(y, exact, strict=True)
+    ]
+    assert max(errors) < {"exp": 2, "log": 3}[name]
+
+
+def test_special_cases_of_exp_and_log() -> None:
+    r = arithmetic(BINARY32)
+    x = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 100.0, -200.0], np.float32)
+    with np.errstate(over="ignore"):
+        assert np.array_equal(r.exp(x), np.float32([1, 1, np.inf, 0, np.nan, np.inf, 0]), equal_nan=True)
+    assert np.array_equal(
+        r.log(np.float32([0.0, -0.0, 1.0, np.inf, -1.0, np.nan])),
+        np.float32([-np.inf, -np.inf, 0, np.inf, np.nan, np.nan]),
+        equal_nan=True,
+    )
+
+
+@pytest.mark.parametrize("name", ["add", "subtract", "multiply", "divide"])
+def test_binary32_operations_are_correctly_rounded(name: str) -> None:
+    random = np.random.default_rng(22)
+    # 53 bits are enough to round a binary32 sum, product or quotient twice without harm.
+    bits = random.integers(0, 1 << 32, (2, 50_000), dtype=np.uint64).astype(np.uint32)
+    a, b = bits.view(np.float32)
+    with np.errstate(all="ignore"):
+        got = getattr(arithmetic(BINARY32), name)(a, b)
+        expected = getattr(np, name)(a.astype(np.float64), b.astype(np.float64)).astype(np.float32)
+    normal = ~(np.abs(expected) < 2.0**-126)  # below it, binary64 rounds at another place
+    assert np.array_equal(got[normal], expected[normal], equal_nan=True)
+
+
+@pytest.mark.parametrize(("rows", "terms", "columns"), [(3, 7, 5), (9, 4, 2), (1, 1, 1), (600, 3, 4), (2, 0, 3)])
+def test_product32_rounds_every_product_and_sum_in_ascending_order(rows: int, terms: int, columns: int) -> None:
+    random = np.random.default_rng(22)
+    a = random.normal(0, 1, (rows, terms)).astype(np.float32)
+    b = random.normal(0, 1, (terms, columns)).astype(np.float32)
+    c = random.normal(0, 1, columns).astype(np.float32)
+    expected = np.broadcast_to(c, (rows, columns)).astype(np.float32)
+    for k in range(terms):
+        expected = expected + a[:, k : k + 1] * b[k]
+    assert np.array_equal(product32(a, b, c), expected)
+
+
+def test_the_order_of_a_binary32_sum_matters_and_is_ascending() -> None:
+    x = np.float32([[2.0**24], [1.0], [1.0]])
+    r = arithmetic(BINARY32)
+    assert r.sum(x, 0).item() == 2**24
+    assert r.sum(x[::-1], 0).item() == 2**24 + 2
+    assert r.sum(x.T, 1).item() == 2**24
+
+
+def test_a_binary16_sum_stalls_where_it_should() -> None:
+    r = arithmetic(BINARY16)
+    assert r.sum(np.ones((4096, 1), np.float16), 0).item() == 2048
+    assert r.sum(np.full((1, 10), 0.1, np.float16), 1).dtype == np.float16
+
+
+def test_other_formats_are_refused() -> None:
+    with pytest.raises(ValueError, match="BINARY16 or"):
+        arithmetic(BFLOAT16)
