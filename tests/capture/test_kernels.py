@@ -30,7 +30,7 @@ KERNELS = {
 ARCHITECTURES = ("sm_80", "sm_90", "sm_90a", "sm_100a", "sm_120")
 # Everything a kernel may say beside its instruction: it moves bits, counts, and waits, and computes no results.
 PLUMBING = re.compile(
-    r"(\.reg|\.pragma|ld\.param|ld\.global|st\.global|st\.shared|mov\.[bu]32|mad\.lo\.u32|mul\.wide\.u32|add\.u64"
+    r"(\.reg|\.pragma|ld\.param|ld\.global|st\.global|st\.shared|mov\.(b|u)32|mad\.lo\.u32|mul\.wide\.u32|add\.u64"
     r"|sub\.u32|cvta\.to\.global\.u64|setp\.(ne|eq)\.u32|selp\.u32|@%again bra|ret|cvt\.u64\.u32|or\.b64|and\.b32"
     r"|shr\.u32|fence\.proxy|bar\.sync|wgmma\.(fence|commit_group|wait_group)|wmma\.(load|store))\b|STEP:"
 )
