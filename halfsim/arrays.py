@@ -14,6 +14,7 @@ __all__ = [
     "check_out",
     "deliver",
     "from_bits",
+    "plain_array",
     "to_bits",
     "writable_result",
 ]
@@ -22,9 +23,22 @@ _F16 = np.dtype(np.float16)
 _U16 = np.dtype(np.uint16)
 
 
+def plain_array(function: str, argument: str, value: Any) -> NDArray[Any]:
+    """Return any operand as a plain array, or raise a `TypeError` when it is none."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{function}: operand {argument} is a masked array; pass its filled() values and use where=")
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError):
+        # Ragged lists, tensors that track gradients, dtypes unknown to NumPy.
+        raise TypeError(
+            f"{function}: operand {argument}, a {type(value).__name__}, cannot be read as an array; pass a numpy array"
+        ) from None
+
+
 def as_binary16(function: str, argument: str, value: Any) -> NDArray[np.float16]:
     """Return an operand as a float16 array in native byte order, or raise a `TypeError` that says what to do."""
-    array = value if isinstance(value, np.ndarray) else np.asarray(value)
+    array = value if type(value) is np.ndarray else plain_array(function, argument, value)
     if array.dtype == _F16:
         return array
     if array.dtype.kind == "f" and array.dtype.itemsize == 2:
@@ -143,7 +157,7 @@ def from_bits(bits: ArrayLike) -> Any:
     >>> float(hs.from_bits(0x3555))
     0.333251953125
     """
-    array = np.asarray(bits)
+    array = plain_array("from_bits", "bits", bits)
     if array.dtype.kind not in "iu" and array.size:
         raise TypeError(f"from_bits: bits has dtype {array.dtype}; pass integers from 0 to 65535")
     if array.dtype != _U16 and array.size and (int(array.min()) < 0 or int(array.max()) > 0xFFFF):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from halfsim.arrays import check_out, deliver
+from halfsim.arrays import check_out, deliver, plain_array
 from halfsim.core.control import control_word
 from halfsim.core.fields import layout
 from halfsim.environment import IEEE, Environment
@@ -53,7 +53,7 @@ def _format_of(dtype: np.dtype[Any]) -> Format | None:
 
 def source_words(x: Any) -> tuple[NDArray[Any], Format | None]:
     """Return contiguous words of the operand and their format; None for integers, as int64 words."""
-    array = np.asarray(x)
+    array = plain_array("convert", "x", x)
     fmt = _format_of(array.dtype)
     if fmt is not None:
         native = array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))

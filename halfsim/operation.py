@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from halfsim.arrays import as_patterns, broadcast, check_out, deliver, writable_result
+from halfsim.arrays import as_patterns, broadcast, check_out, deliver, plain_array, writable_result
 from halfsim.core.control import control_word
 from halfsim.environment import IEEE, Environment
 from halfsim.flags import Flagged
@@ -213,7 +213,7 @@ class Operation:
     def _operand(self, position: int, value: Any) -> NDArray[Any]:
         if position != self.integers:
             return as_patterns(self.name, _OPERANDS[position], value)
-        array = np.asarray(value)
+        array = plain_array(self.name, _OPERANDS[position], value)
         if array.dtype.kind not in "iu" or (array.dtype.kind == "u" and array.dtype.itemsize == 8):
             raise TypeError(
                 f"{self.name}: operand {_OPERANDS[position]} has dtype {array.dtype}; pass signed integers (exponents)"

@@ -471,3 +471,19 @@ def test_the_processor_rounding_mode_is_left_alone():
         hs.divide.flagged(ONE, np.float16(0))
         hs.add.flagged(hs.from_bits(0x7C01), ONE)
     assert np.float32(1) / np.float32(3) == np.float32(0.33333334)
+
+
+@pytest.mark.parametrize(
+    "call", [lambda x: hs.add(x, ONE), lambda x: hs.convert(x, hs.BINARY32), lambda x: hs.matmul(x, x)]
+)
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (np.ma.masked_array([ONE, TWO], mask=[True, False]), "masked array; pass its filled"),
+        ([[ONE], [TWO, THREE]], "a list, cannot be read as an array"),
+    ],
+    ids=["masked", "ragged"],
+)
+def test_operands_that_are_no_arrays(call, value, said):
+    with pytest.raises(TypeError, match=f"^(add|convert|matmul): operand [axA].*{said}"):
+        call(value)
