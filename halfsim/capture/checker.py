@@ -1,0 +1,177 @@
+"""Compare captures with the simulator: agreement per GPU and instruction, and the first disagreements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfsim.capture.matrix import MATRIX_INSTRUCTIONS
+from halfsim.capture.model import Expected, expected
+from halfsim.capture.reader import Record, read
+
+__all__ = ["Agreement", "Disagreement", "check", "compare", "report"]
+
+Model = Callable[[Record], Expected | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """One result that differs.
+
+    Parameters
+    ----------
+    index : tuple of int
+        Where in the result: element; or tile, row, column, after the entry of ``K`` in chains and experiments.
+    operands : dict
+        Hexadecimal patterns of the operands behind it; lists of the K factors for A and B.
+    got, wanted : str
+        Hexadecimal patterns: the GPU's, the simulator's.
+    where : str
+        Coverage class or name of the experiment; may be empty.
+    """
+
+    index: tuple[int, ...]
+    operands: dict[str, Any]
+    got: str
+    wanted: str
+    where: str
+
+    def __str__(self) -> str:
+        inputs = ", ".join(
+            f"{name} = {' '.join(value) if isinstance(value, list) else value}" for name, value in self.operands.items()
+        )
+        place = f"{self.where}, " if self.where else ""
+        return f"{place}{list(self.index)}: {inputs}: GPU {self.got}, simulator {self.wanted}"
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How one instruction of one GPU compares.
+
+    Parameters
+    ----------
+    gpu, group, instruction : str
+        What was compared.
+    count : int
+        Results compared; 0 where the simulator promises nothing.
+    equal : int
+        How many of them are equal, bit for bit.
+    open : int
+        Results that were recorded but not compared, as their definition leaves them open.
+    first : tuple of Disagreement
+        The first differences.
+    """
+
+    gpu: str
+    group: str
+    instruction: str
+    count: int
+    equal: int
+    open: int
+    first: tuple[Disagreement, ...] = field(default=(), repr=False)
+
+
+def _hex(word: Any) -> str:
+    return f"{int(word):0{2 * word.itemsize}x}"
+
+
+def _factors(words: NDArray[Any]) -> list[str]:
+    """K factors, without the zeros at the end."""
+    used = np.flatnonzero(words)
+    return [_hex(word) for word in words[: used[-1] + 1 if used.size else 1]]
+
+
+def _disagreement(record: Record, index: tuple[int, ...], wanted: Any) -> Disagreement:
+    instruction = MATRIX_INSTRUCTIONS.get(record.instruction)
+    operands: dict[str, Any]
+    if instruction is None:
+        element = index[0]
+        if record.result.shape[0] == 2 * record.operands["a"].shape[0]:  # packed results of unpacked operands
+            element //= 2
+        operands = {name: _hex(record.operands[name][element]) for name in "abcr" if name in record.operands}
+        part, name = element, ""
+    else:
+        part, row, column = index[-3:]
+        length = int(record.operands["K"][index[0]]) if "K" in record.operands else record.operands["A"].shape[2]
+        operands = {
+            "A": _factors(record.operands["A"][part, row, :length]),
+            "B": _factors(record.operands["B"][part, :length, column]),
+            "C": _hex(record.operands[f"C.{instruction.addend}"][part, row, column]),
+        }
+        name = record.labels[part] if record.labels else ""
+    if record.coverage and "coverage" in record.operands:
+        name = record.coverage[int(record.operands["coverage"][part])]
+    return Disagreement(index, operands, _hex(record.result[index]), _hex(wanted[index]), name)
+
+
+def compare(record: Record, limit: int = 3, model: Model = expected) -> Agreement:
+    """Compare one record with a model.
+
+    Parameters
+    ----------
+    record : Record
+        What a GPU answered.
+    limit : int
+        How many differences to describe.
+    model : callable
+        What is expected of a record, by default the simulator's rows.
+    """
+    wanted = model(record)
+    if wanted is None:
+        return Agreement(record.gpu, record.group, record.instruction, 0, 0, record.result.size)
+    if wanted.values.shape != record.result.shape:
+        raise ValueError(
+            f"check: {record.group} has results of {record.instruction} of shape {record.result.shape}, but its "
+            f"operands give {wanted.values.shape}; capture that group again"
+        )
+    differs = (wanted.values != record.result) & wanted.specified
+    count, wrong = int(wanted.specified.sum()), int(differs.sum())
+    first = [tuple(int(i) for i in index) for index in np.argwhere(differs)[:limit]]
+    described = tuple(_disagreement(record, index, wanted.values) for index in first)
+    return Agreement(
+        record.gpu,
+        record.group,
+        record.instruction,
+        count,
+        count - wrong,
+        record.result.size - count,
+        described,
+    )
+
+
+def check(path: str | Path, *, limit: int = 3, model: Model = expected) -> Iterator[Agreement]:
+    """Compare every captured result below a folder with the simulator.
+
+    Parameters
+    ----------
+    path : str or Path
+        For example ``vectors/cuda``.
+    limit : int
+        How many differences to describe per instruction.
+    model : callable
+        What is expected of a record.
+
+    Raises
+    ------
+    ValueError
+        If the folder does not exist or a file is damaged.
+    """
+    for found in read(path):
+        for record in found.records():
+            yield compare(record, limit, model)
+
+
+def report(agreement: Agreement) -> str:
+    """Return one line, and one more per described difference."""
+    head = f"{agreement.gpu}  {agreement.group}  {agreement.instruction}: "
+    if agreement.count == 0:
+        return head + f"{agreement.open:,} results, observed only"
+    text = head + f"{agreement.equal:,} of {agreement.count:,} equal"
+    if agreement.open:
+        text += f", {agreement.open:,} left open"
+    return "\n".join([text, *(f"    {item}" for item in agreement.first)])

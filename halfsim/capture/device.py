@@ -1,0 +1,89 @@
+"""What a capture needs of a GPU: facts, and one launch that takes arrays and returns an array."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from numpy.typing import DTypeLike, NDArray
+
+from halfsim.capture.ptx import Kernel
+
+__all__ = ["Device", "DeviceError", "Facts", "Instruction", "UnsupportedError"]
+
+
+class DeviceError(RuntimeError):
+    """The GPU, its driver, or a launch failed; the message is one sentence."""
+
+
+class UnsupportedError(DeviceError):
+    """The GPU has no such instruction, or the machine no such library; the message says who refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Where a result came from.
+
+    Parameters
+    ----------
+    gpu : str
+        Marketing name, as the driver gives it.
+    capability : tuple of two int
+        Compute capability.
+    driver, cuda : str
+        Versions of the driver and of the CUDA it implements, whose assembler made the machine code.
+    """
+
+    gpu: str
+    capability: tuple[int, int]
+    driver: str
+    cuda: str
+
+
+class Device(Protocol):
+    """A GPU, or what stands in for one in tests."""
+
+    @property
+    def facts(self) -> Facts:
+        """Provenance."""
+
+    def launch(
+        self,
+        kernel: Kernel,
+        blocks: int,
+        operands: Sequence[NDArray[Any]],
+        result: tuple[tuple[int, ...], DTypeLike],
+        numbers: Sequence[tuple[int, int]] = (),
+    ) -> NDArray[Any]:
+        """Run a kernel: operands and a zeroed result of (shape, dtype) in its memory, then (value, bits) numbers."""
+
+    def machine_code(self, kernel: Kernel) -> str:
+        """Return the opcodes of the machine code in order, or why they are not available."""
+
+    def reset(self) -> None:
+        """Recover from a failed launch."""
+
+
+class Instruction(Protocol):
+    """Something whose results are recorded."""
+
+    @property
+    def name(self) -> str:
+        """Key in files."""
+
+    @property
+    def opcode(self) -> str:
+        """The PTX instruction, or the library call with its version."""
+
+    def supported(self, capability: tuple[int, int]) -> bool:
+        """Whether a GPU of this compute capability has it."""
+
+    def probed(self, device: Device) -> Instruction:
+        """Return the instruction ready to be measured; raise if what it needs is missing or its operands go astray."""
+
+    def measure(self, device: Device, operands: dict[str, NDArray[Any]]) -> NDArray[Any]:
+        """Return its results for named operands."""
+
+    def machine_code(self, device: Device) -> str:
+        """Return the machine code's opcodes, or why they are not available."""

@@ -1,0 +1,207 @@
+"""The GPU behind the CUDA driver library, called directly: no toolkit, no compiler and no Python package is needed."""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from halfsim.capture.device import DeviceError, Facts, UnsupportedError
+from halfsim.capture.ptx import Kernel
+
+__all__ = ["CudaDevice", "disassemble"]
+
+_LOG_BYTES = 8192
+_ERROR_LOG, _ERROR_LOG_BYTES = 5, 6  # CUjit_option
+_PTX_INPUT = 1  # CUjitInputType
+_MAJOR, _MINOR = 75, 76  # CUdevice_attribute
+# Results that mean "not for this GPU": invalid PTX, no binary, unsupported PTX version, invalid source.
+_REFUSALS = {200, 209, 218, 222, 300}
+
+
+def _library() -> Any:
+    name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    try:
+        return ctypes.CDLL(name)
+    except OSError:
+        raise DeviceError(
+            f"capture: no NVIDIA driver was found here ({name} does not load); run it on a machine with an NVIDIA GPU"
+        ) from None
+
+
+def _driver_version() -> str:
+    """Version of the kernel driver, through the management library."""
+    try:
+        nvml = ctypes.CDLL("nvml.dll" if sys.platform == "win32" else "libnvidia-ml.so.1")
+        text = ctypes.create_string_buffer(96)
+        if nvml.nvmlInit_v2() == 0 and nvml.nvmlSystemGetDriverVersion(text, 96) == 0:
+            return text.value.decode()
+    except (OSError, AttributeError):
+        pass
+    return "unavailable"
+
+
+def disassemble(binary: bytes) -> str:
+    """Return the machine code's opcodes, or why there are none: the CUDA toolkit's disassembler is optional."""
+    for tool, arguments in (("nvdisasm", ["-c"]), ("cuobjdump", ["--dump-sass"])):
+        path = shutil.which(tool)
+        if path is None:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "kernel.cubin")
+            file.write_bytes(binary)
+            done = subprocess.run(
+                [path, *arguments, str(file)], capture_output=True, text=True, timeout=60, check=False
+            )
+        opcodes = re.findall(r"/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Za-z0-9_.]+)", done.stdout)
+        if done.returncode == 0 and opcodes:
+            while opcodes[-1] == "NOP":
+                opcodes.pop()
+            return " ".join(opcodes)[:8000]
+    return "unavailable: no nvdisasm or cuobjdump that reads this GPU's code is on the PATH"
+
+
+class CudaDevice:
+    """One GPU.
+
+    Parameters
+    ----------
+    ordinal : int
+        Number of the GPU, as the driver counts.
+
+    Raises
+    ------
+    DeviceError
+        Without a driver or such a GPU.
+    """
+
+    def __init__(self, ordinal: int = 0) -> None:
+        self._cuda = _library()
+        self._call("cuInit", 0)
+        count = ctypes.c_int()
+        self._call("cuDeviceGetCount", ctypes.byref(count))
+        if not 0 <= ordinal < count.value:
+            raise DeviceError(f"capture: gpu={ordinal} does not exist; the driver sees {count.value} GPU(s)")
+        self._device = ctypes.c_int()
+        self._call("cuDeviceGet", ctypes.byref(self._device), ordinal)
+        self._context = ctypes.c_void_p()
+        self._modules: dict[str, tuple[Any, bytes]] = {}
+        self._retain()
+        self._facts = self._read_facts()
+
+    @property
+    def facts(self) -> Facts:
+        """Provenance."""
+        return self._facts
+
+    def _call(self, function: str, *arguments: Any) -> None:
+        status = getattr(self._cuda, function)(*arguments)
+        if status:
+            text = ctypes.c_char_p()
+            self._cuda.cuGetErrorName(status, ctypes.byref(text))
+            name = (text.value or b"unknown error").decode()
+            kind = UnsupportedError if status in _REFUSALS else DeviceError
+            raise kind(f"capture: {function} failed with {name} ({status})")
+
+    def _retain(self) -> None:
+        self._call("cuDevicePrimaryCtxRetain", ctypes.byref(self._context), self._device)
+        self._call("cuCtxSetCurrent", self._context)
+
+    def _read_facts(self) -> Facts:
+        name = ctypes.create_string_buffer(256)
+        self._call("cuDeviceGetName", name, 256, self._device)
+        numbers = []
+        for attribute in (_MAJOR, _MINOR):
+            value = ctypes.c_int()
+            self._call("cuDeviceGetAttribute", ctypes.byref(value), attribute, self._device)
+            numbers.append(value.value)
+        version = ctypes.c_int()
+        self._call("cuDriverGetVersion", ctypes.byref(version))
+        return Facts(
+            gpu=name.value.decode(),
+            capability=(numbers[0], numbers[1]),
+            driver=_driver_version(),
+            cuda=f"{version.value // 1000}.{version.value % 1000 // 10}",
+        )
+
+    def _assemble(self, kernel: Kernel) -> tuple[Any, bytes]:
+        """Return the loaded module and its machine code, made by the driver's own assembler."""
+        if kernel.ptx in self._modules:
+            return self._modules[kernel.ptx]
+        log = ctypes.create_string_buffer(_LOG_BYTES)
+        options = (ctypes.c_int * 2)(_ERROR_LOG, _ERROR_LOG_BYTES)
+        values = (ctypes.c_void_p * 2)(ctypes.addressof(log), _LOG_BYTES)
+        state, image, size = ctypes.c_void_p(), ctypes.c_void_p(), ctypes.c_size_t()
+        source = kernel.ptx.encode() + b"\0"
+        self._call("cuLinkCreate_v2", 2, options, values, ctypes.byref(state))
+        try:
+            self._call(
+                "cuLinkAddData_v2", state, _PTX_INPUT, source, ctypes.c_size_t(len(source)), b"kernel", 0, None, None
+            )
+            self._call("cuLinkComplete", state, ctypes.byref(image), ctypes.byref(size))
+            binary = ctypes.string_at(image, size.value)
+        except DeviceError as error:
+            lines = [line for line in log.value.decode(errors="replace").splitlines() if line.strip()]
+            raise type(error)(f"{error}: {lines[0].strip()}" if lines else str(error)) from None
+        finally:
+            self._cuda.cuLinkDestroy(state)
+        module = ctypes.c_void_p()
+        self._call("cuModuleLoadData", ctypes.byref(module), binary)
+        self._modules[kernel.ptx] = module, binary
+        return module, binary
+
+    def machine_code(self, kernel: Kernel) -> str:
+        """Return the opcodes of the machine code in order, or why they are not available."""
+        return disassemble(self._assemble(kernel)[1])
+
+    def launch(
+        self,
+        kernel: Kernel,
+        blocks: int,
+        operands: Sequence[NDArray[Any]],
+        result: tuple[tuple[int, ...], DTypeLike],
+        numbers: Sequence[tuple[int, int]] = (),
+    ) -> NDArray[Any]:
+        """Run a kernel and return its result."""
+        module, _ = self._assemble(kernel)
+        function = ctypes.c_void_p()
+        self._call("cuModuleGetFunction", ctypes.byref(function), module, b"kernel")
+        output = np.zeros(*result)
+        arrays = [*(np.ascontiguousarray(item) for item in operands), output]
+        held: list[Any] = []
+        try:
+            for array in arrays:
+                pointer = ctypes.c_uint64()
+                self._call("cuMemAlloc_v2", ctypes.byref(pointer), ctypes.c_size_t(max(array.nbytes, 16)))
+                held.append(pointer)
+                self._copy("cuMemcpyHtoD_v2", pointer, array.ctypes.data, array.nbytes)
+            wanted = [ctypes.c_uint64(value) if bits == 64 else ctypes.c_uint32(value) for value, bits in numbers]
+            parameters = [*held, *wanted]
+            table = (ctypes.c_void_p * len(parameters))(*(ctypes.addressof(item) for item in parameters))
+            self._call("cuLaunchKernel", function, blocks, 1, 1, kernel.threads, 1, 1, 0, None, table, None)
+            self._call("cuCtxSynchronize")
+            self._copy("cuMemcpyDtoH_v2", output.ctypes.data, held[-1], output.nbytes)
+        finally:
+            for pointer in held:
+                self._cuda.cuMemFree_v2(pointer)
+        return output
+
+    def _copy(self, function: str, target: Any, source: Any, size: int) -> None:
+        as_pointer = [ctypes.c_void_p(item) if isinstance(item, int) else item for item in (target, source)]
+        self._call(function, *as_pointer, ctypes.c_size_t(size))
+
+    def reset(self) -> None:
+        """Start again with a fresh context: a failed launch poisons the old one for good."""
+        self._modules.clear()
+        self._cuda.cuDevicePrimaryCtxReset_v2(self._device)
+        self._retain()

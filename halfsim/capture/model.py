@@ -1,0 +1,226 @@
+"""What the simulator expects of a captured instruction: the model that a conformance check compares with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfsim import conversion, linalg, operations, predicates, tensorcores
+from halfsim.accumulators import FusedDotAdd
+from halfsim.capture.matrix import MATRIX_INSTRUCTIONS, MatrixInstruction
+from halfsim.capture.reader import Record
+from halfsim.environment import CUDA, Environment
+from halfsim.formats import BINARY16, BINARY32, BINARY64
+
+__all__ = ["Expected", "expected", "tensor_core"]
+
+Words = NDArray[Any]
+
+_GENERATIONS = {
+    (7, 0): "volta",
+    (7, 5): "turing",
+    (8, 0): "ampere",
+    (8, 6): "a10",
+    (8, 7): "a10",
+    (8, 9): "ada",
+    (9, 0): "hopper",
+    (10, 0): "blackwell",
+    (10, 3): "blackwell",
+    (12, 0): "rtx_blackwell",
+    (12, 1): "rtx_blackwell",
+}
+_ROUNDING = {"rn": "rne", "rz": "rtz", "rm": "rdn", "rp": "rup"}
+_DTYPES = {"f16": np.float16, "f32": np.float32, "f64": np.float64}
+_FORMATS = {"f16": BINARY16, "f32": BINARY32, "f64": BINARY64}
+_PATTERNS: dict[int, type[np.unsignedinteger[Any]]] = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+_COMPARISONS = {
+    "eq": predicates.equal,
+    "ne": None,
+    "lt": predicates.less_quiet,
+    "le": predicates.less_equal_quiet,
+    "gt": predicates.greater_quiet,
+    "ge": predicates.greater_equal_quiet,
+    "equ": None,
+    "neu": predicates.not_equal,
+    "ltu": predicates.less_unordered_quiet,
+    "leu": predicates.not_greater_quiet,
+    "gtu": predicates.greater_unordered_quiet,
+    "geu": predicates.not_less_quiet,
+    "num": predicates.ordered,
+    "nan": predicates.unordered,
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expected:
+    """The simulator's results.
+
+    Parameters
+    ----------
+    values : array
+        Bit patterns of the shape of the captured result.
+    specified : bool array
+        Where the instruction's definition leaves nothing open; elsewhere no comparison is made.
+    """
+
+    values: Words
+    specified: NDArray[np.bool_]
+
+
+def tensor_core(instruction: MatrixInstruction, capability: tuple[int, int]) -> FusedDotAdd | None:
+    """Return the row of a matrix instruction on GPUs of a compute capability, or None where nobody knows one.
+
+    The row of an instruction with a binary32 C and a binary16 D gives binary32, which is then rounded to nearest even.
+    """
+    generation = _GENERATIONS.get(capability)
+    output = instruction.output
+    if instruction.addend == "f32" != output:
+        if capability < (8, 0):
+            return None
+        output = "f32"  # the assembler makes a binary32 product and a conversion of it
+    if generation is None:
+        return None
+    shape = f"m{instruction.m}n{instruction.n}k{instruction.k}"
+    # wmma has no arithmetic of its own: it is made of the generation's instructions.
+    key = {"mma": shape, "wgmma": "wgmma"}.get(instruction.family)
+    try:
+        return tensorcores.row(generation, output, key)
+    except ValueError:
+        return None
+
+
+def _floats(words: Words) -> NDArray[Any]:
+    return words.view({2: np.float16, 4: np.float32, 8: np.float64}[words.itemsize])
+
+
+def _patterns(values: Any) -> Words:
+    array = np.asarray(values)
+    return array.view(_PATTERNS[array.itemsize])
+
+
+def _matrix(instruction: MatrixInstruction, record: Record) -> Expected | None:
+    row = tensor_core(instruction, record.capability)
+    if row is None:
+        return None
+    A, B = (_floats(record.operands[name]) for name in "AB")
+    C = _floats(record.operands[f"C.{instruction.addend}"])
+    # No instruction splits a block, so a chain of instructions is one sum over the whole of K.
+    lengths = record.operands.get("K", np.array([A.shape[2]]))
+    products = [linalg.matmul(A[:, :, :k], B[:, :k], C, accumulator=row) for k in lengths]
+    if products[0].dtype != _DTYPES[instruction.output]:
+        products = [conversion.convert(product, BINARY16, environment=CUDA) for product in products]
+    values = _patterns(np.stack(products) if "K" in record.operands else products[0])
+    return Expected(values, np.ones(values.shape, np.bool_))
+
+
+def _clamp(words: Words, modifiers: list[str]) -> Words:
+    """Saturate to [0, 1] with NaN to +0, or drop what is negative."""
+    values = _floats(words)
+    if "sat" in modifiers:
+        with np.errstate(invalid="ignore"):
+            clamped = np.where(values > 0, np.minimum(values, 1), 0).astype(values.dtype)
+        return _patterns(np.where(np.isnan(values), np.zeros_like(values), clamped))
+    if "relu" in modifiers:
+        return np.where(np.signbit(values) & ~np.isnan(values), words.dtype.type(0), words)
+    return words
+
+
+def _conversion(parts: list[str], record: Record) -> Expected | None:
+    mode, source, target = parts[1], parts[-1], parts[-2]
+    if mode == "rs":
+        return None
+    a = record.operands["a"]
+    # .ftz speaks of binary32 operands and results alone.
+    environment: Environment = replace(CUDA, flush_inputs="ftz" in parts)
+    rounding = _ROUNDING.get(mode[:2], "rne")
+    values: Any
+    if target == "f16x2":
+        upper, lower = (
+            conversion.convert(_floats(record.operands[name]), BINARY16, rounding=rounding, environment=environment)
+            for name in "ab"
+        )
+        values = np.stack([lower, upper], axis=-1).reshape(-1)
+    elif source in _FORMATS and target in _FORMATS:
+        if source == target:
+            values = operations.round_to_integral(_floats(a), rounding=rounding, environment=environment)
+        else:
+            values = conversion.convert(_floats(a), _FORMATS[target], rounding=rounding, environment=environment)
+    elif target in _FORMATS:
+        integers = a.view(np.dtype(f"{'i' if source[0] == 's' else 'u'}{a.itemsize}"))
+        values = conversion.convert(integers, _FORMATS[target], rounding=rounding, environment=environment)
+    else:
+        dtype = np.dtype(f"{'i' if target[0] == 's' else 'u'}{int(target[1:]) // 8}")
+        values = conversion.convert(_floats(a), dtype, rounding=rounding, environment=environment)
+        if dtype.itemsize == 8:  # PTX ISA, cvt: NaN gives 0 except to 64-bit integers, where it gives 2**63
+            values = _patterns(values).copy()
+            values[np.isnan(_floats(a))] = np.uint64(1 << 63)
+    words = _clamp(_patterns(values), parts) if target.startswith("f") else _patterns(values)
+    specified = np.ones(words.shape, np.bool_)
+    if target == "f64":  # no document says which NaN binary16 widens to
+        specified = ~np.isnan(_floats(words))
+    return Expected(words, specified)
+
+
+def _comparison(name: str, a: NDArray[Any], b: NDArray[Any], environment: Environment) -> Words:
+    if name == "ne":  # PTX's ne is false for NaN, unlike IEEE 754's
+        return _patterns(
+            predicates.not_equal(a, b, environment=environment) & predicates.ordered(a, b, environment=environment)
+        )
+    if name == "equ":
+        return _patterns(
+            predicates.equal(a, b, environment=environment) | predicates.unordered(a, b, environment=environment)
+        )
+    operation = _COMPARISONS[name]
+    assert operation is not None
+    return _patterns(operation(a, b, environment=environment))
+
+
+def _arithmetic(parts: list[str], record: Record) -> Expected | None:
+    flush = "ftz" in parts
+    environment = replace(CUDA, flush_inputs=flush, flush_results=flush)
+    operands = [_floats(record.operands[name]) for name in "abc" if name in record.operands]
+    base = parts[0]
+    if base == "setp":
+        words = _comparison(parts[1], operands[0], operands[1], environment)
+        return Expected(words, np.ones(words.shape, np.bool_))
+    number = "NaN" not in parts
+    table: dict[str, Any] = {
+        "add": operations.add,
+        "sub": operations.subtract,
+        "mul": operations.multiply,
+        "fma": operations.fma,
+        "min": operations.minimum_number if number else operations.minimum,
+        "max": operations.maximum_number if number else operations.maximum,
+    }
+    if base in table:
+        words = _clamp(_patterns(table[base](*operands, environment=environment)), parts)
+        return Expected(words, np.ones(words.shape, np.bool_))
+    if base not in ("neg", "abs"):
+        return None
+    words = _patterns((predicates.negative if base == "neg" else predicates.absolute)(operands[0]))
+    if flush:
+        words = np.where(predicates.issubnormal(operands[0]), words & np.uint16(0x8000), words)
+    return Expected(words, ~np.isnan(operands[0]))
+
+
+def expected(record: Record) -> Expected | None:
+    """Return what the simulator expects of a record, or None where it promises nothing.
+
+    Nothing is promised of library calls, CUDA C functions, approximations (``ex2``, ``tanh``), ``cvt.rs``, and matrix
+    instructions without a row for the GPU.
+
+    Parameters
+    ----------
+    record : Record
+        One instruction's operands and results.
+    """
+    instruction = MATRIX_INSTRUCTIONS.get(record.instruction)
+    if instruction is not None:
+        return _matrix(instruction, record)
+    parts = record.opcode.split(".")
+    if parts[0] == "cvt":
+        return _conversion(parts, record)
+    return _arithmetic(parts, record)

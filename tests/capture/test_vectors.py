@@ -1,0 +1,36 @@
+"""Every capture in the repository, and a GPU if there is one, against the simulator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from halfsim.capture import DeviceError, capture, check, open_device, read, report
+
+
+def test_every_captured_result_equals_the_simulators(root: Path) -> None:
+    folder = root / "vectors" / "cuda"
+    if not read(folder):
+        pytest.skip(f"no GPU has been captured yet: {folder} holds no manifest")
+    wrong = [report(item) for item in check(folder) if item.equal != item.count]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_file_beside_a_manifest_is_in_it(root: Path) -> None:
+    folder = root / "vectors" / "cuda"
+    assert (folder / "README.md").is_file()
+    listed = {found.folder / entry["file"] for found in read(folder) for entry in found.manifest["groups"].values()}
+    assert set(folder.rglob("*.npz")) == listed
+
+
+@pytest.mark.gpu
+def test_this_machines_gpu_answers_the_experiments_as_its_row_does(tmp_path: Path) -> None:
+    try:
+        device = open_device()
+    except DeviceError as error:
+        pytest.skip(str(error))
+    capture(tmp_path, device, only=("experiments.mma", "experiments.wgmma", "arithmetic"))
+    assert list(read(tmp_path)[0].records())
+    wrong = [report(item) for item in check(tmp_path) if item.equal != item.count]
+    assert not wrong, "\n".join(wrong)
