@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 
 __all__ = [
@@ -19,6 +19,18 @@ __all__ = [
     "NaNRule",
     "Tininess",
 ]
+
+
+def _check(row: NaNRule | Environment) -> None:
+    """Refuse a field of another type: in a control word it would spill into its neighbours."""
+    for field in fields(row):
+        value, kind = getattr(row, field.name), type(field.default)
+        if not isinstance(value, kind):
+            known = ", ".join(f"{kind.__name__}.{member.name}" for member in kind) if issubclass(kind, IntEnum) else ""
+            raise TypeError(
+                f"{type(row).__name__}: {field.name}={value!r} is of type {type(value).__name__}; "
+                f"pass a {kind.__name__}{': ' if known else ''}{known}"
+            )
 
 
 class Tininess(IntEnum):
@@ -121,12 +133,15 @@ class NaNRule:
     addend_first: bool = False
     inf_times_zero_invalid: bool = True
 
+    def __post_init__(self) -> None:
+        _check(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     """The implementation-defined part of the arithmetic.
 
-    Flags of a flushed result are underflow and inexact; flushing an input raises none. Flushing concerns arithmetic,
+    Flushing an input raises no flag. Flushing concerns arithmetic,
     remainder, round_to_integral, scaleb, logb, minimum and maximum, comparisons, and conversions (in the source's
     format and in the target's). Sign-bit operations, class predicates, total order, nextup and nextdown see operands
     as they are.
@@ -140,7 +155,9 @@ class Environment:
     flush_inputs : bool
         Subnormal operands are read as zeros of the same sign (denormals-are-zero).
     flush_results : bool
-        Tiny results are replaced by zeros of the same sign (flush-to-zero).
+        Tiny results, exact ones too, are replaced by zeros of the same sign (flush-to-zero) and raise underflow.
+    flush_inexact : bool
+        Whether a flushed result raises inexact as well: x86's masked response does, Arm's FPRound does not.
     invalid_integer : InvalidInteger
         What an invalid conversion to an integer returns.
 
@@ -155,15 +172,23 @@ class Environment:
     nan: NaNRule = NaNRule()
     flush_inputs: bool = False
     flush_results: bool = False
+    flush_inexact: bool = True
     invalid_integer: InvalidInteger = InvalidInteger.saturateNaNZero
+
+    def __post_init__(self) -> None:
+        _check(self)
 
 
 _PASS_FIRST = NaNRule(operand=NaNOperand.first, inf_times_zero_invalid=False)
 
 IEEE = Environment(nan=_PASS_FIRST)
 RISCV = Environment(nan=NaNRule(), invalid_integer=InvalidInteger.saturateNaNMax)
-ARM = Environment(tininess=Tininess.beforeRounding, nan=NaNRule(operand=NaNOperand.signalingFirst, addend_first=True))
-ARM_DEFAULT_NAN = Environment(tininess=Tininess.beforeRounding)
+ARM = Environment(
+    tininess=Tininess.beforeRounding,
+    nan=NaNRule(operand=NaNOperand.signalingFirst, addend_first=True),
+    flush_inexact=False,
+)
+ARM_DEFAULT_NAN = replace(ARM, nan=NaNRule())
 X86 = Environment(
     nan=NaNRule(default=DefaultNaN.negative, operand=NaNOperand.first, inf_times_zero_invalid=False),
     invalid_integer=InvalidInteger.indefinite,

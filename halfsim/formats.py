@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from operator import index
 
 __all__ = [
     "BFLOAT16",
@@ -55,6 +56,8 @@ class Format:
 
     Raises
     ------
+    TypeError
+        If a field is not of its type.
     ValueError
         If the exponent field that `width` and `precision` leave does not span `emin` to `emax` exactly.
 
@@ -74,6 +77,15 @@ class Format:
     specials: Specials = Specials.ieee
 
     def __post_init__(self) -> None:
+        for name in ("width", "precision", "emin", "emax"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not hasattr(value, "__index__"):
+                raise TypeError(f"Format: {name}={value!r} is of type {type(value).__name__}; pass an integer")
+            object.__setattr__(self, name, index(value))
+        specials: object = self.specials
+        if not isinstance(specials, Specials):
+            known = ", ".join(f"Specials.{member.name}" for member in Specials)
+            raise TypeError(f"Format: specials={specials!r} is of type {type(specials).__name__}; pass one of {known}")
         exponent_bits = self.width - self.precision
         if not (2 <= self.precision <= 53 and self.width <= 64 and exponent_bits >= 1):
             raise ValueError(

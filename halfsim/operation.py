@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -190,7 +191,7 @@ class Operation:
         size = flat[0].size
         result = writable_result(out if everywhere else None, shape, self.dtype, flat)
         z = result.reshape(-1)
-        if self.dtype is _FLOAT16:
+        if self.dtype == _FLOAT16:
             z = z.view(np.uint16)
         fast = fast_loops(name, control)
         if fast is not None and not flagged:
@@ -238,8 +239,17 @@ class Operation:
         example = f"Examples\n--------\n>>> import numpy as np, halfsim as hs\n{self.example}\n"
         object.__setattr__(self, "__doc__", f"{head}\n\n{self.summary}\n{common}\n{notes}\n\n{example}")
 
+    def __reduce__(self) -> tuple[Callable[[str], Any], tuple[str]]:
+        # A copy, also in another process, is the operation itself.
+        return _public, (self.name,)
+
     def __repr__(self) -> str:
         return f"<halfsim operation {self.name} ({self.ieee})>"
+
+
+def _public(name: str) -> Any:
+    """Return the public object of a name."""
+    return getattr(importlib.import_module("halfsim"), name)
 
 
 _OPTIONS = {"exact": "Whether a result that differs from the operand raises inexact, by default False."}

@@ -29,6 +29,7 @@ def as_environment(machine: Machine) -> Environment:
         tininess=TININESS[machine.tininess],
         flush_inputs=machine.flush_inputs,
         flush_results=machine.flush_results,
+        flush_inexact=machine.flush_inexact,
     )
 
 

@@ -232,6 +232,48 @@ def test_flushed_results_raise_underflow_and_inexact():
     assert _run("subtract", ONE, ONE, environment=environment) == (0x0000, 0)
 
 
+def test_flushed_results_of_arm_raise_underflow_alone():
+    environment = dataclasses.replace(hs.ARM, flush_results=True)
+    assert _run("multiply", 0x0401, 0x3801, environment=environment) == (0x0000, hs.Flags.underflow)
+    assert _run("add", 0x0001, 0x0001, environment=environment) == (0x0000, hs.Flags.underflow)
+    assert _run("multiply", 0x3C01, 0x3C01, environment=environment)[1] == hs.Flags.inexact
+    general = hs.multiply.flagged(
+        hs.from_bits(0x0401), hs.from_bits(0x3801), environment=environment, rounding=hs.Stochastic(bits=8, seed=1)
+    )
+    assert general == (0, hs.Flags.underflow)
+
+
+@pytest.mark.parametrize("default", hs.DefaultNaN)
+def test_the_default_nan_of_a_format_with_one_nan_keeps_its_sign(default):
+    environment = hs.Environment(nan=hs.NaNRule(default=default))
+    machine = dataclasses.replace(
+        rational.MACHINES["RISCV"],
+        default_sign=int(default is hs.DefaultNaN.negative),
+        default_payload="ones" if default is hs.DefaultNaN.allOnes else "quiet",
+    )
+    for target in (hs.E4M3, hs.E5M2, hs.BINARY32):
+        nan = hs.convert(np.float16(np.nan), target, environment=environment)
+        assert np.isnan(nan)
+        assert np.signbit(nan) == rational.default_nan(machine, target) >> (target.width - 1), target
+
+
+@pytest.mark.parametrize(
+    ("row", "field", "value"),
+    [
+        (hs.Environment, "flush_inputs", 2),
+        (hs.Environment, "flush_results", 1),
+        (hs.Environment, "tininess", "beforeRounding"),
+        (hs.Environment, "nan", "x"),
+        (hs.Environment, "invalid_integer", 1),
+        (hs.NaNRule, "default", 1),
+        (hs.NaNRule, "addend_first", "yes"),
+    ],
+)
+def test_fields_of_another_type_are_refused(row, field, value):
+    with pytest.raises(TypeError, match=rf"^{row.__name__}: {field}={value!r} is of type .*; pass a "):
+        row(**{field: value})
+
+
 @pytest.mark.parametrize("name", ["negative", "absolute", "copysign", "nextup", "nextdown"])
 def test_sign_operations_and_neighbours_see_subnormals(name):
     environment = dataclasses.replace(hs.IEEE, flush_inputs=True, flush_results=True)

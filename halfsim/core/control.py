@@ -37,6 +37,7 @@ class Bit(IntEnum):
     invalidInteger = 12  # two bits
     exact = 14  # conversions to integer and round_to_integral: raise inexact
     saturate = 15  # formats without infinity: overflow gives the largest finite number
+    flushInexact = 16
 
 
 def control_word(
@@ -58,8 +59,9 @@ def control_word(
         | int(nan.addend_first) << Bit.addendFirst
         | int(nan.inf_times_zero_invalid) << Bit.infTimesZeroInvalid
         | int(environment.invalid_integer) << Bit.invalidInteger
-        | int(exact) << Bit.exact
-        | int(saturate) << Bit.saturate
+        | int(bool(exact)) << Bit.exact
+        | int(bool(saturate)) << Bit.saturate
+        | int(environment.flush_inexact) << Bit.flushInexact
     )
 
 

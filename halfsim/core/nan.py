@@ -17,12 +17,15 @@ _INVALID = int(Flags.invalid)
 @scalar
 def default_nan(fields, control):
     """Pattern of the NaN that invalid operations make; a format without NaN has zero in its place."""
-    if fields.specials != Specials.ieee:
-        return fields.infinity if fields.specials == Specials.nan_only else 0
+    if fields.specials == Specials.none:
+        return 0
     kind = nan_default(control)
-    if kind == DefaultNaN.allOnes:
-        return fields.infinity + fields.fraction_mask
-    pattern = fields.infinity + ((fields.fraction_mask + 1) >> 1)
+    if fields.specials == Specials.nan_only:
+        pattern = fields.infinity
+    elif kind == DefaultNaN.allOnes:
+        pattern = fields.infinity + fields.fraction_mask
+    else:
+        pattern = fields.infinity + ((fields.fraction_mask + 1) >> 1)
     return pattern + fields.sign_bit if kind == DefaultNaN.negative else pattern
 
 

@@ -107,7 +107,7 @@ def round_pack(sign, exponent, significand, tail, fields, control, random):
             tiny = kept >> fields.precision == 0
         last = bottom
     if tiny and has(control, Bit.flushResults):
-        return zero(sign, fields), _UNDERFLOW | _INEXACT
+        return zero(sign, fields), _UNDERFLOW | (_INEXACT if has(control, Bit.flushInexact) else 0)
     if last - bottom >= fields.largest >> (fields.precision - 1):
         # Beyond the largest exponent, where the pattern of a 64-bit format would leave int64.
         return overflow_result(sign, fields, control), _OVERFLOW | _INEXACT

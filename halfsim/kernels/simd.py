@@ -109,7 +109,7 @@ class Rule(NamedTuple):
     subnormal: float
     """Weight of the last bit of a subnormal operand; 0 when inputs are flushed."""
     flush: int
-    """1 if tiny results become zero."""
+    """1 if tiny results become zero, 2 if they then raise underflow alone."""
 
 
 @scalar
@@ -138,7 +138,7 @@ def make_rule(control):
         int32(0 if before else positive ^ negative),
         int32(-0x80000000 if mode == Rounding.roundTowardNegative else 0),
         _ZERO if has(control, Bit.flushInputs) else _SUBNORMAL_ULP,
-        int32(has(control, Bit.flushResults)),
+        int32((1 if has(control, Bit.flushInexact) else 2) if has(control, Bit.flushResults) else 0),
     )
 
 
@@ -215,6 +215,7 @@ def rounded(bits, rule, largest):
     inexact = inexact | flushed
     over = (less(0x7BFF, result) | less(_FIRST_OVER - 1, magnitude)) & less(magnitude, INFINITY)
     flags = int32(inexact) | (2 if tiny & inexact else 0) | (4 if over else 0)
+    flags = int32(2) if flushed & (rule.flush == 2) else flags
     return int32(result | (shift_right(bits, 16) & 0x8000)), flags, max(largest, magnitude)
 
 

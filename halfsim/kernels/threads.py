@@ -92,9 +92,17 @@ def run_blocks(function: Callable[[int, int], object], size: int, minimum: int) 
             function(0, size)
         return
     bounds = [size * block // blocks for block in range(blocks + 1)]
-    futures = _submit(function, bounds[1:])
+    own = [(bounds[0], bounds[1])]
+    futures = []
+    for start, stop in itertools.pairwise(bounds[1:]):
+        future = _submit(function, start, stop)
+        if future is None:
+            own.append((start, stop))
+        else:
+            futures.append(future)
     try:
-        _run(function, bounds[0], bounds[1])
+        for start, stop in own:
+            _run(function, start, stop)
     finally:
         # Operands must outlive the blocks that read them, also when the caller's own block failed.
         errors = [future.exception() for future in futures]
@@ -103,13 +111,16 @@ def run_blocks(function: Callable[[int, int], object], size: int, minimum: int) 
             raise error
 
 
-def _submit(function: Callable[[int, int], object], bounds: list[int]) -> list[Future[None]]:
-    """Hand the blocks between consecutive bounds to the pool, made on first use."""
+def _submit(function: Callable[[int, int], object], start: int, stop: int) -> Future[None] | None:
+    """Hand a block to the pool, made on first use; None where no thread is to be had, as at the interpreter's exit."""
     global _pool
     with _lock:
         if _pool is None:
             _pool = ThreadPoolExecutor(max(1, get_num_threads() - 1), thread_name_prefix="halfsim")
-        return [_pool.submit(_run, function, start, stop) for start, stop in itertools.pairwise(bounds)]
+        try:
+            return _pool.submit(_run, function, start, stop)
+        except RuntimeError:
+            return None
 
 
 def _run(function: Callable[[int, int], object], start: int, stop: int) -> None:

@@ -107,10 +107,10 @@ def test_odd_is_truncation_with_a_sticky_last_bit(name, two_operands, three_oper
 @pytest.mark.parametrize("name", [*TWO, "fma", "sqrt"])
 def test_flushing_equals_exact_arithmetic(name, mode, flush):
     operands = {"fma": corners.triples(600, seed=25), "sqrt": [EVERY[::7]]}.get(name) or corners.pairs(600, seed=26)
-    for tininess in ("after", "before"):
-        context = _context(mode, tininess, flush_inputs=flush[0], flush_results=flush[1])
+    for tininess, inexact in (("after", True), ("before", True), ("after", False)):
+        context = _context(mode, tininess, flush_inputs=flush[0], flush_results=flush[1], flush_inexact=inexact)
         want = rational_table(getattr(rational, name), operands, context)
-        assert_same(f"{name} {mode} {tininess}", operands, want, flagged(name, operands, context))
+        assert_same(f"{name} {mode} {tininess} {inexact}", operands, want, flagged(name, operands, context))
 
 
 # --- The scalar core in other formats: what the accumulators are made of ---

@@ -31,6 +31,7 @@ def _read(word):
             ),
             flush_inputs=bool(control.has(word, Bit.flushInputs)),
             flush_results=bool(control.has(word, Bit.flushResults)),
+            flush_inexact=bool(control.has(word, Bit.flushInexact)),
             invalid_integer=InvalidInteger(control.invalid_integer(word)),
         ),
         bool(control.has(word, Bit.exact)),
@@ -51,6 +52,7 @@ def test_every_combination_is_read_back():
                 nan=rule,
                 flush_inputs=inputs,
                 flush_results=results,
+                flush_inexact=results,
                 invalid_integer=integer,
             )
             word = control_word(rounding, environment, exact=exact, saturate=saturate)

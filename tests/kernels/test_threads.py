@@ -117,3 +117,19 @@ def test_the_environment_chooses_the_default(value, expected):
         [sys.executable, "-c", code], env={**os.environ, "HALFSIM_NUM_THREADS": value}, capture_output=True, text=True
     )
     assert expected in run.stdout + run.stderr
+
+
+def test_a_thread_that_outlives_the_main_one_computes_alone():
+    script = """
+import threading, time
+import numpy as np, halfsim as hs
+hs.set_num_threads(2)
+ones = np.ones(400_000, np.float16)
+hs.add(ones, ones)
+def late():
+    threading.main_thread().join()
+    print(float(hs.add(ones, ones)[-1]))
+threading.Thread(target=late).start()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "2.0\n", "")

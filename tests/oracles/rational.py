@@ -161,6 +161,7 @@ def round_ratio(
     random: int = 0,
     random_bits: int = 32,
     flush_results: bool = False,
+    flush_inexact: bool = True,
     saturate: bool = False,
 ) -> tuple[int, int]:
     """Round (-1)**sign * numerator / denominator to a format: (bits, flags); 0 gives a zero of that sign."""
@@ -173,7 +174,7 @@ def round_ratio(
     if tiny and tininess == "after":
         tiny = unbounded * _power(exponent - fmt.precision + 1) < _power(fmt.emin)
     if tiny and flush_results:
-        return sign << (fmt.width - 1), UNDERFLOW | INEXACT
+        return sign << (fmt.width - 1), UNDERFLOW | (INEXACT if flush_inexact else 0)
     quantum = max(exponent, fmt.emin) - fmt.precision + 1
     kept, exact = _to_multiple(sign, numerator, denominator, quantum, mode, random, random_bits)
     limit = decode(largest(0, fmt), fmt).magnitude
@@ -198,6 +199,7 @@ def round_fraction(
     random: int = 0,
     random_bits: int = 32,
     flush_results: bool = False,
+    flush_inexact: bool = True,
     saturate: bool = False,
 ) -> tuple[int, int]:
     """Round an exact value to a format: (bits, flags); `zero_sign` is the sign of an exact zero."""
@@ -212,6 +214,7 @@ def round_fraction(
         random=random,
         random_bits=random_bits,
         flush_results=flush_results,
+        flush_inexact=flush_inexact,
         saturate=saturate,
     )
 
@@ -231,6 +234,9 @@ class Machine:
     """Integer of a NaN; out of range saturates for the first two."""
     flush_inputs: bool = False
     flush_results: bool = False
+    flush_inexact: bool = True
+    """Whether a flushed result is inexact: x86 raises underflow and precision (SDM vol. 1, 4.9.1.5); Arm's FPRound
+    sets the underflow flag alone."""
 
 
 # One row per machine: default NaN, NaN choice, fma's order, inf * 0 + quiet NaN, tininess, float to integer.
@@ -239,8 +245,22 @@ MACHINES = {
     for m in (
         Machine("IEEE", 0, "quiet", "first", "abc", "operand", "after", "zero"),
         Machine("X86", 1, "quiet", "first", "abc", "operand", "after", "indefinite"),
-        Machine("ARM", 0, "quiet", "signaling first", "cab", "default and invalid", "before", "zero"),
-        Machine("ARM_DEFAULT_NAN", 0, "quiet", "default", "abc", "default and invalid", "before", "zero"),
+        Machine(
+            "ARM", 0, "quiet", "signaling first", "cab", "default and invalid", "before", "zero", False, False, False
+        ),
+        Machine(
+            "ARM_DEFAULT_NAN",
+            0,
+            "quiet",
+            "default",
+            "abc",
+            "default and invalid",
+            "before",
+            "zero",
+            False,
+            False,
+            False,
+        ),
         Machine("RISCV", 0, "quiet", "default", "abc", "default and invalid", "after", "max"),
         Machine("CUDA", 0, "ones", "default", "abc", "default and invalid", "after", "zero"),
     )
@@ -267,6 +287,7 @@ class Context(NamedTuple):
             random=self.random,
             random_bits=self.random_bits,
             flush_results=self.machine.flush_results,
+            flush_inexact=self.machine.flush_inexact,
             saturate=self.saturate,
         )
 

@@ -1,0 +1,50 @@
+"""Formats as rows: what they derive, what they refuse."""
+
+from __future__ import annotations
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import halfsim as hs
+
+
+@pytest.mark.parametrize(
+    ("fmt", "dtype"),
+    [
+        (hs.BINARY16, np.float16),
+        (hs.BINARY32, np.float32),
+        (hs.BINARY64, np.float64),
+        (hs.BFLOAT16, ml_dtypes.bfloat16),
+        (hs.E5M2, ml_dtypes.float8_e5m2),
+        (hs.E4M3, ml_dtypes.float8_e4m3fn),
+    ],
+    ids=lambda x: getattr(x, "name", None),
+)
+def test_limits_equal_those_of_the_dtype(fmt, dtype):
+    info = ml_dtypes.finfo(dtype)
+    assert fmt.width == info.bits
+    assert fmt.precision == info.nmant + 1
+    assert fmt.largest == float(info.max)
+    assert fmt.smallest_normal == float(info.tiny)
+    assert fmt.smallest_subnormal == float(info.smallest_subnormal)
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "said"),
+    [
+        (("a", 16, 11.0, -14, 15), TypeError, "precision=11.0 is of type float; pass an integer"),
+        (("a", True, 11, -14, 15), TypeError, "width=True is of type bool; pass an integer"),
+        (("a", 16, 11, -14, 15, "ieee"), TypeError, "specials='ieee' is of type str; pass one of Specials.ieee"),
+        (("a", 16, 11, -14, 16), ValueError, "encode exactly 30 normal exponents"),
+        (("a", 16, 60, -14, 16), ValueError, "precision must be 2 to 53"),
+        (("a", 80, 53, -14, 16), ValueError, "a width of at most 64"),
+    ],
+)
+def test_fields_that_make_no_format(fields, error, said):
+    with pytest.raises(error, match=said):
+        hs.Format(*fields)
+
+
+def test_numpy_integers_are_integers():
+    assert hs.Format("binary16", *(np.int64(x) for x in (16, 11, -14, 15))) == hs.BINARY16
