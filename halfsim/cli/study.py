@@ -73,7 +73,7 @@ def list_() -> None:
     click.echo("\n".join(columns((name, entry.summary) for name, entry in _studies().items())))
 
 
-@study.command(epilog=examples(_RUN, f"{_RUN} --seeds 1 --out /tmp/quick"))
+@study.command(epilog=examples(_RUN, f"{_RUN} --seeds 1 --out runs/quick"))
 @click.argument("name")
 @_OUT
 @click.option("--seeds", type=click.IntRange(min=1), help="Number of seeds.  [default: the study's]")
