@@ -30,7 +30,7 @@ class WeightUpdate(StrEnum):
     nearest = "nearest"
     """The stored weight moves, ``w = round16(w + round16(Δ))``, to nearest, ties to even."""
     stochastic = "stochastic"
-    """The stored weight moves, ``w = SR16(w + Δ)``, rounded up with probability equal to the discarded fraction."""
+    """The stored weight moves, ``w = SR16(w + Δ)``: the exact sum, rounded stochastically once, with 32 random bits."""
     kahan = "kahan"
     """As `nearest`, with what the addition lost kept in a binary16 compensation and added to the next Δ."""
 
@@ -124,7 +124,7 @@ class Policy:
     reductions : Format
         `BINARY16` or `BINARY32`: arithmetic of bias gradients, softmax, sigmoid and loss.
     update : WeightUpdate or str
-        How a weight moves. The optimizer's own arithmetic and state are binary32.
+        How a weight moves. Under every policy the optimizer's own arithmetic and state (Adam's moments) are binary32.
     loss_scale : NoScale, StaticScale or DynamicScale
         The factor on the loss, taken out again in binary32 before the optimizer sees the gradient.
 
@@ -220,7 +220,11 @@ POLICIES: dict[str, Policy] = {
         ),
     )
 }
-"""The policies that have a name: the baseline, the recipe of the paper and its parts, and what it is compared with."""
+"""The policies that have a name: the baseline, the recipe of the paper and its parts, and what it is compared with.
+
+``binary16-pure`` keeps in binary32 only what lies between a stored gradient and the Δ of its weight: taking the loss
+scale out, and the optimizer's arithmetic and state.
+"""
 
 
 def named(name: str) -> Policy:

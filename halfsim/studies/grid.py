@@ -62,12 +62,17 @@ class Job:
     seed: int
 
     def config(self) -> dict[str, Any]:
-        """Return everything that decides the bits of the run, as plain values."""
+        """Return everything that decides the bits of the run, as plain values.
+
+        The part and the name of the policy do not: equal runs are run once. Releases of NumPy do not either: of NumPy
+        a run takes elementwise IEEE 754 operations and the words of a bit generator.
+        """
         data = task(self.task).data
+        policy = {key: value for key, value in plain(self.policy).items() if key != "name"}
         return {
             "task": self.task,
             "settings": plain(self.settings),
-            "policy": plain(self.policy),
+            "policy": policy,
             "seed": self.seed,
             "data": {"name": data.name, "file": data.file, "sha256": data.sha256},
             "code": {"version": __version__, "sha256": source_digest()},

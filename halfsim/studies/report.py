@@ -130,8 +130,9 @@ def text(study: dict[str, Any]) -> str:
         _wrap(
             f"Test data, mean ± standard deviation over {seeds} seed{'s' if seeds > 1 else ''}; Δ is the difference to "
             "the first row, seed by seed. Loss: nats per example. Lost: updates Δw ≠ 0 that left the weight as it was. "
-            "Flushed: gradients that were not zero before they were stored and are zero after. Error: distance of the "
-            "stored weight gradients from sums in binary32, relative, root mean square."
+            "Flushed: gradients stored as zero that are not zero when the same operands are evaluated in binary32. "
+            "Error: distance of the stored weight gradients from sums in binary32, relative, root mean square. The "
+            "optimizer's state and arithmetic are binary32 under every policy."
         ),
         "",
         _wrap(

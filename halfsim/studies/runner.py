@@ -36,8 +36,6 @@ def run_job(job: Job, folder: Path) -> dict[str, Any]:
     record = train(task(job.task), job.policy, job.settings, job.seed)
     result = {
         "id": job.name(),
-        "part": job.part,
-        "policy": job.policy.name,
         "seed": job.seed,
         "seconds": round(time.perf_counter() - started, 3),
         "record": record,
@@ -50,12 +48,15 @@ def run_job(job: Job, folder: Path) -> dict[str, Any]:
 def execute(
     jobs: Sequence[Job], folder: Path, processes: int | None = None, progress: bool = True
 ) -> list[dict[str, Any]]:
-    """Run the jobs whose records are not in the folder; return all records in the order of the jobs."""
+    """Run the jobs whose records are not in the folder; return all records in the order of the jobs.
+
+    Jobs with the same configuration share a record; part and policy are those of the job.
+    """
     names = [job.name() for job in jobs]
     found = {name: load(folder / f"{name}.json") for name in names}
     waiting = {name: job for name, job in zip(names, jobs, strict=True) if found[name] is None}
     processes = min(processes or get_num_threads(), max(len(waiting), 1))
-    with Progress(len(jobs), len(jobs) - len(waiting), progress) as bar:
+    with Progress(len(found), len(found) - len(waiting), progress) as bar:
         if processes <= 1:
             for name, job in waiting.items():
                 found[name] = run_job(job, folder)
@@ -63,8 +64,8 @@ def execute(
         else:
             for name, result in _in_processes(waiting, folder, processes):
                 found[name] = result
-                bar.advance(result["policy"])
-    return [found[name] for name in names]
+                bar.advance(waiting[name].policy.name)
+    return [{"part": job.part, "policy": job.policy.name, **found[name]} for name, job in zip(names, jobs, strict=True)]
 
 
 def _in_processes(waiting: dict[str, Job], folder: Path, processes: int) -> Iterator[tuple[str, dict[str, Any]]]:

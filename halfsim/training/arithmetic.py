@@ -37,8 +37,10 @@ class Arithmetic:
         Of operands and results.
     convert : callable
         Rounds to the format, once.
-    add, subtract, multiply, divide, maximum : callable
-        Correctly rounded elementwise operations; maximum is NaN if either operand is.
+    add, subtract, multiply, divide : callable
+        Correctly rounded elementwise operations.
+    positive_part : callable
+        The larger of an element and +0: +0 for -0, NaN for NaN.
     product : callable
         Matrix product, summed sequentially in the format.
     """
@@ -49,7 +51,7 @@ class Arithmetic:
     subtract: _Binary
     multiply: _Binary
     divide: _Binary
-    maximum: _Binary
+    positive_part: Callable[[Array], Array]
     product: Callable[[Array, Array], Array]
 
     def exp(self, x: Array) -> Array:
@@ -94,6 +96,16 @@ def round16(x: Any) -> Array:
 
 def _round32(x: Any) -> Array:
     return np.asarray(x, np.float32)
+
+
+def _positive16(x: Array) -> Array:
+    return np.asarray(maximum(x, np.zeros((), x.dtype)))
+
+
+def _positive32(x: Array) -> Array:
+    # NumPy leaves the sign of max(-0, +0) open; adding +0 makes it +0 and changes nothing else.
+    zero = np.zeros((), x.dtype)
+    return np.asarray(np.maximum(x, zero) + zero)
 
 
 def _product16(a: Array, b: Array) -> Array:
@@ -144,7 +156,7 @@ _BINARY16 = Arithmetic(
     subtract=subtract,
     multiply=multiply,
     divide=divide,
-    maximum=maximum,
+    positive_part=_positive16,
     product=_product16,
 )
 # NumPy's elementwise float32 operations are those of IEEE binary32, correctly rounded on every machine.
@@ -155,6 +167,6 @@ _BINARY32 = Arithmetic(
     subtract=np.subtract,
     multiply=np.multiply,
     divide=np.divide,
-    maximum=np.maximum,
+    positive_part=_positive32,
     product=product32,
 )

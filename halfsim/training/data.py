@@ -13,7 +13,7 @@ from importlib import resources
 import numpy as np
 
 from halfsim.training.arithmetic import Array
-from halfsim.training.models import generator
+from halfsim.training.words import Words
 
 __all__ = ["Dataset", "digits", "heat_map", "patches"]
 
@@ -61,7 +61,7 @@ def digits() -> Dataset:
     from sklearn.datasets import load_digits
 
     source = load_digits()
-    order = generator(_SHUFFLE, 0).permutation(len(source.target))
+    order = Words(_SHUFFLE, 0).permutation(len(source.target))
     x, y = (source.data[order] / 16).astype(np.float16), source.target[order].astype(np.int64)
     sha256 = hashlib.sha256((folder / "digits.csv.gz").read_bytes()).hexdigest()
     return Dataset("digits", "digits.csv.gz", sha256, (x[:_TRAIN], y[:_TRAIN]), (x[_TRAIN:], y[_TRAIN:]))
@@ -78,11 +78,11 @@ def heat_map(train: int = 1536, test: int = 256, size: int = 32, stride: int = 2
     source = digits()
     halves: list[tuple[Array, Array]] = []
     for part, count in ((source.train, train), (source.test, test)):
-        random = generator(_CANVAS, len(halves))
-        canvas = (random.random((count, size, size)) - 0.5) / 8
+        random = Words(_CANVAS, len(halves))
+        canvas = (random.uniform(count * size * size).reshape(count, size, size) - 0.5) / 8
         target = np.zeros((count, (size // stride) ** 2, 10), np.bool_)
-        which = random.integers(len(part[1]), size=count)
-        corner = random.integers(size - 7, size=(count, 2))
+        which = random.integers(len(part[1]), count)
+        corner = random.integers(size - 7, 2 * count).reshape(count, 2)
         for i, (digit, (row, column)) in enumerate(zip(which, corner, strict=True)):
             window = canvas[i, row : row + 8, column : column + 8]
             np.maximum(window, part[0][digit].reshape(8, 8).astype(np.float64), out=window)

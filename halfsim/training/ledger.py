@@ -17,8 +17,9 @@ KINDS = ("activation", "weight")
 class Ledger:
     """Counts of one run, cheap enough to stay on.
 
-    Updates are counted at every step, gradients at every `every`-th. A gradient is flushed when it is not zero in the
-    accumulator or in the arithmetic that made it and zero once stored. An update is lost when Δ is not zero and the
+    Updates are counted at every step, gradients at every `every`-th. A gradient is flushed when it is zero once stored
+    and not zero when the same expression of the same stored operands is evaluated in binary32 (products and sums in
+    ascending order, whatever accumulator or reductions the policy has). An update is lost when Δ is not zero and the
     weight is the same before and after (for a master copy, the master; for Kahan's rule, weight and compensation).
     The error of the weight gradients is the root of the summed squares of (stored - binary32 sum) over that of the
     sums themselves: what storing them and any other accumulator cost together.
@@ -42,7 +43,7 @@ class Ledger:
         self.sampling = step % self.every == 0
 
     def gradient(self, kind: str, exact: Array, stored: Array) -> None:
-        """Count a gradient tensor: `exact` in binary32, `stored` in the storage format."""
+        """Count a gradient tensor: `exact` as binary32 arithmetic has it, `stored` as the policy stored it."""
         if not self.sampling:
             return
         patterns = np.ascontiguousarray(exact, np.float32).reshape(-1).view(np.uint32)

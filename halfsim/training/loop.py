@@ -114,7 +114,8 @@ def train(
         Called with the number of every finished step.
     """
     ledger = Ledger(settings.sample_every)
-    machine = Machine(policy, ledger)
+    # The test of the network draws its own random words: how often it happens does not change the run.
+    machine, tester = (Machine(policy, ledger, seed, stream) for stream in (0, 1))
     model = settings.model
     weights = make_weights(model.initial(seed), machine, seed)
     # Weights move in place: these views follow.
@@ -127,7 +128,7 @@ def train(
     with np.errstate(all="ignore"):
         for step in range(settings.steps):
             if step % settings.evaluate_every == 0:
-                _evaluate(record, step, task, machine, model, views)
+                _evaluate(record, step, task, tester, model, views)
             ledger.begin(step)
             x, y = next(stream)
             loss, scaled = gradient_of(task, machine, model, views, x, y, scaler.scale)
@@ -146,7 +147,7 @@ def train(
                 record.log.append(f"step {step}: {why}")
             if progress is not None:
                 progress(step + 1)
-        _evaluate(record, settings.steps, task, machine, model, views)
+        _evaluate(record, settings.steps, task, tester, model, views)
     record.reported.append(loss)
     record.scale.append(scaler.scale)
     record.ledger = ledger.as_dict()

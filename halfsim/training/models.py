@@ -10,13 +10,9 @@ import numpy as np
 from halfsim.training import nn
 from halfsim.training.arithmetic import Array
 from halfsim.training.tape import Tape, Variable
+from halfsim.training.words import Words
 
-__all__ = ["Perceptron", "generator"]
-
-
-def generator(seed: int, purpose: int) -> np.random.Generator:
-    """Return the random numbers of one purpose in a run: Philox, so that they are the same everywhere."""
-    return np.random.Generator(np.random.Philox(key=[seed, purpose]))
+__all__ = ["Perceptron"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +43,16 @@ class Perceptron:
         return [shape for inputs, outputs in pairs for shape in ((inputs, outputs), (outputs,))]
 
     def initial(self, seed: int) -> Array:
-        """Return all parameters as one flat float32 vector."""
-        random = generator(seed, 0)
+        """Return all parameters as one flat float32 vector.
+
+        With u = 53 bits of a word as a fraction: ``sqrt(6 / inputs) * (2 u - 1)`` elementwise in binary64, times
+        `head`, then rounded to binary32; IEEE 754 fixes every operation.
+        """
+        random = Words(seed, 0)
         parts: list[Array] = []
         for inputs, outputs in zip(self.sizes[:-1], self.sizes[1:], strict=True):
             limit = np.sqrt(6.0 / inputs)
-            parts += [limit * (2.0 * random.random(inputs * outputs) - 1.0), np.zeros(outputs)]
+            parts += [limit * (2.0 * random.uniform(inputs * outputs) - 1.0), np.zeros(outputs)]
         parts[-2] *= self.head
         parts[-1] += self.bias
         return np.concatenate(parts).astype(np.float32)

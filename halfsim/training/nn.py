@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from halfsim.training.arithmetic import Array
+from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.tape import Tape, Variable
 
 __all__ = ["linear", "relu", "sigmoid_cross_entropy", "softmax_cross_entropy"]
@@ -38,10 +38,10 @@ def relu(tape: Tape, x: Variable) -> Variable:
 
     dL/dx = g where x > 0, else 0: a selection, which rounds nothing.
     """
-    y = tape.machine.storage.maximum(x.value, _zero(x.value))
+    y = tape.machine.storage.positive_part(x.value)
 
     def backward(g: Array) -> Sequence[Array | None]:
-        return (np.where(y > 0, g, _zero(g)),)
+        return (np.where(y > 0, g, np.zeros((), g.dtype)),)
 
     return tape.record(y, (x,), backward)
 
@@ -53,19 +53,26 @@ def softmax_cross_entropy(tape: Tape, logits: Variable, labels: Array) -> Variab
     dL/dlogits = (p - onehot(label)) g / M. All of it in the arithmetic of the reductions, the gradient then stored.
     """
     machine, r = tape.machine, tape.machine.reductions
-    z = r.convert(logits.value)
-    z = r.subtract(z, z.max(axis=1, keepdims=True))
-    e = r.exp(z)
-    s = r.sum(e, 1)
-    rows = r.convert(np.float32(len(labels)))
+
+    def terms(a: Arithmetic) -> tuple[Array, Array, Array]:
+        z = a.convert(logits.value)
+        z = a.subtract(z, z.max(axis=1, keepdims=True))
+        e = a.exp(z)
+        return z, e, a.sum(e, 1)
+
+    z, _, s = forward = terms(r)
     losses = r.subtract(r.log(s), np.take_along_axis(z, labels[:, None], 1))
-    loss = r.divide(r.sum(losses, 0), rows)
+    loss = r.divide(r.sum(losses, 0), r.convert(np.float32(len(labels))))
 
     def backward(g: Array) -> Sequence[Array | None]:
-        onehot = np.zeros_like(z)
-        np.put_along_axis(onehot, labels[:, None], 1, 1)
-        d = r.subtract(r.divide(e, s), onehot)
-        return (machine.store_gradient("activation", r.multiply(d, r.divide(g, rows))),)
+        def gradient(a: Arithmetic) -> Array:
+            _, e, s = forward if a is r else terms(a)
+            onehot = np.zeros(e.shape, a.dtype)
+            np.put_along_axis(onehot, labels[:, None], 1, 1)
+            d = a.subtract(a.divide(e, s), onehot)
+            return np.asarray(a.multiply(d, a.divide(a.convert(g), a.convert(np.float32(len(labels))))))
+
+        return (machine.reduced_gradient("activation", gradient),)
 
     return tape.record(loss[0, 0], (logits,), backward)
 
@@ -78,21 +85,23 @@ def sigmoid_cross_entropy(tape: Tape, logits: Variable, targets: Array) -> Varia
     the mean divides by every output of the batch, and this is where small gradients leave the range of binary16.
     """
     machine, r = tape.machine, tape.machine.reductions
-    z = r.convert(logits.value)
-    t = targets.astype(r.dtype)
-    e = r.exp(-np.abs(z))
-    one = np.ones((), r.dtype)
-    s = r.add(e, one)
-    outputs = r.convert(np.float32(z.size))
-    losses = r.add(r.subtract(r.maximum(z, _zero(z)), np.where(targets, z, _zero(z))), r.log(s))
-    loss = r.divide(r.sum(r.sum(losses, 0), 1), outputs)
+
+    def terms(a: Arithmetic) -> tuple[Array, Array, Array]:
+        z = a.convert(logits.value)
+        e = a.exp(-np.abs(z))
+        return z, e, a.add(e, np.ones((), a.dtype))
+
+    z, _, s = forward = terms(r)
+    losses = r.add(r.subtract(r.positive_part(z), np.where(targets, z, np.zeros((), z.dtype))), r.log(s))
+    loss = r.divide(r.sum(r.sum(losses, 0), 1), r.convert(np.float32(z.size)))
 
     def backward(g: Array) -> Sequence[Array | None]:
-        p = r.divide(np.where(z >= 0, one, e), s)
-        return (machine.store_gradient("activation", r.multiply(r.subtract(p, t), r.divide(g, outputs))),)
+        def gradient(a: Arithmetic) -> Array:
+            z, e, s = forward if a is r else terms(a)
+            p = a.divide(np.where(z >= 0, np.ones((), a.dtype), e), s)
+            d = a.subtract(p, targets.astype(a.dtype))
+            return np.asarray(a.multiply(d, a.divide(a.convert(g), a.convert(np.float32(z.size)))))
+
+        return (machine.reduced_gradient("activation", gradient),)
 
     return tape.record(loss[0, 0], (logits,), backward)
-
-
-def _zero(x: Array) -> Array:
-    return np.zeros((), x.dtype)

@@ -11,8 +11,8 @@ import numpy as np
 from halfsim.training import nn
 from halfsim.training.arithmetic import Array
 from halfsim.training.data import Dataset, digits, heat_map
-from halfsim.training.models import generator
 from halfsim.training.tape import Tape, Variable
+from halfsim.training.words import Words
 
 __all__ = ["TASKS", "Classification", "Detection", "Task", "batches", "task"]
 
@@ -99,7 +99,7 @@ def task(name: str) -> Task:
 
 def batches(data: Dataset, size: int, seed: int) -> Iterator[tuple[Array, Array]]:
     """Yield batches for ever, every example at most once per epoch in an order that depends on the seed alone."""
-    random = generator(seed, 1)
+    random = Words(seed, 1)
     x, y = data.train
     if size > len(x):
         raise ValueError(

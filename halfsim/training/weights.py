@@ -8,8 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
-from halfsim.conversion import convert
+from halfsim.accumulators import Exact
 from halfsim.formats import BINARY16
+from halfsim.linalg import dot
 from halfsim.operations import add, subtract
 from halfsim.policy import WeightUpdate
 from halfsim.rounding import Stochastic
@@ -59,8 +60,9 @@ class Nearest:
 
 
 class StochasticallyRounded:
-    """``w = SR16(w + Δ)``: the binary64 sum, rounded stochastically once.
+    """``w = SR16(w + Δ)``: the exact sum, rounded stochastically, once.
 
+    A binary64 sum would not do: with |Δ| small enough it rounds to w, and the second rounding no longer sees Δ.
     The random word of weight i at step t is Philox (seed, t * size + i): it depends on nothing else.
     """
 
@@ -72,7 +74,9 @@ class StochasticallyRounded:
         """Add a float32 Δ; return a bool array that says which weights are as they were."""
         rounding = Stochastic(bits=self._bits, seed=self._seed, offset=self._offset)
         self._offset += self.stored.size
-        moved = convert(self.stored.astype(np.float64) + delta, BINARY16, rounding=rounding)
+        # The addend of an exact dot product enters exactly: Δ + w * 1, one rounding.
+        exact = Exact(format=BINARY16, rounding=rounding)
+        moved = np.asarray(dot(self.stored[:, None], np.ones(1, np.float16), delta, accumulator=exact))
         unchanged = np.asarray(moved == self.stored)
         self.stored[:] = moved
         return unchanged

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,19 @@ def test_a_study_leaves_results_tables_and_figures(made: tuple[Study, Path]) -> 
     assert text == (out / "report.md").read_text()
     assert "| mixed-scaled " in text
     assert "sha256" in text
+
+
+def test_a_study_may_ask_the_same_of_two_parts(tmp_path: Path) -> None:
+    tiny = part(steps=2)
+    study = Study(name="twice", summary="s", claim="c", parts=(tiny, replace(tiny, name="again", title="Again")))
+    text = study.report(study.run(tmp_path, seeds=1, jobs=1, progress=False))
+    assert text.count("| mixed-scaled ") == 2
+    assert len(list((tmp_path / "runs").iterdir())) == 3
+
+
+def test_the_report_says_what_stays_binary32(made: tuple[Study, Path]) -> None:
+    text = " ".join((made[1] / "report.md").read_text().split())
+    assert "The optimizer's state and arithmetic are binary32 under every policy." in text
 
 
 def test_a_study_draws_its_figures(made: tuple[Study, Path]) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ pytest.importorskip("sklearn")
 
 from halfsim.studies import runner
 from halfsim.studies.grid import Part, jobs_of
+from halfsim.training.data import digits
+from halfsim.training.tasks import TASKS, Classification
 from tests.studies.grids import Deadly, grid, part
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,6 +103,32 @@ def test_a_killed_worker_does_not_stop_the_others(whole: tuple[Path, list[dict[s
 def test_the_name_of_a_run_changes_with_what_decides_it() -> None:
     names = [job.name() for job in grid()] + [job.name() for job in grid(steps=7)]
     assert len(set(names)) == 12
+
+
+def test_the_name_of_a_run_changes_with_data_and_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = grid()[0]
+    names = [job.name()]
+    other = replace(digits(), sha256="0" * 64)
+    with monkeypatch.context() as patch:
+        patch.setitem(TASKS, "digits", lambda: Classification(other))
+        names.append(job.name())
+    monkeypatch.setattr("halfsim.studies.grid.source_digest", lambda: "0" * 64)
+    names.append(job.name())
+    assert len(set(names)) == 3
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_equal_runs_of_two_parts_are_made_once(
+    tmp_path: Path, processes: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = part(steps=2)
+    other = replace(first, name="other", policies=(replace(first.policies[0], name="renamed"),), shown=("renamed",))
+    jobs = jobs_of([first, other], [0])
+    results = runner.execute(jobs, tmp_path, processes=processes)
+    assert [(found["part"], found["policy"]) for found in results] == [(job.part, job.policy.name) for job in jobs]
+    assert results[0]["id"] == results[3]["id"]
+    assert len(list(tmp_path.iterdir())) == 3
+    assert capsys.readouterr().err.endswith("3 of 3 runs, about 0 s left\n")
 
 
 def test_progress_goes_to_standard_error(

@@ -9,8 +9,9 @@ import pytest
 pytest.importorskip("sklearn")
 
 from halfsim.training.data import digits, heat_map, patches
-from halfsim.training.models import Perceptron, generator
+from halfsim.training.models import Perceptron
 from halfsim.training.tasks import Classification, Detection, batches, task
+from halfsim.training.words import Words
 
 
 def test_digits_are_exact_in_binary16_and_split() -> None:
@@ -99,9 +100,35 @@ def test_initial_weights_have_the_variance_of_he_and_depend_on_the_seed() -> Non
     assert not np.array_equal(flat, model.initial(2))
 
 
-def test_the_generator_is_philox_keyed_by_seed_and_purpose() -> None:
-    raw = np.random.Philox(key=[9, 2]).random_raw(3) >> np.uint64(11)
-    assert np.array_equal(generator(9, 2).random(3), raw * 2.0**-53)
+def philox64(key: tuple[int, int], count: int) -> list[int]:
+    """Philox4x64-10 as its authors define it, counter from 1 (Salmon et al., SC 2011)."""
+    words: list[int] = []
+    for counter in range(1, -(-count // 4) + 1):
+        x, k = [counter, 0, 0, 0], list(key)
+        for _ in range(10):
+            low, high = x[0] * 0xD2E7470EE14C6C93, x[2] * 0xCA5A826395121157
+            x = [high >> 64 ^ x[1] ^ k[0], high % 2**64, low >> 64 ^ x[3] ^ k[1], low % 2**64]
+            k = [(k[0] + 0x9E3779B97F4A7C15) % 2**64, (k[1] + 0xBB67AE8584CAA73B) % 2**64]
+        words += x
+    return words[:count]
+
+
+@pytest.mark.parametrize("key", [(9, 2), (2**64 - 1, 0), (0, 2**63)])
+def test_words_are_philox_keyed_by_seed_and_purpose(key: tuple[int, int]) -> None:
+    words = philox64(key, 50)
+    assert Words(*key).raw(50).tolist() == words
+    assert Words(*key).uniform(50).tolist() == [(word >> 11) / 2**53 for word in words]
+    assert Words(*key).integers(10, 50).tolist() == [(word >> 32) * 10 // 2**32 for word in words]
+    assert Words(*key).permutation(50).tolist() == sorted(range(50), key=words.__getitem__)
+
+
+def test_batches_and_initial_weights_are_made_from_words_alone() -> None:
+    data = digits()
+    words = philox64((3, 1), 1400)
+    order = sorted(range(1400), key=words.__getitem__)
+    assert np.array_equal(next(batches(data, 20, seed=3))[0], data.train[0][order[:20]])
+    expected = [np.float32(6**0.5 / 8 * (2 * (word >> 11) / 2**53 - 1)) for word in philox64((5, 0), 640)]
+    assert Perceptron(sizes=(64, 10)).initial(5)[:640].tolist() == expected
 
 
 def test_unknown_tasks_are_named() -> None:

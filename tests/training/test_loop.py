@@ -104,6 +104,23 @@ def test_threads_change_no_bit() -> None:
     assert records[0] == records[1]
 
 
+def test_runs_with_stochastic_sums_repeat_for_any_threads_and_differ_by_seed() -> None:
+    sums = hs.Sequential(format=hs.BINARY16, rounding=hs.Stochastic(bits=16, seed=1))
+    policy = named("mixed").accumulating(sums, "x")
+    before = hs.get_num_threads()
+    try:
+        digests = []
+        for threads, seed in ((1, 0), (2, 0), (2, 1)):
+            hs.set_num_threads(threads)
+            digests.append(train(task("digits"), policy, replace(BRIEF, steps=4), seed).weights_sha256)
+    finally:
+        hs.set_num_threads(before)
+    assert digests[0] == digests[1] != digests[2]
+    # How often the network is tested changes nothing.
+    often = train(task("digits"), policy, replace(BRIEF, steps=4, evaluate_every=1), 0)
+    assert often.weights_sha256 == digests[0]
+
+
 def test_curves_have_one_point_per_evaluation() -> None:
     steps: list[int] = []
     record = train(task("digits"), named("mixed"), BRIEF, 0, optimizer=SGD(0.1, 0.9), progress=steps.append)

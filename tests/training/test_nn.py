@@ -183,3 +183,12 @@ def test_gradients_of_a_dense_mean_loss_vanish_below_a_floor(scale: float, survi
     assert z.value.size == 1_310_720
     assert np.count_nonzero(z.gradient) == (z.value.size if survives else 0)  # type: ignore[arg-type]
     assert machine.ledger.shares()["gradients_flushed"] == (0 if survives else 1)
+
+
+@pytest.mark.parametrize("policy", ["binary32", "mixed"])
+@pytest.mark.parametrize("size", [1, 3, 16])
+def test_relu_of_negative_zero_is_positive_zero(policy: str, size: int) -> None:
+    machine = Machine(named(policy))
+    tape = Tape(machine)
+    y = nn.relu(tape, tape.parameter(np.full(size, -0.0, machine.storage.dtype)))
+    assert not np.signbit(y.value).any()

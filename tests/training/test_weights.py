@@ -119,3 +119,13 @@ def test_the_binary32_policy_rounds_nothing() -> None:
     assert weights.stored.dtype == np.float32
     assert weights.move(np.float32([2.0**-20])).tolist() == [False]
     assert weights.stored.tolist() == (initial + np.float32(2.0**-20)).tolist()
+
+
+def test_a_tiny_change_is_seen_by_the_one_rounding() -> None:
+    # 1 - 2^-60 is 1 in binary64, which no rounding moves. Exactly, it is 1 - 2^-49 ulp above 1 - 2^-11, and with one
+    # random bit that goes up for half of the words.
+    weights = StochasticallyRounded(np.ones(2000, np.float32), seed=7, bits=1)
+    unchanged = weights.move(np.full(2000, -(2.0**-60), np.float32))
+    down = int(np.count_nonzero(weights.stored == 1 - ULP / 2))
+    assert np.count_nonzero(unchanged) == 2000 - down
+    assert abs(down - 1000) < 5 * (2000 * 0.25) ** 0.5

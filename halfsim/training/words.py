@@ -1,0 +1,46 @@
+"""Random choices of a run, made from the raw words of Philox, which no release of NumPy may change."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from halfsim.training.arithmetic import Array
+
+__all__ = ["Words"]
+
+
+class Words:
+    """The 64-bit words of NumPy's Philox4x64-10 bit generator under the key (seed, purpose), counter from 1.
+
+    NumPy keeps the words of a bit generator; what its Generator makes of them (permutations, integers) may change
+    between releases, so that is done here, by integer operations.
+
+    Parameters
+    ----------
+    seed, purpose : int
+        The key, 0 to 2**64 - 1 each.
+
+    Examples
+    --------
+    >>> Words(7, 1).permutation(5).tolist()
+    [3, 1, 2, 4, 0]
+    """
+
+    def __init__(self, seed: int, purpose: int) -> None:
+        self._source = np.random.Philox(key=np.array([seed, purpose], np.uint64))
+
+    def raw(self, count: int) -> Array:
+        """Return the next words, uint64."""
+        return np.asarray(self._source.random_raw(count))
+
+    def uniform(self, count: int) -> Array:
+        """Return float64 numbers in [0, 1): the 53 leading bits of a word each, exactly."""
+        return (self.raw(count) >> np.uint64(11)) * 2.0**-53
+
+    def integers(self, below: int, count: int) -> Array:
+        """Return int64 numbers from 0 to below - 1, below at most 2**32: (32 leading bits times below) >> 32."""
+        return ((self.raw(count) >> np.uint64(32)) * np.uint64(below) >> np.uint64(32)).astype(np.int64)
+
+    def permutation(self, count: int) -> Array:
+        """Return 0 to count - 1 in the order of their words, equal words in ascending order."""
+        return np.argsort(self.raw(count), kind="stable")
