@@ -83,11 +83,11 @@ def empty():
     return np.zeros((len(controls()), len(NAMES), len(operands()[0]), 2), np.int64)
 
 
-def fill(w, control, columns, result):
-    """Compute the results under one control word."""
+def fill(w, control, columns, result, elements=None):
+    """Compute the results under one control word, of all elements or of some."""
     a, b, c = columns
     for n, name in enumerate(NAMES):
-        for i in range(result.shape[2]):
+        for i in range(result.shape[2]) if elements is None else elements:
             random = draw(control, SEED, i, 0)
             bits, flags = evaluate(name, int(a[i]), int(b[i]), int(c[i]), control, random)
             result[w, n, i, 0] = bits

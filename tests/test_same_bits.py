@@ -1,4 +1,4 @@
-"""One arithmetic everywhere: plain Python, compiled scalars and loops, threads, CUDA device code."""
+"""One arithmetic everywhere: plain Python, compiled scalars and loops, threads."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT_NAMES = ["IEEE", "ARM", "RISCV", "flushing X86"]
 
 
-def _elsewhere(directory, module, **variables):
-    """The rows that a module computes in a process of its own."""
-    target = directory / "rows.npy"
+def _process(*arguments, **variables):
+    """Run a module of the tests in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", module, str(target)],
+        [sys.executable, "-m", *map(str, arguments)],
         cwd=ROOT,
         env={**os.environ, **variables},
         capture_output=True,
@@ -31,38 +30,28 @@ def _elsewhere(directory, module, **variables):
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    return np.load(target)
 
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
     """The core as plain Python, nothing compiled."""
-    return _elsewhere(tmp_path_factory.mktemp("plain"), "tests.core_rows", NUMBA_DISABLE_JIT="1")
-
-
-def _assert_rows(want, got):
-    assert want.shape == got.shape
-    for w, n, i, _ in np.argwhere(want != got)[:1]:
-        a, b, c = (hex(column[i]) for column in core_rows.operands())
-        pytest.fail(f"{core_rows.NAMES[n]}({a}, {b}, {c}), control {w}: {want[w, n, i]} and {got[w, n, i]}")
-
-
-def test_the_cuda_simulator_gives_the_same_bits(plain, tmp_path):
-    """A kernel of the CUDA target calls the scalar core."""
-    _assert_rows(plain, _elsewhere(tmp_path, "tests.device_rows", NUMBA_ENABLE_CUDASIM="1", NUMBA_DISABLE_JIT="1"))
+    target = tmp_path_factory.mktemp("plain") / "rows.npy"
+    _process("tests.core_rows", target, NUMBA_DISABLE_JIT="1")
+    return np.load(target)
 
 
 def test_compiled_scalars_give_the_same_bits(plain):
-    """Called one by one from Python, under every third control word."""
+    """Called one by one from Python, under every third control word and every stochastic one."""
     words, columns = core_rows.controls(), core_rows.operands()
-    some = [column[::5] for column in columns]
-    got = plain[:, :, ::5].copy()
-    for w in range(0, len(words), 3):
-        control = words[w]
-        if w < len(words) - len(core_rows.ENVIRONMENTS):  # random words are drawn by the element's own index
-            got[w] = -1
-            core_rows.fill(w, control, some, got)
-    _assert_rows(plain[:, :, ::5], got)
+    chosen = sorted({*range(0, len(words), 3), *range(len(words) - len(core_rows.ENVIRONMENTS), len(words))})
+    elements = range(0, len(columns[0]), 5)
+    got = np.full_like(plain, -1)
+    for w in chosen:
+        core_rows.fill(w, words[w], columns, got, elements)
+    want, got = (rows[np.ix_(chosen, range(len(core_rows.NAMES)), elements)] for rows in (plain, got))
+    for w, n, i, _ in np.argwhere(want != got)[:1]:
+        a, b, c = (hex(column[elements[i]]) for column in columns)
+        pytest.fail(f"{core_rows.NAMES[n]}({a}, {b}, {c}), control {chosen[w]}: {want[w, n, i]} and {got[w, n, i]}")
 
 
 CONVERSIONS = {

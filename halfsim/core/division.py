@@ -94,7 +94,7 @@ def remainder(a, b, fields, control, random):
         return invalid(fields, control)
     if kind_b == Kind.infinite or significand_a == 0:
         return round_pack(sign, exponent_a, significand_a, 0, fields, control, random)
-    exponent = min(exponent_a, exponent_b)
+    exponent = exponent_a if exponent_a < exponent_b else exponent_b
     dividend = significand_a << (exponent_a - exponent)
     divisor = significand_b << (exponent_b - exponent)
     quotient = dividend // divisor

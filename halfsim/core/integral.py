@@ -40,7 +40,8 @@ def scaleb(a, power, fields, control, random):
         return a, 0
     # Beyond this range every nonzero significand overflows or lies far below the last place.
     limit = 4096
-    power = min(max(power, -limit), limit)
+    # (Numba's CUDA target does not compile min and max everywhere.)
+    power = limit if power > limit else -limit if power < -limit else power
     return round_pack(sign, exponent + power, significand, 0, fields, control, random)
 
 
