@@ -273,6 +273,7 @@ def test_patterns_are_kept_and_printed_forms_are_read() -> None:
         (("explain", "add", "1", "2", "--to", "E4M3"), "--to belongs to convert"),
         (("explain", "add", "1", "2", "--a", "1"), "--a belongs to dot"),
         (("explain", "scaleb", "1", "0.5"), "'0.5' is not an integer"),
+        (("explain", "scaleb", "1", "9223372036854775808"), "operand b has dtype uint64; pass a signed integer"),
         (("explain", "convert", "1"), "--to FORMAT"),
         (("explain", "convert", "1", "--to", "E4M9"), "unknown target 'E4M9'; known are"),
         (("explain", "convert", "1", "--from", "E4M3", "--to", "E5M2"), "unknown format"),

@@ -262,6 +262,32 @@ def test_conversions_to_and_from_integers(dtype: type) -> None:
         assert steps.exact is None or steps.exact.value == whole
 
 
+@pytest.mark.parametrize("power", [0, 30, -30, 4096, -4097, 100_000, -100_000])
+@pytest.mark.parametrize("number", [1.0, -1.5, 2.0**-24])
+def test_far_powers_of_two_are_exact(number: float, power: int) -> None:
+    steps = explain("scaleb", np.float16(number), power)
+    assert steps.exact is not None
+    assert steps.exact.value == Fraction(number) * Fraction(2) ** power
+    assert steps.exact.value == (-1) ** steps.exact.sign * steps.exact.significand * Fraction(2) ** steps.exact.exponent
+    head, _, tail = number.hex().replace("0000000000000", "0").partition("p")
+    assert steps.exact.hexadecimal == f"{head.replace('.0', '').replace('8000000000000', '8')}p{int(tail) + power:+d}"
+    assert steps.decision is None or steps.decision.discarded is not None
+    if steps.decision is not None and not steps.overflow:
+        kept = steps.decision.kept + steps.decision.discarded
+        assert abs(steps.exact.value) == kept * Fraction(2) ** steps.decision.last_place
+    assert json.loads(steps.to_json())["exact"]["hexadecimal"] == steps.exact.hexadecimal
+    assert steps.exact.hexadecimal in str(steps)
+
+
+@pytest.mark.parametrize(("power", "shown"), [(2**63 - 1, "9223372036854775807"), (-(2**63), "-9223372036854775808")])
+def test_the_farthest_powers_are_shown_in_hexadecimal(power: int, shown: str) -> None:
+    steps = explain("scaleb", np.float16(1), power)
+    assert steps.exact is not None
+    assert (steps.exact.value, steps.exact.hexadecimal) == (None, f"0x1p{'+' * (power > 0)}{shown}")
+    assert steps.result.bits == hs.to_bits(hs.scaleb(np.float16(1), power))
+    assert str(steps).count("\n") >= 6
+
+
 # -------------------------------------------------------------------------------------------------------- the record
 
 
@@ -299,6 +325,9 @@ def test_records_are_frozen() -> None:
         (("add", 1.0, 2.0), {}, TypeError, "convert"),
         (("sqrt", np.float16([1, 2])), {}, ValueError, "one element"),
         (("scaleb", np.float16(1), 0.5), {}, TypeError, "integer"),
+        (("scaleb", np.float16(1), 2**63), {}, TypeError, "operand b has dtype uint64; pass a signed integer"),
+        (("scaleb", np.float16(1), 2**64), {}, TypeError, "operand b has dtype object; pass a signed integer"),
+        (("scaleb", np.float16(1), np.ma.array([1])), {}, TypeError, "masked array"),
         (("add", np.float16(1), np.float16(1)), {"exact": True}, TypeError, "no keyword 'exact'"),
         (("add", np.float16(1), np.float16(1)), {"rounding": "up"}, ValueError, "known are"),
         (("add", np.float16(1), np.float16(1)), {"environment": "RISCV"}, TypeError, "Environment"),

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from halfsim import operations, predicates
-from halfsim.arrays import as_patterns
+from halfsim.arrays import as_patterns, plain_array
 from halfsim.conversion import Conversion, integer_dtype, source_words
 from halfsim.core.compare import Class
 from halfsim.core.fields import layout
 from halfsim.environment import IEEE, Environment
-from halfsim.explanation.steps import Decision, Exact, Tiny, decision, exact, rounding_site, tiny
+from halfsim.explanation.steps import Decision, Exact, Tiny, decision, exact, rounding_site, scaled, tiny
 from halfsim.explanation.text import elementwise_text
 from halfsim.explanation.values import Datum, Record, datum, dyadic, whole
 from halfsim.explanation.watch import Call, watch
@@ -164,7 +165,7 @@ def explain(
     site = rounding_site(call)
     shown = _operands(job, call)
     flags = Flags(int(flag_word[0]))
-    value = None if site is None else _exact(job.name, call, site)
+    value = None if site is None else _exact(job, call, site)
     return Explanation(
         operation=job.name,
         ieee=job.ieee,
@@ -198,15 +199,23 @@ def _job(op: Operation | Conversion | str, operands: tuple[Any, ...]) -> tuple[_
         raise TypeError(f"explain: {row.name} takes {row.arity} operand(s), got {len(operands)}")
     words, formats = [], []
     for i, value in enumerate(operands):
-        array = np.asarray(value) if i == row.integers else as_patterns("explain", _NAMES[i], value)
-        if i == row.integers and array.dtype.kind not in "iu":
-            raise TypeError(f"explain: operand {_NAMES[i]} of {row.name} has dtype {array.dtype}; pass an integer")
+        read = _integer if i == row.integers else as_patterns
+        array = read("explain", _NAMES[i], value)
         if array.size != 1:
             raise ValueError(f"explain: operand {_NAMES[i]} has shape {array.shape}; pass one element")
         words.append(int(array.reshape(())[()]))
         formats.append("int64" if i == row.integers else BINARY16)
     result = BINARY16 if row.dtype == np.float16 else row.dtype
     return _Job(row.name, row.ieee, row.kernel, tuple(words), tuple(formats), result, row.extra), row.options
+
+
+def _integer(name: str, operand: str, value: Any) -> NDArray[Any]:
+    array = plain_array(name, operand, value)
+    if array.dtype.kind not in "iu" or (array.dtype.kind == "u" and array.dtype.itemsize == 8):
+        raise TypeError(
+            f"{name}: operand {operand} has dtype {array.dtype}; pass a signed integer of at most 64 bits (an exponent)"
+        )
+    return array
 
 
 def _conversion(operands: tuple[Any, ...]) -> _Job:
@@ -246,12 +255,15 @@ def _operands(job: _Job, call: Call) -> tuple[Datum, ...]:
     return tuple(shown)
 
 
-def _exact(name: str, call: Call, site: Call) -> Exact:
-    """Value before rounding; quotients and roots, which the core cuts with a sticky bit, by their definition."""
-    if name == "divide":
+def _exact(job: _Job, call: Call, site: Call) -> Exact:
+    """Value before rounding; by definition where the core cuts: quotients and roots, and far powers of scaleb."""
+    if job.name == "scaleb":
+        sign, exponent, significand, _ = call.find("read")[0].result
+        return scaled(sign, exponent + job.words[1], significand)
+    if job.name == "divide":
         (s1, e1, m1, _), (s2, e2, m2, _) = (read.result for read in call.find("read"))
         return exact(site, dyadic(s1, e1, m1) / dyadic(s2, e2, m2))
-    if name == "sqrt":
+    if job.name == "sqrt":
         return exact(site, None, irrational=site.arguments["tail"] != 0)
     return exact(site, None)
 

@@ -13,11 +13,13 @@ from halfsim.explanation.watch import Call, watch
 from halfsim.flags import Flags
 from halfsim.rounding import Rounding
 
-__all__ = ["Decision", "Exact", "Tiny", "decision", "exact", "rounding_site", "tiny"]
+__all__ = ["Decision", "Exact", "Tiny", "decision", "exact", "rounding_site", "scaled", "tiny"]
 
 _HALF = 1 << 31
 # Decimal digits of an irrational root that the core's significand vouches for.
 _CUT_DIGITS = 12
+# Exponents beyond this are not written out as a fraction.
+_WRITTEN = 1 << 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +34,7 @@ class Exact(Record):
     sticky: bool
     """Whether the last bit of `tail` only says that more digits follow."""
     value: Fraction | None
-    """The exact value; None when it is irrational."""
+    """The exact value; None when it is irrational, or its exponent is beyond 2**18 either way."""
     hexadecimal: str
     decimal: str
 
@@ -52,7 +54,7 @@ class Decision(Record):
     sticky: int
     """Whether anything nonzero lies below those."""
     discarded: Fraction | None
-    """Discarded part in ulps, exactly; None when it is irrational."""
+    """Discarded part in ulps, exactly; None where the exact value is."""
     random: int | None
     """Random word of a stochastic rounding."""
     up: bool
@@ -98,6 +100,24 @@ def exact(site: Call, defined: Fraction | None, irrational: bool = False) -> Exa
     )
 
 
+def scaled(sign: int, exponent: int, significand: int) -> Exact:
+    """Describe a number times a power of two, however large the power."""
+    value = dyadic(sign, exponent, significand) if abs(exponent) <= _WRITTEN else None
+    places = significand.bit_length() - 1
+    unit = hexadecimal(dyadic(sign, -places, significand)).removesuffix("p+0")
+    shown = f"{unit}p{exponent + places:+d}"
+    return Exact(
+        sign=sign,
+        significand=significand,
+        exponent=exponent,
+        tail=0,
+        sticky=False,
+        value=value,
+        hexadecimal=shown,
+        decimal=shown if value is None else decimal(value, sign),
+    )
+
+
 def _given(site: Call) -> tuple[int, int, int, int]:
     """Sign, exponent, significand and tail that a rounding works on."""
     if site.name == "round_pack":
@@ -118,7 +138,7 @@ def decision(site: Call, value: Exact) -> Decision | None:
     cut = site.direct("discard")[-1]
     chosen = site.direct("increment")[-1]
     kept, fraction, sticky = cut.result
-    last_place = value.exponent + cut.arguments["shift"]
+    last_place = _given(site)[1] + cut.arguments["shift"]
     stochastic = isinstance(_rule(chosen.arguments["control"]), str)
     return Decision(
         last_place=last_place,

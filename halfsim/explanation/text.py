@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from halfsim import environment as presets
 from halfsim.environment import Environment
+from halfsim.explanation.values import ratio
 from halfsim.rounding import Rounding, Stochastic
 
 if TYPE_CHECKING:
@@ -72,8 +73,8 @@ def _digits(rest: int) -> str:
 
 def decision_lines(step: Decision) -> list[str]:
     """Kept and discarded digits, and why."""
-    irrational = step.discarded is None
-    discarded = f"{(step.guard << 31 | step.rest) / 2**32:.9f}... ulp" if irrational else f"{step.discarded} ulp"
+    digits = f"{(step.guard << 31 | step.rest) / 2**32:.9f}..."
+    discarded = f"{digits if step.discarded is None else ratio(step.discarded)} ulp"
     lines = line("kept", f"{step.kept:b} (binary) = {step.kept}, last bit weighs 2^{step.last_place}")
     lines += line("discarded", f"guard {step.guard}, rest {_digits(step.rest)}, sticky {step.sticky}: {discarded}")
     return lines + line("decision", step.reason)

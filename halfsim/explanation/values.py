@@ -15,10 +15,12 @@ from halfsim.core.fields import Kind, layout, unpack
 from halfsim.explanation.watch import watch
 from halfsim.formats import Format
 
-__all__ = ["Datum", "Record", "datum", "decimal", "dyadic", "hexadecimal", "power", "whole"]
+__all__ = ["Datum", "Record", "datum", "decimal", "dyadic", "hexadecimal", "power", "ratio", "whole"]
 
 _EXACT_DIGITS = 25
 _SHOWN_DIGITS = 17
+# Python refuses to write integers of more than 4300 decimal digits.
+_LONG = 14_000
 
 
 def power(exponent: int) -> Fraction:
@@ -48,6 +50,12 @@ def hexadecimal(value: Fraction, sign: int | None = None) -> str:
     return f"{prefix}0x1{'.' if digits else ''}{digits}p{exponent:+d}"
 
 
+def ratio(value: Fraction) -> str:
+    """Numerator over denominator in decimal; the hexadecimal form where that has thousands of digits."""
+    long = max(abs(value.numerator), value.denominator).bit_length() > _LONG
+    return hexadecimal(value) if long else str(value)
+
+
 def decimal(value: Fraction, sign: int | None = None, *, places: int = 0) -> str:
     """Decimal form: exact up to 25 digits, else 17 digits and an ellipsis; or just so many places and an ellipsis."""
     if value == 0:
@@ -60,10 +68,10 @@ def decimal(value: Fraction, sign: int | None = None, *, places: int = 0) -> str
             number = _decimal.Decimal(value.numerator) / _decimal.Decimal(value.denominator)
         place = number.adjusted()
         text = f"{number:f}" if -5 <= place < 20 else f"{number:e}"
-    mantissa, _, exponent = text.partition("e")
-    if "." in mantissa and not more:
-        mantissa = mantissa.rstrip("0").rstrip(".")
-    return mantissa + ("..." if more else "") + (f"e{exponent}" if exponent else "")
+    significand, _, exponent = text.partition("e")
+    if "." in significand and not more:
+        significand = significand.rstrip("0").rstrip(".")
+    return significand + ("..." if more else "") + (f"e{exponent}" if exponent else "")
 
 
 def _plain(value: Any) -> Any:
@@ -75,7 +83,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.name
     if isinstance(value, Fraction):
-        return str(value)
+        return ratio(value)
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value
@@ -87,7 +95,7 @@ class Record:
     __slots__ = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as a dictionary of JSON's types; exact fractions are text such as ``"1025/1024"``."""
+        """Return the fields as a dictionary of JSON's types; exact fractions are text, as `ratio` writes them."""
         plain: dict[str, Any] = _plain(self)
         return plain
 
