@@ -94,10 +94,11 @@ class Format:
             )
         reserved = 1 if self.specials == Specials.ieee else 0
         span = (1 << exponent_bits) - 1 - reserved
-        if self.emax - self.emin + 1 != span or self.emin < -1022 or self.emax > 1023:
+        if span < 1 or self.emax - self.emin + 1 != span or self.emin < -1022 or self.emax > 1023:
             raise ValueError(
                 f"Format: {self.name!r} spans emin={self.emin} to emax={self.emax}, but its {exponent_bits} exponent "
-                f"bits encode exactly {span} normal exponents (within -1022 to 1023); choose emax = emin + {span - 1}"
+                f"bits encode exactly {span} normal exponents (within -1022 to 1023); "
+                + (f"choose emax = emin + {span - 1}" if span else "leave it two bits at least")
             )
 
     @property

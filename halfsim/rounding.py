@@ -47,7 +47,7 @@ class Stochastic:
         Key of Philox4x32-10, 0 to 2**64 - 1.
     offset : int
         Added to the C-order index of the result element; the sum is the Philox counter, so that a computation cut
-        in chunks with matching offsets equals the whole. Not negative.
+        in chunks with matching offsets equals the whole. 0 to 2**62.
 
     Examples
     --------
@@ -62,7 +62,7 @@ class Stochastic:
     offset: int = 0
 
     def __post_init__(self) -> None:
-        for name, low, high in (("bits", 1, 32), ("seed", 0, 2**64 - 1), ("offset", 0, 2**63 - 1)):
+        for name, low, high in (("bits", 1, 32), ("seed", 0, 2**64 - 1), ("offset", 0, 2**62)):
             value = getattr(self, name)
             if not hasattr(value, "__index__") or not low <= index(value) <= high:
                 raise ValueError(f"Stochastic: {name}={value!r} must be an integer from {low} to {high}")

@@ -48,3 +48,17 @@ def test_fields_that_make_no_format(fields, error, said):
 
 def test_numpy_integers_are_integers():
     assert hs.Format("binary16", *(np.int64(x) for x in (16, 11, -14, 15))) == hs.BINARY16
+
+
+def test_a_format_is_its_numbers_not_its_name():
+    """Arm's alternative half precision under a name that has loops of its own."""
+    alternative = hs.Format("binary16", 16, 11, -14, 16, hs.Specials.none)
+    assert hs.convert(np.float32([70000, 1e5]), alternative).tolist() == [70016.0, 99968.0]
+    assert hs.convert(np.float32([70000, 1e5]), hs.BINARY16).tolist() == [np.inf, np.inf]
+
+
+def test_a_format_has_normal_numbers():
+    with pytest.raises(ValueError, match="leave it two bits at least"):
+        hs.Format("w", 4, 3, 1, 0)
+    one = hs.Format("one", 4, 3, 1, 1, hs.Specials.none)
+    assert hs.convert(np.float32([0.5, 1, 1.7, 2, 3, 3.5, 9]), one).tolist() == [0.5, 1, 1.5, 2, 3, 3.5, 3.5]

@@ -344,7 +344,10 @@ def test_unknown_keyword_lists_the_known_ones():
         hs.round_to_integral(ONE, inexact=True)
 
 
-@pytest.mark.parametrize(("field", "value"), [("bits", 0), ("bits", 33), ("seed", -1), ("seed", 2**64), ("offset", -1)])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("bits", 0), ("bits", 33), ("seed", -1), ("seed", 2**64), ("offset", -1), ("offset", 2**62 + 1)],
+)
 def test_stochastic_checks_its_fields(field, value):
     with pytest.raises(ValueError, match=f"^Stochastic: {field}={value}"):
         hs.Stochastic(**{"bits": 8, "seed": 1, field: value})

@@ -12,6 +12,7 @@ import pytest
 import halfsim as hs
 from halfsim.core.fields import F16, layout
 from halfsim.core.round import round_pack
+from halfsim.kernels import threads as threading_of_loops
 from tests.checking import assert_same, control
 from tests.oracles import corners, philox, rational
 
@@ -264,3 +265,13 @@ def test_seeds_and_offsets_give_other_words():
         for offset in (0, 1, 2**40)
     }
     assert len(runs) == 9
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_largest_offset_has_room_for_every_element(threads, monkeypatch):
+    monkeypatch.setattr(threading_of_loops, "_threads", threads)
+    whole = hs.Stochastic(bits=13, seed=7, offset=2**62)
+    third = np.full(70000, 1 / 3)
+    result = hs.to_bits(hs.convert(third, hs.BINARY16, rounding=whole))
+    assert result[0] == hs.to_bits(hs.convert(third[:1], hs.BINARY16, rounding=whole))[0]
+    assert set(result.tolist()) == {0x3555, 0x3556}

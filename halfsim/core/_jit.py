@@ -45,7 +45,7 @@ def cache_directory() -> Path:
 def _cache_root() -> Path:
     chosen = os.environ.get("HALFSIM_CACHE_DIR")
     if chosen:
-        return Path(chosen)
+        return Path(chosen).expanduser()
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA", tempfile.gettempdir())
     elif sys.platform == "darwin":
@@ -101,7 +101,7 @@ class _Cache(FunctionCache):
 
 def scalar(function: _F) -> _F:
     """Compile a core function on first use; it is inlined into the kernels that call it."""
-    compiled: _F = numba.njit(error_model="numpy", fastmath=False)(function)
+    compiled: _F = numba.njit(error_model="numpy", fastmath=False, no_cfunc_wrapper=True)(function)
     return compiled
 
 
@@ -110,7 +110,7 @@ def kernel(function: _F) -> _F:
 
     Kernels are plain top-level functions: one that closes over another function never hits the cache.
     """
-    compiled: Any = numba.njit(nogil=True, error_model="numpy", fastmath=False)(function)
+    compiled: Any = numba.njit(nogil=True, error_model="numpy", fastmath=False, no_cfunc_wrapper=True)(function)
     if not numba.config.DISABLE_JIT:
         if not _Locator.directory:
             _Locator.directory = str(cache_directory())
