@@ -69,7 +69,7 @@ class Sequential:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pairwise:
-    """A balanced tree of sums.
+    """A balanced tree of sums [@higham2002], section 4.1.
 
     The K products are rounded (steps 0 to K - 1). Then, level by level, neighbours 2i and 2i + 1 are added and
     rounded, an odd last one passing to the next level as it is; the steps count on in that order. Last, C is added to
@@ -114,7 +114,7 @@ class Compensated:
 
     References
     ----------
-    W. Kahan, "Further remarks on reducing truncation errors", Comm. ACM 8 (1965), 40.
+    W. Kahan, "Further remarks on reducing truncation errors", Comm. ACM 8 (1965), 40 [@kahan1965].
 
     Examples
     --------
@@ -147,7 +147,7 @@ class Exact:
 
     References
     ----------
-    U. Kulisch, *Computer Arithmetic and Validity*, 2nd ed., De Gruyter, 2013, chapter 8.
+    U. Kulisch, *Computer Arithmetic and Validity*, 2nd ed., De Gruyter, 2013, chapter 8 [@kulisch2013].
 
     Examples
     --------
@@ -197,7 +197,7 @@ class FusedDotAdd:
 
     References
     ----------
-    F. A. Khattak and M. Mikaitis, "Accurate Models of NVIDIA Tensor Cores", arXiv:2512.07004.
+    F. A. Khattak and M. Mikaitis, "Accurate Models of NVIDIA Tensor Cores" [@khattak2025].
 
     Examples
     --------

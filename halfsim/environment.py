@@ -1,4 +1,7 @@
-"""What IEEE 754 leaves open, as rows: tininess, NaN results, flushing, integer results of invalid conversions."""
+"""What IEEE 754 leaves open, as rows: tininess, NaN results, flushing, integer results of invalid conversions.
+
+The rows follow [@riscv-unprivileged], [@arm-arm], [@intel-sdm] and [@ptx-isa].
+"""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Specials(IntEnum):
     ieee = 0
     """Infinity (fraction 0) and NaNs, as IEEE 754-2019 §3.4."""
     nan_only = 1
-    """One NaN per sign, all ones; no infinity (OCP 8-bit E4M3)."""
+    """One NaN per sign, all ones; no infinity (OCP 8-bit E4M3 [@ocp-fp8])."""
     none = 2
     """Numbers only, no infinity and no NaN (Arm's alternative half precision, OCP E2M1)."""
 

@@ -1,4 +1,7 @@
-"""The operations that give numbers: one row each, with its names in NumPy, IEEE 754 and TestFloat, and its loop."""
+"""The operations that give numbers: one row each, with its names in NumPy, IEEE 754 and TestFloat, and its loop.
+
+Clauses are those of [@ieee754-2019], or of [@ieee754-2008] where so marked; TestFloat is [@testfloat3e].
+"""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ class Policy:
 
     References
     ----------
-    P. Micikevicius et al., "Mixed Precision Training", arXiv:1710.03740.
+    P. Micikevicius et al., "Mixed Precision Training" [@micikevicius2018].
 
     Examples
     --------

@@ -1,7 +1,8 @@
 """The matrix units of NVIDIA GPUs, one row each: which block of products they sum, and how that is known.
 
 Confidence marks in `TensorCore.confidence`: A, raw outputs captured on the hardware agree with the row; B, separate
-projects with stated hardware tests agree, without raw captures; C, one project only.
+projects with stated hardware tests agree, without raw captures; C, one project only. The sources: [@khattak2025],
+[@mmasim2025], [@fasi2021] with the logs [@lookup1980], and [@mmascope].
 """
 
 from __future__ import annotations

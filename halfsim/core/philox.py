@@ -1,4 +1,4 @@
-"""Philox4x32-10, the counter-based generator of every random rounding decision (Salmon et al., SC 2011)."""
+"""Philox4x32-10, the counter-based generator of every random rounding decision [@salmon2011]."""
 
 from __future__ import annotations
 

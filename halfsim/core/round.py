@@ -1,4 +1,7 @@
-"""The one rounder: where a result is rounded, overflowed, denormalised, flushed and flagged."""
+"""The one rounder: where a result is rounded, overflowed, denormalised, flushed and flagged.
+
+Directions beyond IEEE 754: to odd [@boldo2008], and stochastic [@gupta2015].
+"""
 
 from __future__ import annotations
 

@@ -223,8 +223,8 @@ def rounded(bits, rule, largest):
 def sum_to_odd(a, b, rule):
     """Return the binary32 pattern of a + b rounded to odd: inexact sums have their last bit set.
 
-    Rounding to odd with 24 bits and then to 11 in any direction is one rounding (Boldo and Melquiond 2008). The error
-    of the sum is Knuth's, free of branches; of an infinite sum it is a NaN, which compares as exact.
+    Rounding to odd with 24 bits and then to 11 in any direction is one rounding [@boldo2008]. The error
+    of the sum is Knuth's, free of branches [@knuth1997]; of an infinite sum it is a NaN, which compares as exact.
     """
     total = a + b
     rest = total - a

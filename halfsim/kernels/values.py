@@ -1,7 +1,7 @@
 """The loops of `halfsim.kernels.fast` without flags, with a shorter way for round to nearest, ties to even.
 
 Binary32 has two bits more than twice binary16's 11, so that rounding a sum, product, quotient or root to nearest in
-binary32 and then in binary16 is one rounding (Figueroa 1995). The arrays are as in `halfsim.kernels.fast`.
+binary32 and then in binary16 is one rounding [@figueroa1995]. The arrays are as in `halfsim.kernels.fast`.
 """
 
 from __future__ import annotations

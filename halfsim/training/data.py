@@ -1,6 +1,6 @@
 """Real data that needs no download: scikit-learn's handwritten digits, alone and pasted on canvases.
 
-E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository.
+E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits" [@alpaydin1998].
 """
 
 from __future__ import annotations

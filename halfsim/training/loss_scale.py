@@ -1,6 +1,7 @@
 """The loss scale of a run: a value that `adjust` replaces after every step.
 
-The dynamic scale is the state machine of PyTorch's ``torch.amp.GradScaler``, with a floor and a ceiling.
+The dynamic scale is the state machine of PyTorch's ``torch.amp.GradScaler``, with a floor and a ceiling;
+the idea is that of [@micikevicius2018].
 """
 
 from __future__ import annotations

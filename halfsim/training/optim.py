@@ -50,7 +50,7 @@ class SGD:
 
 
 class Adam:
-    """Adam (Kingma and Ba, arXiv:1412.6980, algorithm 1).
+    """Adam [@kingma2015], algorithm 1.
 
     ``m = β1 m + (1 - β1) g``, ``v = β2 v + (1 - β2) g²``, ``Δ = -rate (m / (1 - β1ᵗ)) / (sqrt(v / (1 - β2ᵗ)) + ε)``;
     the scalars are computed in binary64 and rounded to binary32.

@@ -60,7 +60,7 @@ class Nearest:
 
 
 class StochasticallyRounded:
-    """``w = SR16(w + Δ)``: the exact sum, rounded stochastically, once.
+    """``w = SR16(w + Δ)``: the exact sum, rounded stochastically, once [@gupta2015].
 
     A binary64 sum would not do: with |Δ| small enough it rounds to w, and the second rounding no longer sees Δ.
     The random word of weight i at step t is Philox (seed, t * size + i): it depends on nothing else.
@@ -87,7 +87,7 @@ class Kahan:
 
     References
     ----------
-    W. Kahan, "Further remarks on reducing truncation errors", Comm. ACM 8 (1965), 40.
+    W. Kahan, "Further remarks on reducing truncation errors", Comm. ACM 8 (1965), 40 [@kahan1965].
     """
 
     def __init__(self, initial: Array) -> None:

@@ -1,4 +1,4 @@
-"""Berkeley SoftFloat through softfloatpy: vectors of bit patterns in, bit patterns and flags out.
+"""Berkeley SoftFloat [@softfloat3e] through softfloatpy: vectors of bit patterns in, bit patterns and flags out.
 
 Rounding mode, tininess and flags are process-wide state there, so this module is not for threads; each call sets all
 three and nothing is left over. Modes SoftFloat's binding accepts but does not implement are refused here.
