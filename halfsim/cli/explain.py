@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from halfsim.cli.group import examples, usage
 from halfsim.cli.literals import parse
@@ -77,9 +78,7 @@ def _operation(name: str, texts: tuple[str, ...], options: dict[str, Any]) -> An
     from halfsim.explanation.elementwise import explain as steps_of
 
     _check_name(name)
-    _refuse(options, name, ("accumulator", "left", "right", "addend"), "dot")
-    if name != "convert":
-        _refuse(options, name, ("target",), "convert")
+    _refuse_others(name)
     with usage():
         keywords = {key: True for key in ("exact", "saturate") if options[key]}
         return steps_of(
@@ -97,7 +96,8 @@ def _operands(name: str, texts: tuple[str, ...], options: dict[str, Any]) -> lis
     if name == "convert":
         if len(texts) != 1 or not options["target"]:
             raise click.UsageError("convert takes one operand and --to FORMAT, as in: convert 0.3 --to E4M3")
-        return [_number(texts[0], "a", _format(options["source"], native=True)), _target(options["target"])]
+        target = _target(options["target"])
+        return [_number(texts[0], "a", _format(options["source"], native=True)), target]
     values: list[Any] = []
     for position, text in enumerate(texts):
         if name == "scaleb" and position == 1:
@@ -115,6 +115,7 @@ def _dot(texts: tuple[str, ...], options: dict[str, Any]) -> Any:
     from halfsim.explanation.dot import explain_dot
     from halfsim.formats import BINARY16, BINARY32
 
+    _refuse_others("dot")
     if texts or not (options["accumulator"] and options["left"] and options["right"]):
         raise click.UsageError(
             "dot takes --accumulator, --a and --b, and no operands: dot --accumulator h100:f32 --a 1,2 --b 3,4"
@@ -144,11 +145,22 @@ def _check_name(name: str) -> None:
         raise click.UsageError(f"unknown operation {name!r}; {hint}")
 
 
-def _refuse(options: dict[str, Any], name: str, keys: tuple[str, ...], owner: str) -> None:
-    spelled = {"accumulator": "--accumulator", "left": "--a", "right": "--b", "addend": "--c", "target": "--to"}
-    for key in keys:
-        if options[key] is not None:
-            raise click.UsageError(f"{spelled[key]} belongs to {owner}, not to {name}")
+def _refuse_others(name: str) -> None:
+    """Refuse options, given on the command line, that mean nothing for an operation."""
+    allowed = {"operation", "operands", "as_json"}
+    if name == "dot":
+        allowed |= {"accumulator", "left", "right", "addend"}
+    else:
+        allowed |= {"rounding", "environment", "tininess", "flush_inputs", "flush_results"}
+        allowed |= {"convert": {"source", "target", "exact", "saturate"}, "round_to_integral": {"exact"}}.get(
+            name, set()
+        )
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        given = context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+        if given and parameter.name not in allowed:
+            way_out = "; its accumulator says how it rounds" if name == "dot" else ""
+            raise click.UsageError(f"{parameter.opts[-1]} does not apply to {name}{way_out}")
 
 
 def _number(text: str, name: str, fmt: Format) -> Any:
@@ -164,9 +176,12 @@ def _number(text: str, name: str, fmt: Format) -> Any:
 
 def _integer(text: str) -> int:
     try:
-        return int(text, 0)
+        value = int(text, 0)
     except ValueError:
         raise click.UsageError(f"operand b: {text!r} is not an integer; scaleb takes an exponent such as -3") from None
+    if not -(2**63) <= value < 2**63:
+        raise click.UsageError(f"operand b: {text} has more than 64 bits; scaleb takes an exponent such as -3")
+    return value
 
 
 def _format(text: str, *, native: bool = False) -> Format:

@@ -59,7 +59,8 @@ class Group(click.Group):
             sys.stdout.reconfigure(errors="replace")
         try:
             status = super().main(args, prog_name, complete_var, False, **extra)
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
         except (_InterruptedError, KeyboardInterrupt, click.Abort):
             return _complain("halfsim: interrupted", INTERRUPTED)
         except click.UsageError as error:
@@ -71,6 +72,9 @@ class Group(click.Group):
             # The reader has gone: nothing to say, and nothing left to flush at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return FAILED
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            return _complain(f"halfsim: {where}{error.strerror or error}; check the path and the space left", FAILED)
         except Exception as error:
             if os.environ.get("HALFSIM_DEBUG"):
                 raise
