@@ -1,7 +1,7 @@
 """The main job: three claims of mixed-precision training on real data, in less than two minutes.
 
-P. Micikevicius et al., "Mixed Precision Training" [@micikevicius2018]. Part one needs a master copy of the weights, part
-two a loss scale; both vary the accumulators.
+P. Micikevicius et al., "Mixed Precision Training" [@micikevicius2018]. Part one needs a master copy of the weights,
+part two a loss scale; both vary the accumulators.
 """
 
 from __future__ import annotations
