@@ -11,6 +11,7 @@ element from 0 in the order given for each row; when C itself must be rounded to
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from operator import index
 from typing import TypeAlias
 
 from halfsim.formats import BINARY16, BINARY32, Format, Specials
@@ -222,8 +223,9 @@ class FusedDotAdd:
     def __post_init__(self) -> None:
         for name, low, high in (("terms", 1, 1024), ("fraction_bits", 1, 48), ("zero_exponent", -1000, 100)):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            if isinstance(value, bool) or not hasattr(value, "__index__") or not low <= index(value) <= high:
                 raise ValueError(f"FusedDotAdd: {name}={value!r} must be an integer from {low} to {high}")
+            object.__setattr__(self, name, index(value))
         _normalise(self, "output")
         if self.output.precision > 24:
             raise ValueError(
@@ -239,7 +241,7 @@ class FusedDotAdd:
 Accumulator: TypeAlias = "Sequential | Pairwise | Compensated | Exact | FusedDotAdd"
 
 FP16 = Sequential(format=BINARY16, fused=True)
-"""binary16 fused multiply-add, one rounding per term: what a chain of half-precision FMA instructions computes."""
+"""binary16 fused multiply-add, one rounding per term: what a chain of binary16 FMA instructions computes."""
 
 FP32 = Sequential(format=BINARY32, fused=True)
 """binary32 fused multiply-add; fused or not makes no difference, since products of binary16 are exact in binary32."""

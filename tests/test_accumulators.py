@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from halfsim import accumulators
@@ -62,6 +63,8 @@ def test_a_block_has_the_defaults_of_a_tensor_core():
     ("change", "message"),
     [
         ({"terms": 0}, "FusedDotAdd: terms=0 must be an integer from 1 to 1024"),
+        ({"terms": True}, "FusedDotAdd: terms=True must be an integer"),
+        ({"terms": np.int64(2000)}, "FusedDotAdd: terms=np.int64.2000. must be an integer from 1 to 1024"),
         ({"terms": 8.0}, "FusedDotAdd: terms=8.0 must be an integer"),
         ({"fraction_bits": 49}, "FusedDotAdd: fraction_bits=49 must be an integer from 1 to 48"),
         ({"zero_exponent": 101}, "FusedDotAdd: zero_exponent=101 must be an integer from -1000 to 100"),
@@ -73,6 +76,12 @@ def test_a_block_has_the_defaults_of_a_tensor_core():
 def test_bad_blocks_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         FusedDotAdd(**{**BLOCK, **change})
+
+
+def test_numpy_integers_are_integers():
+    row = FusedDotAdd(**{name: np.int64(value) for name, value in BLOCK.items()})
+    assert row == FusedDotAdd(**BLOCK)
+    assert all(type(getattr(row, name)) is int for name in BLOCK)
 
 
 def test_the_vocabulary_is_complete():

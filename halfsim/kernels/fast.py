@@ -3,6 +3,9 @@
 They give the bits and flags of the general loops of `halfsim.kernels.elementwise`, which the tests prove, an order of
 magnitude faster. Where the result is a NaN the core decides, so that NaN rules and the invalid flag live there alone.
 
+The processor must round to nearest, as it does unless another library has set it otherwise; how it treats subnormal
+numbers does not matter.
+
 Operands and results are contiguous one-dimensional arrays of patterns: uint16, uint32 and int64. Results and flags must
 not overlap an operand. The seed and the index of the general loops are not used.
 """

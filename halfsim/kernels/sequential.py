@@ -3,6 +3,10 @@
 Equal to `sequential` and `sequential_fused` of `halfsim.kernels.gemm`, bit by bit, for every operand (tests prove it):
 binary32 rounded to nearest, and binary16 in every deterministic rounding. Never a BLAS, whose order of summation is
 its own.
+
+No binary32 number met is subnormal, so that the processor's switches for those change nothing. Products of binary16 are
+multiples of 2**-48, hence a sum that has met a nonzero one is zero or at least 2**-72; before that it is C, and a
+subnormal C is stood for by the smallest normal number, which any such product swallows as well.
 """
 
 from __future__ import annotations
@@ -12,11 +16,13 @@ from numpy import int32
 
 from halfsim.core._jit import kernel, scalar
 from halfsim.kernels.panels import COLUMNS, ROWS, pack_columns, pack_rows, panel_width
-from halfsim.kernels.simd import bits_of, decode, float_of, make_rule, nearest, nearest_only, rounded, sum_to_odd
+from halfsim.kernels.simd import bits_of, decode, float_of, less, make_rule, nearest, nearest_only, rounded, sum_to_odd
 
 __all__ = ["binary16", "binary32"]
 
 _GROUP = 4
+_MAGNITUDE = 0x7FFFFFFF
+_SMALLEST_NORMAL = 0x00800000
 
 
 @scalar
@@ -59,11 +65,17 @@ def binary32(a, b, batch_a, batch_b, d, start, stop, control):
                     for i in range(count):
                         target = d[row + i, left + p * width : min(left + (p + 1) * width, right)]
                         for j in range(target.size):
-                            total[j] = float_of(int32(target[j]))
+                            c = int32(target[j])
+                            magnitude = int32(c & _MAGNITUDE)
+                            normal = max(magnitude, int32(_SMALLEST_NORMAL)) if less(0, magnitude) else magnitude
+                            total[j] = float_of(int32(int32(c ^ magnitude) | normal))
                         _add_products(values_a[i], values_b[p], total)
                         for j in range(target.size):
                             bits = bits_of(total[j])
-                            target[j] = int32(0x7FC00000) if int32(bits & 0x7FFFFFFF) > 0x7F800000 else bits
+                            magnitude = int32(bits & _MAGNITUDE)
+                            # The smallest normal number is no sum: it is C untouched, or stands for it.
+                            result = bits if less(0, int32(magnitude ^ _SMALLEST_NORMAL)) else int32(target[j])
+                            target[j] = int32(0x7FC00000) if less(0x7F800000, magnitude) else result
 
 
 @scalar

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from operator import index
 
 __all__ = ["get_num_threads", "run_blocks", "set_num_threads"]
 
@@ -65,8 +66,9 @@ def set_num_threads(threads: int) -> None:
     >>> hs.set_num_threads(1)
     """
     global _pool, _threads
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+    if isinstance(threads, bool) or not hasattr(threads, "__index__") or index(threads) < 1:
         raise ValueError(f"set_num_threads: threads={threads!r} must be a positive integer")
+    threads = index(threads)
     with _lock:
         if _pool is not None and threads != _threads:
             # Blocks already submitted still run to their end.

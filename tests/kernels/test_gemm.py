@@ -239,3 +239,47 @@ def test_a_processor_without_vector_extensions_gives_the_same_bits(tmp_path):
     ]
     assert [run.returncode for run in runs] == [0, 0], runs[1].stderr
     assert runs[0].stdout == runs[1].stdout
+
+
+FLUSHED = """
+import numpy as np, torch
+import halfsim as hs
+from tests.kernels.test_gemm import VECTORISED, both, operands
+from halfsim.kernels import product
+
+assert torch.set_flush_denormal(True)
+tiny = np.full(64, 1e-40, np.float32)
+assert (tiny * np.float32(2) == 0).all(), "the switch has no effect"
+rng = np.random.default_rng(13)
+for threads in (1, 2):
+    hs.set_num_threads(threads)
+    for name, accumulator in VECTORISED.items():
+        output = product.plan(accumulator).format
+        # Enough work for two threads; a quarter of the rows have no nonzero product, a quarter cancel.
+        a, b = operands("cancelling", 64, 160, 128, 13)
+        a[::4] &= 0x8000
+        subnormal = rng.integers(1, 1 << (output.precision - 1), (64, 128))
+        sign = rng.integers(0, 2, (64, 128)) << (output.width - 1)
+        c = (subnormal | sign).astype(f"u{output.width // 8}").view(f"f{output.width // 8}")
+        fast, general = both(accumulator, a, b, c)
+        assert np.array_equal(fast, general), (name, threads)
+        assert np.array_equal(general.reshape(64, 128)[::4], c[::4].view(fast.dtype)) or "block" in name
+"""
+
+
+def test_denormal_switches_change_nothing():
+    pytest.importorskip("torch")
+    run = subprocess.run([sys.executable, "-c", FLUSHED], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize("sign", [0, 1 << 31])
+def test_a_subnormal_addend_survives_where_all_products_are_zero(sign):
+    # The smallest and the largest subnormal number, the smallest normal one, and zero; then what swallows them.
+    c = (np.array([[1, 0x7FFFFF, 0x800000, 0]], np.uint32) | np.uint32(sign)).view(np.float32)
+    b = np.array([[1], [0]], np.float16) * np.ones((1, 4), np.float16)
+    assert np.array_equal(hs.matmul(np.float16([[0, 1]]), b, c).view(np.uint32)[0, :3], c.view(np.uint32)[0, :3])
+    tiny = np.float16(2.0**-24)
+    assert (hs.matmul(np.float16([[tiny, 1]]), b * tiny, c) == np.float32(2.0**-48)).all()
+    cancelled = hs.matmul(np.float16([[tiny, -tiny]]), np.full((2, 4), tiny, np.float16), c)
+    assert (cancelled.view(np.uint32) == 0).all()

@@ -41,6 +41,15 @@ def test_small_work_stays_on_the_calling_thread():
     assert seen == [(threading.get_ident(), 0, 19)]
 
 
+def test_numpy_integers_are_integers():
+    threads.set_num_threads(np.int64(3))
+    assert type(threads.get_num_threads()) is int
+    assert threads.get_num_threads() == 3
+    for wrong in (True, np.int64(0), 2.0, "2"):
+        with pytest.raises(ValueError, match="must be a positive integer"):
+            threads.set_num_threads(wrong)
+
+
 def test_large_work_is_split_in_blocks_of_at_least_the_minimum():
     threads.set_num_threads(4)
     seen = []
