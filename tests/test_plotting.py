@@ -59,6 +59,17 @@ def _stairs(axes: Any) -> Any:
     return next(patch for patch in axes.patches if hasattr(patch, "get_data")).get_data()
 
 
+def test_the_legend_of_the_histogram_covers_nothing() -> None:
+    figure = Figure(figsize=(9.5, 4.2), layout="constrained")
+    axes = figure.subplots()
+    curves = [("activation gradients", [1] * 79), ("weight gradients", [2] * 79)]
+    gradient_histogram(axes, curves, scale=1024.0)
+    figure.draw_without_rendering()
+    legend = axes.get_legend().get_window_extent()
+    assert legend.y1 <= axes.xaxis.label.get_window_extent().y0
+    assert legend.y0 >= 0 and legend.x0 >= 0 and legend.x1 <= figure.bbox.x1
+
+
 def test_an_empty_histogram_can_be_drawn(axes: Any) -> None:
     gradient_histogram(axes, [("none", [0] * 79)])
     axes.figure.canvas.draw()
