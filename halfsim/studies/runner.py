@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
@@ -71,6 +73,7 @@ def execute(
 def _in_processes(waiting: dict[str, Job], folder: Path, processes: int) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield results as they come; when a process dies, start again with what is left."""
     left = dict(waiting)
+    others = set(multiprocessing.active_children())
     for attempt in range(_RESTARTS):
         # A fresh interpreter per worker: no lock or thread of this process is copied in a wrong state.
         with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _one_thread) as pool:
@@ -83,14 +86,31 @@ def _in_processes(waiting: dict[str, Job], folder: Path, processes: int) -> Iter
                 if attempt == _RESTARTS - 1:
                     raise
             except BaseException:
+                # Records are written whole, so a worker can stop anywhere; waiting for it could take minutes.
+                for worker in set(multiprocessing.active_children()) - others:
+                    worker.terminate()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
 
 def _submit(pool: Executor, jobs: dict[str, Job], folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    futures = {pool.submit(run_job, job, folder): name for name, job in jobs.items()}
+    with _interrupts_held():
+        futures = {pool.submit(run_job, job, folder): name for name, job in jobs.items()}
     for future in as_completed(futures):
         yield futures[future], future.result()
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back: processes started meanwhile never see it, and leave it to this one to stop them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _one_thread() -> None:

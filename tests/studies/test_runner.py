@@ -91,6 +91,34 @@ def test_a_killed_runner_loses_only_the_run_in_flight(whole: tuple[Path, list[di
     assert stamps(tmp_path) == before, "a finished run was made again"
 
 
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
+def test_an_interrupt_ends_the_study_and_its_workers_at_once(tmp_path: Path) -> None:
+    """Ctrl-C reaches the whole group of processes, as a terminal sends it."""
+    script = "import sys; from halfsim.cli import main; sys.argv[0] = 'halfsim'; main()"
+    study = ["study", "run", "quickstart", "--seeds", "2", "--jobs", "2", "--out", str(tmp_path)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, *study],
+        cwd=ROOT,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.rglob("runs/*.json")) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130, said
+    assert "halfsim: interrupted" in said
+    assert "Traceback" not in said
+    with pytest.raises(ProcessLookupError):
+        # Nobody of the group is left.
+        for _ in range(100):
+            os.killpg(process.pid, 0)
+            time.sleep(0.1)
+
+
 def test_a_killed_worker_does_not_stop_the_others(whole: tuple[Path, list[dict[str, Any]]], tmp_path: Path) -> None:
     marker = tmp_path / "died"
     jobs = grid()
