@@ -1,0 +1,109 @@
+"""`halfsim explain`: what it prints, its operands and options."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import halfsim as hs
+from tests.cli.running import EXAMPLE, ROOT, invoke, process
+
+
+def test_explain_in_a_process() -> None:
+    shown = process(*EXAMPLE)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    x = hs.from_bits(0x3C01)
+    want = hs.to_bits(hs.fma(x, x, hs.from_bits(0x8001), rounding="rtz"))
+    for fact in (f"{want:#06x}", "0x1.00800fp+0", "kept", "guard 0", "decision", "flags     inexact"):
+        assert fact in shown.stdout
+
+
+def test_explain_compiles_nothing() -> None:
+    program = f"""
+import sys, time
+from halfsim.cli import main
+start = time.process_time()
+try:
+    main({list(EXAMPLE)!r})
+except SystemExit as end:
+    assert end.code == 0
+assert time.process_time() - start < 2
+compiled = [
+    name
+    for module, values in list(sys.modules.items()) if module.startswith("halfsim")
+    for name, value in vars(values).items() if getattr(value, "overloads", None)
+]
+print(compiled, file=sys.stderr)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "[]\n")
+
+
+def test_explain_as_json() -> None:
+    record = json.loads(invoke(*EXAMPLE, "--json").stdout)
+    assert record["result"]["pattern"] == "0x3c02"
+    assert record["flags"] == ["inexact"]
+    assert record["decision"]["discarded"] == "15/16384"
+    dot = invoke(
+        "explain", "dot", "--accumulator", "a100:f32", "--a", "4096,4096,0.25", "--b", "2048,-2048,1", "--json"
+    )
+    record = json.loads(dot.stdout)
+    assert record["blocks"][0]["terms"][3]["lost"] == "1/4"
+    assert record["accumulator"]["fraction_bits"] == 24
+
+
+@pytest.mark.parametrize(
+    ("arguments", "pattern", "flags"),
+    [
+        (("add", "-0", "-0"), "0x8000", []),
+        (("add", "-0x1p-3", "-1.5"), "0xbe80", []),
+        (("add", "-1e-3", "inf"), "0x7c00", []),
+        (("subtract", "-inf", "-infinity"), "0x7e00", ["invalid"]),
+        (("add", "nan", "1"), "0x7e00", []),
+        (("add", "snan", "1"), "0x7e01", ["invalid"]),
+        (("add", "-nan(0x3ff)", "1"), "0xffff", []),
+        (("add", "nan", "1", "--environment", "cuda"), "0x7fff", []),
+        (("add", "nan", "1", "--environment", "RISCV"), "0x7e00", []),
+        (("multiply", "0x0400", "0x3bff", "--rounding", "rup"), "0x0400", ["inexact", "underflow"]),
+        (("multiply", "0x3c01", "0x03ff", "--tininess", "before"), "0x0400", ["inexact", "underflow"]),
+        (("multiply", "0x3c01", "0x03ff"), "0x0400", ["inexact"]),
+        (("add", "0x0001", "0x0001", "--flush-inputs"), "0x0000", []),
+        (("add", "0x0001", "0x0001", "--flush-results"), "0x0000", ["inexact", "underflow"]),
+        (("round_to_integral", "2.5", "--exact"), "0x4000", ["inexact"]),
+        (("scaleb", "1.5", "-3"), "0x3200", []),
+        (("convert", "0.3", "--from", "binary32", "--to", "E4M3"), "0x2a", ["inexact"]),
+        (("convert", "1000", "--to", "E4M3"), "0x7f", ["inexact", "overflow"]),
+        (("convert", "1000", "--to", "e4m3", "--saturate"), "0x7e", ["inexact", "overflow"]),
+        (("convert", "-2.5", "--to", "int8"), "-0x2", []),
+        (("less", "1", "nan"), "0x0", ["invalid"]),
+    ],
+)
+def test_operands_and_options(arguments: tuple[str, ...], pattern: str, flags: list[str]) -> None:
+    shown = invoke("explain", *arguments, "--json")
+    assert shown.exit_code == 0, shown.stderr
+    record = json.loads(shown.stdout)
+    assert (record["result"]["pattern"], record["flags"]) == (pattern, flags)
+
+
+def test_stochastic_rounding_from_the_command_line() -> None:
+    record = json.loads(invoke("explain", "add", "1", "0x1p-12", "-r", "stochastic:8:42", "--json").stdout)
+    want = hs.add(np.float16(1), np.float16(2**-12), rounding=hs.Stochastic(bits=8, seed=42))
+    assert record["result"]["bits"] == hs.to_bits(want)
+    assert record["rounding"] == {"bits": 8, "seed": 42, "offset": 0}
+
+
+@pytest.mark.parametrize(
+    "accumulator", ["h100:f32", "h100:f16:wgmma", "FP16", "FP32", "Exact", "Pairwise", "Compensated"]
+)
+def test_dot_accumulators(accumulator: str) -> None:
+    shown = invoke(
+        "explain", "dot", "--accumulator", accumulator, "--a", "1,2", "--b", "3,0x4400", "--c", "-0.5", "--json"
+    )
+    assert json.loads(shown.stdout)["result"]["value"] == "21/2"
