@@ -129,7 +129,8 @@ def text(study: dict[str, Any]) -> str:
     lines += [
         _wrap(
             f"Test data, mean ± standard deviation over {seeds} seed{'s' if seeds > 1 else ''}; Δ is the difference to "
-            "the first row, seed by seed. Loss: nats per example. Lost: updates Δw ≠ 0 that left the weight as it was. "
+            "the first row, seed by seed. Loss: nats per example. Lost: updates Δw ≠ 0 that left the weight as it was "
+            "(stochastic rounding moves few weights, each by a whole ulp, and is right on average). "
             "Flushed: gradients stored as zero that are not zero when the same operands are evaluated in binary32. "
             "Error: distance of the stored weight gradients from sums in binary32, relative, root mean square. The "
             "optimizer's state and arithmetic are binary32 under every policy."
