@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from halfsim.arrays import contiguous_words
 from halfsim.kernels.product import Operands
 
 __all__ = ["addend", "matrices", "summands", "vectors"]
@@ -17,11 +18,6 @@ _F16 = np.dtype(np.float16)
 _F32 = np.dtype(np.float32)
 _U16 = np.dtype(np.uint16)
 _ONLY = np.zeros(1, np.int64)
-
-
-def _patterns(x: NDArray[Any]) -> NDArray[np.uint16]:
-    """Return contiguous patterns of one array type, so that one compiled loop serves all."""
-    return (x if x.flags.carray else x.copy()).view(_U16)
 
 
 def matrices(name: str, a: NDArray[Any], b: NDArray[Any]) -> tuple[tuple[int, ...], Operands]:
@@ -40,7 +36,7 @@ def matrices(name: str, a: NDArray[Any], b: NDArray[Any]) -> tuple[tuple[int, ..
     if right.ndim == 2:
         # One matrix B for all: the products are one with more rows.
         rows = left.reshape(1, math.prod(left.shape[:-1]), left.shape[-1])
-        operands = Operands(_patterns(rows), _patterns(right.reshape(1, *right.shape)), _ONLY, _ONLY)
+        operands = Operands(contiguous_words(rows), contiguous_words(right.reshape(1, *right.shape)), _ONLY, _ONLY)
         return left.shape[:-2] + core, operands
     return _batches(name, a, b, left, right, core)
 
@@ -58,7 +54,7 @@ def _batches(
     stacks, indices = [], []
     for x in (left, right):
         count = math.prod(x.shape[:-2])
-        stacks.append(_patterns(x.reshape(count, *x.shape[-2:])))
+        stacks.append(contiguous_words(x.reshape(count, *x.shape[-2:])))
         index = np.arange(count, dtype=np.int64).reshape(x.shape[:-2])
         indices.append(np.broadcast_to(index, batch).reshape(-1).copy())
     return batch + core, Operands(stacks[0], stacks[1], indices[0], indices[1])
@@ -99,7 +95,7 @@ def summands(
     summed = x.transpose(*axes, *kept).reshape(1, terms, columns)
     shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes)
     ones = np.ones((1, 1, terms), np.float16)
-    return shape, Operands(ones.view(_U16), _patterns(summed), _ONLY, _ONLY)
+    return shape, Operands(ones.view(_U16), contiguous_words(summed), _ONLY, _ONLY)
 
 
 def _axes(name: str, axis: int | Sequence[int] | None, ndim: int) -> list[int]:
