@@ -39,6 +39,8 @@ def outcome(name: str, call: Call, site: Call | None, operands: tuple[Datum, ...
 
 
 def _rounded(site: Call, flags: Flags) -> str:
+    if Flags.invalid in flags:
+        return "the rounded value is none of the target's: the environment says what an invalid conversion gives"
     if site.direct("overflow_result"):
         if not site.direct("increment"):
             return "overflow: the exponent alone is beyond the largest, whatever the rounding"

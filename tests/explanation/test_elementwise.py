@@ -254,3 +254,10 @@ def test_the_farthest_powers_are_shown_in_hexadecimal(power: int, shown: str) ->
     assert (steps.exact.value, steps.exact.hexadecimal) == (None, f"0x1p{'+' * (power > 0)}{shown}")
     assert steps.result.bits == hs.to_bits(hs.scaleb(np.float16(1), power))
     assert str(steps).count("\n") >= 6
+
+
+def test_an_integer_out_of_range_is_not_called_exact() -> None:
+    steps = hs.explain("convert", np.float16(300), np.int8, exact=True)
+    assert (int(steps.result.bits), steps.flags) == (127, hs.Flags.invalid)
+    assert "none of the target's" in steps.outcome
+    assert "nothing is lost" not in str(steps)
