@@ -188,8 +188,9 @@ def test_gradients_of_a_dense_mean_loss_vanish_below_a_floor(scale: float, survi
 @pytest.mark.parametrize("policy", ["binary32", "mixed"])
 @pytest.mark.parametrize("size", [1, 3, 16])
 def test_relu_of_negative_zero_is_positive_zero(policy: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    # NumPy may answer -0, and here it is made to.
-    monkeypatch.setattr(np, "maximum", lambda a, b: np.where(a >= b, a, b))
+    # NumPy may answer -0, and here it is made to; binary16 does not ask it.
+    if policy == "binary32":
+        monkeypatch.setattr(np, "maximum", lambda a, b: np.where(a >= b, a, b))
     machine = Machine(named(policy))
     tape = Tape(machine)
     y = nn.relu(tape, tape.parameter(np.full(size, -0.0, machine.storage.dtype)))
