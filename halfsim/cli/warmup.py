@@ -116,7 +116,10 @@ def _products() -> list[_Work]:
     # No vectorised loop rounds a block upward: the general one does.
     rows += [replace(as_accumulator("h100:f32"), rounding=Rounding.roundTowardPositive)]
     rows += [Sequential(format=BINARY32, fused=fused) for fused in (False, True)]
-    rows += [Sequential(format=fmt, rounding=Stochastic(bits=8, seed=0)) for fmt in (BINARY16, BINARY32)]
+    random = Stochastic(bits=8, seed=0)
+    rows += [
+        Sequential(format=fmt, fused=fused, rounding=random) for fmt in (BINARY16, BINARY32) for fused in (False, True)
+    ]
     rows += [kind(format=fmt) for kind in (Pairwise, Compensated, Exact) for fmt in (BINARY16, BINARY32)]
     return [partial(matmul, a, b, c, accumulator=row) for row in rows for c in (None, *addends)]
 
