@@ -14,7 +14,7 @@ from halfsim.capture import elements, scalar
 from halfsim.capture.device import Instruction
 from halfsim.capture.experiments import EXPERIMENTS, experiments
 from halfsim.capture.functions import FUNCTIONS, QUOTIENTS
-from halfsim.capture.library import LIBRARY_CALLS, SHAPES, matrices
+from halfsim.capture.libraries import LIBRARY_CALLS, SHAPES, matrices
 from halfsim.capture.matrix import MATRIX_INSTRUCTIONS, MatrixInstruction, widths_of_wgmma
 from halfsim.capture.tiles import CLASSES, chains, tiles
 

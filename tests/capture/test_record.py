@@ -11,7 +11,7 @@ import pytest
 
 from halfsim.capture import DeviceError, capture, functions, read
 from halfsim.capture.groups import GROUPS
-from halfsim.capture.library import LibraryCall, _torch_matmul, matrices
+from halfsim.capture.libraries import LibraryCall, _torch_matmul, matrices
 from halfsim.capture.program import select_groups
 from halfsim.capture.recorder import MANIFEST
 from tests.capture.machine import Machine
