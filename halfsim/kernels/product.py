@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from halfsim.accumulators import Accumulator, Compensated, Exact, FusedDotAdd, Pairwise, Sequential
 from halfsim.core.control import control_word
-from halfsim.core.fields import layout
+from halfsim.core.fields import F16, layout
 from halfsim.environment import CUDA, Environment
 from halfsim.formats import BINARY16, BINARY32, BINARY64, Format
 from halfsim.kernels import fused, gemm, sequential
@@ -24,6 +24,8 @@ __all__ = ["Operands", "Plan", "Storage", "evaluate", "plan"]
 # Multiply-adds worth a thread: about 0.2 ms of a vectorised loop, of a general one.
 _FAST_WORK = 1 << 19
 _GENERAL_WORK = 1 << 13
+# Multiply-adds that the general loop does in some 50 ms, less than a compilation takes.
+_FIRST_WORK = 1 << 20
 
 
 class Operands(NamedTuple):
@@ -153,7 +155,13 @@ def evaluate(
     """
     rows, columns = operands.batch_a.size * operands.a.shape[1], operands.b.shape[2]
     terms = operands.a.shape[2]
-    if chosen.fast is not None and not flagged and terms and rows * columns:
+    if (
+        chosen.fast is not None
+        and not flagged
+        and terms
+        and rows * columns
+        and not _first_and_special(chosen, operands)
+    ):
         d = _patterns(chosen, c, rows * columns).reshape(rows, columns)
         _compute_fast(chosen, operands, d)
         return d.view(chosen.storage.values), np.empty(0, np.uint8)
@@ -169,6 +177,18 @@ def evaluate(
     if chosen.storage.format != chosen.format:
         d, _ = _convert(chosen, d, chosen.format, chosen.storage.format, elements)
     return d.astype(chosen.storage.patterns).view(chosen.storage.values), flags
+
+
+def _first_and_special(chosen: Plan, operands: Operands) -> bool:
+    """Whether a small product would load the vectorised loop only to leave its infinities and NaNs to the general one.
+
+    Compiling both takes longer than a first call should; the bits are the same.
+    """
+    if not chosen.leaves or getattr(chosen.fast, "signatures", True):
+        return False
+    work = operands.batch_a.size * operands.a.shape[1] * operands.a.shape[2] * operands.b.shape[2]
+    special = F16.infinity
+    return work <= _FIRST_WORK and any(bool(((x & special) == special).any()) for x in (operands.a, operands.b))
 
 
 def _widened(c: NDArray[Any]) -> NDArray[np.int64]:

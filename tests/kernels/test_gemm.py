@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import halfsim as hs
+from halfsim import shapes
 from halfsim.kernels import fused, product
 from halfsim.kernels.product import Operands
 from tests.oracles.corners import NANS, patterns
@@ -283,3 +284,25 @@ def test_a_subnormal_addend_survives_where_all_products_are_zero(sign):
     assert (hs.matmul(np.float16([[tiny, 1]]), b * tiny, c) == np.float32(2.0**-48)).all()
     cancelled = hs.matmul(np.float16([[tiny, -tiny]]), np.full((2, 4), tiny, np.float16), c)
     assert (cancelled.view(np.uint32) == 0).all()
+
+
+def test_a_first_small_product_with_infinities_loads_one_loop_only():
+    """The bits are those of both loops together; finite or large products load the vectorised loop as ever."""
+
+    class Unloaded:
+        signatures: tuple[()] = ()
+
+        def __call__(self, *_):
+            raise AssertionError("the vectorised loop was called")
+
+    row = hs.tensorcores.row("h100", "f32")
+    a = np.random.default_rng(8).integers(0, 65536, (6, 40), dtype=np.uint16)
+    a[0, 0] = 0x7C00
+    _, operands = shapes.matrices("matmul", a.view(np.float16), a.T.copy().view(np.float16))
+    plan = product.plan(row)
+    values, _ = product.evaluate(plan._replace(fast=Unloaded()), operands, None, False)
+    want = hs.matmul(a.view(np.float16), a.T.copy().view(np.float16), accumulator=row)
+    np.testing.assert_array_equal(values.reshape(want.shape).view(np.uint32), want.view(np.uint32))
+    _, finite = shapes.matrices("matmul", np.ones((2, 4), np.float16), np.ones((4, 2), np.float16))
+    with pytest.raises(AssertionError, match="was called"):
+        product.evaluate(plan._replace(fast=Unloaded()), finite, None, False)
