@@ -20,7 +20,7 @@ _HEAD = ("generation", "sm", "GPUs", "instruction", "D", "terms", "fraction", "z
 _LEGEND = """\
 terms: products per block. fraction: bits kept below the block's largest exponent; what lies below is cut toward zero.
 zero: least exponent of a block. rounding: of each block's sum to D. mark: A raw hardware outputs agree; B separate
-projects with hardware tests agree; C one project only."""
+projects with hardware tests agree; C one project only, or inference."""
 
 
 _EPILOG = examples("halfsim models", "halfsim models h100 f32", "halfsim models ampere --json")
@@ -48,7 +48,9 @@ def _keys(row: TensorCore) -> tuple[str, ...]:
 
 
 def _plain(row: TensorCore) -> dict[str, Any]:
-    plain = asdict(row)
+    plain = asdict(row) | {"confidence": row.confidence}
+    for item in plain["evidence"]:
+        item["kind"] = item["kind"].name
     accumulator = plain["accumulator"]
     for key in ("align", "rounding"):
         accumulator[key] = accumulator[key].name

@@ -1,0 +1,127 @@
+"""What supports a row: captured outputs, simulators that were compared with the hardware, and inference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+__all__ = ["SOURCES", "Evidence", "EvidenceKind", "claims", "confidence", "sources"]
+
+SOURCES = {
+    "khattak2025": "Khattak and Mikaitis, arXiv:2512.07004",
+    "mmascope": "mmascope fingerprints",
+    "lookup1980": "logs of Fasi et al.'s tests",
+    "mmasim2025": "MMA-Sim, arXiv:2511.10909",
+    "qqqtao2026": "Blackwell TensorCore Numerical Model",
+    "fasi2021": "Fasi et al., PeerJ CS 7:e330",
+}
+"""Short titles of the entries of docs/references.bib that evidence may name."""
+
+
+class EvidenceKind(IntEnum):
+    """How something is known, the weakest first.
+
+    ``inferred``: from another instruction, from boards of another architecture, or from properties that do not decide
+    the row. ``simulator``: a model that its authors say they compared with the instruction on the hardware.
+    ``publishedCapture``: raw outputs of the hardware, published by others. ``ownCapture``: raw outputs in vectors/cuda.
+    """
+
+    inferred = 0
+    simulator = 1
+    publishedCapture = 2
+    ownCapture = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One reason to believe a row.
+
+    Parameters
+    ----------
+    kind : EvidenceKind
+        How it is known.
+    source : str
+        Key in docs/references.bib; for an own capture its folder below vectors/cuda.
+    gpus : tuple of str
+        The boards, as the source names them.
+    outputs : int
+        Raw outputs that agree, of all boards together; 0 unless they are captures.
+    coverage : tuple of str
+        Classes of operands behind them.
+    limits : str
+        What it does not show.
+
+    Raises
+    ------
+    ValueError
+        If outputs are counted that nobody can see, a capture has none, or the boards or limits are missing.
+
+    Examples
+    --------
+    >>> import halfsim as hs
+    >>> volta = hs.tensorcores.TABLE[0]
+    >>> [(item.kind.name, item.source, item.outputs) for item in volta.evidence][:2]
+    [('publishedCapture', 'khattak2025', 5000), ('publishedCapture', 'mmascope', 89)]
+    """
+
+    kind: EvidenceKind
+    source: str
+    gpus: tuple[str, ...]
+    outputs: int = 0
+    coverage: tuple[str, ...] = ()
+    limits: str
+
+    def __post_init__(self) -> None:
+        if not self.gpus or not self.limits:
+            raise ValueError(f"Evidence: {self.source} names no GPU or no limits; say both")
+        if self.captured != (self.outputs > 0):
+            raise ValueError(
+                f"Evidence: {self.source} is {self.kind.name} with {self.outputs} outputs; captures, and no others, "
+                "count raw outputs"
+            )
+
+    @property
+    def captured(self) -> bool:
+        """Whether these are raw outputs of the hardware."""
+        return self.kind >= EvidenceKind.publishedCapture
+
+    @property
+    def title(self) -> str:
+        """Short title of the source."""
+        return f"own capture {self.source}" if self.kind is EvidenceKind.ownCapture else SOURCES[self.source]
+
+    @property
+    def claim(self) -> str:
+        """What is claimed, without the source."""
+        boards = ", ".join(self.gpus)
+        if self.captured:
+            return f"{self.outputs:,} of {self.outputs:,} captured outputs agree ({boards})"
+        if self.kind is EvidenceKind.simulator:
+            return f"a simulator that its authors compared with {boards} agrees"
+        return f"inferred from {boards}"
+
+    def __str__(self) -> str:
+        return f"{self.title}: {self.claim}; not shown: {self.limits}"
+
+
+def confidence(evidence: Iterable[Evidence]) -> str:
+    """Return the mark of a row, derived from nothing but its evidence.
+
+    A: raw outputs of the hardware agree. B: two or more separate projects that compared their models with the hardware
+    agree. C: one project only, or inference.
+    """
+    items = tuple(evidence)
+    if any(item.captured for item in items):
+        return "A"
+    return "B" if len({item.source for item in items if item.kind is EvidenceKind.simulator}) > 1 else "C"
+
+
+def sources(evidence: Iterable[Evidence]) -> str:
+    """Return the titles, for an accumulator's `source`."""
+    return "; ".join(dict.fromkeys(item.title for item in evidence))
+
+
+def claims(evidence: Iterable[Evidence]) -> str:
+    """Return claims and limits, for an accumulator's `evidence`."""
+    return ". ".join(f"{item.claim}; not shown: {item.limits}" for item in evidence)

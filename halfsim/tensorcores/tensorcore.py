@@ -1,0 +1,50 @@
+"""The row of one instruction of one GPU architecture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from halfsim.accumulators import FusedDotAdd
+from halfsim.tensorcores.evidence import Evidence, confidence
+
+__all__ = ["TensorCore"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorCore:
+    """One instruction of one GPU architecture with one accumulator format.
+
+    Parameters
+    ----------
+    generation, architecture : str
+        Key of the generation, and the compute capability ("sm_80").
+    gpus : tuple of str
+        Keys of the boards.
+    instruction : str
+        PTX shape (``mma.sync``) or instruction.
+    output : str
+        ``"f32"`` or ``"f16"``, the format of C and D.
+    accumulator : FusedDotAdd
+        The arithmetic; its `source` and `evidence` are the text of the evidence.
+    evidence : tuple of Evidence
+        What supports the row.
+    """
+
+    generation: str
+    architecture: str
+    gpus: tuple[str, ...]
+    instruction: str
+    output: str
+    accumulator: FusedDotAdd
+    evidence: tuple[Evidence, ...]
+
+    def __post_init__(self) -> None:
+        if not self.evidence:
+            raise ValueError(
+                f"TensorCore: {self.generation} {self.instruction} {self.output} has no evidence; say what supports it"
+            )
+
+    @property
+    def confidence(self) -> str:
+        """``"A"``, ``"B"`` or ``"C"``: see `halfsim.tensorcores.evidence.confidence`."""
+        return confidence(self.evidence)
