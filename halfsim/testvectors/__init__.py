@@ -1,0 +1,1 @@
+"""Golden test vectors: operands, files, and checking designs against them."""

@@ -1,0 +1,81 @@
+"""Files that appear whole or not at all, compressed or not; ``-`` is standard input and output."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+__all__ = ["VectorFileError", "open_source", "replacing", "sink"]
+
+
+class VectorFileError(ValueError):
+    """A vector file that is damaged, cut or of another form: file, line and what is wrong there.
+
+    Parameters
+    ----------
+    name : str
+        The file.
+    line : int
+        Line number from 1, or row number where the file has no lines; 0 for the file as a whole.
+    problem : str
+        What is wrong, and the way out.
+    """
+
+    def __init__(self, name: str, line: int, problem: str, unit: str = "line") -> None:
+        super().__init__(f"{name}: {f'{unit} {line}: ' if line else ''}{problem}")
+        self.name, self.line, self.problem = name, line, problem
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`, moved there at the end and removed on any error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def sink(path: Path | None) -> Iterator[IO[bytes]]:
+    """Open a file for writing, through gzip if its name ends in ``.gz``; None is standard output.
+
+    The bytes inside do not depend on the time or the name; how they are compressed depends on the version of zlib.
+    """
+    if path is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    with replacing(path) as temporary, temporary.open("wb") as raw:
+        if path.suffix != ".gz":
+            yield raw
+            return
+        with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0) as packed:
+            yield packed  # type: ignore[misc] # it has all of IO that is used
+
+
+@contextlib.contextmanager
+def open_source(path: Path | None) -> Iterator[IO[bytes]]:
+    """Open a file for reading, through gzip if it begins as such a file does; None is standard input."""
+    if path is None:
+        yield sys.stdin.buffer
+        return
+    with path.open("rb") as raw:
+        if raw.read(2) != b"\x1f\x8b":
+            raw.seek(0)
+            yield raw
+            return
+        raw.seek(0)
+        with gzip.GzipFile(fileobj=raw) as packed:
+            yield packed  # type: ignore[misc] # it has all of IO that is used

@@ -1,0 +1,154 @@
+"""What a vector file says of itself: operation, rounding, environment, fields, where its operands come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from halfsim.environment import IEEE, Environment
+from halfsim.rounding import Rounding, RoundingLike
+from halfsim.testvectors.formats.flags import flag_order
+from halfsim.testvectors.formats.names import environment_name, environment_of, rounding_name, rounding_of, type_width
+from halfsim.testvectors.formats.rows import Field
+
+__all__ = ["FLOATS", "Header"]
+
+FLOATS = ("f16", "f32", "f64", "bf16", "tf32", "e5m2", "e4m3")
+_OPERANDS = "ABCD"
+_NAN_RULES = ("exact", "any")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What the rows of a file are.
+
+    Parameters
+    ----------
+    operation : str
+        halfsim's name of the operation, ``"convert"`` included.
+    operands : tuple of str
+        Types of the operands, keys of `TYPES`.
+    result : str
+        Type of the result.
+    rounding : Rounding, Stochastic or str
+        Rounding direction; row i of a stochastic one takes the random word of element i.
+    environment : Environment
+        NaN rule, tininess and flushing.
+    options : tuple of str
+        Further keywords of the operation that are set: ``"exact"``, ``"saturate"``.
+    flag_order : str
+        Name of the order of the flags, one of `FLAG_ORDERS`.
+    nan : str
+        ``"exact"``: NaN results are compared bit for bit. ``"any"``: any quiet NaN will do, and a column of masks says
+        which bits count.
+    rows : int
+        Number of rows, -1 if unknown.
+    seed : int or None
+        Seed of the random operands.
+    families : tuple of str
+        Families of operands.
+    version : str
+        Version of halfsim that wrote the file; empty for other writers.
+
+    Examples
+    --------
+    >>> from halfsim.testvectors.formats import Header
+    >>> header = Header(operation="add", operands=("f16", "f16"), result="f16", rounding="rne", rows=3)
+    >>> header.names
+    ('A', 'B', 'Z', 'FF')
+    """
+
+    operation: str
+    operands: tuple[str, ...]
+    result: str
+    rounding: RoundingLike = Rounding.roundTiesToEven
+    environment: Environment = IEEE
+    options: tuple[str, ...] = ()
+    flag_order: str = "testfloat"
+    nan: str = "exact"
+    rows: int = -1
+    seed: int | None = None
+    families: tuple[str, ...] = ()
+    version: str = ""
+    testfloat: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        for name in (*self.operands, self.result):
+            type_width(name)
+        flag_order(self.flag_order)
+        if isinstance(self.rounding, str):
+            object.__setattr__(self, "rounding", rounding_of(self.rounding, "Header"))
+        if self.nan not in _NAN_RULES:
+            raise ValueError(f"Header: nan={self.nan!r} is unknown; known are {', '.join(_NAN_RULES)}")
+
+    @property
+    def masked(self) -> bool:
+        """Whether rows have a column of masks."""
+        return self.nan == "any" and self.result in FLOATS
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """Columns: operands, result, mask where there is one, flags."""
+        types = [*zip(_OPERANDS, self.operands, strict=False), ("Z", self.result)]
+        if self.masked:
+            types.append(("M", self.result))
+        return (*(Field(name, (type_width(of) + 3) // 4) for name, of in types), Field("FF", 2))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(item.name for item in self.fields)
+
+    def lines(self) -> list[str]:
+        """Return the header as ``key: value`` lines."""
+        described = {
+            "operation": self.operation + (f" ({self.testfloat})" if self.testfloat else ""),
+            "operands": " ".join(self.operands),
+            "result": self.result,
+            "rounding": rounding_name(self.rounding),
+            "environment": environment_name(self.environment),
+            "options": " ".join(self.options),
+            "fields": "_".join(self.names),
+            "flags": f"{self.flag_order} ({flag_order(self.flag_order).description})",
+            "nan": self.nan + (" (bits that are 0 in M do not count)" if self.masked else ""),
+            "families": " ".join(self.families),
+            "seed": "" if self.seed is None else str(self.seed),
+            "rows": str(self.rows),
+        }
+        first = f"halfsim {self.version} test vectors" if self.version else "test vectors"
+        return [first, *(f"{key}: {value}" for key, value in described.items() if value)]
+
+    @classmethod
+    def from_lines(cls, lines: list[str], function: str = "read") -> Header | None:
+        """Return the header that `lines` made, or None if they hold none.
+
+        Raises
+        ------
+        ValueError
+            If a value is unknown, or one that is needed is missing.
+        """
+        given = dict(line.partition(":")[::2] for line in lines if ":" in line)
+        found = {key.strip(): value.strip() for key, value in given.items()}
+        if "operation" not in found:
+            return None
+        missing = [key for key in ("operands", "result", "rounding", "environment") if key not in found]
+        if missing:
+            raise ValueError(f"{function}: the header names no {' and no '.join(missing)}; it may be cut")
+        first = lines[0].split()
+        try:
+            rows, seed = int(found.get("rows", "-1")), int(found["seed"]) if "seed" in found else None
+        except ValueError:
+            raise ValueError(f"{function}: the header's rows and seed must be integers; it may be damaged") from None
+        return cls(
+            operation=found["operation"].split()[0],
+            operands=tuple(found["operands"].split()),
+            result=found["result"],
+            rounding=rounding_of(found["rounding"], function),
+            environment=environment_of(found["environment"], function),
+            options=tuple(found.get("options", "").split()),
+            flag_order=found.get("flags", "testfloat").split()[0],
+            nan=found.get("nan", "exact").split()[0],
+            rows=rows,
+            seed=seed,
+            families=tuple(found.get("families", "").split()),
+            version=first[1] if len(first) > 1 and first[0] == "halfsim" else "",
+        )
