@@ -1,11 +1,11 @@
 """How a dot product is summed: frozen rows that name every order and every rounding.
 
-All of them compute ``D = C + sum over k of A[k] * B[k]`` of binary16 operands, C being +0 when absent. A sum without
-terms is C itself. The arithmetic inside has the IEEE defaults (gradual underflow, tininess after rounding); every NaN
-result is the canonical quiet NaN, 0x7E00 in binary16, or 0x7FFF for `FusedDotAdd`. The random word of a stochastic
-rounding is Philox (seed, offset + C-order index of the output element, step), where steps count the roundings of one
-element from 0 in the order given for each row; when C itself must be rounded to the accumulator's format, that is step
-0 and the others follow.
+All of them compute ``D = C + sum over k of A[k] * B[k]``, C being +0 when absent. The operands are binary16, but a
+`FusedDotAdd` names the formats of its factors. A sum without terms is C itself. The arithmetic inside has the IEEE
+defaults (gradual underflow, tininess after rounding); every NaN result is the canonical quiet NaN, 0x7E00 in binary16,
+or 0x7FFF for `FusedDotAdd`. The random word of a stochastic rounding is Philox (seed, offset + C-order index of the
+output element, step), where steps count the roundings of one element from 0 in the order given for each row; when C
+itself must be rounded to the accumulator's format, that is step 0 and the others follow.
 """
 
 from __future__ import annotations
@@ -17,7 +17,17 @@ from typing import TypeAlias
 from halfsim.formats import BINARY16, BINARY32, Format, Specials
 from halfsim.rounding import Rounding, RoundingLike, Stochastic, as_rounding
 
-__all__ = ["FP16", "FP32", "Accumulator", "Compensated", "Exact", "FusedDotAdd", "Pairwise", "Sequential"]
+__all__ = [
+    "FP16",
+    "FP32",
+    "Accumulator",
+    "Compensated",
+    "Exact",
+    "FusedDotAdd",
+    "Pairwise",
+    "Sequential",
+    "factor_formats",
+]
 
 
 def _normalise(accumulator: Sequential | Pairwise | Compensated | Exact | FusedDotAdd, format_field: str) -> None:
@@ -177,10 +187,14 @@ class FusedDotAdd:
     2. Products are exact and not normalised: the exponent of a term is that of its factors added, subnormals counting
        with the smallest normal exponent. E is the largest exponent of the nonzero terms and of `zero_exponent`.
     3. Every term is cut to a multiple of ``2**(E - fraction_bits)`` as `align` says, and the integers are added.
-    4. The sum is rounded to `output` once, as `rounding` says (step: the number of the block). A zero is always +0.
+    4. The sum is rounded to `output` once, as `rounding` says (step: the number of the block). A zero is always +0, and
+       what exceeds the largest finite number is infinite whatever the rounding.
 
     Parameters
     ----------
+    inputs : Format or pair of Format
+        Formats of the factors, of A and of B where they differ; their numbers must be numbers of binary32. Kept as a
+        pair.
     terms : int
         Products per block, 1 to 1024.
     fraction_bits : int
@@ -214,6 +228,7 @@ class FusedDotAdd:
     terms: int
     fraction_bits: int
     zero_exponent: int
+    inputs: Format | tuple[Format, Format] = BINARY16
     align: RoundingLike = Rounding.roundTowardZero
     output: Format = BINARY32
     rounding: RoundingLike = Rounding.roundTowardZero
@@ -226,6 +241,7 @@ class FusedDotAdd:
             if isinstance(value, bool) or not hasattr(value, "__index__") or not low <= index(value) <= high:
                 raise ValueError(f"FusedDotAdd: {name}={value!r} must be an integer from {low} to {high}")
             object.__setattr__(self, name, index(value))
+        object.__setattr__(self, "inputs", _factor_formats(self.inputs))
         _normalise(self, "output")
         if self.output.precision > 24:
             raise ValueError(
@@ -238,7 +254,44 @@ class FusedDotAdd:
         object.__setattr__(self, "align", align)
 
 
+def _factor_formats(inputs: object) -> tuple[Format, Format]:
+    """Return the pair of formats that `FusedDotAdd.inputs` stands for."""
+    match (inputs, inputs) if isinstance(inputs, Format) else inputs:
+        case (Format() as left, Format() as right):
+            pair = left, right
+        case _:
+            raise TypeError(
+                f"FusedDotAdd: inputs={inputs!r} is a {type(inputs).__name__}; pass a halfsim.Format such as BFLOAT16, "
+                "or a pair of them for A and B"
+            )
+    for fmt in pair:
+        # So operands can be held in float32 arrays, and products have 48 bits at most: aligned sums stay in int64.
+        if not BINARY32.contains(fmt):
+            raise ValueError(
+                f"FusedDotAdd: inputs={fmt.name} has numbers that binary32 has not; pass formats that binary32 "
+                "contains, such as BFLOAT16, TF32 or E4M3"
+            )
+    return pair
+
+
 Accumulator: TypeAlias = "Sequential | Pairwise | Compensated | Exact | FusedDotAdd"
+
+
+def factor_formats(accumulator: Accumulator) -> tuple[Format, Format]:
+    """Return the formats of A and of B that an accumulator multiplies.
+
+    Parameters
+    ----------
+    accumulator : Sequential, Pairwise, Compensated, Exact or FusedDotAdd
+        The row.
+
+    Returns
+    -------
+    tuple of Format
+        The `inputs` of a `FusedDotAdd`, binary16 for the others.
+    """
+    return _factor_formats(accumulator.inputs) if isinstance(accumulator, FusedDotAdd) else (BINARY16, BINARY16)
+
 
 FP16 = Sequential(format=BINARY16, fused=True)
 """binary16 fused multiply-add, one rounding per term: what a chain of binary16 FMA instructions computes."""

@@ -12,7 +12,7 @@ __all__ = [
     "as_patterns",
     "broadcast",
     "check_out",
-    "contiguous_words",
+    "contiguous",
     "deliver",
     "from_bits",
     "plain_array",
@@ -54,12 +54,12 @@ def as_binary16(function: str, argument: str, value: Any) -> NDArray[np.float16]
 
 def as_patterns(function: str, argument: str, value: Any) -> NDArray[np.uint16]:
     """Return an operand's patterns as a C-contiguous uint16 array of its shape."""
-    return contiguous_words(as_binary16(function, argument, value))
+    return contiguous(as_binary16(function, argument, value)).view(_U16)
 
 
-def contiguous_words(array: NDArray[np.float16]) -> NDArray[np.uint16]:
-    """Return patterns as compiled loops know them: contiguous, aligned, writeable; a copy where the array is not so."""
-    return (array if array.flags.carray else array.copy()).view(_U16)
+def contiguous(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array as compiled loops know them: contiguous, aligned, writeable; a copy where it is not so."""
+    return array if array.flags.carray else array.copy()
 
 
 def broadcast(

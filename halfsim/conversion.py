@@ -12,8 +12,9 @@ from halfsim.arrays import check_out, deliver, plain_array
 from halfsim.core.control import control_word
 from halfsim.core.fields import layout
 from halfsim.environment import IEEE, Environment
+from halfsim.factors import EXTENSION
 from halfsim.flags import Flagged
-from halfsim.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, E4M3, E5M2, Format
+from halfsim.formats import BINARY16, BINARY32, BINARY64, Format
 from halfsim.kernels import elementwise as loops
 from halfsim.kernels.select import conversion_loops
 from halfsim.kernels.threads import run_blocks
@@ -24,8 +25,6 @@ __all__ = ["Conversion", "convert", "integer_dtype", "source_words"]
 
 _BLOCK = 1 << 15
 _NATIVE = {"float16": BINARY16, "float32": BINARY32, "float64": BINARY64}
-# Extension dtypes of ml_dtypes, by name so that it need not be installed.
-_EXTENSION = {"bfloat16": BFLOAT16, "float8_e5m2": E5M2, "float8_e4m3fn": E4M3}
 _layout = lru_cache(maxsize=64)(layout)
 
 
@@ -40,15 +39,13 @@ def _holder(fmt: Format) -> Format:
     for native in _NATIVE.values():
         if fmt == native:
             return native
-    lowest = fmt.emin - fmt.precision + 1
-    fits = fmt.precision <= 24 and fmt.emax <= 127 and lowest >= -149
-    return BINARY32 if fits else BINARY64
+    return BINARY32 if BINARY32.contains(fmt) else BINARY64
 
 
 @lru_cache(maxsize=64)
 def _format_of(dtype: np.dtype[Any]) -> Format | None:
     """The format of a floating-point dtype, else None."""
-    return _NATIVE.get(dtype.name) or _EXTENSION.get(dtype.name)
+    return _NATIVE.get(dtype.name) or EXTENSION.get(dtype.name)
 
 
 def source_words(x: Any) -> tuple[NDArray[Any], Format | None]:

@@ -101,6 +101,28 @@ class Format:
                 + (f"choose emax = emin + {span - 1}" if span else "leave it two bits at least")
             )
 
+    def contains(self, other: Format) -> bool:
+        """Whether every finite number of another format is a number of this one.
+
+        Parameters
+        ----------
+        other : Format
+            The format whose numbers are looked for.
+
+        Returns
+        -------
+        bool
+            Infinities, NaNs and the encodings play no part.
+
+        Examples
+        --------
+        >>> import halfsim as hs
+        >>> hs.BINARY16.contains(hs.E4M3), hs.BINARY16.contains(hs.BFLOAT16)
+        (True, False)
+        """
+        bottom = self.emin - self.precision
+        return self.precision >= other.precision and bottom <= other.emin - other.precision and self.emax >= other.emax
+
     @property
     def bias(self) -> int:
         """Exponent bias: the encoded exponent of 1.0."""

@@ -1,4 +1,4 @@
-"""Matrix products, dot products and sums of binary16 arrays, accumulated exactly as a row says."""
+"""Matrix products, dot products and sums, accumulated exactly as a row says."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from halfsim.accumulators import FP32, Accumulator
-from halfsim.arrays import as_binary16, check_out, deliver
+from halfsim.accumulators import FP32, factor_formats
+from halfsim.arrays import check_out, deliver
+from halfsim.factors import factor, one
 from halfsim.flags import Flagged
 from halfsim.kernels import product
 from halfsim.kernels.product import Operands, Plan
@@ -19,7 +20,7 @@ __all__ = ["MatrixProduct", "Total", "dot", "matmul", "sum"]
 
 
 class MatrixProduct:
-    """A product of binary16 arrays with an optional addend, and its flagged twin."""
+    """A product with an optional addend, and its flagged twin."""
 
     def __init__(self, name: str, pair: Callable[..., tuple[tuple[int, ...], Operands]], doc: str) -> None:
         self.name = name
@@ -36,7 +37,7 @@ class MatrixProduct:
         out: NDArray[Any] | None = None,
     ) -> Any:
         """Compute the product; see the docstring of the object."""
-        return self._compute(self.name, A, B, C, as_accumulator(accumulator, self.name), out, False)[0]
+        return self._compute(self.name, A, B, C, accumulator, out, False)[0]
 
     def flagged(
         self,
@@ -48,8 +49,7 @@ class MatrixProduct:
         out: NDArray[Any] | None = None,
     ) -> Flagged:
         """Compute the product and, per output element, the OR of the flags of all its roundings."""
-        name = f"{self.name}.flagged"
-        return Flagged(*self._compute(name, A, B, C, as_accumulator(accumulator, name), out, True))
+        return Flagged(*self._compute(f"{self.name}.flagged", A, B, C, accumulator, out, True))
 
     def _compute(
         self,
@@ -57,13 +57,14 @@ class MatrixProduct:
         A: Any,
         B: Any,
         C: Any,
-        accumulator: Accumulator,
+        accumulator: AccumulatorLike,
         out: NDArray[Any] | None,
         flagged: bool,
     ) -> tuple[Any, Any]:
-        shape, operands = self._pair(name, as_binary16(name, "A", A), as_binary16(name, "B", B))
-        chosen = product.plan(accumulator)
-        return _deliver(name, chosen, operands, addend(name, C, shape), shape, out, flagged)
+        row = as_accumulator(accumulator, name)
+        left, right = factor(name, "A", A, 0, row, accumulator), factor(name, "B", B, 1, row, accumulator)
+        shape, operands = self._pair(name, left, right)
+        return _deliver(name, product.plan(row), operands, addend(name, C, shape), shape, out, flagged)
 
     def __repr__(self) -> str:
         return f"<halfsim product {self.name}>"
@@ -86,7 +87,7 @@ class Total:
         out: NDArray[Any] | None = None,
     ) -> Any:
         """Compute the sum; see the docstring of the object."""
-        return self._compute(self.name, x, axis, as_accumulator(accumulator, self.name), keepdims, out, False)[0]
+        return self._compute(self.name, x, axis, accumulator, keepdims, out, False)[0]
 
     def flagged(
         self,
@@ -98,22 +99,22 @@ class Total:
         out: NDArray[Any] | None = None,
     ) -> Flagged:
         """Compute the sum and, per output element, the OR of the flags of all its roundings."""
-        name = f"{self.name}.flagged"
-        return Flagged(*self._compute(name, x, axis, as_accumulator(accumulator, name), keepdims, out, True))
+        return Flagged(*self._compute(f"{self.name}.flagged", x, axis, accumulator, keepdims, out, True))
 
     def _compute(
         self,
         name: str,
         x: Any,
         axis: int | Sequence[int] | None,
-        accumulator: Accumulator,
+        accumulator: AccumulatorLike,
         keepdims: bool,
         out: NDArray[Any] | None,
         flagged: bool,
     ) -> tuple[Any, Any]:
-        array = as_binary16(name, "x", x)
-        shape, operands = summands(name, array, axis, keepdims)
-        return _deliver(name, product.plan(accumulator), operands, None, shape, out, flagged)
+        row = as_accumulator(accumulator, name)
+        ones = one(name, factor_formats(row)[0])
+        shape, operands = summands(name, factor(name, "x", x, 1, row, accumulator), ones, axis, keepdims)
+        return _deliver(name, product.plan(row), operands, None, shape, out, flagged)
 
     def __repr__(self) -> str:
         return f"<halfsim reduction {self.name}>"

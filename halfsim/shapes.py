@@ -1,4 +1,4 @@
-"""How the operands of products and sums pair up: matrices, stacks of them, vectors, addends and axes."""
+"""How the operands of products and sums pair up: patterns of matrices, stacks of them, vectors, addends and axes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from halfsim.arrays import contiguous_words
+from halfsim.arrays import contiguous
 from halfsim.kernels.product import Operands
 
 __all__ = ["addend", "matrices", "summands", "vectors"]
 
 _F16 = np.dtype(np.float16)
 _F32 = np.dtype(np.float32)
-_U16 = np.dtype(np.uint16)
 _ONLY = np.zeros(1, np.int64)
 
 
@@ -36,7 +35,7 @@ def matrices(name: str, a: NDArray[Any], b: NDArray[Any]) -> tuple[tuple[int, ..
     if right.ndim == 2:
         # One matrix B for all: the products are one with more rows.
         rows = left.reshape(1, math.prod(left.shape[:-1]), left.shape[-1])
-        operands = Operands(contiguous_words(rows), contiguous_words(right.reshape(1, *right.shape)), _ONLY, _ONLY)
+        operands = Operands(contiguous(rows), contiguous(right.reshape(1, *right.shape)), _ONLY, _ONLY)
         return left.shape[:-2] + core, operands
     return _batches(name, a, b, left, right, core)
 
@@ -54,7 +53,7 @@ def _batches(
     stacks, indices = [], []
     for x in (left, right):
         count = math.prod(x.shape[:-2])
-        stacks.append(contiguous_words(x.reshape(count, *x.shape[-2:])))
+        stacks.append(contiguous(x.reshape(count, *x.shape[-2:])))
         index = np.arange(count, dtype=np.int64).reshape(x.shape[:-2])
         indices.append(np.broadcast_to(index, batch).reshape(-1).copy())
     return batch + core, Operands(stacks[0], stacks[1], indices[0], indices[1])
@@ -86,16 +85,15 @@ def addend(name: str, C: Any, shape: tuple[int, ...]) -> NDArray[Any] | None:
 
 
 def summands(
-    name: str, x: NDArray[Any], axis: int | Sequence[int] | None, keepdims: bool
+    name: str, x: NDArray[Any], one: NDArray[Any], axis: int | Sequence[int] | None, keepdims: bool
 ) -> tuple[tuple[int, ...], Operands]:
-    """Return the shape of the sums along axes, and them as products with a row of ones."""
+    """Return the shape of the sums along axes, and them as products with a row of ones; `one` is the pattern of 1."""
     axes = _axes(name, axis, x.ndim)
     kept = [i for i in range(x.ndim) if i not in axes]
     terms, columns = (math.prod(x.shape[i] for i in chosen) for chosen in (axes, kept))
     summed = x.transpose(*axes, *kept).reshape(1, terms, columns)
     shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes)
-    ones = np.ones((1, 1, terms), np.float16)
-    return shape, Operands(ones.view(_U16), contiguous_words(summed), _ONLY, _ONLY)
+    return shape, Operands(np.full((1, 1, terms), one), contiguous(summed), _ONLY, _ONLY)
 
 
 def _axes(name: str, axis: int | Sequence[int] | None, ndim: int) -> list[int]:

@@ -192,7 +192,7 @@ def fused_dot_add(a, b, c, words, result):
         status, sign, exponent, significand = dot.addend(addend, B32)
         top = dot.alignment_exponent(exponent, significand, B32.precision - 1)
         for k in range(TERMS):
-            seen, _, exponent, significand = dot.product(a[i + k], b[i + k], F16)
+            seen, _, exponent, significand = dot.product(a[i + k], b[i + k], F16, F16)
             status |= seen
             more = dot.alignment_exponent(exponent, significand, 2 * F16.precision - 2)
             top = more if more > top else top
@@ -200,7 +200,7 @@ def fused_dot_add(a, b, c, words, result):
         _, sign, exponent, significand = dot.addend(addend, B32)
         total = dot.align(sign, exponent, significand, unit, words[0])
         for k in range(TERMS):
-            _, sign, exponent, significand = dot.product(a[i + k], b[i + k], F16)
+            _, sign, exponent, significand = dot.product(a[i + k], b[i + k], F16, F16)
             total += dot.align(sign, exponent, significand, unit, words[0])
         result[w, i, 0] = dot.finish_block(status, total, unit, B32, words[w], 0)
         result[w, i, 1] = 0

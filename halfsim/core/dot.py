@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 _INVALID = int(Flags.invalid)
+_OVERFLOW = int(Flags.overflow)
 
 NO_EXPONENT = -(1 << 20)
 """Alignment exponent of a zero term: below all others."""
@@ -82,10 +83,10 @@ def addend(c, fields):
 
 
 @scalar
-def product(a, b, fields):
+def product(a, b, fields_a, fields_b):
     """Return (status, sign, exponent, significand) of a * b as a term, exact and not normalised."""
-    sign_a, exponent_a, significand_a, kind_a = unpack(a, fields)
-    sign_b, exponent_b, significand_b, kind_b = unpack(b, fields)
+    sign_a, exponent_a, significand_a, kind_a = unpack(a, fields_a)
+    sign_b, exponent_b, significand_b, kind_b = unpack(b, fields_b)
     sign = sign_a ^ sign_b
     if kind_a >= Kind.quietNaN or kind_b >= Kind.quietNaN:
         signaling = kind_a == Kind.signalingNaN or kind_b == Kind.signalingNaN
@@ -131,13 +132,18 @@ def _infinity(status, fields):
 
 @scalar
 def finish_block(status, total, unit, fields, control, random):
-    """Return the result of a block whose aligned terms add up to ``total * 2**unit``; every zero is +0."""
+    """Return the result of a block whose aligned terms add up to ``total * 2**unit``.
+
+    Every zero is +0, and an overflow is infinite in every direction of rounding.
+    """
     if _is_nan(status):
         return default_nan(fields, control)
     if _is_infinite(status):
         return _infinity(status, fields)
     sign = 1 if total < 0 else 0
-    bits, _ = round_pack(sign, unit, -total if sign else total, 0, fields, control, random)
+    bits, flags = round_pack(sign, unit, -total if sign else total, 0, fields, control, random)
+    if flags & _OVERFLOW:
+        return zero(sign, fields) + fields.infinity
     return 0 if bits == zero(1, fields) else bits
 
 

@@ -1,6 +1,7 @@
 """The general loops of matrix products: every accumulator, every rounding, on the arithmetic of the core.
 
-All loops have the same operands. `a` (batch, M, K) and `b` (batch, K, N) are uint16 patterns; `batch_a` and `batch_b`
+All loops have the same operands. `a` (batch, M, K) and `b` (batch, K, N) are patterns of binary16, or of the formats
+that a loop is given beside them, in uint16 or uint32; `batch_a` and `batch_b`
 say which matrix of each a product uses. `elements` lists flat indices into the (products, M, N) result. For the
 element ``elements[i]``, ``d[i]`` holds the pattern of C and receives the result, and flags are added to ``flags[i]``.
 ``index`` is the Philox counter of element 0 and `step` the number of the first rounding. The loop covers
@@ -180,7 +181,7 @@ def exact(a, b, batch_a, batch_b, elements, d, flags, to, control, seed, index, 
         status, sign, exponent, significand = dot.addend(np.int64(d[i]), fields)
         _accumulate(limbs, sign, exponent, significand)
         for k in range(terms):
-            seen, sign, exponent, significand = dot.product(np.int64(x[k]), np.int64(y[k, column]), F16)
+            seen, sign, exponent, significand = dot.product(np.int64(x[k]), np.int64(y[k, column]), F16, F16)
             status |= seen
             if significand:
                 _accumulate(limbs, sign, exponent, significand)
@@ -201,9 +202,16 @@ def exact(a, b, batch_a, batch_b, elements, d, flags, to, control, seed, index, 
 
 @kernel
 def fused_dot_add(a, b, batch_a, batch_b, elements, d, flags, to, control, seed, index, step, start, stop, block):
-    """Block after block of a matrix unit; `block` is (terms, fraction bits, zero exponent, control word of the cut)."""
+    """Block after block of a matrix unit.
+
+    `block` is (terms, fraction bits, zero exponent, control word of the cut, layout of A, layout of B).
+    """
     rows, terms, columns = a.shape[1], a.shape[2], b.shape[2]
-    length, fraction_bits, zero_exponent, cut = block
+    length, fraction_bits, zero_exponent, cut, left, right = block
+    point = left.precision + right.precision - 2
+    # The products of a block, kept from the search of the largest exponent to the sum.
+    size = min(length, terms)
+    signs, powers, products = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
     for i in range(start, stop):
         element = elements[i]
         batch, row, column = place(element, rows, columns)
@@ -212,18 +220,20 @@ def fused_dot_add(a, b, batch_a, batch_b, elements, d, flags, to, control, seed,
         total = np.int64(d[i])
         number = step
         for first in range(0, terms, length):
-            last = min(first + length, terms)
+            count = min(length, terms - first)
             status, sign, exponent, significand = dot.addend(total, to)
             largest = max(zero_exponent, dot.alignment_exponent(exponent, significand, to.precision - 1))
-            for k in range(first, last):
-                seen, _, power, digits = dot.product(np.int64(x[k]), np.int64(y[k, column]), F16)
+            for j in range(count):
+                k = first + j
+                seen, signs[j], powers[j], products[j] = dot.product(
+                    np.int64(x[k]), np.int64(y[k, column]), left, right
+                )
                 status |= seen
-                largest = max(largest, dot.alignment_exponent(power, digits, 2 * (F16.precision - 1)))
+                largest = max(largest, dot.alignment_exponent(powers[j], products[j], point))
             unit = largest - fraction_bits
             units = dot.align(sign, exponent, significand, unit, cut)
-            for k in range(first, last):
-                _, sign, power, digits = dot.product(np.int64(x[k]), np.int64(y[k, column]), F16)
-                units += dot.align(sign, power, digits, unit, cut)
+            for j in range(count):
+                units += dot.align(signs[j], powers[j], products[j], unit, cut)
             total = dot.finish_block(status, units, unit, to, control, draw(control, seed, index + element, number))
             number += 1
             if status & Status.nan:

@@ -10,7 +10,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from halfsim.accumulators import Accumulator, Compensated, Exact, FusedDotAdd, Pairwise, Sequential
+from halfsim.accumulators import Accumulator, Compensated, Exact, FusedDotAdd, Pairwise, Sequential, factor_formats
 from halfsim.core.control import control_word
 from halfsim.core.fields import F16, layout
 from halfsim.environment import CUDA, Environment
@@ -31,9 +31,9 @@ _FIRST_WORK = 1 << 20
 class Operands(NamedTuple):
     """Matrices of patterns, and which pair of them each product takes."""
 
-    a: NDArray[np.uint16]
-    """(matrices, M, K)."""
-    b: NDArray[np.uint16]
+    a: NDArray[Any]
+    """(matrices, M, K), in the smaller of uint16 and uint32 that holds a pattern."""
+    b: NDArray[Any]
     """(matrices, K, N)."""
     batch_a: NDArray[np.int64]
     batch_b: NDArray[np.int64]
@@ -101,15 +101,9 @@ def plan(accumulator: Accumulator) -> Plan:
 def _storage(fmt: Format) -> Storage:
     if fmt == BINARY16:
         return Storage(np.dtype(np.uint16), np.dtype(np.float16), BINARY16)
-    if _contains(BINARY32, fmt):
+    if BINARY32.contains(fmt):
         return Storage(np.dtype(np.uint32), np.dtype(np.float32), BINARY32)
     return Storage(np.dtype(np.int64), np.dtype(np.float64), BINARY64)
-
-
-def _contains(fmt: Format, other: Format) -> bool:
-    """Whether every number of `other` is one of `fmt`."""
-    bottom = fmt.emin - fmt.precision
-    return fmt.precision >= other.precision and bottom <= other.emin - other.precision and fmt.emax >= other.emax
 
 
 def _general(accumulator: Accumulator) -> tuple[Callable[..., None], tuple[Any, ...]]:
@@ -125,7 +119,7 @@ def _general(accumulator: Accumulator) -> tuple[Callable[..., None], tuple[Any, 
         case FusedDotAdd():
             cut = control_word(as_rounding(accumulator.align), CUDA)
             block = (accumulator.terms, accumulator.fraction_bits, accumulator.zero_exponent, cut)
-            return gemm.fused_dot_add, (block,)
+            return gemm.fused_dot_add, ((*block, *map(layout, factor_formats(accumulator))),)
 
 
 def _fast(accumulator: Accumulator, control: int) -> tuple[Callable[..., int | None] | None, tuple[Any, ...]]:
@@ -138,7 +132,8 @@ def _fast(accumulator: Accumulator, control: int) -> tuple[Callable[..., int | N
         case FusedDotAdd(align=Rounding.roundTowardZero, output=fmt, rounding=rounding):
             narrow = fmt == BINARY16 and rounding == Rounding.roundTiesToEven
             wide = fmt == BINARY32 and rounding == Rounding.roundTowardZero
-            if (narrow or wide) and fused.fits(accumulator.terms, accumulator.fraction_bits):
+            halves = factor_formats(accumulator) == (BINARY16, BINARY16)
+            if halves and (narrow or wide) and fused.fits(accumulator.terms, accumulator.fraction_bits):
                 # Exponents below the smallest normal binary32 act as that one: no nonzero term lies lower.
                 floor = 2.0 ** max(accumulator.zero_exponent, BINARY32.emin)
                 return fused.fused, (accumulator.terms, accumulator.fraction_bits, floor, narrow, control)
@@ -231,7 +226,7 @@ def _compute_general(
         extra = (layout(source),)
     elif source != chosen.format:
         c, flags = _convert(chosen, c, source, chosen.format, elements)
-        step = 0 if _contains(chosen.format, source) else 1
+        step = 0 if chosen.format.contains(source) else 1
 
     def block(start: int, stop: int) -> None:
         chosen.general(

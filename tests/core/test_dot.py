@@ -83,7 +83,7 @@ def run_block(a, b, c, rule, output, align="rtz", rounding=None):
     cut = control_word(as_rounding(align), CUDA)
     for first in range(0, len(a), terms):
         block = [
-            dot.product(x, y, F16) for x, y in zip(a[first : first + terms], b[first : first + terms], strict=True)
+            dot.product(x, y, F16, F16) for x, y in zip(a[first : first + terms], b[first : first + terms], strict=True)
         ]
         addend = dot.addend(c, fields)
         status, largest = addend[0], max(zero, dot.alignment_exponent(addend[2], addend[3], fields.precision - 1))
@@ -139,7 +139,7 @@ def test_the_block_equals_its_rational_definition(column, output, align, roundin
 def long_sum(a, b, c, fields, to, control):
     """The long accumulator out of the core's scalars."""
     limbs = [0] * dot.LIMBS
-    terms = [dot.addend(c, fields)] + [dot.product(x, y, F16) for x, y in zip(a, b, strict=True)]
+    terms = [dot.addend(c, fields)] + [dot.product(x, y, F16, F16) for x, y in zip(a, b, strict=True)]
     status = 0
     for seen, sign, exponent, significand in terms:
         status |= seen
