@@ -121,7 +121,8 @@ class Format:
         (True, False)
         """
         bottom = self.emin - self.precision
-        return self.precision >= other.precision and bottom <= other.emin - other.precision and self.emax >= other.emax
+        fits = self.precision >= other.precision and bottom <= other.emin - other.precision
+        return fits and self.largest >= other.largest
 
     @property
     def bias(self) -> int:

@@ -158,10 +158,14 @@ array or scalar
 Raises
 ------
 TypeError
-    If an operand is not float16.
+    If an operand has not the dtype that the accumulator takes.
 ValueError
-    If shapes do not fit, an accumulator is unknown, or flags are asked of a `FusedDotAdd`, which defines none.
+    If shapes do not fit, a float32 operand holds what its format lacks, an accumulator is unknown, or flags are asked
+    of a `FusedDotAdd`, which defines none.
 """
+
+_FACTORS = """float16, or as the accumulator's `inputs` say: bfloat16, float8_e5m2 or float8_e4m3fn of
+    ml_dtypes, or float32 that holds numbers of the format only, as `convert` returns them."""
 
 _ADDEND = """C : float16 or float32 array, optional
     Where the sums start, broadcast to the result; +0 by default. It is rounded once to the accumulator's format, as
@@ -177,8 +181,9 @@ Return A @ B + C, every element summed as an accumulator says.
 
 Parameters
 ----------
-A, B : float16 array
+A, B : array
     (..., M, K) and (..., K, N); leading dimensions broadcast, and vectors count as in `numpy.matmul`.
+    {_FACTORS}
 {_ADDEND.strip()}
 {_PARAMETERS.strip()}
 
@@ -207,8 +212,8 @@ Return the sum of A * B along the last axis, plus C.
 
 Parameters
 ----------
-A, B : float16 array
-    (..., K) each; leading dimensions broadcast, as in `numpy.vecdot`.
+A, B : array
+    (..., K) each; leading dimensions broadcast, as in `numpy.vecdot`. {_FACTORS}
 {_ADDEND.strip()}
 {_PARAMETERS.strip()}
 
@@ -229,8 +234,8 @@ Return the sum of an array's elements, each the product with 1 of a dot product.
 
 Parameters
 ----------
-x : float16 array
-    Summands, taken in C order of the axes summed over.
+x : array
+    Summands, taken in C order of the axes summed over. {_FACTORS}
 axis : int or tuple of int, optional
     Axes to sum over; all by default.
 keepdims : bool

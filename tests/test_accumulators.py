@@ -8,8 +8,17 @@ import numpy as np
 import pytest
 
 from halfsim import accumulators
-from halfsim.accumulators import FP16, FP32, Compensated, Exact, FusedDotAdd, Pairwise, Sequential
-from halfsim.formats import BINARY16, BINARY32, BINARY64, E4M3
+from halfsim.accumulators import (
+    FP16,
+    FP32,
+    Compensated,
+    Exact,
+    FusedDotAdd,
+    Pairwise,
+    Sequential,
+    factor_formats,
+)
+from halfsim.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, E4M3, E5M2, TF32, Format
 from halfsim.rounding import Rounding, Stochastic
 
 ROWS = (Sequential, Pairwise, Compensated, Exact)
@@ -59,6 +68,25 @@ def test_a_block_has_the_defaults_of_a_tensor_core():
     assert FusedDotAdd(**BLOCK, rounding=Stochastic(bits=8, seed=0)).rounding == Stochastic(bits=8, seed=0)
 
 
+def test_one_format_of_inputs_stands_for_both_factors():
+    row = FusedDotAdd(**BLOCK)
+    assert row.inputs == (BINARY16, BINARY16)
+    assert factor_formats(row) == factor_formats(FP16) == factor_formats(Exact()) == (BINARY16, BINARY16)
+    brain = FusedDotAdd(**BLOCK, inputs=BFLOAT16)
+    assert brain.inputs == factor_formats(brain) == (BFLOAT16, BFLOAT16)
+    assert brain == FusedDotAdd(**BLOCK, inputs=(BFLOAT16, BFLOAT16)) != row
+    mixed = dataclasses.replace(brain, inputs=(E4M3, E5M2))
+    assert mixed.inputs == (E4M3, E5M2)
+    assert mixed != dataclasses.replace(brain, inputs=(E5M2, E4M3))
+    assert hash(dataclasses.replace(mixed, inputs=BFLOAT16)) == hash(brain)
+
+
+@pytest.mark.parametrize("inputs", ["bf16", (TF32,), (TF32, "tf32"), None, [TF32, TF32, TF32]])
+def test_inputs_that_are_no_formats_are_refused(inputs):
+    with pytest.raises(TypeError, match=r"FusedDotAdd: inputs=.* is a (str|tuple|NoneType|list); pass a"):
+        FusedDotAdd(**BLOCK, inputs=inputs)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -70,6 +98,8 @@ def test_a_block_has_the_defaults_of_a_tensor_core():
         ({"zero_exponent": 101}, "FusedDotAdd: zero_exponent=101 must be an integer from -1000 to 100"),
         ({"output": BINARY64}, "FusedDotAdd: output=binary64 has precision 53; pass a format of at most 24 bits"),
         ({"align": Stochastic(bits=1, seed=0)}, "FusedDotAdd: align=Stochastic"),
+        ({"inputs": BINARY64}, "FusedDotAdd: inputs=binary64 has numbers that binary32 has not; pass formats that"),
+        ({"inputs": (E4M3, Format("E9M2", 12, 3, -254, 255))}, "FusedDotAdd: inputs=E9M2 has numbers that binary32"),
         ({"align": "nearest"}, "FusedDotAdd: unknown rounding 'nearest'"),
     ],
 )

@@ -7,6 +7,19 @@ import numpy as np
 import pytest
 
 import halfsim as hs
+from halfsim.formats import Format, Specials
+from tests.oracles.rational import decode
+
+SMALL = [
+    hs.E5M2,
+    hs.E4M3,
+    Format("E4M3 of IEEE", 8, 4, -6, 7),
+    Format("E4M3 without specials", 8, 4, -6, 8, Specials.none),
+    Format("E5M3", 9, 4, -14, 15),
+    Format("E3M4", 8, 5, -2, 3),
+    Format("E2M1", 4, 2, 0, 2, Specials.none),
+    hs.BINARY16,
+]
 
 
 @pytest.mark.parametrize(
@@ -62,3 +75,13 @@ def test_a_format_has_normal_numbers():
         hs.Format("w", 4, 3, 1, 0)
     one = hs.Format("one", 4, 3, 1, 1, hs.Specials.none)
     assert hs.convert(np.float32([0.5, 1, 1.7, 2, 3, 3.5, 9]), one).tolist() == [0.5, 1, 1.5, 2, 3, 3.5, 3.5]
+
+
+@pytest.mark.parametrize("fmt", SMALL, ids=lambda f: f.name)
+@pytest.mark.parametrize("other", SMALL, ids=lambda f: f.name)
+def test_contains_is_about_every_finite_number(fmt, other):
+    numbers, others = (
+        {datum.value for datum in (decode(bits, f) for bits in range(1 << f.width)) if datum.kind == "finite"}
+        for f in (fmt, other)
+    )
+    assert fmt.contains(other) == (others <= numbers)

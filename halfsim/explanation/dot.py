@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from halfsim.accumulators import Accumulator, FusedDotAdd
+from halfsim.accumulators import Accumulator, FusedDotAdd, factor_formats
 from halfsim.arrays import as_patterns
 from halfsim.explanation.dot_steps import Block, Step, blocks, chain
 from halfsim.explanation.dot_text import dot_text
@@ -104,6 +104,8 @@ def explain_dot(a: Any, b: Any, c: Any = None, *, accumulator: AccumulatorLike) 
     0.25
     """
     row = as_accumulator(accumulator, "explain_dot")
+    if factor_formats(row) != (BINARY16, BINARY16):
+        raise ValueError(f"explain_dot: accumulator={accumulator!r} takes other factors than binary16; use halfsim.dot")
     x, y = (as_patterns("explain_dot", name, value) for name, value in (("a", a), ("b", b)))
     if x.ndim != 1 or x.shape != y.shape:
         raise ValueError(f"explain_dot: a {x.shape} and b {y.shape} must be vectors of one length")

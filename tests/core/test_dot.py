@@ -11,7 +11,7 @@ from halfsim.core import dot
 from halfsim.core.control import control_word
 from halfsim.core.fields import F16, layout
 from halfsim.environment import CUDA, Environment
-from halfsim.formats import BINARY16, BINARY32
+from halfsim.formats import BFLOAT16, BINARY16, BINARY32, E4M3, E5M2, TF32, Format, Specials
 from halfsim.rounding import as_rounding
 from tests.oracles import sums
 from tests.oracles.corners import NANS, patterns
@@ -76,21 +76,28 @@ def elements(text: str) -> list[int]:
 
 
 def run_block(a, b, c, rule, output, align="rtz", rounding=None):
-    """The block chain out of the core's scalars, as any loop composes them."""
+    """The block chain of binary16 factors."""
     terms, fraction_bits, z32, z16 = rule
-    fields, zero, mode = (F32, z32, "rtz") if output == "f32" else (F16, z16, "rne")
-    control = control_word(as_rounding(rounding or mode), CUDA)
-    cut = control_word(as_rounding(align), CUDA)
-    for first in range(0, len(a), terms):
-        block = [
-            dot.product(x, y, F16, F16) for x, y in zip(a[first : first + terms], b[first : first + terms], strict=True)
-        ]
+    fmt, zero, mode = (BINARY32, z32, "rtz") if output == "f32" else (BINARY16, z16, "rne")
+    return run_unit(a, b, c, sums.Unit(terms, fraction_bits, zero, fmt, rounding or mode, align))
+
+
+def run_unit(a, b, c, row):
+    """The block chain out of the core's scalars, as any loop composes them."""
+    fields, (left, right) = layout(row.fmt), map(layout, row.inputs)
+    control = control_word(as_rounding(row.mode), CUDA)
+    cut = control_word(as_rounding(row.cut), CUDA)
+    for first in range(0, len(a), row.terms):
+        last = first + row.terms
+        block = [dot.product(x, y, left, right) for x, y in zip(a[first:last], b[first:last], strict=True)]
         addend = dot.addend(c, fields)
-        status, largest = addend[0], max(zero, dot.alignment_exponent(addend[2], addend[3], fields.precision - 1))
+        point = fields.precision - 1
+        status, largest = addend[0], max(row.zero_exponent, dot.alignment_exponent(addend[2], addend[3], point))
         for seen, _, exponent, significand in block:
             status |= seen
-            largest = max(largest, dot.alignment_exponent(exponent, significand, 20))
-        unit = largest - fraction_bits
+            point = left.precision + right.precision - 2
+            largest = max(largest, dot.alignment_exponent(exponent, significand, point))
+        unit = largest - row.fraction_bits
         total = sum(dot.align(*term[1:], unit, cut) for term in [addend, *block])
         c = dot.finish_block(status, total, unit, fields, control, 0)
     return c
@@ -134,6 +141,59 @@ def test_the_block_equals_its_rational_definition(column, output, align, roundin
     unit = sums.Unit(terms, fraction_bits, zero, fmt, rounding or mode, align)
     for x, y, z in zip(a.tolist(), b.tolist(), c.tolist(), strict=True):
         assert run_block(x, y, z, rule, output, align, rounding) == sums.block_chain(x, y, z, unit), (x, y, hex(z))
+
+
+E8M13 = Format("E8M13", 22, 14, -126, 127)
+E2M1 = Format("E2M1", 4, 2, 0, 2, Specials.none)
+UNITS = {
+    "bfloat16": sums.Unit(8, 24, -132, BINARY32, "rtz", inputs=(BFLOAT16, BFLOAT16)),
+    "TF32": sums.Unit(4, 24, -132, BINARY32, "rtz", inputs=(TF32, TF32)),
+    "E4M3": sums.Unit(16, 13, -132, E8M13, "rtz", inputs=(E4M3, E4M3)),
+    "E5M2 to binary16": sums.Unit(16, 13, -21, BINARY16, "rne", inputs=(E5M2, E5M2)),
+    "E4M3 times E5M2": sums.Unit(16, 25, -133, BINARY32, "rtz", inputs=(E4M3, E5M2)),
+    "TF32 times E2M1": sums.Unit(16, 25, -133, BINARY32, "rtz", inputs=(TF32, E2M1)),
+    "binary32 times bfloat16": sums.Unit(4, 48, -300, BINARY32, "rne", "rdn", inputs=(BINARY32, BFLOAT16)),
+}
+
+
+def words(fmt, shape, rng):
+    """Patterns of a format: any, near 1, subnormal, corners of the encoding."""
+    sign = rng.integers(0, 2, shape) << (fmt.width - 1)
+    scale = fmt.precision - 1
+    top = (1 << (fmt.width - 1)) - 1
+    near = (np.clip(rng.integers(-3, 4, shape) + fmt.bias, 0, None) << scale) | rng.integers(0, 1 << scale, shape)
+    corners = [0, 1, (1 << scale) - 1, 1 << scale, top, top - 1, top ^ ((1 << scale) - 1), fmt.bias << scale]
+    kinds = [
+        rng.integers(0, top + 1, shape),
+        near & top,
+        rng.integers(0, 2 << scale, shape),
+        rng.choice(corners, shape),
+    ]
+    return np.choose(rng.choice(4, (shape[0], 1), p=[0.25, 0.5, 0.15, 0.1]), kinds) | sign
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_blocks_of_other_formats_equal_the_rational_definition(name):
+    row = UNITS[name]
+    rng = np.random.default_rng(17)
+    a, b = (words(fmt, (300, 16), rng) for fmt in row.inputs)
+    half = a[::2, :8]
+    a[::2, 8:] = half ^ (1 << (row.inputs[0].width - 1))
+    b[::2, 8:] = b[::2, :8] ^ rng.choice([0, 0, 0, 1], half.shape)
+    c = words(row.fmt, (300, 1), rng)[:, 0]
+    results = [sums.block_chain(x, y, z, row) for x, y, z in zip(a.tolist(), b.tolist(), c.tolist(), strict=True)]
+    assert [run_unit(*case, row) for case in zip(a.tolist(), b.tolist(), c.tolist(), strict=True)] == results
+    assert len(set(results)) > 150
+
+
+def test_an_overflowing_block_is_infinite_in_every_direction():
+    big, one, minus = 0x7F7F, 0x3F80, 0xBF80
+    for mode in ("rtz", "rne", "rdn", "rup", "odd"):
+        row = sums.Unit(8, 24, -132, BINARY32, mode, inputs=(BFLOAT16, BFLOAT16))
+        assert run_unit([big, big], [one, one], 0, row) == 0x7F800000
+        assert run_unit([big, big], [minus, minus], 0, row) == 0xFF800000
+        # Terms do not overflow: a product beyond the range cancels.
+        assert run_unit([big, big, one], [big, big | 0x8000, one], 0, row) == 0
 
 
 def long_sum(a, b, c, fields, to, control):

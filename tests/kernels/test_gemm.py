@@ -160,6 +160,8 @@ def test_only_proved_rows_are_vectorised():
         hs.FusedDotAdd(terms=16, fraction_bits=25, zero_exponent=-21, output=hs.BINARY16, rounding="rtz"),
         hs.FusedDotAdd(terms=17, fraction_bits=25, zero_exponent=-133),
         hs.FusedDotAdd(terms=16, fraction_bits=26, zero_exponent=-133),
+        hs.FusedDotAdd(terms=16, fraction_bits=25, zero_exponent=-133, inputs=hs.BFLOAT16),
+        hs.FusedDotAdd(terms=16, fraction_bits=25, zero_exponent=-133, inputs=(hs.BINARY16, hs.E5M2)),
         hs.Pairwise(),
         hs.Compensated(),
         hs.Exact(),
@@ -298,11 +300,11 @@ def test_a_first_small_product_with_infinities_loads_one_loop_only():
     row = hs.tensorcores.row("h100", "f32")
     a = np.random.default_rng(8).integers(0, 65536, (6, 40), dtype=np.uint16)
     a[0, 0] = 0x7C00
-    _, operands = shapes.matrices("matmul", a.view(np.float16), a.T.copy().view(np.float16))
+    _, operands = shapes.matrices("matmul", a, a.T.copy())
     plan = product.plan(row)
     values, _ = product.evaluate(plan._replace(fast=Unloaded()), operands, None, False)
     want = hs.matmul(a.view(np.float16), a.T.copy().view(np.float16), accumulator=row)
     np.testing.assert_array_equal(values.reshape(want.shape).view(np.uint32), want.view(np.uint32))
-    _, finite = shapes.matrices("matmul", np.ones((2, 4), np.float16), np.ones((4, 2), np.float16))
+    _, finite = shapes.matrices("matmul", np.full((2, 4), 0x3C00, np.uint16), np.full((4, 2), 0x3C00, np.uint16))
     with pytest.raises(AssertionError, match="was called"):
         product.evaluate(plan._replace(fast=Unloaded()), finite, None, False)

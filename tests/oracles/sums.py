@@ -12,7 +12,18 @@ from typing import NamedTuple
 
 from halfsim.formats import BINARY16, Format
 from tests.oracles import philox
-from tests.oracles.rational import MACHINES, Context, add, convert, decode, fma, multiply, round_fraction, subtract
+from tests.oracles.rational import (
+    MACHINES,
+    OVERFLOW,
+    Context,
+    add,
+    convert,
+    decode,
+    fma,
+    multiply,
+    round_fraction,
+    subtract,
+)
 
 __all__ = ["Draws", "Unit", "block_chain", "compensated", "exact", "pairwise", "sequential"]
 
@@ -96,9 +107,11 @@ class _Terms(NamedTuple):
     infinities: set[int]
 
 
-def _terms(a: Sequence[int], b: Sequence[int], c: int, source: Format) -> _Terms:
+def _terms(
+    a: Sequence[int], b: Sequence[int], c: int, source: Format, inputs: tuple[Format, Format] = (BINARY16, BINARY16)
+) -> _Terms:
     values, signs, infinities, nan, invalid = [], [], set(), False, False
-    data = [(decode(x), decode(y)) for x, y in zip(a, b, strict=True)]
+    data = [(decode(x, inputs[0]), decode(y, inputs[1])) for x, y in zip(a, b, strict=True)]
     for x, y in data:
         if x.is_nan or y.is_nan:
             nan = True
@@ -149,6 +162,9 @@ class Unit(NamedTuple):
     fmt: Format
     mode: str
     cut: str = "rtz"
+    inputs: tuple[Format, Format] = (BINARY16, BINARY16)
+    addend: Format | None = None
+    """Format in which the first C is aligned, where it is not that of the result."""
 
 
 def _floor_log2(value: Fraction) -> int:
@@ -167,30 +183,33 @@ _CUT: dict[str, Callable[[Fraction], int]] = {
 }
 
 
-def _block(a: Sequence[int], b: Sequence[int], c: int, unit: Unit) -> int:
+def _block(a: Sequence[int], b: Sequence[int], c: int, unit: Unit, source: Format) -> int:
     fmt = unit.fmt
     top = 1 << (fmt.width - 1)
     infinity = top - (1 << (fmt.precision - 1))
-    terms = _terms(a, b, c, fmt)
+    terms = _terms(a, b, c, source, unit.inputs)
     if terms.nan or len(terms.infinities) == 2:
         return top - 1
     if terms.infinities:
         return infinity + (top if 1 in terms.infinities else 0)
     exponents = [unit.zero_exponent]
     for x, y in zip(a, b, strict=True):
-        p, q = decode(x).magnitude, decode(y).magnitude
+        p, q = decode(x, unit.inputs[0]).magnitude, decode(y, unit.inputs[1]).magnitude
         if p * q:
-            exponents.append(_exponent(p, BINARY16) + _exponent(q, BINARY16))
-    if decode(c, fmt).magnitude:
-        exponents.append(_exponent(decode(c, fmt).magnitude, fmt))
+            exponents.append(_exponent(p, unit.inputs[0]) + _exponent(q, unit.inputs[1]))
+    if decode(c, source).magnitude:
+        exponents.append(_exponent(decode(c, source).magnitude, source))
     weight = Fraction(2) ** (max(exponents) - unit.fraction_bits)
     total = sum(_CUT[unit.cut](value / weight) for value in terms.values)
-    bits, _ = round_fraction(total * weight, fmt, unit.mode)
+    bits, flags = round_fraction(total * weight, fmt, unit.mode)
+    if flags & OVERFLOW:
+        return infinity + (bits & top)
     return 0 if bits == top else bits
 
 
 def block_chain(a: Sequence[int], b: Sequence[int], c: int, unit: Unit) -> int:
     """Blocks in ascending k, the result of one the C of the next."""
     for k in range(0, len(a), unit.terms):
-        c = _block(a[k : k + unit.terms], b[k : k + unit.terms], c, unit)
+        source = unit.addend if k == 0 and unit.addend else unit.fmt
+        c = _block(a[k : k + unit.terms], b[k : k + unit.terms], c, unit, source)
     return c
