@@ -14,7 +14,7 @@ PYTHON = $(shell for p in $(CANDIDATES); do "$$p" -c '$(SUPPORTED)' 2>/dev/null 
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test check slow exhaustive bench clean
+.PHONY: help install study test check slow exhaustive hdl bench clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ slow: $(STAMPS)/test  ## run the tests that take minutes
 
 exhaustive: $(STAMPS)/test  ## check every input of the two-operand operations (resumable; hours)
 	$(BIN)/python -m tests.exhaustive $(ARGS)
+
+hdl: $(STAMPS)/studies  ## simulate the hardware designs against vectors, and their mutants (needs iverilog)
+	$(BIN)/python -m hdl.verify $(ARGS)
 
 bench: $(STAMPS)/test  ## time the kernels beside their peers
 	for file in benchmarks/bench_*.py; do $(BIN)/python "$$file" $(ARGS) || exit 1; done

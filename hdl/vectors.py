@@ -1,0 +1,119 @@
+"""Vector files for the designs: operands that reach every path, results and flags from halfsim."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+import halfsim as hs
+
+__all__ = ["DOTS", "ELEMENTWISE", "ROUNDINGS", "Vectors", "dot_files", "elementwise_files"]
+
+ROUNDINGS = ("rne", "rtz", "rdn", "rup", "rna")
+"""In the order of RISC-V's rm, which the designs take."""
+ELEMENTWISE = {"add": 2, "multiply": 2, "fma": 3}
+DOTS = ("v100", "a100", "h100")
+
+_Words = NDArray[np.uint16]
+_CORNERS = np.array([0, 1, 2, 511, 512, 513, 1022, 1023])
+
+
+class Vectors(NamedTuple):
+    """A file and what a bench must be told of it."""
+
+    path: Path
+    rows: int
+    rounding: int
+    tininess_before: int
+
+
+def _words(rng: np.random.Generator, count: int) -> _Words:
+    """Patterns of every class: uniform exponents, half of the fractions at corners."""
+    sign, exponent = rng.integers(0, 2, count), rng.integers(0, 32, count)
+    corner = rng.choice(_CORNERS, count)
+    fraction = np.where(rng.random(count) < 0.5, corner, rng.integers(0, 1024, count))
+    return (sign << 15 | exponent << 10 | fraction).astype(np.uint16)
+
+
+def _near(rng: np.random.Generator, x: _Words) -> _Words:
+    """Patterns a few places beside others, some with the other sign."""
+    moved = (x & 0x7FFF).astype(np.int64) + rng.integers(-2, 3, x.size)
+    sign = (x >> 15) ^ (rng.random(x.size) < 0.1)
+    return (np.clip(moved, 0, 0x7C00) | sign.astype(np.int64) << 15).astype(np.uint16)
+
+
+def operands(operation: str, count: int, seed: int) -> tuple[_Words, ...]:
+    """Draw operands; a part of them is aimed at cancellation, at the subnormal boundary, at ties and at specials."""
+    rng = np.random.default_rng(seed)
+    x = [_words(rng, count) for _ in range(ELEMENTWISE[operation])]
+    # The last operand takes some results to a cancellation, to the smallest normal number, or to an overflow.
+    edge = rng.choice(np.array([0, 2.0**-14, -(2.0**-14), 65520, -65520]), count, p=(0.2, 0.3, 0.3, 0.1, 0.1))
+    with np.errstate(all="ignore"):
+        first, *rest = (word.view(np.float16).astype(np.float64) for word in x)
+        aim = {"add": edge - first, "multiply": edge / first, "fma": edge - first * rest[0]}[operation]
+        aimed = np.isfinite(aim) & (rng.random(count) < 0.4)
+        x[-1] = np.where(aimed, _near(rng, np.float16(aim).view(np.uint16)), x[-1])
+    specials = np.array([0x0000, 0x8000, 0x7C00, 0xFC00, 0x7E01, 0x7C01, 0xFC01, 0x3C00], np.uint16)
+    grid = np.stack(np.meshgrid(*[specials] * len(x), indexing="ij")).reshape(len(x), -1)
+    for column, row in zip(x, grid, strict=True):
+        column[: row.size] = row[:count]
+    return tuple(x)
+
+
+def _write(path: Path, header: list[str], columns: list[tuple[NDArray[Any], int]]) -> None:
+    """Write rows of hexadecimal fields joined by underscores, as $readmemh reads them."""
+    texts = [[f"{value:0{digits}X}" for value in column.tolist()] for column, digits in columns]
+    lines = [*(f"// {line}" for line in header), *map("_".join, zip(*texts, strict=True))]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def elementwise_files(operation: str, folder: Path, rows: int, seed: int = 1) -> Iterator[Vectors]:
+    """Write one file for each rounding and tininess, RISC-V's NaN rule."""
+    for number, rounding in enumerate(ROUNDINGS):
+        for tininess in hs.Tininess:
+            given = operands(operation, rows, seed + 10 * number + tininess)
+            environment = dataclasses.replace(hs.RISCV, tininess=tininess)
+            value, flags = getattr(hs, operation).flagged(
+                *map(hs.from_bits, given), rounding=rounding, environment=environment
+            )
+            path = folder / f"{operation}_{rounding}_{tininess.name}.tv"
+            header = [f"{operation} {rounding} {tininess.name}, {rows} rows"]
+            _write(path, header, [*((x, 4) for x in given), (hs.to_bits(value), 4), (flags, 2)])
+            yield Vectors(path, rows, number, int(tininess))
+
+
+def dot_files(gpu: str, folder: Path, rows: int, seed: int = 1) -> Iterator[Vectors]:
+    """Write one file of dot products of one block: the lanes of A, the lanes of B, C, D."""
+    row = hs.tensorcores.row(gpu, "f32")
+    rng = np.random.default_rng(seed)
+    a, b = (_words(rng, rows * row.terms).reshape(rows, row.terms) for _ in range(2))
+    tame = rng.random((rows, 1)) < 0.95
+    a, b = (np.where(tame & (x & 0x7C00 == 0x7C00), x ^ 0x4000, x) for x in (a, b))
+    b = np.where(rng.random(b.shape) < 0.2, a ^ 0x8000, b)
+    exponent = rng.choice(np.array([0, 1, 2, *range(90, 160), 254, 255]), rows)
+    c = (rng.integers(0, 2, rows) << 31 | exponent << 23 | rng.integers(0, 1 << 23, rows)).astype(np.uint32)
+    chance = rng.random((5, rows)) < 0.05
+    a[chance[0]] &= 0x83FF
+    a[chance[1]] &= 0x8000
+    c[chance[2]] &= 0xFF800000
+    # The largest sums.
+    a[chance[3]], b[chance[3]] = 0x7BFF - rng.integers(0, 4, (2, int(chance[3].sum()), row.terms))
+    c[chance[3]] = 0x4EFFFFFF
+    # Infinities of either sign in two lanes, some times zero.
+    for lane in rng.integers(0, row.terms, (2, rows)):
+        a[chance[4], lane[chance[4]]] = 0x7C00 | rng.integers(0, 2, int(chance[4].sum())) << 15
+        b[chance[4], lane[chance[4]]] = rng.choice(np.array([0, 0x3C00], np.uint16), int(chance[4].sum()), p=(0.1, 0.9))
+    c[rng.random(rows) < 0.01] = 0xFF800000
+    # And C alone, zeros of either sign included.
+    alone = rng.random(rows) < 0.01
+    a[alone], c[alone] = 0, rng.choice(np.array([0, 0x80000000, 1, 0x807FFFFF], np.uint32), int(alone.sum()))
+    d = hs.dot(hs.from_bits(a), hs.from_bits(b), c.view(np.float32), accumulator=row).view(np.uint32)
+    path = folder / f"dot_{gpu}.tv"
+    lanes = [(x[:, i], 4) for x in (a, b) for i in range(row.terms)]
+    _write(path, [f"dot {gpu}:f32, {rows} rows"], [*lanes, (c, 8), (d, 8)])
+    yield Vectors(path, rows, 0, 0)

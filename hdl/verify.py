@@ -1,0 +1,104 @@
+"""``python -m hdl.verify``: every design against its vectors, then every mutant, which the vectors must kill."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from hdl.designs import DESIGNS, Design, Mutant, build, missing, mutants, run
+from hdl.vectors import Vectors
+
+__all__ = ["SIMULATORS", "Kill", "check", "kill", "main"]
+
+SIMULATORS = ("iverilog", "verilator")
+_Files = dict[str, list[Vectors]]
+
+
+@dataclass(frozen=True)
+class Kill:
+    """A mutant, and the file and row that told it from the design; an empty file means that none did."""
+
+    mutant: Mutant
+    file: str
+    row: int
+
+
+def check(design: Design, files: Iterable[Vectors], folder: Path, simulator: str) -> int:
+    """Run a design over its files; return the number of rows, or raise where one disagrees."""
+    command, rows = build(design, folder / simulator / design.name, simulator), 0
+    for vectors in files:
+        outcome = run(command, vectors, limit=10)
+        if not outcome.passed:
+            raise click.ClickException(f"{design.name} disagrees with {vectors.path.name}:\n{outcome.text}")
+        rows += vectors.rows
+    return rows
+
+
+def kill(mutant: Mutant, files: Iterable[Vectors], folder: Path) -> Kill:
+    """Run a mutant over the files of its design until one tells it from the design."""
+    command = build(DESIGNS[mutant.design], folder, mutant=mutant)
+    for vectors in files:
+        outcome = run(command, vectors)
+        if not outcome.passed:
+            return Kill(mutant, vectors.path.stem, outcome.first)
+    return Kill(mutant, "", 0)
+
+
+def _controls(files: _Files, folder: Path, simulator: str) -> int:
+    total = 0
+    for name, design in DESIGNS.items():
+        start = time.perf_counter()
+        rows = check(design, files[name], folder, simulator)
+        seconds = time.perf_counter() - start
+        click.echo(f"{simulator:<10} {name:<9} {rows:>9,} rows agree  {seconds:6.1f} s")
+        total += rows
+    return total
+
+
+def _table(kills: list[Kill]) -> None:
+    width = max(len(item.mutant.name) for item in kills)
+    click.echo(f"\n{'design':<9} {'mutant':<{width}}  killed by                        first row")
+    for item in kills:
+        found = f"{item.file:<30} {item.row:>11,}" if item.file else "SURVIVED"
+        click.echo(f"{item.mutant.design:<9} {item.mutant.name:<{width}}  {found}")
+
+
+@click.command()
+@click.option("--rows", default=20_000, show_default=True, help="Rows of each vector file.")
+@click.option("--simulator", "simulators", multiple=True, type=click.Choice(SIMULATORS),
+              help="Simulators of the designs, by default all that are installed; mutants run in Icarus.")  # fmt: skip
+@click.option("--jobs", default=2, show_default=True, help="Simulations at a time.")
+@click.option("--json", "report", type=click.Path(dir_okay=False, path_type=Path), help="Also write the result here.")
+def main(rows: int, simulators: tuple[str, ...], jobs: int, report: Path | None) -> None:
+    """Check every design and kill every mutant; exit 1 if a row disagrees or a mutant survives."""
+    if absent := missing("iverilog", *simulators):
+        raise click.ClickException(f"{', '.join(absent)} not found; on Debian: apt-get install {' '.join(absent)}")
+    if not simulators:
+        simulators = tuple(each for each in SIMULATORS if not missing(each))
+    with tempfile.TemporaryDirectory(prefix="hdl-") as name:
+        folder = Path(name)
+        files = {key: list(design.files(folder, rows)) for key, design in DESIGNS.items()}
+        total = sum(_controls(files, folder, each) for each in simulators)
+        listed = list(enumerate(mutants()))
+        with ThreadPoolExecutor(jobs) as pool:
+            kills = list(pool.map(lambda x: kill(x[1], files[x[1].design], folder / f"mutant{x[0]}"), listed))
+    _table(kills)
+    killed = sum(1 for item in kills if item.file)
+    click.echo(f"\nmutation score {killed} of {len(kills)} = {killed / len(kills):.0%}; {total:,} rows agree")
+    if report is not None:
+        found = [{**vars(item.mutant), "file": item.file, "row": item.row} for item in kills]
+        report.write_text(json.dumps({"rows": total, "killed": killed, "mutants": found}, indent=1) + "\n")
+    if killed < len(kills):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
