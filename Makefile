@@ -60,8 +60,8 @@ check: $(STAMPS)/dev  ## lint, format, types, layers, docstrings, spelling, meta
 slow: $(STAMPS)/test  ## run the tests that take minutes
 	$(BIN)/python -m pytest -n $(JOBS) -m slow $(ARGS)
 
-exhaustive: $(STAMPS)/test  ## check every input of the two-operand operations (resumable; hours)
-	$(BIN)/python -m tests.exhaustive $(ARGS)
+exhaustive: $(STAMPS)/studies  ## verify every input of the two-operand operations (resumable; hours)
+	$(BIN)/halfsim verify exhaustive --op all --digests vectors/digests/exhaustive.toml $(ARGS)
 
 hdl: $(STAMPS)/studies  ## simulate the hardware designs against vectors, and their mutants (needs iverilog)
 	$(BIN)/python -m hdl.verify $(ARGS)

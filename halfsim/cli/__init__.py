@@ -9,6 +9,7 @@ from halfsim.cli.explain import explain
 from halfsim.cli.group import Group, examples
 from halfsim.cli.models import models
 from halfsim.cli.study import study
+from halfsim.cli.verify import verify
 from halfsim.cli.warmup import warmup
 
 __all__ = ["main"]
@@ -37,5 +38,5 @@ def main() -> None:
     """Bit-accurate binary16 arithmetic, dot products and mixed-precision training."""
 
 
-for _command in (explain, models, study, warmup):
+for _command in (explain, models, study, verify, warmup):
     main.add_command(_command)

@@ -1,8 +1,9 @@
-"""All pairs at speed: binary64 hardware arithmetic and a rounding written for it, compiled; nothing of the package.
+"""The witness: binary64 hardware arithmetic and a rounding written for it, compiled; nothing of the package.
 
 Sums and products of two binary16 numbers are exact in binary64. A quotient is not, but it lies so far from every
 rounding boundary it does not hit (at least 2**-25 relative, or 2**-(25 + bits) for stochastic boundaries) that its
-binary64 neighbour rounds as it does. NaN results are RISC-V's 0x7E00.
+binary64 neighbour rounds as it does. The sum of a product and a third number need not be exact: it is rounded to odd,
+by its error from the two-sum of [@knuth1997], which keeps every later rounding right. NaN results are RISC-V's 0x7E00.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MODES", "OPERATIONS", "pairs"]
+__all__ = ["MODES", "NARROWING", "OPERATIONS", "pairs", "triples"]
 
 MODES = {"rne": 0, "rtz": 1, "rdn": 2, "rup": 3, "rna": 4, "odd": 5, "stochastic": 6}
 _ARITHMETIC = ["add", "subtract", "multiply", "divide", "remainder"]
@@ -93,7 +94,7 @@ def _round(value, mode, before, word, bits):
 
 @numba.njit(nogil=True)
 def _remainder(x, y):
-    """x - y * n exactly, n the integer nearest x / y, ties to even; both finite, y not zero."""
+    """X - y * n exactly, n the integer nearest x / y, ties to even; both finite, y not zero."""
     n = np.rint(x / y)
     rest = x - n * y
     half = 0.5 * abs(y)
@@ -149,6 +150,50 @@ def _arithmetic(code, a, b, x, y, mode, before, word, bits):
     if rest == 0.0:
         return a & 0x8000, 0
     return _round(rest, 0, before, word, bits)
+
+
+@numba.njit(nogil=True)
+def _odd_sum(p, c):
+    """P + c, its last bit odd where it is inexact; both finite."""
+    total = p + c
+    virtual = total - p
+    error = (p - (total - virtual)) + (c - virtual)
+    if error == 0.0:
+        return total
+    fraction, exponent = math.frexp(total)
+    whole = math.ldexp(fraction, 53)
+    if whole % 2.0 != 0.0:
+        return total
+    # Even: the exact sum lies beside it, so the odd neighbour on that side stands for it.
+    return math.ldexp(whole + (1.0 if error > 0.0 else -1.0), exponent - 53)
+
+
+@numba.njit(nogil=True)
+def _fma(a, b, c, x, y, w, mode, before, word, bits):
+    product = x * y
+    invalid = _signaling(a) or _signaling(b) or _signaling(c)
+    if x == x and y == y and product != product:
+        invalid = True  # infinity times zero, whatever c is
+    if x != x or y != y or w != w or product != product:
+        return _NAN, _NV if invalid else 0
+    total = product + w
+    if total != total:
+        return _NAN, _NV
+    if math.isinf(total):
+        return 0x7C00 if total > 0 else 0xFC00, 0
+    if total == 0.0:
+        sign = (a ^ b) & 0x8000
+        if product == 0.0 and w == 0.0 and sign == c & 0x8000:
+            return sign, 0
+        return 0x8000 if mode == 2 else 0, 0
+    return _round(_odd_sum(product, w), mode, before, word, bits)
+
+
+@numba.njit(nogil=True)
+def _fill_fused(a, b, c, values, z, flags, mode, before):
+    for i in range(z.size):
+        p, q, r = int(a[i]), int(b[i]), int(c[i])
+        z[i], flags[i] = _fma(p, q, r, values[p], values[q], values[r], mode, before, 0.0, 0)
 
 
 @numba.njit(nogil=True)
@@ -268,4 +313,13 @@ def pairs(
     else:
         family, code = {"copysign": 3, "total_order": 4}[name], 0
     _fill(family, code, row, _VALUES, start, z, flags, *settings)
+    return z, flags
+
+
+def triples(
+    a: NDArray[np.uint16], b: NDArray[np.uint16], c: NDArray[np.uint16], mode: str = "rne", tininess: str = "after"
+) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+    """Return patterns and flags of a * b + c, rounded once; every mode but stochastic."""
+    z, flags = np.empty(a.size, np.uint16), np.empty(a.size, np.uint8)
+    _fill_fused(a, b, c, _VALUES, z, flags, MODES[mode], tininess == "before")
     return z, flags

@@ -1,0 +1,165 @@
+"""`halfsim verify`: every pair of operands against a witness, on one machine or many."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from halfsim.cli.group import FAILED, Group, examples, usage
+
+if TYPE_CHECKING:
+    from halfsim.testvectors.exhaustive import Block, Job, Workers
+
+__all__ = ["verify"]
+
+_FOLDER = Path("runs/verify")
+_ONE = "halfsim verify exhaustive --op multiply --rounding all"
+_MANY = "halfsim verify exhaustive --op divide --scheduler tcp://localhost:8786"
+_PART = "halfsim verify exhaustive --op add --rounding rup --shard 1/8"
+_SHOWN = 10
+
+
+@click.group(cls=Group, epilog=examples(_ONE, _MANY), short_help="Verify every pair of operands.")
+def verify() -> None:
+    """Verify operations on every pair of operands against a witness that shares no code with halfsim."""
+
+
+def _shard(context: click.Context, parameter: click.Parameter, text: str) -> tuple[int, int]:
+    index, _, count = text.partition("/")
+    if not (index.isdigit() and count.isdigit() and 1 <= int(index) <= int(count)):
+        raise click.BadParameter(f"{text!r} is not of the form 1/4", context, parameter)
+    return int(index), int(count)
+
+
+@verify.command(
+    epilog=examples(
+        _ONE,
+        _PART,
+        _MANY,
+        notes=(
+            "Interrupted or killed, the same command goes on where it stopped.",
+            "A cluster: run `dask scheduler` on one machine and `dask worker tcp://HOST:8786` on the others,",
+            "with the same halfsim installed on all.",
+            "Exit status: 0 all blocks agree, 1 a block does not, 2 wrong usage.",
+        ),
+    )
+)
+@click.option("--op", "operation", required=True, help="Operation, 'all', or 'list' to print the jobs.")
+@click.option("--rounding", default="all", show_default=True, help="rne rtz rdn rup rna odd stochastic, or all but it.")
+@click.option("--tininess", default="all", show_default=True, type=click.Choice(["after", "before", "all"]))
+@click.option("--blocks", type=click.IntRange(min=1), help="Stop each job after so many blocks of 2**20 rows.")
+@click.option("--shard", default="1/1", callback=_shard, help="Do only part I of N of the blocks, as I/N.")
+@click.option("-j", "--workers", type=click.IntRange(min=1), help="Local processes.  [default: one per core]")
+@click.option("--scheduler", help="Address of a Dask scheduler, tcp://HOST:8786, instead of local processes.")
+@click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), default=_FOLDER, show_default=True)
+@click.option("--digests", type=click.Path(dir_okay=False, path_type=Path), help="Compare with this table of digests.")
+@click.option("--sign", is_flag=True, help="Enter finished jobs in the table given by --digests.")
+@click.option("--progress/--no-progress", default=True, help="Show a progress bar on standard error.")
+def exhaustive(operation: str, rounding: str, tininess: str, **options: Any) -> int:
+    """Verify all 2**32 pairs of an operation, values and flags, block by block; of fma, random triples.
+
+    Every block is compared row by row with the witness, binary64 hardware arithmetic and a rounding written for it,
+    and digested with SHA-256. Digests of all blocks make the digest of the job, which any machine must reproduce.
+    """
+    from halfsim.testvectors.exhaustive import JOBS, jobs
+
+    if operation == "list":
+        click.echo("\n".join(job.name for job in JOBS))
+        return 0
+    if options["sign"] and not options["digests"]:
+        raise click.UsageError("--sign needs --digests FILE, the table to enter jobs in")
+    with usage():
+        chosen = jobs(operation, rounding, tininess)
+    with _workers(options["workers"], options["scheduler"]) as workers:
+        failed = [job for job in chosen if _verify(job, workers, options)]
+    return FAILED if failed else 0
+
+
+def _verify(job: Job, workers: Workers, options: dict[str, Any]) -> bool:
+    """Run one job; return whether anything is wrong."""
+    from halfsim.testvectors.exhaustive import Store, ordered
+
+    with Store(options["out"], job) as store:
+        todo = [number for number in ordered(job, options["shard"]) if number not in store.done][: options["blocks"]]
+        with _bar(job, len(todo), options["progress"]) as advance:
+            for block in workers.run(job, todo):
+                store.add(block)
+                advance(1)
+    wrong = [block for block in store.done.values() if block.wrong]
+    click.echo(f"{job.name:32} {len(store.done) - len(wrong)} of {job.blocks} blocks agree with the witness")
+    _report(wrong)
+    differs = _digests(job, store.done, options["digests"], options["sign"])
+    return bool(wrong) or differs
+
+
+@contextlib.contextmanager
+def _workers(count: int | None, scheduler: str | None) -> Iterator[Workers]:
+    """Give the workers; their errors take one line."""
+    from halfsim.testvectors.exhaustive import Workers, dask_executor, processes
+
+    count = count or os.cpu_count() or 1
+    # A cluster has more workers than this machine has cores: keep all of them busy.
+    make = functools.partial(dask_executor, scheduler) if scheduler else functools.partial(processes, count)
+    try:
+        with Workers(make, 64 if scheduler else 2 * count) as workers:
+            yield workers
+    except (ValueError, RuntimeError) as error:
+        raise click.ClickException(str(error)) from None
+    except OSError as error:
+        if not scheduler or error.filename:
+            raise
+        raise click.ClickException(f"no Dask scheduler answers at {scheduler}: start one with dask scheduler") from None
+
+
+def _bar(job: Job, length: int, shown: bool) -> Any:
+    if not shown or not length:
+        return contextlib.nullcontext(lambda steps: None)
+    bar = click.progressbar(length=length, label=f"{job.name:32}", show_eta=True, file=sys.stderr)
+    return _updating(bar)
+
+
+@contextlib.contextmanager
+def _updating(bar: Any) -> Any:
+    with bar as shown:
+        yield shown.update
+
+
+def _report(wrong: Iterable[Block]) -> None:
+    """Name wrong blocks, and the first operands in each."""
+    for block in sorted(wrong, key=lambda block: block.number)[:_SHOWN]:
+        click.echo(f"  block {block.number}: {block.wrong} rows differ")
+        for mismatch in block.first[:_SHOWN]:
+            click.echo(f"    {mismatch}")
+
+
+def _digests(job: Job, done: dict[int, Block], path: Path | None, sign: bool) -> bool:
+    """Compare with a table of digests, or enter the job in it; return whether they differ."""
+    from halfsim.testvectors.exhaustive import compare, load, save, summary
+
+    found = summary(job, done)
+    if found is not None:
+        click.echo(f"  SHA-256 {found.root} of {found.rows:,} rows")
+    if path is None:
+        return False
+    with usage():
+        table = load(path)
+    if job.name in table:
+        differing = compare(job, done, table[job.name])
+        for blocks in differing:
+            click.echo(f"  blocks {blocks.start} to {blocks.stop - 1} differ from {path}")
+        if not differing:
+            click.echo(f"  no finished part differs from {path}")
+        return bool(differing)
+    if sign and found is not None:
+        save(path, {**table, job.name: found})
+        click.echo(f"  entered in {path}")
+    else:
+        click.echo(f"  {path} has no digest of this job")
+    return False
