@@ -24,7 +24,7 @@ class Header:
     Parameters
     ----------
     operation : str
-        halfsim's name of the operation, ``"convert"`` included.
+        Name of the operation, a `Subject`'s.
     operands : tuple of str
         Types of the operands, keys of `TYPES`.
     result : str
