@@ -43,6 +43,9 @@ from halfsim.kernels.threads import set_num_threads as set_num_threads
 from halfsim.linalg import dot as dot
 from halfsim.linalg import matmul as matmul
 from halfsim.linalg import sum as sum
+from halfsim.mfma import ExactDotAdd as ExactDotAdd
+from halfsim.mfma import PairwiseDotAdd as PairwiseDotAdd
+from halfsim.mfma import TwoStageDotAdd as TwoStageDotAdd
 from halfsim.operation import Operation as Operation
 from halfsim.operations import add as add
 from halfsim.operations import divide as divide

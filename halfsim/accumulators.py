@@ -1,21 +1,23 @@
 """How a dot product is summed: frozen rows that name every order and every rounding.
 
-All of them compute ``D = C + sum over k of A[k] * B[k]``, C being +0 when absent. The operands are binary16, but a
-`FusedDotAdd` names the formats of its factors. A sum without terms is C itself. The arithmetic inside has the IEEE
-defaults (gradual underflow, tininess after rounding); every NaN result is the canonical quiet NaN, 0x7E00 in binary16,
-or 0x7FFF for `FusedDotAdd`. The random word of a stochastic rounding is Philox (seed, offset + C-order index of the
-output element, step), where steps count the roundings of one element from 0 in the order given for each row; when C
-itself must be rounded to the accumulator's format, that is step 0 and the others follow.
+All of them compute ``D = C + sum over k of A[k] * B[k]``, C being +0 when absent. The operands are binary16, but the
+matrix units, `FusedDotAdd` and those of `halfsim.mfma`, name the formats of their factors. A sum without terms is C
+itself. The arithmetic inside has the IEEE defaults (gradual underflow, tininess after rounding); every NaN result is
+the canonical quiet NaN, 0x7E00 in binary16, or 0x7FFF for `FusedDotAdd`. The random word of a stochastic rounding is
+Philox (seed, offset + C-order index of the output element, step), where steps count the roundings of one element from 0
+in the order given for each row; when C itself must be rounded to the accumulator's format, that is step 0 and the
+others follow.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from operator import index
 from typing import TypeAlias
 
-from halfsim.formats import BINARY16, BINARY32, Format, Specials
-from halfsim.rounding import Rounding, RoundingLike, Stochastic, as_rounding
+from halfsim.checks import deterministic, integer, pair_of_formats, result_format
+from halfsim.formats import BINARY16, BINARY32, Format
+from halfsim.mfma import ExactDotAdd, PairwiseDotAdd, TwoStageDotAdd
+from halfsim.rounding import Rounding, RoundingLike, as_rounding
 
 __all__ = [
     "FP16",
@@ -24,24 +26,17 @@ __all__ = [
     "Compensated",
     "Exact",
     "FusedDotAdd",
+    "MatrixUnit",
     "Pairwise",
     "Sequential",
     "factor_formats",
 ]
 
 
-def _normalise(accumulator: Sequential | Pairwise | Compensated | Exact | FusedDotAdd, format_field: str) -> None:
-    """Check the fields that all rows have, and replace the name of a rounding by the rounding."""
+def _normalise(accumulator: Sequential | Pairwise | Compensated | Exact) -> None:
+    """Check the fields that these rows have, and replace the name of a rounding by the rounding."""
     name = type(accumulator).__name__
-    chosen = getattr(accumulator, format_field)
-    if not isinstance(chosen, Format):
-        raise TypeError(
-            f"{name}: {format_field}={chosen!r} is a {type(chosen).__name__}; pass a halfsim.Format such as BINARY32"
-        )
-    if chosen.specials != Specials.ieee:
-        raise ValueError(
-            f"{name}: {format_field}={chosen.name} has no infinity; pass a format with IEEE specials such as BINARY16"
-        )
+    result_format(name, "format", accumulator.format)
     object.__setattr__(accumulator, "rounding", as_rounding(accumulator.rounding, name))
 
 
@@ -74,7 +69,7 @@ class Sequential:
     fused: bool = False
 
     def __post_init__(self) -> None:
-        _normalise(self, "format")
+        _normalise(self)
         object.__setattr__(self, "fused", bool(self.fused))
 
 
@@ -105,7 +100,7 @@ class Pairwise:
     rounding: RoundingLike = Rounding.roundTiesToEven
 
     def __post_init__(self) -> None:
-        _normalise(self, "format")
+        _normalise(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +134,7 @@ class Compensated:
     rounding: RoundingLike = Rounding.roundTiesToEven
 
     def __post_init__(self) -> None:
-        _normalise(self, "format")
+        _normalise(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +167,7 @@ class Exact:
     rounding: RoundingLike = Rounding.roundTiesToEven
 
     def __post_init__(self) -> None:
-        _normalise(self, "format")
+        _normalise(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,44 +232,17 @@ class FusedDotAdd:
 
     def __post_init__(self) -> None:
         for name, low, high in (("terms", 1, 1024), ("fraction_bits", 1, 48), ("zero_exponent", -1000, 100)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not hasattr(value, "__index__") or not low <= index(value) <= high:
-                raise ValueError(f"FusedDotAdd: {name}={value!r} must be an integer from {low} to {high}")
-            object.__setattr__(self, name, index(value))
-        object.__setattr__(self, "inputs", _factor_formats(self.inputs))
-        _normalise(self, "output")
-        if self.output.precision > 24:
-            raise ValueError(
-                f"FusedDotAdd: output={self.output.name} has precision {self.output.precision}; "
-                "pass a format of at most 24 bits such as BINARY32, or use Exact for a wider result"
-            )
-        align = as_rounding(self.align, "FusedDotAdd")
-        if isinstance(align, Stochastic):
-            raise ValueError("FusedDotAdd: align=Stochastic(...) is not defined; pass a deterministic Rounding")
-        object.__setattr__(self, "align", align)
+            object.__setattr__(self, name, integer("FusedDotAdd", name, getattr(self, name), low, high))
+        object.__setattr__(self, "inputs", pair_of_formats("FusedDotAdd", self.inputs))
+        result_format("FusedDotAdd", "output", self.output, 24)
+        object.__setattr__(self, "align", deterministic("FusedDotAdd", "align", self.align))
+        object.__setattr__(self, "rounding", as_rounding(self.rounding, "FusedDotAdd"))
 
 
-def _factor_formats(inputs: object) -> tuple[Format, Format]:
-    """Return the pair of formats that `FusedDotAdd.inputs` stands for."""
-    match (inputs, inputs) if isinstance(inputs, Format) else inputs:
-        case (Format() as left, Format() as right):
-            pair = left, right
-        case _:
-            raise TypeError(
-                f"FusedDotAdd: inputs={inputs!r} is a {type(inputs).__name__}; pass a halfsim.Format such as BFLOAT16, "
-                "or a pair of them for A and B"
-            )
-    for fmt in pair:
-        # So operands can be held in float32 arrays, and products have 48 bits at most: aligned sums stay in int64.
-        if not BINARY32.contains(fmt):
-            raise ValueError(
-                f"FusedDotAdd: inputs={fmt.name} has numbers that binary32 has not; pass formats that binary32 "
-                "contains, such as BFLOAT16, TF32 or E4M3"
-            )
-    return pair
+MatrixUnit: TypeAlias = FusedDotAdd | ExactDotAdd | PairwiseDotAdd | TwoStageDotAdd
+"""The blocks of matrix units: they name the formats of their factors and raise no flags."""
 
-
-Accumulator: TypeAlias = "Sequential | Pairwise | Compensated | Exact | FusedDotAdd"
+Accumulator: TypeAlias = Sequential | Pairwise | Compensated | Exact | MatrixUnit
 
 
 def factor_formats(accumulator: Accumulator) -> tuple[Format, Format]:
@@ -282,15 +250,17 @@ def factor_formats(accumulator: Accumulator) -> tuple[Format, Format]:
 
     Parameters
     ----------
-    accumulator : Sequential, Pairwise, Compensated, Exact or FusedDotAdd
+    accumulator : accumulator row
         The row.
 
     Returns
     -------
     tuple of Format
-        The `inputs` of a `FusedDotAdd`, binary16 for the others.
+        The `inputs` of a matrix unit, binary16 for the others.
     """
-    return _factor_formats(accumulator.inputs) if isinstance(accumulator, FusedDotAdd) else (BINARY16, BINARY16)
+    if isinstance(accumulator, MatrixUnit):
+        return pair_of_formats(type(accumulator).__name__, accumulator.inputs)
+    return BINARY16, BINARY16
 
 
 FP16 = Sequential(format=BINARY16, fused=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from halfsim.accumulators import Accumulator, FusedDotAdd, factor_formats
+from halfsim.accumulators import Accumulator, MatrixUnit, factor_formats
 from halfsim.arrays import as_binary16, contiguous, plain_array
 from halfsim.core.control import control_word
 from halfsim.core.fields import layout
@@ -68,7 +68,7 @@ def _described(row: Accumulator, given: AccumulatorLike) -> str:
     if isinstance(given, str):
         return f"accumulator {given!r}"
     names = dict.fromkeys(fmt.name for fmt in factor_formats(row))
-    return f"{type(row).__name__}(inputs={' and '.join(names)})" if isinstance(row, FusedDotAdd) else type(row).__name__
+    return f"{type(row).__name__}(inputs={' and '.join(names)})" if isinstance(row, MatrixUnit) else type(row).__name__
 
 
 def _exact(function: str, argument: str, words: NDArray[np.uint32], fmt: Format, described: str) -> NDArray[Any]:

@@ -7,12 +7,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from halfsim.accumulators import FP32, factor_formats
+from halfsim.accumulators import FP32, Accumulator, factor_formats
 from halfsim.arrays import check_out, deliver
 from halfsim.factors import factor, one
 from halfsim.flags import Flagged
 from halfsim.kernels import product
-from halfsim.kernels.product import Operands, Plan
+from halfsim.kernels.product import Operands
 from halfsim.shapes import addend, matrices, summands, vectors
 from halfsim.tensorcores import AccumulatorLike, as_accumulator
 
@@ -64,7 +64,7 @@ class MatrixProduct:
         row = as_accumulator(accumulator, name)
         left, right = factor(name, "A", A, 0, row, accumulator), factor(name, "B", B, 1, row, accumulator)
         shape, operands = self._pair(name, left, right)
-        return _deliver(name, product.plan(row), operands, addend(name, C, shape), shape, out, flagged)
+        return _deliver(name, row, operands, addend(name, C, shape), shape, out, flagged)
 
     def __repr__(self) -> str:
         return f"<halfsim product {self.name}>"
@@ -114,7 +114,7 @@ class Total:
         row = as_accumulator(accumulator, name)
         ones = one(name, factor_formats(row)[0])
         shape, operands = summands(name, factor(name, "x", x, 1, row, accumulator), ones, axis, keepdims)
-        return _deliver(name, product.plan(row), operands, None, shape, out, flagged)
+        return _deliver(name, row, operands, None, shape, out, flagged)
 
     def __repr__(self) -> str:
         return f"<halfsim reduction {self.name}>"
@@ -122,7 +122,7 @@ class Total:
 
 def _deliver(
     name: str,
-    chosen: Plan,
+    row: Accumulator,
     operands: Operands,
     c: NDArray[Any] | None,
     shape: tuple[int, ...],
@@ -130,12 +130,13 @@ def _deliver(
     flagged: bool,
 ) -> tuple[Any, Any]:
     """Compute a product and hand it over: (value, flags)."""
+    chosen = product.plan(row)
     if out is not None:
         check_out(name, out, shape, chosen.storage.values)
     if flagged and not chosen.has_flags:
         raise ValueError(
-            f"{name}: FusedDotAdd has no flags, as matrix units raise none; drop .flagged, or pass a Sequential, "
-            "Pairwise, Compensated or Exact accumulator"
+            f"{name}: {type(row).__name__} has no flags, as matrix units raise none; drop .flagged, or pass a "
+            "Sequential, Pairwise, Compensated or Exact accumulator"
         )
     value, flags = product.evaluate(chosen, operands, c, flagged)
     result = deliver(name, value.reshape(shape), out, True)
@@ -143,8 +144,9 @@ def _deliver(
 
 
 _PARAMETERS = """
-accumulator : Sequential, Pairwise, Compensated, Exact, FusedDotAdd or str
-    How the products are summed; by default `FP32`. ``"h100:f32"`` or ``"h100:f32:wgmma"`` names a tensor core.
+accumulator : Sequential, Pairwise, Compensated, Exact, a matrix unit or str
+    How the products are summed; by default `FP32`. Matrix units are `FusedDotAdd`, `ExactDotAdd`, `PairwiseDotAdd` and
+    `TwoStageDotAdd`; ``"h100:f32"`` or ``"h100:f32:wgmma"`` names one of a GPU.
 out : array, optional
     Where the result is written; it must have the result's shape and dtype.
 
@@ -161,7 +163,7 @@ TypeError
     If an operand has not the dtype that the accumulator takes.
 ValueError
     If shapes do not fit, a float32 operand holds what its format lacks, an accumulator is unknown, or flags are asked
-    of a `FusedDotAdd`, which defines none.
+    of a matrix unit, which defines none.
 """
 
 _FACTORS = """float16, or as the accumulator's `inputs` say: bfloat16, float8_e5m2 or float8_e4m3fn of

@@ -13,17 +13,21 @@ from types import SimpleNamespace
 import numpy as np
 from numba import cuda, types
 
-from halfsim.core import arithmetic, compare, convert, division, dot, integral
+from halfsim.core import arithmetic, compare, convert, division, dot, integral, mfma
 from halfsim.core.control import control_word
 from halfsim.core.fields import F16
 from halfsim.core.philox import draw
-from halfsim.environment import CUDA
+from halfsim.environment import CUDA, Environment
+from halfsim.kernels.limbs import accumulate, round_limbs
 from halfsim.rounding import Rounding
 from tests.core_rows import B8, B32, SEED, controls, operands
 
 CAPABILITY = (8, 0)
 BLOCK_ROUNDINGS = (Rounding.roundTowardZero, Rounding.roundTiesToEven, Rounding.roundTowardPositive)
-TERMS, FRACTION_BITS, ZERO_EXPONENT = 8, 24, -132
+TERMS, FRACTION_BITS, ZERO_EXPONENT, SUM_BITS = 8, 24, -132, 32
+LIMBS = dot.LIMBS
+BOTH_ZEROS = int(dot.Status.notPlusZero | dot.Status.notMinusZero)
+FLUSH = Environment(flush_inputs=True, flush_results=True)
 
 
 @cuda.jit
@@ -207,6 +211,67 @@ def fused_dot_add(a, b, c, words, result):
 
 
 @cuda.jit
+def exact_dot_add(a, b, c, words, result):
+    """One block, summed exactly in a long accumulator of the thread."""
+    w, i = cuda.grid(2)
+    if w < words.size and i <= a.size - TERMS:
+        digits = cuda.local.array(LIMBS, np.int64)
+        for j in range(LIMBS):
+            digits[j] = 0
+        addend, _ = convert.convert(c[i], F16, B32, words[w], 0)
+        status, sign, exponent, significand = dot.addend(addend, B32)
+        accumulate(digits, dot.EXACT_BOTTOM, sign, exponent, significand)
+        for k in range(TERMS):
+            seen, sign, exponent, significand = dot.product(a[i + k], b[i + k], F16, F16)
+            status |= seen
+            accumulate(digits, dot.EXACT_BOTTOM, sign, exponent, significand)
+        status |= BOTH_ZEROS
+        result[w, i, 0], _ = round_limbs(digits, dot.EXACT_BOTTOM, status, B32, words[w], 0)
+        result[w, i, 1] = 0
+
+
+@cuda.jit
+def pairwise_dot_add(a, b, c, words, result):
+    """One block of two flushed products, their sum added to C."""
+    w, i = cuda.grid(2)
+    if w < words.size and i <= a.size - TERMS:
+        addend, _ = convert.convert(c[i], F16, B32, 0, 0)  # nothing is flushed yet
+        first = mfma.rounded_product(a[i], b[i], F16, F16, B32, words[w])
+        second = mfma.rounded_product(a[i + 1], b[i + 1], F16, F16, B32, words[w])
+        total, _ = arithmetic.add(first, second, B32, words[w], 0)
+        result[w, i, 0], _ = arithmetic.add(mfma.flushed(addend, B32, words[w]), total, B32, words[w], 0)
+        result[w, i, 1] = 0
+
+
+@cuda.jit
+def two_stage_dot_add(a, b, c, words, result):
+    """One block in two stages: products cut by the first control word, the rest by the last, rounded by each."""
+    w, i = cuda.grid(2)
+    if w < words.size and i <= a.size - TERMS:
+        addend, _ = convert.convert(c[i], F16, B32, words[w], 0)
+        status, sign, exponent, significand = dot.addend(addend, B32)
+        top = dot.NO_EXPONENT
+        for k in range(TERMS):
+            seen, _, power, digits = mfma.bounded_product(a[i + k], b[i + k], F16, F16, B32)
+            status |= seen
+            more = dot.alignment_exponent(power, digits, 2 * F16.precision - 2)
+            top = more if more > top else top
+        unit = top - FRACTION_BITS
+        total = 0
+        for k in range(TERMS):
+            _, negative, power, digits = mfma.bounded_product(a[i + k], b[i + k], F16, F16, B32)
+            total += dot.align(negative, power, digits, unit, words[0])
+        common = dot.alignment_exponent(exponent, significand, B32.precision - 1)
+        common = top if top > common else common
+        common = B32.emin if B32.emin > common else common
+        later = words[words.size - 1]
+        total, unit = mfma.join(total, unit, sign, exponent, significand, common, SUM_BITS, FRACTION_BITS, later)
+        total, unit = mfma.normalised(total, unit, SUM_BITS - 1, B32, later)
+        result[w, i, 0] = mfma.finish_stages(status, total, unit, B32, words[w], 0)
+        result[w, i, 1] = 0
+
+
+@cuda.jit
 def floating(a, b, c, words, result):
     """No function of the core: what the search for floating-point instructions must find."""
     w, i = cuda.grid(2)
@@ -220,21 +285,30 @@ ELEMENTWISE = (
 )
 
 
-def inputs(block: bool = False) -> tuple[list[np.ndarray], np.ndarray]:
-    """Operands and control words; of the block mostly finite operands, and words whose first cuts."""
+BLOCKS = (
+    (fused_dot_add, CUDA),
+    (exact_dot_add, Environment()),
+    (pairwise_dot_add, FLUSH),
+    (two_stage_dot_add, Environment()),
+)
+"""Blocks of matrix units, and the environment of each."""
+
+
+def inputs(environment: Environment | None = None) -> tuple[list[np.ndarray], np.ndarray]:
+    """Operands and control words; of a block mostly finite operands, and words whose first and last cut."""
     columns = [column[::4].copy() for column in operands()]
-    if not block:
+    if environment is None:
         return columns, np.array(controls())
     for column in columns:
         column[np.arange(column.size) % 30 > 0] &= 0xBFFF
-    return columns, np.array([control_word(r, CUDA) for r in BLOCK_ROUNDINGS])
+    return columns, np.array([control_word(r, environment) for r in BLOCK_ROUNDINGS])
 
 
 def results() -> dict[str, np.ndarray]:
     """What every kernel gives: (bits, flags) by control word and element."""
     found = {}
-    for kernel in (*ELEMENTWISE, fused_dot_add):
-        columns, words = inputs(kernel is fused_dot_add)
+    for kernel, environment in (*((kernel, None) for kernel in ELEMENTWISE), *BLOCKS):
+        columns, words = inputs(environment)
         result = np.zeros((words.size, columns[0].size, 2), np.int64)
         kernel[(1, -(-columns[0].size // 8)), (words.size, 8)](*columns, words, result)
         # The simulator's kernels keep their function under another name.
@@ -253,7 +327,7 @@ def code() -> dict[str, str]:
         kernel.py_func.__name__: cuda.compile_ptx(
             kernel.py_func, (vector, vector, vector, vector, table), cc=CAPABILITY
         )[0]
-        for kernel in (*ELEMENTWISE, fused_dot_add, floating)
+        for kernel in (*ELEMENTWISE, *(kernel for kernel, _ in BLOCKS), floating)
     }
 
 

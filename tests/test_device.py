@@ -14,6 +14,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,25 +73,43 @@ def loops():
             bits, flags = np.zeros(a.size, np.int64), np.zeros(a.size, np.uint8)
             loop(*operands, bits, flags, int(word), core_rows.SEED, 0, *extra)
             found[name][w] = np.stack([bits, flags], axis=1)
-    found["fused_dot_add"] = blocks()
+    for name, row in block_rows().items():
+        found[name] = blocks(row)
     return found
 
 
-def blocks():
-    """The blocks of the matrix unit, through the front door; elements without a full block stay zero."""
-    columns, _ = device_kernels.inputs(block=True)
-    terms = device_kernels.TERMS
-    a, b = (np.lib.stride_tricks.sliding_window_view(hs.from_bits(column), terms) for column in columns[:2])
+def block_rows():
+    """The rows of the blocks, whose rounding the words then choose."""
+    bits, wide = device_kernels.FRACTION_BITS, device_kernels.SUM_BITS
+    return {
+        "fused_dot_add": hs.FusedDotAdd(
+            terms=device_kernels.TERMS, fraction_bits=bits, zero_exponent=device_kernels.ZERO_EXPONENT
+        ),
+        "exact_dot_add": hs.ExactDotAdd(terms=device_kernels.TERMS),
+        "pairwise_dot_add": hs.PairwiseDotAdd(terms=2, depth=2, environment=device_kernels.FLUSH),
+        "two_stage_dot_add": hs.TwoStageDotAdd(
+            terms=device_kernels.TERMS,
+            term_bits=bits,
+            product_bits=wide,
+            addend_bits=bits,
+            total_bits=wide - 1,
+            join=device_kernels.BLOCK_ROUNDINGS[-1],
+        ),
+    }
+
+
+def blocks(row):
+    """The blocks of a matrix unit, through the front door; elements without a full block stay zero."""
+    columns, _ = device_kernels.inputs(hs.CUDA)
+    a, b = (
+        np.lib.stride_tricks.sliding_window_view(hs.from_bits(column), device_kernels.TERMS) for column in columns[:2]
+    )
     c = hs.convert(hs.from_bits(columns[2][: len(a)]), hs.BINARY32)
     found = np.zeros((len(device_kernels.BLOCK_ROUNDINGS), columns[0].size, 2), np.int64)
     for w, rounding in enumerate(device_kernels.BLOCK_ROUNDINGS):
-        row = hs.FusedDotAdd(
-            terms=terms,
-            fraction_bits=device_kernels.FRACTION_BITS,
-            zero_exponent=device_kernels.ZERO_EXPONENT,
-            rounding=rounding,
-        )
-        found[w, : len(a), 0] = hs.dot(a, b, c, accumulator=row).view(np.uint32)
+        chosen = replace(row, rounding=rounding)
+        terms = min(row.terms, device_kernels.TERMS)
+        found[w, : len(a), 0] = hs.dot(a[:, :terms], b[:, :terms], c, accumulator=chosen).view(np.uint32)
     finite = (found[:, : len(a), 0] & 0x7F800000) != 0x7F800000
     assert 0.4 < finite.mean() < 1, "blocks of numbers, and some with infinities and NaNs"
     return found
@@ -133,7 +152,7 @@ def test_the_core_compiles_to_device_code_without_floating_point(toolkit, tmp_pa
     run("code", tmp_path / "ptx.json", CUDA_HOME=str(toolkit), NUMBA_DISABLE_JIT="0", NUMBA_ENABLE_CUDASIM="0")
     ptx = json.loads((tmp_path / "ptx.json").read_text())
     assert FLOATING.search(ptx.pop("floating")), "the search finds nothing"
-    assert len(ptx) == len(device_kernels.ELEMENTWISE) + 1
+    assert len(ptx) == len(device_kernels.ELEMENTWISE) + len(device_kernels.BLOCKS)
     for name, text in ptx.items():
         assert ".visible .entry" in text, name
         assert "st.global" in text, name

@@ -111,7 +111,7 @@ def _dot(texts: tuple[str, ...], options: dict[str, Any]) -> Any:
     """Explain a dot product."""
     import numpy as np
 
-    from halfsim.accumulators import FusedDotAdd
+    from halfsim.accumulators import MatrixUnit
     from halfsim.explanation.dot import explain_dot
     from halfsim.formats import BINARY16, BINARY32
 
@@ -122,7 +122,7 @@ def _dot(texts: tuple[str, ...], options: dict[str, Any]) -> Any:
         )
     with usage():
         row = _accumulator(options["accumulator"])
-        fmt = row.output if isinstance(row, FusedDotAdd) else row.format
+        fmt = row.output if isinstance(row, MatrixUnit) else row.format
         factors = [
             np.array([_number(text, f"{name}[{k}]", BINARY16) for k, text in enumerate(options[key].split(","))])
             for name, key in (("a", "left"), ("b", "right"))

@@ -12,6 +12,7 @@ __all__ = [
     "STOCHASTIC",
     "Bit",
     "control_word",
+    "gradual",
     "has",
     "invalid_integer",
     "nan_default",
@@ -63,6 +64,11 @@ def control_word(
         | int(bool(saturate)) << Bit.saturate
         | int(environment.flush_inexact) << Bit.flushInexact
     )
+
+
+def gradual(control: int) -> int:
+    """Return a control word without its flushing."""
+    return control & ~(1 << Bit.flushInputs | 1 << Bit.flushResults)
 
 
 @scalar

@@ -17,6 +17,7 @@ from halfsim.core.round import discard, increment, round_pack, zero
 from halfsim.flags import Flags
 
 __all__ = [
+    "EXACT_BOTTOM",
     "LIMBS",
     "LIMB_BITS",
     "NO_EXPONENT",
@@ -28,6 +29,9 @@ __all__ = [
     "compensated_step",
     "finish_block",
     "finish_exact",
+    "infinity",
+    "is_infinite",
+    "is_nan",
     "limb",
     "limb_index",
     "product",
@@ -41,8 +45,9 @@ NO_EXPONENT = -(1 << 20)
 """Alignment exponent of a zero term: below all others."""
 LIMB_BITS = 30
 LIMBS = 10
-"""The long accumulator: 300 bits from 2**-149 upward, ample for 2**31 products and a binary32 addend."""
-_BOTTOM = -149
+"""The long accumulator of binary16: 300 bits from 2**-149 upward, ample for 2**31 products and a binary32 addend."""
+EXACT_BOTTOM = -149
+"""Exponent of its last bit."""
 
 
 class Status(IntEnum):
@@ -116,17 +121,20 @@ def align(sign, exponent, significand, unit, control):
 
 
 @scalar
-def _is_nan(status):
+def is_nan(status):
+    """Whether the terms seen make a NaN."""
     return status & _NAN != 0 or (status & _PLUS_INFINITY != 0 and status & _MINUS_INFINITY != 0)
 
 
 @scalar
-def _is_infinite(status):
+def is_infinite(status):
+    """Whether an infinity is among the terms seen."""
     return status & (_PLUS_INFINITY | _MINUS_INFINITY) != 0
 
 
 @scalar
-def _infinity(status, fields):
+def infinity(status, fields):
+    """Return the pattern of the infinity seen."""
     return zero(1 if status & _MINUS_INFINITY else 0, fields) + fields.infinity
 
 
@@ -136,10 +144,10 @@ def finish_block(status, total, unit, fields, control, random):
 
     Every zero is +0, and an overflow is infinite in every direction of rounding.
     """
-    if _is_nan(status):
+    if is_nan(status):
         return default_nan(fields, control)
-    if _is_infinite(status):
-        return _infinity(status, fields)
+    if is_infinite(status):
+        return infinity(status, fields)
     sign = 1 if total < 0 else 0
     bits, flags = round_pack(sign, unit, -total if sign else total, 0, fields, control, random)
     if flags & _OVERFLOW:
@@ -148,15 +156,18 @@ def finish_block(status, total, unit, fields, control, random):
 
 
 @scalar
-def limb_index(exponent):
-    """Lowest limb of the long accumulator that a term of this exponent touches; the next is the only other one."""
-    return (exponent - _BOTTOM) // LIMB_BITS
+def limb_index(exponent, bottom):
+    """Lowest limb of a long accumulator that a term of this exponent touches; the next is the only other one.
+
+    `bottom` is the exponent of the accumulator's last bit, here and below.
+    """
+    return (exponent - bottom) // LIMB_BITS
 
 
 @scalar
-def limb(sign, exponent, significand, index):
+def limb(sign, exponent, significand, index, bottom):
     """Signed part of a term (significand below 2**24) that falls in limb `index`."""
-    shift = exponent - _BOTTOM - LIMB_BITS * index
+    shift = exponent - bottom - LIMB_BITS * index
     part = significand << shift if shift >= 0 else significand >> -shift
     part &= (1 << LIMB_BITS) - 1
     return -part if sign else part
@@ -169,18 +180,18 @@ def carry(value):
 
 
 @scalar
-def finish_exact(status, sign, top, high, middle, low, sticky, fields, control, random):
+def finish_exact(status, sign, top, high, middle, low, sticky, bottom, fields, control, random):
     """Return (bits, flags) of an exact sum.
 
     `top` is the index of the highest nonzero limb, `high`, `middle` and `low` it and the two below it, `sticky` whether
     anything lies below those; `high` is 0 for a zero sum.
     """
-    if _is_nan(status):
+    if is_nan(status):
         # A quiet NaN is passed on silently; a signaling one and the operations that make a NaN are invalid.
         silent = status & _NAN != 0 and status & _INVALID_OPERATION == 0
         return default_nan(fields, control), 0 if silent else _INVALID
-    if _is_infinite(status):
-        return _infinity(status, fields), 0
+    if is_infinite(status):
+        return infinity(status, fields), 0
     if high == 0:
         negative = zero_sum_sign(0 if status & _NOT_MINUS_ZERO else 1, 1 if status & _NOT_PLUS_ZERO else 0, control)
         return zero(negative, fields), 0
@@ -189,7 +200,7 @@ def finish_exact(status, sign, top, high, middle, low, sticky, fields, control, 
     rest = LIMB_BITS - taken
     significand = (((high << LIMB_BITS) | middle) << taken) | (low >> rest)
     tail = ((low & ((1 << rest) - 1)) << (32 - rest)) | sticky
-    exponent = _BOTTOM + LIMB_BITS * (top - 2) + rest
+    exponent = bottom + LIMB_BITS * (top - 2) + rest
     return round_pack(sign, exponent, significand, tail, fields, control, random)
 
 

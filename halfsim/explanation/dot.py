@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from halfsim.accumulators import Accumulator, FusedDotAdd, factor_formats
+from halfsim.accumulators import Accumulator, FusedDotAdd, MatrixUnit, factor_formats
 from halfsim.arrays import as_patterns
 from halfsim.explanation.dot_steps import Block, Step, blocks, chain
 from halfsim.explanation.dot_text import dot_text
@@ -49,7 +49,7 @@ class DotExplanation(Record):
     error : Fraction or None
         Result minus exact value.
     flags : Flags or None
-        Flags of all roundings together; None for `FusedDotAdd`, which has none.
+        Flags of all roundings together; None for matrix units, which have none.
     """
 
     accumulator: Accumulator
@@ -116,7 +116,7 @@ def explain_dot(a: Any, b: Any, c: Any = None, *, accumulator: AccumulatorLike) 
     shown = datum("c", addend, source)
     true = _sum(factors, shown)
     result = datum("d", bits, chosen.storage.format)
-    fused = isinstance(row, FusedDotAdd)
+    unit = isinstance(row, MatrixUnit)
     return DotExplanation(
         accumulator=row,
         a=factors[0],
@@ -124,10 +124,10 @@ def explain_dot(a: Any, b: Any, c: Any = None, *, accumulator: AccumulatorLike) 
         c=shown,
         exact=true,
         blocks=blocks(call, row) if isinstance(row, FusedDotAdd) else (),
-        steps=() if fused else chain(call, (BINARY16, source, chosen.format), true),
+        steps=() if unit else chain(call, (BINARY16, source, chosen.format), true),
         result=result,
         error=None if true is None or result.value is None else result.value - true,
-        flags=None if fused else Flags(flags),
+        flags=None if unit else Flags(flags),
     )
 
 

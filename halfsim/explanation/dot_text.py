@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from halfsim.accumulators import FusedDotAdd
+from halfsim.accumulators import FusedDotAdd, MatrixUnit
 from halfsim.explanation.text import columns, datum_row, decision_lines, exact_lines, line, rounding_text
 from halfsim.explanation.values import decimal, hexadecimal, power
 from halfsim.rounding import as_rounding
@@ -24,7 +24,7 @@ def _both(value: Fraction | None) -> str:
 def dot_text(steps: DotExplanation) -> str:
     """Text of a `DotExplanation`."""
     row = steps.accumulator
-    target = row.output if isinstance(row, FusedDotAdd) else row.format
+    target = row.output if isinstance(row, MatrixUnit) else row.format
     lines = [
         f"d = c + sum of a[k]*b[k], {len(steps.a)} product(s) of binary16, c in {steps.c.format}, d in {target.name}",
         f"{type(row).__name__}, {rounding_text(as_rounding(row.rounding))}",

@@ -15,9 +15,10 @@ import numpy as np
 from halfsim.core import arithmetic, dot
 from halfsim.core._jit import kernel, scalar
 from halfsim.core.convert import convert
-from halfsim.core.dot import LIMBS, Status
+from halfsim.core.dot import EXACT_BOTTOM, LIMBS, Status
 from halfsim.core.fields import F16
 from halfsim.core.philox import draw
+from halfsim.kernels.limbs import accumulate, round_limbs
 
 __all__ = [
     "compensated",
@@ -35,34 +36,6 @@ __all__ = [
 def place(element, rows, columns):
     """Return (product, row, column) of a flat index."""
     return element // (columns * rows), element // columns % rows, element % columns
-
-
-@scalar
-def _accumulate(limbs, sign, exponent, significand):
-    """Add a term to the long accumulator."""
-    first = dot.limb_index(exponent)
-    limbs[first] += dot.limb(sign, exponent, significand, first)
-    if first + 1 < LIMBS:
-        limbs[first + 1] += dot.limb(sign, exponent, significand, first + 1)
-
-
-@scalar
-def _settle(limbs):
-    """Carry, and turn a negative sum into its magnitude: return its sign."""
-    _carry(limbs)
-    if limbs[LIMBS - 1] >= 0:
-        return 0
-    for j in range(LIMBS):
-        limbs[j] = -limbs[j]
-    _carry(limbs)
-    return 1
-
-
-@scalar
-def _carry(limbs):
-    for j in range(LIMBS - 1):
-        limbs[j], over = dot.carry(limbs[j])
-        limbs[j + 1] += over
 
 
 @kernel
@@ -179,24 +152,14 @@ def exact(a, b, batch_a, batch_b, elements, d, flags, to, control, seed, index, 
         y = b[batch_b[batch]]
         limbs[:] = 0
         status, sign, exponent, significand = dot.addend(np.int64(d[i]), fields)
-        _accumulate(limbs, sign, exponent, significand)
+        accumulate(limbs, EXACT_BOTTOM, sign, exponent, significand)
         for k in range(terms):
             seen, sign, exponent, significand = dot.product(np.int64(x[k]), np.int64(y[k, column]), F16, F16)
             status |= seen
             if significand:
-                _accumulate(limbs, sign, exponent, significand)
-        negative = _settle(limbs)
-        top = LIMBS - 1
-        while top > 0 and limbs[top] == 0:
-            top -= 1
-        middle = limbs[top - 1] if top > 0 else np.int64(0)
-        low = limbs[top - 2] if top > 1 else np.int64(0)
-        sticky = 0
-        for j in range(top - 2):
-            if limbs[j]:
-                sticky = 1
+                accumulate(limbs, EXACT_BOTTOM, sign, exponent, significand)
         random = draw(control, seed, index + element, step)
-        d[i], more = dot.finish_exact(status, negative, top, limbs[top], middle, low, sticky, to, control, random)
+        d[i], more = round_limbs(limbs, EXACT_BOTTOM, status, to, control, random)
         flags[i] = np.int64(flags[i]) | more
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -10,13 +11,23 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from halfsim.accumulators import Accumulator, Compensated, Exact, FusedDotAdd, Pairwise, Sequential, factor_formats
-from halfsim.core.control import control_word
+from halfsim.accumulators import (
+    Accumulator,
+    Compensated,
+    Exact,
+    FusedDotAdd,
+    MatrixUnit,
+    Pairwise,
+    Sequential,
+    factor_formats,
+)
+from halfsim.core.control import control_word, gradual
 from halfsim.core.fields import F16, layout
-from halfsim.environment import CUDA, Environment
+from halfsim.environment import CUDA, Environment, NaNRule
 from halfsim.formats import BINARY16, BINARY32, BINARY64, Format
-from halfsim.kernels import fused, gemm, sequential
+from halfsim.kernels import fused, gemm, mfma, sequential
 from halfsim.kernels.threads import run_blocks
+from halfsim.mfma import ExactDotAdd, PairwiseDotAdd, TwoStageDotAdd
 from halfsim.rounding import Rounding, Stochastic, as_rounding
 
 __all__ = ["Operands", "Plan", "Storage", "evaluate", "plan"]
@@ -73,9 +84,9 @@ class Plan(NamedTuple):
 def plan(accumulator: Accumulator) -> Plan:
     """Return the loops of an accumulator."""
     rounding = as_rounding(accumulator.rounding)
-    matrix_unit = isinstance(accumulator, FusedDotAdd)
-    fmt = accumulator.output if isinstance(accumulator, FusedDotAdd) else accumulator.format
-    control = control_word(rounding, CUDA if matrix_unit else Environment())
+    matrix_unit = isinstance(accumulator, MatrixUnit)
+    fmt = accumulator.output if isinstance(accumulator, MatrixUnit) else accumulator.format
+    control = control_word(rounding, _environment(accumulator))
     seed, offset = 0, 0
     if isinstance(rounding, Stochastic):
         seed, offset = rounding.seed - (rounding.seed >> 63 << 64), rounding.offset
@@ -94,8 +105,18 @@ def plan(accumulator: Accumulator) -> Plan:
         not matrix_unit,
         fast,
         fast_extra,
-        matrix_unit,
+        isinstance(accumulator, FusedDotAdd),
     )
+
+
+def _environment(accumulator: Accumulator) -> Environment:
+    match accumulator:
+        case FusedDotAdd():
+            return CUDA
+        case PairwiseDotAdd(environment=environment):
+            return replace(environment, nan=NaNRule(default=environment.nan.default))
+        case _:
+            return Environment()
 
 
 def _storage(fmt: Format) -> Storage:
@@ -107,6 +128,7 @@ def _storage(fmt: Format) -> Storage:
 
 
 def _general(accumulator: Accumulator) -> tuple[Callable[..., None], tuple[Any, ...]]:
+    left, right = map(layout, factor_formats(accumulator))
     match accumulator:
         case Sequential():
             return gemm.sequential_fused if accumulator.fused else gemm.sequential, ()
@@ -119,7 +141,16 @@ def _general(accumulator: Accumulator) -> tuple[Callable[..., None], tuple[Any, 
         case FusedDotAdd():
             cut = control_word(as_rounding(accumulator.align), CUDA)
             block = (accumulator.terms, accumulator.fraction_bits, accumulator.zero_exponent, cut)
-            return gemm.fused_dot_add, ((*block, *map(layout, factor_formats(accumulator))),)
+            return gemm.fused_dot_add, ((*block, left, right),)
+        case ExactDotAdd():
+            size, bottom = mfma.limbs(left, right, layout(accumulator.output))
+            return mfma.exact_dot_add, ((accumulator.terms, size, bottom, left, right),)
+        case PairwiseDotAdd():
+            return mfma.pairwise_dot_add, ((accumulator.terms, accumulator.depth, left, right),)
+        case TwoStageDotAdd():
+            cuts = (control_word(as_rounding(cut), Environment()) for cut in (accumulator.align, accumulator.join))
+            bits = accumulator.term_bits, accumulator.product_bits, accumulator.addend_bits, accumulator.total_bits
+            return mfma.two_stage_dot_add, ((accumulator.terms, *bits, *cuts, left, right),)
 
 
 def _fast(accumulator: Accumulator, control: int) -> tuple[Callable[..., int | None] | None, tuple[Any, ...]]:
@@ -209,7 +240,8 @@ def _convert(
     """Round patterns, one per element, to another format in place, as rounding 0: return (patterns, flags)."""
     flags = np.zeros(d.size, np.uint8)
     fields, to = layout(source), layout(target)
-    gemm.convert_addend(elements, d, flags, fields, to, chosen.control, chosen.seed, chosen.offset, 0, d.size)
+    # A unit that flushes C does so when it reads it, in the unit's format.
+    gemm.convert_addend(elements, d, flags, fields, to, gradual(chosen.control), chosen.seed, chosen.offset, 0, d.size)
     return d, flags
 
 

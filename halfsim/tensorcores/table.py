@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TypeAlias
 
-from halfsim.accumulators import Accumulator, Compensated, Exact, FusedDotAdd, Pairwise, Sequential
+from halfsim.accumulators import Accumulator, FusedDotAdd
 from halfsim.tensorcores.nvidia import ROWS
 from halfsim.tensorcores.tensorcore import TensorCore
 
@@ -81,7 +81,7 @@ def as_accumulator(accumulator: AccumulatorLike, function: str = "as_accumulator
 
     Parameters
     ----------
-    accumulator : Sequential, Pairwise, Compensated, Exact, FusedDotAdd or str
+    accumulator : Sequential, Pairwise, Compensated, Exact, a matrix unit or str
         A string names a tensor core: ``"h100:f32"`` or ``"h100:f32:wgmma"``.
     function : str, optional
         Name that errors begin with.
@@ -95,7 +95,7 @@ def as_accumulator(accumulator: AccumulatorLike, function: str = "as_accumulator
     """
     if isinstance(accumulator, str):
         return _parse(accumulator, function)
-    if isinstance(accumulator, Sequential | Pairwise | Compensated | Exact | FusedDotAdd):
+    if isinstance(accumulator, Accumulator):
         return accumulator
     raise TypeError(
         f"{function}: accumulator={accumulator!r} is a {type(accumulator).__name__}; pass halfsim.FP32, another "

@@ -203,15 +203,15 @@ def long_sum(a, b, c, fields, to, control):
     status = 0
     for seen, sign, exponent, significand in terms:
         status |= seen
-        first = dot.limb_index(exponent)
+        first = dot.limb_index(exponent, dot.EXACT_BOTTOM)
         for j in (first, first + 1):
-            limbs[j] += dot.limb(sign, exponent, significand, j)
+            limbs[j] += dot.limb(sign, exponent, significand, j, dot.EXACT_BOTTOM)
     value = sum(x << dot.LIMB_BITS * j for j, x in enumerate(limbs))
     digits = [abs(value) >> dot.LIMB_BITS * j & (1 << dot.LIMB_BITS) - 1 for j in range(dot.LIMBS)]
     top = max((j for j in range(dot.LIMBS) if digits[j]), default=0)
     below = [digits[j] if j >= 0 else 0 for j in (top, top - 1, top - 2)]
     sticky = int(any(digits[: max(top - 2, 0)]))
-    return dot.finish_exact(status, int(value < 0), top, *below, sticky, to, control, 0)
+    return dot.finish_exact(status, int(value < 0), top, *below, sticky, dot.EXACT_BOTTOM, to, control, 0)
 
 
 @pytest.mark.parametrize("mode", ["rne", "rtz", "rdn", "rup", "rna", "odd"])
