@@ -86,8 +86,10 @@ class Subject:
         ----------
         operands : sequence of integer arrays
             Bit patterns, one array per operand; integers in two's complement.
-        rounding, environment
-            As for the operation itself.
+        rounding : Rounding, Stochastic or str
+            Rounding direction.
+        environment : Environment
+            NaN rule, tininess and flushing.
         options : tuple of str
             Keywords that are set.
         first : int

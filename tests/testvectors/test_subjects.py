@@ -27,8 +27,8 @@ def test_every_operation_is_a_subject():
 
 
 def test_unknown_names_show_near_ones():
-    with pytest.raises(ValueError, match=r"f: unknown operation 'devide'; did you mean divide"):
-        subject("devide", "f")
+    with pytest.raises(ValueError, match=r"f: unknown operation 'dividee'; did you mean divide"):
+        subject("dividee", "f")
 
 
 @pytest.mark.parametrize("kind", ["bf16", "e5m2", "e4m3"])

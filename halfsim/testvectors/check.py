@@ -1,0 +1,175 @@
+"""Compare the rows of a file with the simulator: how many agree, which do not, and what each mistake looks like."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfsim.testvectors.diagnosis import Setting, diagnose
+from halfsim.testvectors.formats import Block, Vectors
+
+__all__ = ["Disagreement", "Report", "check"]
+
+# Rows diagnosed in full per block; a design that is wrong everywhere is not diagnosed row by row.
+_DIAGNOSED = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """One row whose result or flags are not the simulator's.
+
+    Parameters
+    ----------
+    line : int
+        Line of the file.
+    operands : tuple of int
+        Bit patterns.
+    got, got_flags : int
+        What the file says.
+    wanted, wanted_flags : int
+        What the simulator says.
+    mistake : str
+        What it looks like.
+    """
+
+    line: int
+    operands: tuple[int, ...]
+    got: int
+    got_flags: int
+    wanted: int
+    wanted_flags: int
+    mistake: str
+
+
+@dataclass(slots=True)
+class Report:
+    """How a file compares.
+
+    Parameters
+    ----------
+    name : str
+        The file.
+    setting : Setting
+        What it was compared with.
+    rows, wrong : int
+        Rows in all, and those that disagree.
+    values, flags : int
+        Disagreements of results, and of flags.
+    mistakes : Counter
+        Disagreements by what they look like; those beyond the first 4096 of a block of rows are not looked at.
+    first : list of Disagreement
+        The first ones.
+    """
+
+    name: str
+    setting: Setting
+    rows: int = 0
+    wrong: int = 0
+    values: int = 0
+    flags: int = 0
+    mistakes: Counter[str] = field(default_factory=Counter)
+    first: list[Disagreement] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON can hold it."""
+        from halfsim.testvectors.formats import environment_name, rounding_name
+
+        return {
+            "file": self.name,
+            "operation": self.setting.subject.name,
+            "rounding": rounding_name(self.setting.rounding),
+            "environment": environment_name(self.setting.environment),
+            "rows": self.rows,
+            "wrong": self.wrong,
+            "wrong_values": self.values,
+            "wrong_flags": self.flags,
+            "mistakes": dict(self.mistakes.most_common()),
+            "first": [
+                {name: getattr(item, name) for name in Disagreement.__slots__}  # every field
+                for item in self.first
+            ],
+        }
+
+
+def check(
+    vectors: Vectors,
+    setting: Setting,
+    *,
+    limit: int = 10,
+    ignore_flags: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Report:
+    """Compare every row of a file with the simulator.
+
+    Parameters
+    ----------
+    vectors : Vectors
+        An opened file.
+    setting : Setting
+        What to compare with.
+    limit : int
+        How many disagreements to keep.
+    ignore_flags : bool
+        Whether flags are left out of the comparison.
+    progress : callable, optional
+        Called with the number of rows after each block.
+
+    Returns
+    -------
+    Report
+        Counts, mistakes and the first disagreements.
+
+    Raises
+    ------
+    VectorFileError
+        If the file is damaged.
+    """
+    report = Report(vectors.name, setting)
+    for block in vectors.blocks:
+        _compare(block, setting, report, limit, ignore_flags)
+        if progress is not None:
+            progress(len(block.result))
+    return report
+
+
+def _compare(block: Block, setting: Setting, report: Report, limit: int, ignore_flags: bool) -> None:
+    wanted, raised = setting.evaluate(block.operands, report.rows)
+    differs = wanted != block.result
+    if block.mask is not None:
+        differs &= ((wanted ^ block.result) & block.mask) != 0
+    other_flags = np.zeros_like(differs) if ignore_flags else raised != block.flags
+    wrong = np.flatnonzero(differs | other_flags)
+    if wrong.size:
+        found = (wrong, wanted, block.flags if ignore_flags else raised)
+        _describe(block, setting, report, limit, found, ignore_flags)
+    report.rows += len(block.result)
+    report.wrong += int(wrong.size)
+    report.values += int(differs.sum())
+    report.flags += int(other_flags.sum())
+
+
+def _describe(
+    block: Block,
+    setting: Setting,
+    report: Report,
+    limit: int,
+    found: tuple[NDArray[np.int64], NDArray[Any], NDArray[np.uint8]],
+    ignore_flags: bool,
+) -> None:
+    rows, wanted, raised = found
+    rows = rows[:_DIAGNOSED]
+    operands = [words[rows] for words in block.operands]
+    got = block.result[rows], block.flags[rows]
+    right = wanted[rows], raised[rows]
+    mask = None if block.mask is None else block.mask[rows]
+    names = diagnose(setting, operands, got, right, mask, ignore_flags=ignore_flags)
+    report.mistakes.update(names)
+    for i, name in enumerate(names[: max(limit - len(report.first), 0)]):
+        line = int(rows[i]) + report.rows + 1 if block.lines is None else int(block.lines[rows[i]])
+        z, flags, true, expected = (int(x[i]) for x in (*got, *right))
+        report.first.append(Disagreement(line, tuple(int(x[i]) for x in operands), z, flags, true, expected, name))

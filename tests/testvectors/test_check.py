@@ -1,0 +1,198 @@
+"""Every planted mistake is found, counted and named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+import halfsim as hs
+from halfsim.testvectors import subject
+from halfsim.testvectors.check import check
+from halfsim.testvectors.diagnosis import Setting, diagnose
+from halfsim.testvectors.formats import Block, Header, Vectors
+from halfsim.testvectors.junit import junit
+from tests.oracles import softfloat
+
+N = 40_000
+
+
+def operands(name: str, seed: int = 0, bias: bool = True) -> list[np.ndarray]:
+    """Operands near each other and near the limits, so that every mistake shows."""
+    rng = np.random.default_rng(seed)
+    made = [rng.integers(0, 1 << 16, N).astype(np.uint16) for _ in subject(name).operands]
+    if bias and len(made) > 1:
+        third = slice(0, N // 3)
+        made[1][third] = made[0][third] ^ 0x8000 ^ rng.integers(0, 8, N // 3).astype(np.uint16)
+        small = slice(N // 3, N // 2)
+        for words in made[:2]:
+            words[small] &= np.uint16(0x9FFF)
+        # Products just below the smallest normal number.
+        last = slice(N // 2, 2 * N // 3)
+        made[0][last] = 0x3C00 | made[0][last] & 0x3FF
+        with np.errstate(all="ignore"):
+            made[1][last] = hs.to_bits((2.0**-14 / hs.from_bits(made[0][last]).astype(np.float64)).astype(np.float16))
+    return made
+
+
+def vectors(setting: Setting, given: list[np.ndarray], result: np.ndarray, flags: np.ndarray) -> Vectors:
+    header = Header(operation=setting.subject.name, operands=setting.subject.operands, result=setting.subject.result)
+    parts = [slice(i, i + 7000) for i in range(0, N, 7000)]
+    blocks = (Block(tuple(x[part] for x in given), result[part], flags[part]) for part in parts)
+    return Vectors("design.tv", header, blocks)
+
+
+def setting(name: str, rounding: str = "rne", environment: hs.Environment = hs.RISCV) -> Setting:
+    return Setting(subject(name), hs.Rounding[_FULL[rounding]], environment)
+
+
+_FULL = {
+    "rne": "roundTiesToEven",
+    "rna": "roundTiesToAway",
+    "rtz": "roundTowardZero",
+    "rup": "roundTowardPositive",
+    "rdn": "roundTowardNegative",
+}
+
+
+@pytest.mark.parametrize("name", ["add", "multiply", "fma", "sqrt"])
+def test_softfloat_agrees(name):
+    given = operands(name)
+    short = [x[:3000] for x in given]
+    result, flags = softfloat.operate(name, *short)
+    block = Block(tuple(short), result, flags)
+    header = Header(operation=name, operands=("f16",) * len(given), result="f16")
+    report = check(Vectors("x", header, iter([block])), setting(name))
+    assert (report.rows, report.wrong, report.first) == (3000, 0, [])
+
+
+MISTAKES = [
+    ("add", "rne", {"rounding": "roundTowardZero"}, "truncated"),
+    ("multiply", "rne", {"rounding": "roundTiesToAway"}, "rounded to nearest, ties away from zero"),
+    ("divide", "rup", {"rounding": "roundTowardNegative"}, "rounded toward negative"),
+    (
+        "multiply",
+        "rne",
+        {"tininess": hs.Tininess.beforeRounding},
+        "tininess before rounding instead of after rounding",
+    ),
+    ("multiply", "rne", {"flush_inputs": True}, "subnormal operands were flushed to zero"),
+    ("multiply", "rne", {"flush_results": True}, "subnormal results were flushed to zero"),
+    ("multiply", "rne", {"nan": hs.X86.nan}, "wrong NaN"),
+]
+
+
+@pytest.mark.parametrize(("name", "rounding", "change", "mistake"), MISTAKES)
+def test_a_design_with_one_mistake(name, rounding, change, mistake):
+    right = setting(name, rounding)
+    if "rounding" in change:
+        wrong = replace(right, rounding=hs.Rounding[change["rounding"]])
+    else:
+        wrong = replace(right, environment=replace(hs.RISCV, **change))
+    given = operands(name)
+    result, flags = wrong.evaluate(given)
+    want, raised = right.evaluate(given)
+    report = check(vectors(right, given, result, flags), right, limit=5)
+    differs = (result != want) | (flags != raised)
+    assert report.wrong == differs.sum() > 0
+    assert report.values == (result != want).sum()
+    assert report.flags == (flags != raised).sum()
+    assert report.mistakes.most_common(1)[0][0] == mistake
+    rows = np.flatnonzero(differs)[:5]
+    assert [item.operands for item in report.first] == [tuple(int(x[i]) for x in given) for i in rows]
+    assert [item.line for item in report.first] == (rows + 1).tolist()
+    assert report.first[0].wanted == want[rows[0]]
+
+
+def test_an_unfused_fma():
+    right = setting("fma")
+    given = operands("fma")
+    with np.errstate(all="ignore"):
+        a, b, c = (hs.from_bits(x) for x in given)
+        result = hs.to_bits((a * b).astype(np.float16) + c)
+    result = np.where(np.isnan(hs.from_bits(result)), np.uint16(0x7E00), result)
+    _, flags = right.evaluate(given)
+    report = check(vectors(right, given, result, flags), right, ignore_flags=True)
+    assert report.wrong > 100
+    assert set(report.mistakes) == {"two roundings: the product was rounded before the sum"}
+
+
+def test_double_rounding_through_binary32():
+    right = setting("convert_f64_f16")
+    rng = np.random.default_rng(5)
+    # Just beside midpoints of binary16, nearer than binary32 can tell.
+    number = hs.from_bits(rng.integers(0x0400, 0x7BFF, N).astype(np.uint16))
+    middle = number.astype(np.float64) + np.spacing(number).astype(np.float64) / 2
+    middle = np.where(rng.random(N) < 0.5, np.nextafter(middle, 0), np.nextafter(middle, np.inf))
+    with np.errstate(all="ignore"):
+        result = middle.astype(np.float32).astype(np.float16).view(np.uint16)
+    given = [middle.view(np.uint64)]
+    report = check(vectors(right, given, result, right.evaluate(given)[1]), right, ignore_flags=True)
+    assert report.wrong > 100
+    assert set(report.mistakes) == {"double rounding, through binary32"}
+
+
+def one(name, given, got, wanted, mask=None):
+    words = [np.array([x], np.uint16) for x in given]
+    pair = [(np.array([z], np.uint16), np.array([f], np.uint8)) for z, f in (got, wanted)]
+    return diagnose(setting(name), words, pair[0], pair[1], mask)[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "got", "wanted", "mistake"),
+    [
+        ("add", (0x3C00, 0x3C00), (0x4000, 1), (0x4000, 0), "flag inexact raised wrongly"),
+        ("add", (0x3C00, 0x1001), (0x3C01, 0), (0x3C01, 1), "flag inexact missing"),
+        ("multiply", (0x7BFF, 0x7BFF), (0x7C00, 1), (0x7C00, 5), "flag overflow missing"),
+        ("add", (0x3C00, 0xBC00), (0x8000, 0), (0x0000, 0), "rounded toward negative"),
+        ("multiply", (0x8000, 0x3C00), (0x0000, 0), (0x8000, 0), "wrong sign of zero"),
+        ("multiply", (0xC000, 0x3C00), (0x4000, 0), (0xC000, 0), "wrong sign"),
+        ("add", (0x3C00, 0x3C00), (0x7E00, 0), (0x4000, 0), "a NaN instead of a number"),
+        ("add", (0x7C00, 0xFC00), (0x7C00, 16), (0x7E00, 16), "a number instead of a NaN"),
+        ("add", (0x3C00, 0x3C00), (0x7C00, 0), (0x4000, 0), "an infinity instead of a number"),
+        ("sqrt", (0x4200,), (0x3EED, 1), (0x3EEE, 1), "truncated"),
+        ("sqrt", (0x4400,), (0x4001, 0), (0x4000, 0), "one ulp off"),
+        ("sqrt", (0x4400,), (0x4444, 0), (0x4000, 0), "another number"),
+        ("divide", (0x3C00, 0x4000), (0x4000, 0), (0x3800, 0), "the operands are swapped"),
+        ("minimum", (0x3C00, 0x4000), (0x4000, 0), (0x3C00, 0), "the result of maximum"),
+        ("subtract", (0x3C00, 0x4000), (0x4200, 0), (0xBC00, 0), "the result of add"),
+    ],
+)
+def test_single_rows(name, given, got, wanted, mistake):
+    assert one(name, given, got, wanted) == mistake
+
+
+def test_masked_bits_do_not_count():
+    right = setting("add")
+    given = [np.array([0x7C00], np.uint16), np.array([0xFC00], np.uint16)]
+    block = Block(tuple(given), np.array([0xFFFF], np.uint16), np.array([16], np.uint8), np.array([0x7E00], np.uint16))
+    header = Header(operation="add", operands=("f16", "f16"), result="f16", nan="any")
+    assert check(Vectors("x", header, iter([block])), right).wrong == 0
+    assert check(Vectors("x", header, iter([block._replace(mask=None)])), right).wrong == 1
+
+
+def test_stochastic_rows_are_compared_with_their_own_words():
+    right = Setting(subject("add"), hs.Stochastic(bits=10, seed=3), hs.IEEE)
+    given = operands("add")
+    result, flags = right.evaluate(given)
+    assert check(vectors(right, given, result, flags), right).wrong == 0
+    other = replace(right, rounding=hs.Stochastic(bits=10, seed=4))
+    assert check(vectors(right, given, result, flags), other).wrong > 1000
+
+
+def test_reports_as_junit():
+    right = setting("multiply")
+    given = operands("multiply")
+    result, flags = replace(right, rounding=hs.Rounding.roundTowardZero).evaluate(given)
+    report = check(vectors(right, given, result, flags), right)
+    good = check(vectors(right, given, *right.evaluate(given)), right)
+    root = ElementTree.fromstring(junit([report, good], [("cut.tv", "line 3: is cut")]))
+    failures = root.findall(".//failure")
+    assert [case.get("name") for case in root.findall(".//testcase[failure]")] == list(
+        dict(report.mistakes.most_common())
+    )
+    assert failures[0].get("message") == f"{report.mistakes.most_common(1)[0][1]} rows"
+    assert root.find(".//error").get("message") == "line 3: is cut"
+    assert root.find(".//testcase[@name='all 40000 rows']") is not None
