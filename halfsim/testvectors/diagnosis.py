@@ -85,15 +85,16 @@ def _variants(setting: Setting) -> Iterator[_Hypothesis]:
     if setting.subject.name == "convert_f64_f16":
         yield _Hypothesis("double rounding, through binary32", lambda x: _through_binary32(setting, x))
     other = Tininess.beforeRounding if environment.tininess == Tininess.afterRounding else Tininess.afterRounding
-    yield _variant(f"tininess {_words(other)} instead of {_words(environment.tininess)}", setting, tininess=other)
-    for key, name in (
-        ("flush_inputs", "subnormal operands were flushed to zero"),
-        ("flush_results", "subnormal results were flushed to zero"),
-    ):
+    changes: list[tuple[str, dict[str, Any]]] = [
+        (f"tininess {_words(other)} instead of {_words(environment.tininess)}", {"tininess": other})
+    ]
+    for key, name in (("flush_inputs", "subnormal operands were"), ("flush_results", "subnormal results were")):
         kept = getattr(environment, key)
-        yield _variant(name.replace("were", "were not") if kept else name, setting, **{key: not kept})
+        changes.append((f"{name} {'not ' if kept else ''}flushed to zero", {key: not kept}))
     if not environment.flush_inputs and not environment.flush_results:
-        yield _variant("subnormals were flushed to zero", setting, flush_inputs=True, flush_results=True)
+        changes.append(("subnormals were flushed to zero", {"flush_inputs": True, "flush_results": True}))
+    for name, change in changes:
+        yield _variant(name, setting, **change)
     if setting.subject.rounds:
         for direction, name in _DIRECTIONS.items():
             if direction != mode:
