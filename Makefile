@@ -14,7 +14,7 @@ PYTHON = $(shell for p in $(CANDIDATES); do "$$p" -c '$(SUPPORTED)' 2>/dev/null 
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test check slow exhaustive hdl bench clean
+.PHONY: help install study test check slow nightly exhaustive hdl bench clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ $(STAMPS)/studies: $(STAMPS)/venv pyproject.toml halfsim/_version.py
 
 $(STAMPS)/test: $(STAMPS)/studies
 	$(BIN)/python -m pip install --quiet --editable '.[studies,test]'
+	@touch $@
+
+$(STAMPS)/oracles: $(STAMPS)/test
+	$(BIN)/python -m pip install --quiet --editable '.[studies,test,oracles]'
 	@touch $@
 
 $(STAMPS)/dev: $(STAMPS)/studies
@@ -59,6 +63,9 @@ check: $(STAMPS)/dev  ## lint, format, types, layers, docstrings, spelling, meta
 
 slow: $(STAMPS)/test  ## run the tests that take minutes
 	$(BIN)/python -m pytest -n $(JOBS) -m slow $(ARGS)
+
+nightly: $(STAMPS)/oracles  ## compare every matrix unit with another simulator on 100,000 outputs
+	$(BIN)/python -m pytest -n $(JOBS) -m nightly $(ARGS)
 
 exhaustive: $(STAMPS)/studies  ## verify every input of the two-operand operations (resumable; hours)
 	$(BIN)/halfsim verify exhaustive --op all --digests vectors/digests/exhaustive.toml $(ARGS)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["models"]
 
-_HEAD = ("generation", "sm", "GPUs", "instruction", "D", "terms", "fraction", "zero", "rounding", "mark", "notes")
+_IDENTITY = ("generation", "sm", "GPUs", "instruction", "A, B", "D")
+_HEAD = (*_IDENTITY, "terms", "fraction", "zero", "rounding", "mark", "notes")
 _LEGEND = """\
 terms: products per block. fraction: bits kept below the block's largest exponent; what lies below is cut toward zero.
 zero: least exponent of a block. rounding: of each block's sum to D. mark: A raw hardware outputs agree; B separate
@@ -30,7 +31,10 @@ _EPILOG = examples("halfsim models", "halfsim models h100 f32", "halfsim models 
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
 def models(names: tuple[str, ...], as_json: bool) -> None:
-    """Print the tensor-core table, or the rows that NAMEs select: a GPU, generation, sm_XX, instruction, f32 or f16."""
+    """Print the tensor-core table, or the rows that NAMEs select.
+
+    A NAME is a GPU, generation, sm_XX or instruction, f32 or f16 (the result), bf16, tf32, e4m3 or e5m2 (the factors).
+    """
     from halfsim.tensorcores import TABLE
 
     rows = [row for row in TABLE if all(name.lower() in _keys(row) for name in names)]
@@ -44,7 +48,8 @@ def models(names: tuple[str, ...], as_json: bool) -> None:
 
 
 def _keys(row: TensorCore) -> tuple[str, ...]:
-    return (row.generation, row.architecture, *row.gpus, row.instruction, row.output)
+    factors = () if row.inputs == "f16" else (row.inputs,)
+    return (row.generation, row.architecture, *row.gpus, row.instruction, row.output, *factors)
 
 
 def _plain(row: TensorCore) -> dict[str, Any]:
@@ -55,6 +60,7 @@ def _plain(row: TensorCore) -> dict[str, Any]:
     for key in ("align", "rounding"):
         accumulator[key] = accumulator[key].name
     accumulator["output"] = accumulator["output"]["name"]
+    accumulator["inputs"] = [fmt["name"] for fmt in accumulator["inputs"]]
     return plain
 
 
@@ -68,7 +74,7 @@ def _text(rows: list[TensorCore]) -> str:
         model = row.accumulator
         note = f"{model.source}. {model.evidence}."
         number = notes.setdefault(note, len(notes) + 1)
-        identity = (row.generation, row.architecture, " ".join(row.gpus), row.instruction, row.output)
+        identity = (row.generation, row.architecture, " ".join(row.gpus), row.instruction, row.inputs, row.output)
         parameters = (str(model.terms), str(model.fraction_bits), str(model.zero_exponent), _rounding(row))
         cells.append((*identity, *parameters, row.confidence, f"[{number}]"))
     lines = [*columns(cells), "", _LEGEND, ""]

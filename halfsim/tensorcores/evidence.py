@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
-__all__ = ["SOURCES", "Evidence", "EvidenceKind", "claims", "confidence", "sources"]
+__all__ = ["SOURCES", "Evidence", "EvidenceKind", "claims", "compared", "confidence", "inferred", "sources"]
 
 SOURCES = {
     "khattak2025": "Khattak and Mikaitis, arXiv:2512.07004",
     "mmascope": "mmascope fingerprints",
     "lookup1980": "logs of Fasi et al.'s tests",
     "mmasim2025": "MMA-Sim, arXiv:2511.10909",
+    "mcmodels2026": "MATLAB-tensor-core, the models of arXiv:2512.07004",
     "qqqtao2026": "Blackwell TensorCore Numerical Model",
     "fasi2021": "Fasi et al., PeerJ CS 7:e330",
 }
@@ -103,6 +104,22 @@ class Evidence:
 
     def __str__(self) -> str:
         return f"{self.title}: {self.claim}; not shown: {self.limits}"
+
+
+def compared(gpu: str, source: str = "mmasim2025") -> Evidence:
+    """Return the evidence of a simulator that was compared with a board on random patterns."""
+    return Evidence(
+        kind=EvidenceKind.simulator,
+        source=source,
+        gpus=(gpu,),
+        coverage=("random-bits",),
+        limits="the outputs, which are not published",
+    )
+
+
+def inferred(source: str, gpu: str, limits: str) -> Evidence:
+    """Return the evidence of an inference from a board."""
+    return Evidence(kind=EvidenceKind.inferred, source=source, gpus=(gpu,), limits=limits)
 
 
 def confidence(evidence: Iterable[Evidence]) -> str:

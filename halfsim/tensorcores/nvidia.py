@@ -1,4 +1,4 @@
-"""The tensor cores of NVIDIA GPUs.
+"""The tensor cores of NVIDIA GPUs with binary16 factors.
 
 The sources: [@khattak2025] and [@mmascope] published outputs of WMMA m16n16k16, which the assembler makes of the
 generation's own instruction; [@lookup1980] published logs of the tests of [@fasi2021], on the same; [@mmasim2025] and
@@ -8,19 +8,16 @@ supports, and no row may claim more.
 
 from __future__ import annotations
 
-from halfsim.accumulators import FusedDotAdd
-from halfsim.formats import BINARY16, BINARY32
-from halfsim.rounding import Rounding
-from halfsim.tensorcores.evidence import Evidence, EvidenceKind, claims, sources
+from halfsim.tensorcores.evidence import Evidence, EvidenceKind, compared, inferred
+from halfsim.tensorcores.fused import Rule, fused_row
 from halfsim.tensorcores.tensorcore import TensorCore
 
 __all__ = ["ROWS"]
 
-# Terms per block, fraction bits, and the zero exponents for binary32 and binary16 results: four rule sets.
-_VOLTA = (4, 23, -131, -19)
-_AMPERE = (8, 24, -132, -20)
-_HOPPER = (16, 25, -133, -21)
-_HOPPER_K8 = (8, 25, -133, -21)
+_VOLTA = Rule(4, 23, -131, -19)
+_AMPERE = Rule(8, 24, -132, -20)
+_HOPPER = Rule(16, 25, -133, -21)
+_HOPPER_K8 = Rule(8, 25, -133, -21)
 
 _ONE_BLOCK = "more than one block per output, zeros, NaN, infinities, subnormal results"
 _NO_BITS = f"{_ONE_BLOCK}, the fraction bits"
@@ -62,97 +59,57 @@ def _logged(outputs: int, *gpus: str) -> Evidence:
     )
 
 
-def _compared(gpu: str, source: str = "mmasim2025") -> Evidence:
-    return Evidence(
-        kind=EvidenceKind.simulator,
-        source=source,
-        gpus=(gpu,),
-        coverage=("random-bits",),
-        limits="the outputs, which are not published",
-    )
-
-
-def _inferred(source: str, gpu: str, limits: str) -> Evidence:
-    return Evidence(kind=EvidenceKind.inferred, source=source, gpus=(gpu,), limits=limits)
-
-
 def _block_of(gpu: str) -> Evidence:
     """Captures of m16n8k16, whose block of eight is the whole of m16n8k8."""
-    return _inferred("khattak2025", gpu, "this shape, as m16n8k16 was captured, whose block it is")
+    return inferred("khattak2025", gpu, "this shape, as m16n8k16 was captured, whose block it is")
 
 
-_T4 = _inferred("fasi2021", "T4", "blocks of eight rather than four, as only properties were tested")
+_T4 = inferred("fasi2021", "T4", "blocks of eight rather than four, as only properties were tested")
 
 # generation, architecture, boards, instruction, rule set; then the evidence for f32, and for f16.
 _ROWS = (
     ("volta", "sm_70", ("v100",), "m8n8k4", _VOLTA,
-     (_captured(_ONE_BLOCK, "V100"), _probed("Volta"), _compared("V100")),
-     (_captured(_NO_BITS, "V100"), _compared("V100"))),
+     (_captured(_ONE_BLOCK, "V100"), _probed("Volta"), compared("V100")),
+     (_captured(_NO_BITS, "V100"), compared("V100"))),
     ("turing", "sm_75", ("t4",), "m16n8k8", _AMPERE,
-     (_compared("T4"), _T4), (_compared("T4"), _T4)),
+     (compared("T4"), _T4), (compared("T4"), _T4)),
     ("turing", "sm_75", ("t4",), "m8n8k4", _VOLTA,
-     (_compared("T4"),), (_compared("T4"),)),
+     (compared("T4"),), (compared("T4"),)),
     ("ampere", "sm_80", ("a100",), "m16n8k16", _AMPERE,
-     (_captured(_ONE_BLOCK, "A100"), _probed("Ampere"), _compared("A100")),
-     (_captured(_FEW_BITS, "A100"), _compared("A100"))),
+     (_captured(_ONE_BLOCK, "A100"), _probed("Ampere"), compared("A100")),
+     (_captured(_FEW_BITS, "A100"), compared("A100"))),
     ("ampere", "sm_80", ("a100",), "m16n8k8", _AMPERE,
-     (_compared("A100"), _block_of("A100")), (_compared("A100"), _block_of("A100"))),
+     (compared("A100"), _block_of("A100")), (compared("A100"), _block_of("A100"))),
     ("ampere", "sm_86", ("a10",), "m16n8k16", _AMPERE,
      (_captured(_ONE_BLOCK, "A2"), _logged(26, "RTX 3080", "A10")),
-     (_captured(_FEW_BITS, "A2"), _inferred("mmasim2025", "A100", "any board of compute capability 8.6"))),
+     (_captured(_FEW_BITS, "A2"), inferred("mmasim2025", "A100", "any board of compute capability 8.6"))),
     ("ampere", "sm_86", ("a10",), "m16n8k8", _AMPERE,
-     *2 * ((_block_of("A2"), _inferred("mmasim2025", "A100", "any board of compute capability 8.6")),)),
+     *2 * ((_block_of("A2"), inferred("mmasim2025", "A100", "any board of compute capability 8.6")),)),
     ("ada", "sm_89", ("l40s",), "m16n8k16", _AMPERE,
-     (_captured(_ONE_BLOCK + _TWIN, "L40S", "RTX 1000 Ada"), _logged(19, "RTX 4090"), _compared("RTX 4090")),
-     (_captured(_NO_BITS + _TWIN, "L40S", "RTX 1000 Ada"), _compared("RTX 4090"))),
+     (_captured(_ONE_BLOCK + _TWIN, "L40S", "RTX 1000 Ada"), _logged(19, "RTX 4090"), compared("RTX 4090")),
+     (_captured(_NO_BITS + _TWIN, "L40S", "RTX 1000 Ada"), compared("RTX 4090"))),
     ("ada", "sm_89", ("l40s",), "m16n8k8", _AMPERE,
-     *2 * ((_compared("RTX 4090"), _block_of("L40S")),)),
+     *2 * ((compared("RTX 4090"), _block_of("L40S")),)),
     ("hopper", "sm_90", ("h100", "h200"), "m16n8k16", _HOPPER,
-     (_captured(_ONE_BLOCK, "H100", "H200"), _probed("Hopper"), _compared("H100")),
-     (_captured(_FEW_BITS, "H100", "H200"), _compared("H100"))),
-    ("hopper", "sm_90", ("h100", "h200"), "m16n8k8", _HOPPER_K8, *2 * ((_compared("H100"),),)),
-    ("hopper", "sm_90a", ("h100", "h200"), "wgmma", _HOPPER, *2 * ((_compared("H100"),),)),
+     (_captured(_ONE_BLOCK, "H100", "H200"), _probed("Hopper"), compared("H100")),
+     (_captured(_FEW_BITS, "H100", "H200"), compared("H100"))),
+    ("hopper", "sm_90", ("h100", "h200"), "m16n8k8", _HOPPER_K8, *2 * ((compared("H100"),),)),
+    ("hopper", "sm_90a", ("h100", "h200"), "wgmma", _HOPPER, *2 * ((compared("H100"),),)),
     ("blackwell", "sm_100", ("b200",), "m16n8k16", _HOPPER,
-     (_captured(_ONE_BLOCK, "B200"), _compared("B200")),
-     (_captured(_FEW_BITS, "B200"), _compared("B200"))),
-    ("blackwell", "sm_100", ("b200",), "m16n8k8", _HOPPER_K8, *2 * ((_compared("B200"),),)),
-    ("blackwell", "sm_100a", ("b200",), "tcgen05", _HOPPER, *2 * ((_compared("B200"),),)),
+     (_captured(_ONE_BLOCK, "B200"), compared("B200")),
+     (_captured(_FEW_BITS, "B200"), compared("B200"))),
+    ("blackwell", "sm_100", ("b200",), "m16n8k8", _HOPPER_K8, *2 * ((compared("B200"),),)),
+    ("blackwell", "sm_100a", ("b200",), "tcgen05", _HOPPER, *2 * ((compared("B200"),),)),
     ("rtx_blackwell", "sm_120", ("rtx5090",), "m16n8k16", _HOPPER,
-     (_logged(19, "RTX 5090"), _compared("RTX PRO 6000"), _compared("RTX 5090", "qqqtao2026")),
-     (_compared("RTX PRO 6000"), _compared("RTX 5090", "qqqtao2026"))),
-    ("rtx_blackwell", "sm_120", ("rtx5090",), "m16n8k8", _HOPPER_K8, *2 * ((_compared("RTX PRO 6000"),),)),
+     (_logged(19, "RTX 5090"), compared("RTX PRO 6000"), compared("RTX 5090", "qqqtao2026")),
+     (compared("RTX PRO 6000"), compared("RTX 5090", "qqqtao2026"))),
+    ("rtx_blackwell", "sm_120", ("rtx5090",), "m16n8k8", _HOPPER_K8, *2 * ((compared("RTX PRO 6000"),),)),
 )  # fmt: skip
 
 
-def _rows() -> tuple[TensorCore, ...]:
-    rows = []
-    for generation, architecture, gpus, instruction, (terms, fraction_bits, zero32, zero16), wide, narrow in _ROWS:
-        for output, fmt, rounding, zero, evidence in (
-            ("f32", BINARY32, Rounding.roundTowardZero, zero32, wide),
-            ("f16", BINARY16, Rounding.roundTiesToEven, zero16, narrow),
-        ):
-            accumulator = FusedDotAdd(
-                terms=terms,
-                fraction_bits=fraction_bits,
-                zero_exponent=zero,
-                output=fmt,
-                rounding=rounding,
-                source=sources(evidence),
-                evidence=claims(evidence),
-            )
-            rows.append(
-                TensorCore(
-                    generation=generation,
-                    architecture=architecture,
-                    gpus=gpus,
-                    instruction=instruction,
-                    output=output,
-                    accumulator=accumulator,
-                    evidence=evidence,
-                )
-            )
-    return tuple(rows)
-
-
-ROWS: tuple[TensorCore, ...] = _rows()
-"""Every row of an NVIDIA GPU; the first of a key and output is its default instruction."""
+ROWS: tuple[TensorCore, ...] = tuple(
+    fused_row(generation, architecture, gpus, instruction, "f16", output, rule, evidence)
+    for generation, architecture, gpus, instruction, rule, wide, narrow in _ROWS
+    for output, evidence in (("f32", wide), ("f16", narrow))
+)
+"""Every row of an NVIDIA GPU with binary16 factors; the first of a key and output is its default instruction."""

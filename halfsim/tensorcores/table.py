@@ -6,7 +6,8 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from halfsim.accumulators import Accumulator, FusedDotAdd
-from halfsim.tensorcores.nvidia import ROWS
+from halfsim.tensorcores import nvidia, nvidia_formats
+from halfsim.tensorcores.fused import INPUTS
 from halfsim.tensorcores.tensorcore import TensorCore
 
 __all__ = ["TABLE", "AccumulatorLike", "as_accumulator", "row"]
@@ -14,8 +15,8 @@ __all__ = ["TABLE", "AccumulatorLike", "as_accumulator", "row"]
 AccumulatorLike: TypeAlias = "Accumulator | str"
 
 
-TABLE: tuple[TensorCore, ...] = ROWS
-"""Every row; the first of a key and output is its default instruction."""
+TABLE: tuple[TensorCore, ...] = (*nvidia.ROWS, *nvidia_formats.ROWS)
+"""Every row; the first of a key, its factors and output is its default instruction."""
 
 
 def _one_of(argument: str, arrived: object, rows: list[TensorCore], known: list[str], function: str) -> None:
@@ -24,7 +25,7 @@ def _one_of(argument: str, arrived: object, rows: list[TensorCore], known: list[
         raise ValueError(f"{function}: unknown {argument} {arrived!r}; known are {names}")
 
 
-def row(gpu: str, output: str = "f32", instruction: str | None = None) -> FusedDotAdd:
+def row(gpu: str, output: str = "f32", instruction: str | None = None, inputs: str = "f16") -> FusedDotAdd:
     """Return how a GPU's tensor core sums.
 
     Parameters
@@ -35,12 +36,15 @@ def row(gpu: str, output: str = "f32", instruction: str | None = None) -> FusedD
     output : str
         ``"f32"`` or ``"f16"``, the format of C and D.
     instruction : str, optional
-        One of the instructions that the GPU has; by default its largest ``mma.sync`` shape.
+        One of the instructions that the GPU has; by default its largest ``mma.sync`` shape, if it has one.
+    inputs : str
+        Format of the factors: ``"f16"``, or ``"bf16"``, ``"tf32"``, ``"e4m3"``, ``"e5m2"`` where the GPU has it. FP8
+        factors may differ: ``dataclasses.replace(row, inputs=(halfsim.E4M3, halfsim.E5M2))``.
 
     Raises
     ------
     ValueError
-        For an unknown key, output or instruction; the message lists the known ones.
+        For an unknown key, output, instruction or format; the message lists the known ones.
 
     Examples
     --------
@@ -48,32 +52,47 @@ def row(gpu: str, output: str = "f32", instruction: str | None = None) -> FusedD
     >>> hopper = hs.tensorcores.row("h100", "f32")
     >>> hopper.terms, hopper.fraction_bits
     (16, 25)
+    >>> hs.tensorcores.row("h100", inputs="e4m3").fraction_bits
+    13
     """
-    return _find(gpu, output, instruction, "tensorcores.row")
+    return _find(gpu, output, instruction, inputs, "tensorcores.row")
 
 
-def _find(gpu: str, output: str, instruction: str | None, function: str) -> FusedDotAdd:
+def _find(gpu: str, output: str, instruction: str | None, inputs: str, function: str) -> FusedDotAdd:
     rows = [entry for entry in TABLE if gpu == entry.generation or gpu in entry.gpus]
     known = [name for entry in TABLE for name in entry.gpus] + [entry.generation for entry in TABLE]
     _one_of("GPU", gpu, rows, known, function)
     known = [entry.output for entry in rows]
     rows = [entry for entry in rows if entry.output == output]
     _one_of(f"output of {gpu}", output, rows, known, function)
+    known = [entry.inputs for entry in rows]
+    rows = [entry for entry in rows if entry.inputs == inputs]
+    _one_of(f"inputs of {gpu}:{output}", inputs, rows, known, function)
     if instruction is not None:
         known = [entry.instruction for entry in rows]
         rows = [entry for entry in rows if entry.instruction == instruction]
-        _one_of(f"instruction of {gpu}", instruction, rows, known, function)
+        of = gpu if inputs == "f16" else f"{gpu} with {inputs} inputs"
+        _one_of(f"instruction of {of}", instruction, rows, known, function)
     return rows[0].accumulator
 
 
 @lru_cache(maxsize=256)
 def _parse(text: str, function: str) -> FusedDotAdd:
     parts = text.split(":")
-    if not 2 <= len(parts) <= 3:
+    formats = [part for part in parts[2:] if part in INPUTS]
+    instructions = [part for part in parts[2:] if part not in INPUTS]
+    if len(parts) < 2 or len(formats) > 1 or len(instructions) > 1:
         raise ValueError(
-            f"{function}: accumulator={text!r} is not 'GPU:output' or 'GPU:output:instruction', as 'h100:f32' is"
+            f"{function}: accumulator={text!r} is not 'GPU:output', as 'h100:f32' is, with an instruction, inputs or "
+            "both after it, as in 'h100:f32:wgmma:e4m3'"
         )
-    return _find(parts[0], parts[1], parts[2] if len(parts) == 3 else None, function)
+    shapes = dict.fromkeys(entry.instruction for entry in TABLE)
+    if instructions and instructions[0] not in shapes:
+        raise ValueError(
+            f"{function}: {instructions[0]!r} in accumulator={text!r} is no instruction ({', '.join(shapes)}) and no "
+            f"inputs ({', '.join(INPUTS)})"
+        )
+    return _find(parts[0], parts[1], next(iter(instructions), None), next(iter(formats), "f16"), function)
 
 
 def as_accumulator(accumulator: AccumulatorLike, function: str = "as_accumulator") -> Accumulator:
@@ -82,7 +101,8 @@ def as_accumulator(accumulator: AccumulatorLike, function: str = "as_accumulator
     Parameters
     ----------
     accumulator : Sequential, Pairwise, Compensated, Exact, a matrix unit or str
-        A string names a tensor core: ``"h100:f32"`` or ``"h100:f32:wgmma"``.
+        A string names a tensor core: ``"h100:f32"``, ``"h100:f32:wgmma"``, ``"h100:f32:bf16"`` or
+        ``"h100:f32:wgmma:e4m3"``.
     function : str, optional
         Name that errors begin with.
 

@@ -22,6 +22,8 @@ class TensorCore:
         Keys of the boards.
     instruction : str
         PTX shape (``mma.sync``) or instruction.
+    inputs : str
+        Format of the factors: ``"f16"``, ``"bf16"``, ``"tf32"``, ``"e4m3"`` or ``"e5m2"``, as PTX names them.
     output : str
         ``"f32"`` or ``"f16"``, the format of C and D.
     accumulator : FusedDotAdd
@@ -34,6 +36,7 @@ class TensorCore:
     architecture: str
     gpus: tuple[str, ...]
     instruction: str
+    inputs: str
     output: str
     accumulator: FusedDotAdd
     evidence: tuple[Evidence, ...]

@@ -34,17 +34,27 @@ def test_the_table_of_models() -> None:
         assert accumulator["evidence"]
         assert row["confidence"] in ("A", "B", "C")
         # z = 19 - F - bias of the accumulator's format.
-        bias = {"binary16": 15, "binary32": 127}[accumulator["output"]]
-        assert accumulator["zero_exponent"] == 19 - accumulator["fraction_bits"] - bias
+        bias = {"binary16": 15, "binary32": 127, "E8M13": 127}[accumulator["output"]]
+        # FP8 that keeps 13 fraction bits has the zero exponent of the architecture's other formats.
+        kept = {"ada": 24, "hopper": 25}[row["generation"]] if accumulator["fraction_bits"] == 13 else None
+        assert accumulator["zero_exponent"] == 19 - (kept or accumulator["fraction_bits"]) - bias
+        factors = {"f16": "binary16", "bf16": "bfloat16", "tf32": "TF32", "e4m3": "E4M3", "e5m2": "E5M2"}[row["inputs"]]
+        assert accumulator["inputs"] == [factors, factors]
         assert accumulator["rounding"] == {"f32": "roundTowardZero", "f16": "roundTiesToEven"}[row["output"]]
 
 
 def test_models_as_text() -> None:
     shown = invoke("models", "volta").stdout
-    assert re.search(r"^volta +sm_70 +v100 +m8n8k4 +f32 +4 +23 +-131 +roundTowardZero +A +\[1\]$", shown, re.MULTILINE)
+    assert re.search(
+        r"^volta +sm_70 +v100 +m8n8k4 +f16 +f32 +4 +23 +-131 +roundTowardZero +A +\[1\]$", shown, re.MULTILINE
+    )
     assert "arXiv:2512.07004" in shown
     assert "captured outputs agree (V100)" in shown
     assert max(map(len, shown.splitlines())) <= 120
+    assert {(row["generation"], row["instruction"]) for row in models("e4m3", "f16")} == {
+        *(("ada", "m16n8k32"), ("ada", "m16n8k16"), ("hopper", "wgmma"), ("blackwell", "tcgen05")),
+        *(("rtx_blackwell", "m16n8k32"), ("rtx_blackwell", "m16n8k16")),
+    }
     assert len(models("ampere", "f16")) == sum(
         row.generation == "ampere" and row.output == "f16" for row in hs.tensorcores.TABLE
     )
