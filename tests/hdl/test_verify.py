@@ -76,7 +76,7 @@ def test_a_mutant_that_does_not_apply_is_an_error(monkeypatch: pytest.MonkeyPatc
         'mutants = [{ name = "x", design = "add", file = "binary16_add.v", old = "nowhere", new = "" }]'
     )
     monkeypatch.setattr(designs, "ROOT", tmp_path)
-    with pytest.raises(ValueError, match=r"'nowhere' is not once in binary16_add\.v"):
+    with pytest.raises(ValueError, match=r"'nowhere' is not exactly once in binary16_add\.v"):
         mutants()[0].source()
 
 
