@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 import halfsim as hs
+from halfsim.testvectors.formats import Block, Header, write
+from halfsim.testvectors.formats.rows import Codec, Field
 
 __all__ = ["DOTS", "ELEMENTWISE", "ROUNDINGS", "Vectors", "dot_files", "elementwise_files"]
 
@@ -65,13 +67,6 @@ def operands(operation: str, count: int, seed: int) -> tuple[_Words, ...]:
     return tuple(x)
 
 
-def _write(path: Path, header: list[str], columns: list[tuple[NDArray[Any], int]]) -> None:
-    """Write rows of hexadecimal fields joined by underscores, as $readmemh reads them."""
-    texts = [[f"{value:0{digits}X}" for value in column.tolist()] for column, digits in columns]
-    lines = [*(f"// {line}" for line in header), *map("_".join, zip(*texts, strict=True))]
-    path.write_text("\n".join(lines) + "\n")
-
-
 def elementwise_files(operation: str, folder: Path, rows: int, seed: int = 1) -> Iterator[Vectors]:
     """Write one file for each rounding and tininess, RISC-V's NaN rule."""
     for number, rounding in enumerate(ROUNDINGS):
@@ -82,8 +77,15 @@ def elementwise_files(operation: str, folder: Path, rows: int, seed: int = 1) ->
                 *map(hs.from_bits, given), rounding=rounding, environment=environment
             )
             path = folder / f"{operation}_{rounding}_{tininess.name}.tv"
-            header = [f"{operation} {rounding} {tininess.name}, {rows} rows"]
-            _write(path, header, [*((x, 4) for x in given), (hs.to_bits(value), 4), (flags, 2)])
+            header = Header(
+                operation=operation,
+                operands=("f16",) * len(given),
+                result="f16",
+                rounding=rounding,
+                environment=environment,
+                rows=rows,
+            )
+            write(path, header, [Block(given, hs.to_bits(value), flags)])
             yield Vectors(path, rows, number, int(tininess))
 
 
@@ -114,6 +116,9 @@ def dot_files(gpu: str, folder: Path, rows: int, seed: int = 1) -> Iterator[Vect
     a[alone], c[alone] = 0, rng.choice(np.array([0, 0x80000000, 1, 0x807FFFFF], np.uint32), int(alone.sum()))
     d = hs.dot(hs.from_bits(a), hs.from_bits(b), c.view(np.float32), accumulator=row).view(np.uint32)
     path = folder / f"dot_{gpu}.tv"
-    lanes = [(x[:, i], 4) for x in (a, b) for i in range(row.terms)]
-    _write(path, [f"dot {gpu}:f32, {rows} rows"], [*lanes, (c, 8), (d, 8)])
+    # Wider than 64 bits: a row has one field a lane.
+    columns = [*a.T, *b.T, c, d]
+    fields = [Field(f"lane{i}", 2 * column.itemsize) for i, column in enumerate(columns)]
+    codec = Codec([*[piece for field in fields for piece in (field, "_")][:-1], "\n"])
+    path.write_bytes(b"// dot product: lanes of A, lanes of B, C, D\n" + codec.encode(columns))
     yield Vectors(path, rows, 0, 0)

@@ -1,8 +1,9 @@
 // Checks a binary16 design against a halfsim vector file: every row, value and flags, bit for bit.
 //
 // Compile with -DDESIGN=module, and -DTHREE_OPERANDS for an fma; run with
-//   +vectors=FILE +rows=N +rounding=0..4 +tininess_before=0|1   what the file's header and companion say
-//   +limit=N                                                    mismatches to print, then stop (10)
+//   +vectors=FILE +rounding=0..4 +tininess_before=0|1   what the file's header says
+//   +rows=N         rows in the file; or compile with -DPARAMETERS='"FILE_params.vh"', its companion, which says so
+//   +limit=N        mismatches to print, then stop (10)
 // A row is A_B_Z_FF or A_B_C_Z_FF in hexadecimal. Ends with a PASS or FAIL line, and a non-zero status on FAIL.
 `ifdef THREE_OPERANDS
 `define OPERANDS 3
@@ -13,6 +14,11 @@
 module elementwise_bench;
     localparam WIDTH = 16 * (`OPERANDS + 1) + 8;
     localparam MAX_ROWS = 1 << 22;
+`ifdef PARAMETERS
+    `include `PARAMETERS
+`else
+    localparam VECTOR_ROWS = 0;
+`endif
     // No row is all ones (that would raise eight flags), so rows that the file does not have can be told.
     localparam [WIDTH-1:0] MISSING = {WIDTH{1'b1}};
 
@@ -41,11 +47,11 @@ module elementwise_bench;
     integer count, limit, row, wrong, first;
     initial begin
         if (!$value$plusargs("vectors=%s", file)) $fatal(1, "pass +vectors=FILE");
-        if (!$value$plusargs("rows=%d", count)) $fatal(1, "pass +rows=N, the number of rows in the file");
+        if (!$value$plusargs("rows=%d", count)) count = VECTOR_ROWS;
         if (!$value$plusargs("rounding=%d", rounding)) $fatal(1, "pass +rounding=0..4");
         if (!$value$plusargs("tininess_before=%d", tininess_before)) $fatal(1, "pass +tininess_before=0 or 1");
         if (!$value$plusargs("limit=%d", limit)) limit = 10;
-        if (count < 1 || count > MAX_ROWS) $fatal(1, "+rows=%0d is not from 1 to %0d", count, MAX_ROWS);
+        if (count < 1 || count > MAX_ROWS) $fatal(1, "pass +rows=N, 1 to %0d", MAX_ROWS);
         for (row = 0; row < count; row = row + 1) rows[row] = MISSING;
         $readmemh(file, rows, 0, count - 1);
 
