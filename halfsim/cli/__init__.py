@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from halfsim._version import __version__
+from halfsim.cli.dpi import dpi
 from halfsim.cli.explain import explain
 from halfsim.cli.group import Group, examples
 from halfsim.cli.models import models
@@ -38,5 +39,5 @@ def main() -> None:
     """Bit-accurate binary16 arithmetic, dot products and mixed-precision training."""
 
 
-for _command in (explain, models, study, verify, warmup):
+for _command in (dpi, explain, models, study, verify, warmup):
     main.add_command(_command)

@@ -1,0 +1,1 @@
+"""Bridges to other tools: hardware simulators through cocotb and through a C interface."""
