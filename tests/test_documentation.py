@@ -76,9 +76,20 @@ def test_readme_table_of_tensor_cores() -> None:
             key = gpu.lower().replace(" ", "_") if gpu == generation else gpu.lower().replace(" ", "")
             shown[key, "f32"] = int(terms), int(fraction_bits), int(zero32)
             shown[key, "f16"] = int(terms), int(fraction_bits), int(zero16)
-    entries = hs.tensorcores.TABLE
+    entries = [entry for entry in hs.tensorcores.TABLE if isinstance(entry.accumulator, hs.FusedDotAdd)]
     keys = {(key, entry.output) for entry in entries for key in (entry.generation, *entry.gpus)}
     assert shown.keys() == keys
     for key, output in keys:
         row = hs.tensorcores.row(key, output)
         assert shown[key, output] == (row.terms, row.fraction_bits, row.zero_exponent)
+
+
+def test_readme_table_of_matrix_cores() -> None:
+    text = (ROOT / "README.md").read_text()
+    shown = re.findall(r"^\| (CDNA\d) \| ([\w, ]+) \| `(\w+)` \| (\d+) \| (\d+) \|", text, re.MULTILINE)
+    assert len(shown) == len({row.generation for row in hs.tensorcores.TABLE if row.generation.startswith("cdna")})
+    for generation, gpus, kind, terms, wide_terms in shown:
+        for key in (generation.lower(), *gpus.lower().split(", ")):
+            narrow, wide = (hs.tensorcores.row(key, inputs=inputs) for inputs in ("f16", "bf16"))
+            assert type(narrow).__name__ == type(wide).__name__ == kind
+            assert (narrow.terms, wide.terms) == (int(terms), int(wide_terms))

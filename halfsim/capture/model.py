@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from halfsim import conversion, linalg, operations, predicates, tensorcores
-from halfsim.accumulators import FusedDotAdd
+from halfsim.accumulators import MatrixUnit
 from halfsim.capture.matrix import MATRIX_INSTRUCTIONS, MatrixInstruction
 from halfsim.capture.reader import Record
 from halfsim.environment import CUDA, Environment
@@ -70,7 +70,7 @@ class Expected:
     specified: NDArray[np.bool_]
 
 
-def tensor_core(instruction: MatrixInstruction, capability: tuple[int, int]) -> FusedDotAdd | None:
+def tensor_core(instruction: MatrixInstruction, capability: tuple[int, int]) -> MatrixUnit | None:
     """Return the row of a matrix instruction on GPUs of a compute capability, or None where nobody knows one.
 
     The row of an instruction with a binary32 C and a binary16 D gives binary32, which is then rounded to nearest even.

@@ -12,6 +12,7 @@ import click
 from halfsim.cli.group import examples
 
 if TYPE_CHECKING:
+    from halfsim.accumulators import MatrixUnit
     from halfsim.tensorcores import TensorCore
 
 __all__ = ["models"]
@@ -20,6 +21,7 @@ _IDENTITY = ("generation", "sm", "GPUs", "instruction", "A, B", "D")
 _HEAD = (*_IDENTITY, "terms", "fraction", "zero", "rounding", "mark", "notes")
 _LEGEND = """\
 terms: products per block. fraction: bits kept below the block's largest exponent; what lies below is cut toward zero.
+Of AMD's GPUs: all, summed exactly; tree, rounded sums; or the bits of products, their sum, C and the total.
 zero: least exponent of a block. rounding: of each block's sum to D. mark: A raw hardware outputs agree; B separate
 projects with hardware tests agree; C one project only, or inference."""
 
@@ -57,7 +59,8 @@ def _plain(row: TensorCore) -> dict[str, Any]:
     for item in plain["evidence"]:
         item["kind"] = item["kind"].name
     accumulator = plain["accumulator"]
-    for key in ("align", "rounding"):
+    accumulator["kind"] = type(row.accumulator).__name__
+    for key in accumulator.keys() & {"align", "join", "rounding"}:
         accumulator[key] = accumulator[key].name
     accumulator["output"] = accumulator["output"]["name"]
     accumulator["inputs"] = [fmt["name"] for fmt in accumulator["inputs"]]
@@ -75,12 +78,29 @@ def _text(rows: list[TensorCore]) -> str:
         note = f"{model.source}. {model.evidence}."
         number = notes.setdefault(note, len(notes) + 1)
         identity = (row.generation, row.architecture, " ".join(row.gpus), row.instruction, row.inputs, row.output)
-        parameters = (str(model.terms), str(model.fraction_bits), str(model.zero_exponent), _rounding(row))
+        parameters = (str(model.terms), *_alignment(model), _rounding(row))
         cells.append((*identity, *parameters, row.confidence, f"[{number}]"))
     lines = [*columns(cells), "", _LEGEND, ""]
     for note, number in notes.items():
         lines.append(fill(note, 110, initial_indent=f"[{number}]".ljust(5), subsequent_indent=" " * 5))
     return "\n".join(lines)
+
+
+def _alignment(model: MatrixUnit) -> tuple[str, str]:
+    """Fraction bits and least exponent, as far as a kind has them."""
+    from halfsim.accumulators import FusedDotAdd
+    from halfsim.mfma import ExactDotAdd, PairwiseDotAdd, TwoStageDotAdd
+
+    match model:
+        case FusedDotAdd():
+            return str(model.fraction_bits), str(model.zero_exponent)
+        case ExactDotAdd():
+            return "all", "-"
+        case PairwiseDotAdd():
+            return "tree", "-"
+        case TwoStageDotAdd():
+            bits = model.term_bits, model.product_bits, model.addend_bits, model.total_bits
+            return "/".join(map(str, bits)), "-"
 
 
 def _rounding(row: TensorCore) -> str:

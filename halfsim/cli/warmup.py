@@ -113,6 +113,7 @@ def _products() -> list[_Work]:
     a, b = np.ones((2, 4), np.float16), np.ones((4, 2), np.float16)
     addends = [np.ones((2, 2), dtype) for dtype in (np.float16, np.float32)]
     rows: list[Any] = [FP16, Sequential(format=BINARY16), "v100:f32", "v100:f16", "h100:f32", "h100:f16"]
+    rows += ["mi100:f32", "mi250x:f32", "mi300x:f32"]
     # No vectorised loop rounds a block upward: the general one does.
     rows += [replace(as_accumulator("h100:f32"), rounding=Rounding.roundTowardPositive)]
     rows += [Sequential(format=BINARY32, fused=fused) for fused in (False, True)]

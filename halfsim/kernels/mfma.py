@@ -9,6 +9,7 @@ import numpy as np
 
 from halfsim.core import arithmetic, dot, mfma
 from halfsim.core._jit import kernel
+from halfsim.core.control import Bit
 from halfsim.core.dot import LIMB_BITS, NO_EXPONENT, Status
 from halfsim.core.fields import Layout
 from halfsim.core.philox import draw
@@ -18,6 +19,7 @@ from halfsim.kernels.limbs import accumulate, round_limbs
 __all__ = ["exact_dot_add", "limbs", "pairwise_dot_add", "two_stage_dot_add"]
 
 _BOTH_ZEROS = int(Status.notPlusZero | Status.notMinusZero)
+_FLUSH_INPUTS = 1 << int(Bit.flushInputs)
 # Bits that a sum of 1,024 products and C may have above the largest of them, its sign included.
 _CARRIES = 12
 
@@ -65,6 +67,8 @@ def pairwise_dot_add(a, b, batch_a, batch_b, elements, d, flags, to, control, se
     """Blocks of rounded products, summed as a tree of rounded sums; `block` is (terms, depth, layouts)."""
     rows, terms, columns = a.shape[1], a.shape[2], b.shape[2]
     length, depth, left, right = block
+    # Operands are flushed as the unit reads them, partial results only as they are made.
+    made = control & ~_FLUSH_INPUTS
     tree = np.zeros(length, np.int64)
     for i in range(start, stop):
         element = elements[i]
@@ -84,11 +88,11 @@ def pairwise_dot_add(a, b, batch_a, batch_b, elements, d, flags, to, control, se
             while size > 1:
                 pairs = size // 2
                 for j in range(pairs):
-                    tree[j], _ = arithmetic.add(tree[2 * j], tree[2 * j + 1], to, control, 0)
+                    tree[j], _ = arithmetic.add(tree[2 * j], tree[2 * j + 1], to, made, 0)
                 if size % 2:
                     tree[pairs] = tree[size - 1]
                 size = pairs + size % 2
-            total, _ = arithmetic.add(total, tree[0], to, control, 0)
+            total, _ = arithmetic.add(total, tree[0], to, made, 0)
         d[i] = total
 
 

@@ -13,6 +13,7 @@ SOURCES = {
     "mmascope": "mmascope fingerprints",
     "lookup1980": "logs of Fasi et al.'s tests",
     "mmasim2025": "MMA-Sim, arXiv:2511.10909",
+    "cdnamodels2026": "MATLAB-tensor-core, the models of CDNA",
     "mcmodels2026": "MATLAB-tensor-core, the models of arXiv:2512.07004",
     "qqqtao2026": "Blackwell TensorCore Numerical Model",
     "fasi2021": "Fasi et al., PeerJ CS 7:e330",

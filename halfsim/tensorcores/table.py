@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TypeAlias
 
-from halfsim.accumulators import Accumulator, FusedDotAdd
-from halfsim.tensorcores import nvidia, nvidia_formats
+from halfsim.accumulators import Accumulator, MatrixUnit
+from halfsim.tensorcores import amd, nvidia, nvidia_formats
 from halfsim.tensorcores.fused import INPUTS
 from halfsim.tensorcores.tensorcore import TensorCore
 
@@ -15,7 +15,7 @@ __all__ = ["TABLE", "AccumulatorLike", "as_accumulator", "row"]
 AccumulatorLike: TypeAlias = "Accumulator | str"
 
 
-TABLE: tuple[TensorCore, ...] = (*nvidia.ROWS, *nvidia_formats.ROWS)
+TABLE: tuple[TensorCore, ...] = (*nvidia.ROWS, *nvidia_formats.ROWS, *amd.ROWS)
 """Every row; the first of a key, its factors and output is its default instruction."""
 
 
@@ -25,21 +25,23 @@ def _one_of(argument: str, arrived: object, rows: list[TensorCore], known: list[
         raise ValueError(f"{function}: unknown {argument} {arrived!r}; known are {names}")
 
 
-def row(gpu: str, output: str = "f32", instruction: str | None = None, inputs: str = "f16") -> FusedDotAdd:
-    """Return how a GPU's tensor core sums.
+def row(gpu: str, output: str = "f32", instruction: str | None = None, inputs: str | None = None) -> MatrixUnit:
+    """Return how a GPU's matrix unit sums.
 
     Parameters
     ----------
     gpu : str
-        A board (v100, t4, a100, a10, l40s, h100, h200, b200, rtx5090) or a generation (volta, turing, ampere, ada,
-        hopper, blackwell, rtx_blackwell).
+        A board (v100, t4, a100, a10, l40s, h100, h200, b200, rtx5090, mi100, mi210, mi250x, mi300a, mi300x) or a
+        generation (volta, turing, ampere, ada, hopper, blackwell, rtx_blackwell, cdna1, cdna2, cdna3).
     output : str
         ``"f32"`` or ``"f16"``, the format of C and D.
     instruction : str, optional
-        One of the instructions that the GPU has; by default its largest ``mma.sync`` shape, if it has one.
-    inputs : str
-        Format of the factors: ``"f16"``, or ``"bf16"``, ``"tf32"``, ``"e4m3"``, ``"e5m2"`` where the GPU has it. FP8
-        factors may differ: ``dataclasses.replace(row, inputs=(halfsim.E4M3, halfsim.E5M2))``.
+        One of the instructions that the GPU has; by default its largest ``mma.sync`` shape, if it has one, or the
+        ``v_mfma`` with the most products.
+    inputs : str, optional
+        Format of the factors: ``"f16"``, or ``"bf16"``, ``"tf32"``, ``"e4m3"``, ``"e5m2"`` where the GPU has it; by
+        default the one that the instruction has, ``"f16"`` where it has several or none is named. FP8 factors may
+        differ: ``dataclasses.replace(row, inputs=(halfsim.E4M3, halfsim.E5M2))``.
 
     Raises
     ------
@@ -58,13 +60,20 @@ def row(gpu: str, output: str = "f32", instruction: str | None = None, inputs: s
     return _find(gpu, output, instruction, inputs, "tensorcores.row")
 
 
-def _find(gpu: str, output: str, instruction: str | None, inputs: str, function: str) -> FusedDotAdd:
-    rows = [entry for entry in TABLE if gpu == entry.generation or gpu in entry.gpus]
+def _of(gpu: str) -> list[TensorCore]:
+    return [entry for entry in TABLE if gpu == entry.generation or gpu in entry.gpus]
+
+
+def _find(gpu: str, output: str, instruction: str | None, inputs: str | None, function: str) -> MatrixUnit:
+    rows = _of(gpu)
     known = [name for entry in TABLE for name in entry.gpus] + [entry.generation for entry in TABLE]
     _one_of("GPU", gpu, rows, known, function)
     known = [entry.output for entry in rows]
     rows = [entry for entry in rows if entry.output == output]
     _one_of(f"output of {gpu}", output, rows, known, function)
+    if inputs is None:
+        own = {entry.inputs for entry in rows if entry.instruction == instruction}
+        inputs = own.pop() if len(own) == 1 else "f16"
     known = [entry.inputs for entry in rows]
     rows = [entry for entry in rows if entry.inputs == inputs]
     _one_of(f"inputs of {gpu}:{output}", inputs, rows, known, function)
@@ -77,7 +86,7 @@ def _find(gpu: str, output: str, instruction: str | None, inputs: str, function:
 
 
 @lru_cache(maxsize=256)
-def _parse(text: str, function: str) -> FusedDotAdd:
+def _parse(text: str, function: str) -> MatrixUnit:
     parts = text.split(":")
     formats = [part for part in parts[2:] if part in INPUTS]
     instructions = [part for part in parts[2:] if part not in INPUTS]
@@ -86,13 +95,13 @@ def _parse(text: str, function: str) -> FusedDotAdd:
             f"{function}: accumulator={text!r} is not 'GPU:output', as 'h100:f32' is, with an instruction, inputs or "
             "both after it, as in 'h100:f32:wgmma:e4m3'"
         )
-    shapes = dict.fromkeys(entry.instruction for entry in TABLE)
+    shapes = dict.fromkeys(entry.instruction for entry in _of(parts[0]) or TABLE)
     if instructions and instructions[0] not in shapes:
         raise ValueError(
             f"{function}: {instructions[0]!r} in accumulator={text!r} is no instruction ({', '.join(shapes)}) and no "
             f"inputs ({', '.join(INPUTS)})"
         )
-    return _find(parts[0], parts[1], next(iter(instructions), None), next(iter(formats), "f16"), function)
+    return _find(parts[0], parts[1], next(iter(instructions), None), next(iter(formats), None), function)
 
 
 def as_accumulator(accumulator: AccumulatorLike, function: str = "as_accumulator") -> Accumulator:
@@ -102,7 +111,7 @@ def as_accumulator(accumulator: AccumulatorLike, function: str = "as_accumulator
     ----------
     accumulator : Sequential, Pairwise, Compensated, Exact, a matrix unit or str
         A string names a tensor core: ``"h100:f32"``, ``"h100:f32:wgmma"``, ``"h100:f32:bf16"`` or
-        ``"h100:f32:wgmma:e4m3"``.
+        ``"h100:f32:wgmma:e4m3"``, or a matrix core of AMD, as ``"mi300x:f32"``.
     function : str, optional
         Name that errors begin with.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from halfsim.accumulators import FusedDotAdd
+from halfsim.accumulators import MatrixUnit
 from halfsim.tensorcores.evidence import Evidence, confidence
 
 __all__ = ["TensorCore"]
@@ -17,16 +17,16 @@ class TensorCore:
     Parameters
     ----------
     generation, architecture : str
-        Key of the generation, and the compute capability ("sm_80").
+        Key of the generation, and the compute capability ("sm_80") or AMD's name ("gfx942").
     gpus : tuple of str
         Keys of the boards.
     instruction : str
-        PTX shape (``mma.sync``) or instruction.
+        PTX shape (``mma.sync``), or instruction.
     inputs : str
         Format of the factors: ``"f16"``, ``"bf16"``, ``"tf32"``, ``"e4m3"`` or ``"e5m2"``, as PTX names them.
     output : str
         ``"f32"`` or ``"f16"``, the format of C and D.
-    accumulator : FusedDotAdd
+    accumulator : FusedDotAdd, ExactDotAdd, PairwiseDotAdd or TwoStageDotAdd
         The arithmetic; its `source` and `evidence` are the text of the evidence.
     evidence : tuple of Evidence
         What supports the row.
@@ -38,7 +38,7 @@ class TensorCore:
     instruction: str
     inputs: str
     output: str
-    accumulator: FusedDotAdd
+    accumulator: MatrixUnit
     evidence: tuple[Evidence, ...]
 
     def __post_init__(self) -> None:

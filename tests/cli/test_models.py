@@ -33,13 +33,18 @@ def test_the_table_of_models() -> None:
         assert accumulator["source"]
         assert accumulator["evidence"]
         assert row["confidence"] in ("A", "B", "C")
+        factors = {"f16": "binary16", "bf16": "bfloat16", "tf32": "TF32", "e4m3": "E4M3", "e5m2": "E5M2"}[row["inputs"]]
+        assert accumulator["inputs"] == [factors, factors]
+        kind = {"cdna1": "ExactDotAdd", "cdna2": "PairwiseDotAdd", "cdna3": "TwoStageDotAdd"}.get(row["generation"])
+        assert accumulator["kind"] == (kind or "FusedDotAdd")
+        if kind:
+            assert accumulator["rounding"] == "roundTiesToEven"
+            continue
         # z = 19 - F - bias of the accumulator's format.
         bias = {"binary16": 15, "binary32": 127, "E8M13": 127}[accumulator["output"]]
         # FP8 that keeps 13 fraction bits has the zero exponent of the architecture's other formats.
         kept = {"ada": 24, "hopper": 25}[row["generation"]] if accumulator["fraction_bits"] == 13 else None
         assert accumulator["zero_exponent"] == 19 - (kept or accumulator["fraction_bits"]) - bias
-        factors = {"f16": "binary16", "bf16": "bfloat16", "tf32": "TF32", "e4m3": "E4M3", "e5m2": "E5M2"}[row["inputs"]]
-        assert accumulator["inputs"] == [factors, factors]
         assert accumulator["rounding"] == {"f32": "roundTowardZero", "f16": "roundTiesToEven"}[row["output"]]
 
 
@@ -49,6 +54,10 @@ def test_models_as_text() -> None:
         r"^volta +sm_70 +v100 +m8n8k4 +f16 +f32 +4 +23 +-131 +roundTowardZero +A +\[1\]$", shown, re.MULTILINE
     )
     assert "arXiv:2512.07004" in shown
+    amd = invoke("models", "mi250x", "bf16").stdout
+    assert re.search(r"^cdna2 .* v_mfma_f32_16x16x8bf16 +bf16 +f32 +2 +tree +- +roundTiesToEven +C ", amd, re.MULTILINE)
+    assert re.search(r"^cdna1 .* 4 +all +- +", invoke("models", "mi100", "v_mfma_f32_4x4x4f16").stdout, re.MULTILINE)
+    assert re.search(r"^cdna3 .* 8 +24/32/24/31 +- +", invoke("models", "gfx942").stdout, re.MULTILINE)
     assert "captured outputs agree (V100)" in shown
     assert max(map(len, shown.splitlines())) <= 120
     assert {(row["generation"], row["instruction"]) for row in models("e4m3", "f16")} == {

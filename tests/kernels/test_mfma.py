@@ -25,6 +25,12 @@ ROWS = {
     "pairwise 2 bfloat16": hs.PairwiseDotAdd(terms=2, depth=4, environment=FLUSHING, inputs=hs.BFLOAT16),
     "pairwise 4 bfloat16": hs.PairwiseDotAdd(terms=4, depth=8, environment=FLUSHING, inputs=hs.BFLOAT16),
     "pairwise gradual": hs.PairwiseDotAdd(terms=4, depth=8, inputs=hs.BFLOAT16),
+    "pairwise flushed operands": hs.PairwiseDotAdd(
+        terms=4, depth=8, environment=hs.Environment(flush_inputs=True), inputs=hs.BFLOAT16
+    ),
+    "pairwise flushed results": hs.PairwiseDotAdd(
+        terms=2, depth=8, environment=hs.Environment(flush_results=True), inputs=hs.BFLOAT16
+    ),
     "pairwise to binary16": hs.PairwiseDotAdd(terms=4, depth=8, environment=FLUSHING, output=hs.BINARY16),
     "two stages": TWO_STAGE,
     "two stages bfloat16": replace(TWO_STAGE, inputs=hs.BFLOAT16),
@@ -41,8 +47,8 @@ def oracle(row, a, b, c):
             mode = "rdn" if row.rounding == hs.Rounding.roundTowardNegative else "rne"
             return mfma.exact_chain(a, b, c, row.terms, row.inputs, row.output, mode)
         case hs.PairwiseDotAdd():
-            flush = row.environment.flush_inputs
-            return mfma.pairwise_chain(a, b, c, row.terms, row.depth, row.inputs, row.output, flush, flush)
+            flush = row.environment.flush_inputs, row.environment.flush_results
+            return mfma.pairwise_chain(a, b, c, row.terms, row.depth, row.inputs, row.output, *flush)
     later = "rtz" if row.join == hs.Rounding.roundTowardZero else "rdn"
     stages = mfma.Stages(row.terms, row.term_bits, row.product_bits, row.addend_bits, row.total_bits, later)
     return mfma.two_stage_chain(a, b, c, stages, row.inputs, row.output)

@@ -17,7 +17,7 @@ def test_every_row_has_its_evidence():
         assert entry.accumulator.source
         assert entry.accumulator.evidence
         assert entry.confidence in "ABC"
-        assert re.fullmatch(r"sm_\d+a?", entry.architecture)
+        assert re.fullmatch(r"sm_\d+a?|gfx908|gfx90a|gfx942", entry.architecture)
         assert (entry.confidence == "A") == ("captured outputs agree" in entry.accumulator.evidence)
 
 
@@ -55,6 +55,10 @@ def test_formats_of_factors_have_the_names_of_ptx():
         ("rtx5090:f32:tf32", ("rtx5090", "f32", "m16n8k8", "tf32")),
         ("h100:f32:f16", ("h100", "f32", None, "f16")),
         ("h100:f32:f16:wgmma", ("h100", "f32", "wgmma", "f16")),
+        # The instruction alone tells the format, where it has one only.
+        ("a100:f32:m16n8k4", ("a100", "f32", "m16n8k4", "tf32")),
+        ("mi300x:f32:v_mfma_f32_32x32x8_bf16", ("cdna3", "f32", "v_mfma_f32_32x32x8_bf16", "bf16")),
+        ("mi100:f32", ("cdna1", "f32", "v_mfma_f32_16x16x16f16", "f16")),
     ],
 )
 def test_short_names_take_instruction_and_factors_in_any_order(text, arguments):
@@ -66,10 +70,12 @@ def generations(inputs, output):
 
 
 def test_which_generations_have_which_formats():
-    every = {entry.generation for entry in TABLE}
+    amd = {"cdna1", "cdna2", "cdna3"}
+    every = {entry.generation for entry in TABLE} - amd
     later = every - {"volta", "turing"}
-    assert generations("f16", "f32") == generations("f16", "f16") == every
-    assert generations("bf16", "f32") == generations("tf32", "f32") == later
+    assert generations("f16", "f32") - amd == generations("f16", "f16") == every
+    assert generations("bf16", "f32") - amd == generations("tf32", "f32") == later
+    assert amd < generations("f16", "f32") & generations("bf16", "f32")
     assert generations("bf16", "f16") == generations("tf32", "f16") == set()
     for fp8 in ("e4m3", "e5m2"):
         assert generations(fp8, "f32") == generations(fp8, "f16") == later - {"ampere"}
@@ -77,6 +83,8 @@ def test_which_generations_have_which_formats():
 
 def test_fp8_keeps_thirteen_bits_on_ada_and_hopper_only():
     for entry in TABLE:
+        if not isinstance(entry.accumulator, hs.FusedDotAdd):
+            continue
         narrow = entry.inputs in ("e4m3", "e5m2") and entry.generation in ("ada", "hopper")
         assert (entry.accumulator.fraction_bits == 13) == narrow
         assert entry.accumulator.output.precision == {"f16": 11, "f32": 14 if narrow else 24}[entry.output]
@@ -114,7 +122,7 @@ def test_mixed_factors_are_a_replacement():
         ("h100:f32:wgmma:m16n8k8", "f: accumulator='h100:f32:wgmma:m16n8k8' is not 'GPU:output'"),
         (
             "h100:f32:bf17",
-            r"f: 'bf17' in accumulator='h100:f32:bf17' is no .*\(m8n8k4.*\) and no inputs \(f16, bf16",
+            r"f: 'bf17' in accumulator='h100:f32:bf17' is no .*\(m16n8k16, m16n8k8, wg.*\) and no inputs \(f16, bf16",
         ),
         ("v100:f32:bf16", "f: unknown inputs of v100:f32 'bf16'; known are 'f16'$"),
         ("h100:f16:tf32", "f: unknown inputs of h100:f16 'tf32'; known are 'f16', 'e4m3', 'e5m2'$"),
