@@ -25,6 +25,7 @@ from halfsim.environment import InvalidInteger as InvalidInteger
 from halfsim.environment import NaNOperand as NaNOperand
 from halfsim.environment import NaNRule as NaNRule
 from halfsim.environment import Tininess as Tininess
+from halfsim.explanation import compare_dot as compare_dot
 from halfsim.explanation import explain as explain
 from halfsim.explanation import explain_dot as explain_dot
 from halfsim.flags import Flagged as Flagged

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from halfsim.cli.group import examples, usage
-from halfsim.cli.literals import parse
+from halfsim.cli.explain_dot import explain_product, list_cases
+from halfsim.cli.group import examples, near, usage
+from halfsim.cli.literals import number
+from halfsim.cli.output import FORMATS, show
 
 if TYPE_CHECKING:
-    from halfsim.accumulators import Accumulator
     from halfsim.environment import Environment
     from halfsim.formats import Format
     from halfsim.rounding import Stochastic
@@ -22,8 +24,6 @@ _NAMES = ("a", "b", "c")
 _FORMATS = ("BINARY16", "BINARY32", "BINARY64", "BFLOAT16", "TF32", "E5M2", "E4M3")
 _INTEGERS = tuple(f"{sign}int{width}" for sign in ("", "u") for width in (8, 16, 32, 64))
 _ENVIRONMENTS = ("ieee", "riscv", "arm", "arm_default_nan", "x86", "cuda")
-_ROWS = ("FP16", "FP32", "Exact", "Pairwise", "Compensated")
-
 
 _EPILOG = examples(
     "halfsim explain fma 0x3c01 0x3c01 0x8001 --rounding rtz",
@@ -32,10 +32,19 @@ _EPILOG = examples(
     "halfsim explain add 1 0x1p-11 --rounding stochastic:8:42",
     "halfsim explain convert 0.3 --from binary32 --to E4M3",
     "halfsim explain dot --accumulator h100:f32 --a 4096,4096,0.25 --b 2048,-2048,1 --c -0.5",
+    "halfsim explain dot --models v100,a100,h100,fp32,fp16,exact --case cancel",
+    "halfsim explain dot --models v100,h100 --case round-per-block --format markdown",
 )
 _ROUNDING = "rne rna rtz rup rdn odd, an IEEE 754 name, or stochastic:BITS:SEED."
-_ACCUMULATOR = "dot: h100:f32, a100:f16, ..., FP16, FP32, Exact, Pairwise, Compensated."
+_ACCUMULATOR = "dot: every step of one sum: h100, a100:f16, ..., fp16, fp32, exact, pairwise, compensated."
+_ADDEND = "dot: addend, in the format of the result, or binary32 where the results differ."
 _ENVIRONMENT = click.Choice(_ENVIRONMENTS, case_sensitive=False)
+
+
+def _list_cases(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked:
+        click.echo(list_cases())
+        context.exit()
 
 
 # Unknown options pass, because -0 and -1.5 are operands.
@@ -56,11 +65,25 @@ _ENVIRONMENT = click.Choice(_ENVIRONMENTS, case_sensitive=False)
 @click.option("--from", "source", default="binary16", show_default=True, help="convert: format of the operand.")
 @click.option("--to", "target", help="convert: format or integer type of the result, e.g. E4M3, int8.")
 @click.option("--accumulator", help=_ACCUMULATOR)
+@click.option("--models", metavar="NAME,...", help="dot: compare several accumulators on one dot product.")
 @click.option("--a", "left", help="dot: first factors, separated by commas.")
 @click.option("--b", "right", help="dot: second factors.")
-@click.option("--c", "addend", help="dot: addend, in the format of the result.")
-@click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")
-def explain(operation: str, operands: tuple[str, ...], as_json: bool, **options: Any) -> None:
+@click.option("--c", "addend", help=_ADDEND)
+@click.option("--case", metavar="NAME", help="dot: operands that tell tensor cores apart, by name.")
+@click.option(
+    "--list-cases",
+    "cases",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_list_cases,
+    help="Print the names of the cases and what they show, and exit.",
+)
+@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How to print.")
+@click.option("--json", "as_json", is_flag=True, help="Short for --format json.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
+@click.option("--all", "everything", is_flag=True, help="dot: print all rows of long tables.")
+def explain(operation: str, operands: tuple[str, ...], **options: Any) -> None:
     """Show every step of OPERATION on OPERANDS: fields, exact value, discarded bits, decision, result, flags.
 
     An operand is a bit pattern (0x3c01), a decimal number (0.1), a C99 hex-float (0x1.8p-3), inf, nan or -0. A number
@@ -69,8 +92,12 @@ def explain(operation: str, operands: tuple[str, ...], as_json: bool, **options:
     for text in operands:
         if text.startswith("--"):
             raise click.UsageError(f"no such option: {text.split('=')[0]}")
-    record = _dot(operands, options) if operation == "dot" else _operation(operation, operands, options)
-    click.echo(record.to_json() if as_json else str(record))
+    if operation == "dot":
+        _refuse_others("dot")
+        record, title = explain_product(operands, options)
+    else:
+        record, title = _operation(operation, operands, options), ""
+    show(record, title, "json" if options["as_json"] else options["form"], options["everything"], options["output"])
 
 
 def _operation(name: str, texts: tuple[str, ...], options: dict[str, Any]) -> Any:
@@ -97,59 +124,29 @@ def _operands(name: str, texts: tuple[str, ...], options: dict[str, Any]) -> lis
         if len(texts) != 1 or not options["target"]:
             raise click.UsageError("convert takes one operand and --to FORMAT, as in: convert 0.3 --to E4M3")
         target = _target(options["target"])
-        return [_number(texts[0], "a", _format(options["source"], native=True)), target]
+        return [number(texts[0], "a", _format(options["source"], native=True)), target]
     values: list[Any] = []
     for position, text in enumerate(texts):
         if name == "scaleb" and position == 1:
             values.append(_integer(text))
         else:
-            values.append(_number(text, _NAMES[position] if position < 3 else str(position + 1), BINARY16))
+            values.append(number(text, _NAMES[position] if position < 3 else str(position + 1), BINARY16))
     return values
 
 
-def _dot(texts: tuple[str, ...], options: dict[str, Any]) -> Any:
-    """Explain a dot product."""
-    import numpy as np
-
-    from halfsim.accumulators import MatrixUnit
-    from halfsim.explanation.dot import explain_dot
-    from halfsim.formats import BINARY16, BINARY32
-
-    _refuse_others("dot")
-    if texts or not (options["accumulator"] and options["left"] and options["right"]):
-        raise click.UsageError(
-            "dot takes --accumulator, --a and --b, and no operands: dot --accumulator h100:f32 --a 1,2 --b 3,4"
-        )
-    with usage():
-        row = _accumulator(options["accumulator"])
-        fmt = row.output if isinstance(row, MatrixUnit) else row.format
-        factors = [
-            np.array([_number(text, f"{name}[{k}]", BINARY16) for k, text in enumerate(options[key].split(","))])
-            for name, key in (("a", "left"), ("b", "right"))
-        ]
-        addend = None
-        if options["addend"] is not None:
-            addend = _number(options["addend"], "c", fmt if fmt == BINARY16 else BINARY32)
-        return explain_dot(factors[0], factors[1], addend, accumulator=row)
-
-
 def _check_name(name: str) -> None:
-    from difflib import get_close_matches
-
     from halfsim.explanation.elementwise import operation_names
 
     known = (*operation_names(), "dot")
     if name not in known:
-        near = get_close_matches(name, known, n=4)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
-        raise click.UsageError(f"unknown operation {name!r}; {hint}")
+        raise click.UsageError(f"unknown operation {name!r}; {near(name, known)}")
 
 
 def _refuse_others(name: str) -> None:
     """Refuse options, given on the command line, that mean nothing for an operation."""
-    allowed = {"operation", "operands", "as_json"}
+    allowed = {"operation", "operands", "form", "as_json", "output"}
     if name == "dot":
-        allowed |= {"accumulator", "left", "right", "addend"}
+        allowed |= {"accumulator", "models", "left", "right", "addend", "case", "everything"}
     else:
         allowed |= {"rounding", "environment", "tininess", "flush_inputs", "flush_results"}
         allowed |= {"convert": {"source", "target", "exact", "saturate"}, "round_to_integral": {"exact"}}.get(
@@ -161,17 +158,6 @@ def _refuse_others(name: str) -> None:
         if given and parameter.name not in allowed:
             way_out = "; its accumulator says how it rounds" if name == "dot" else ""
             raise click.UsageError(f"{parameter.opts[-1]} does not apply to {name}{way_out}")
-
-
-def _number(text: str, name: str, fmt: Format) -> Any:
-    """Read a number as a NumPy scalar of a native format, with a note on standard error if it had to be rounded."""
-    import numpy as np
-
-    literal = parse(text, name, fmt)
-    if literal.note:
-        click.echo(f"note: {literal.note}", err=True)
-    word = {16: np.uint16, 32: np.uint32, 64: np.uint64}[fmt.width]
-    return np.array([literal.bits], word).view(fmt.name.replace("binary", "float"))[0]
 
 
 def _integer(text: str) -> int:
@@ -235,17 +221,3 @@ def _environment(options: dict[str, Any]) -> Environment:
         flush_inputs=row.flush_inputs or options["flush_inputs"],
         flush_results=row.flush_results or options["flush_results"],
     )
-
-
-def _accumulator(text: str) -> Accumulator:
-    from halfsim import accumulators
-    from halfsim.tensorcores import as_accumulator
-
-    if text in _ROWS:
-        row = getattr(accumulators, text)
-        return row() if isinstance(row, type) else row  # type: ignore[no-any-return]
-    if ":" not in text:
-        raise click.UsageError(
-            f"unknown accumulator {text!r}; write GPU:OUTPUT such as h100:f32, or {', '.join(_ROWS)}"
-        )
-    return as_accumulator(text, "explain_dot")

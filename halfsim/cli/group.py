@@ -7,12 +7,13 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import click
 
-__all__ = ["Group", "examples", "usage"]
+__all__ = ["Group", "examples", "near", "usage"]
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -98,11 +99,18 @@ def examples(*commands: str, notes: Sequence[str] = ()) -> str:
     return "\n".join([*parts, "", "\b", *notes] if notes else parts)
 
 
+def near(name: str, known: Iterable[str]) -> str:
+    """Return what to say of an unknown name: those like it, or all."""
+    names = list(known)
+    alike = get_close_matches(name, names, n=4)
+    return f"did you mean {' or '.join(alike)}?" if alike else f"known are {', '.join(names)}"
+
+
 @contextlib.contextmanager
 def usage() -> Iterator[None]:
     """Turn the front door's errors about arguments into usage errors."""
     try:
         yield
     except (TypeError, ValueError) as error:
-        message = re.sub(r"^(explain|explain_dot): ", "", str(error))
+        message = re.sub(r"^(explain|explain_dot|compare_dot): ", "", str(error))
         raise click.UsageError(message, click.get_current_context(silent=True)) from error

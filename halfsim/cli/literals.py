@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from halfsim.formats import Format
 
-__all__ = ["Literal", "parse"]
+__all__ = ["Literal", "number", "parse"]
 
 _PATTERN = re.compile(r"0x([0-9a-f]+)", re.IGNORECASE)
 _HEX = re.compile(r"([+-]?)0x([0-9a-f]*)\.?([0-9a-f]*)p([+-]?\d+)", re.IGNORECASE)
@@ -51,6 +51,17 @@ def parse(text: str, name: str, fmt: Format) -> Literal:
     if value is None:
         raise click.UsageError(f"operand {name}: {text!r} is not {_FORMS}")
     return _rounded(value, text.startswith("-"), text, name, fmt)
+
+
+def number(text: str, name: str, fmt: Format) -> Any:
+    """Read a number as a NumPy scalar of a native format, with a note on standard error if it had to be rounded."""
+    import numpy as np
+
+    literal = parse(text, name, fmt)
+    if literal.note:
+        click.echo(f"note: {literal.note}", err=True)
+    word = {16: np.uint16, 32: np.uint32, 64: np.uint64}[fmt.width]
+    return np.array([literal.bits], word).view(fmt.name.replace("binary", "float"))[0]
 
 
 def _special(match: re.Match[str], text: str, name: str, fmt: Format) -> int:

@@ -69,7 +69,7 @@ def _plain(row: TensorCore) -> dict[str, Any]:
 
 def _text(rows: list[TensorCore]) -> str:
     """Aligned table, then source and evidence of each row by number."""
-    from halfsim.explanation.text import columns
+    from halfsim.explanation.parts import columns
 
     notes: dict[str, int] = {}
     cells: list[tuple[str, ...]] = [_HEAD]

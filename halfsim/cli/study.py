@@ -68,7 +68,7 @@ def _folder(name: str, out: Path | None) -> Path:
 @study.command("list", epilog=examples(_LIST))
 def list_() -> None:
     """Print the name and the claim of every study."""
-    from halfsim.explanation.text import columns
+    from halfsim.explanation.parts import columns
 
     click.echo("\n".join(columns((name, entry.summary) for name, entry in _studies().items())))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -9,26 +10,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from halfsim.accumulators import Accumulator, FusedDotAdd, MatrixUnit, factor_formats
-from halfsim.arrays import as_patterns
+from halfsim.accumulators import Accumulator, FusedDotAdd, factor_formats
 from halfsim.explanation.dot_steps import Block, Step, blocks, chain
-from halfsim.explanation.dot_text import dot_text
-from halfsim.explanation.values import Datum, Record, datum
+from halfsim.explanation.dot_text import dot_parts
+from halfsim.explanation.parts import Part
+from halfsim.explanation.values import Datum, Printed, datum, ulp
 from halfsim.explanation.watch import Call, plain, watch
+from halfsim.factors import factor
 from halfsim.flags import Flags
 from halfsim.formats import BINARY16, BINARY32, Format
 from halfsim.kernels import product
 from halfsim.kernels.product import Operands, Plan
 from halfsim.tensorcores import AccumulatorLike, as_accumulator
 
-__all__ = ["DotExplanation", "explain_dot"]
+__all__ = ["DotExplanation", "explain_dot", "explained"]
 
 _ONLY = np.zeros(1, np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DotExplanation(Record):
-    """Every step of one dot product; printable, and serialisable with `to_dict` and `to_json`.
+class DotExplanation(Printed):
+    """Every step of one dot product; printable, and serialisable with `to_dict`, `to_json` and `to_markdown`.
+
+    ``print`` shows a long one in part: runs of zero or equal products as one line, of many blocks or steps the first,
+    the last, and those that lose first and most. ``to_text(everything=True)`` shows all.
 
     Parameters
     ----------
@@ -43,11 +48,13 @@ class DotExplanation(Record):
     blocks : tuple of Block
         Blocks of a `FusedDotAdd`; else empty.
     steps : tuple of Step
-        Rounded operations of the other accumulators in order; else empty.
+        Rounded operations in order; of a `FusedDotAdd`, the conversion of C to its format, where that differs.
     result : Datum
         The result.
     error : Fraction or None
-        Result minus exact value.
+        Result minus exact value; None where either is not finite.
+    ulps : Fraction or None
+        The error in ulps of the result's format at the exact value.
     flags : Flags or None
         Flags of all roundings together; None for matrix units, which have none.
     """
@@ -61,10 +68,12 @@ class DotExplanation(Record):
     steps: tuple[Step, ...]
     result: Datum
     error: Fraction | None
+    ulps: Fraction | None
     flags: Flags | None
 
-    def __str__(self) -> str:
-        return dot_text(self)
+    def parts(self, everything: bool = False) -> Iterable[Part]:
+        """Return headings, facts and tables, in order; all rows of long tables with `everything`."""
+        return dot_parts(self, everything)
 
 
 def explain_dot(a: Any, b: Any, c: Any = None, *, accumulator: AccumulatorLike) -> DotExplanation:
@@ -77,7 +86,7 @@ def explain_dot(a: Any, b: Any, c: Any = None, *, accumulator: AccumulatorLike) 
     Parameters
     ----------
     a, b : float16 arrays, shape (K,)
-        The factors.
+        The factors; of a matrix unit with other inputs, arrays that `halfsim.dot` takes.
     c : float16 or float32 scalar, optional
         The addend, by default +0.
     accumulator : accumulator row or str
@@ -103,20 +112,27 @@ def explain_dot(a: Any, b: Any, c: Any = None, *, accumulator: AccumulatorLike) 
     >>> float(block.terms[3].lost)
     0.25
     """
-    row = as_accumulator(accumulator, "explain_dot")
-    if factor_formats(row) != (BINARY16, BINARY16):
-        raise ValueError(f"explain_dot: accumulator={accumulator!r} takes other factors than binary16; use halfsim.dot")
-    x, y = (as_patterns("explain_dot", name, value) for name, value in (("a", a), ("b", b)))
+    return explained("explain_dot", a, b, c, accumulator)
+
+
+def explained(function: str, a: Any, b: Any, c: Any, accumulator: AccumulatorLike) -> DotExplanation:
+    """Explain one dot product; errors begin with the name of the function that was called."""
+    row = as_accumulator(accumulator, function)
+    x, y = (
+        factor(function, name, value, position, row, accumulator)
+        for position, (name, value) in enumerate((("a", a), ("b", b)))
+    )
     if x.ndim != 1 or x.shape != y.shape:
-        raise ValueError(f"explain_dot: a {x.shape} and b {y.shape} must be vectors of one length")
+        raise ValueError(f"{function}: a {x.shape} and b {y.shape} must be vectors of one length")
     chosen = product.plan(row)
-    array, addend, source = _addend(c, chosen)
+    array, addend, source = _addend(function, c, chosen)
     call, bits, flags = _run(chosen, x, y, array)
-    factors = _factors("a", x), _factors("b", y)
+    formats = factor_formats(row)
+    factors = _factors("a", x, formats[0]), _factors("b", y, formats[1])
     shown = datum("c", addend, source)
     true = _sum(factors, shown)
     result = datum("d", bits, chosen.storage.format)
-    unit = isinstance(row, MatrixUnit)
+    error = None if true is None or result.value is None else result.value - true
     return DotExplanation(
         accumulator=row,
         a=factors[0],
@@ -124,20 +140,21 @@ def explain_dot(a: Any, b: Any, c: Any = None, *, accumulator: AccumulatorLike) 
         c=shown,
         exact=true,
         blocks=blocks(call, row) if isinstance(row, FusedDotAdd) else (),
-        steps=() if unit else chain(call, (BINARY16, source, chosen.format), true),
+        steps=chain(call, (*formats, source, chosen.format), true),
         result=result,
-        error=None if true is None or result.value is None else result.value - true,
-        flags=None if unit else Flags(flags),
+        error=error,
+        ulps=None if error is None or true is None else error / ulp(true, chosen.format),
+        flags=Flags(flags) if chosen.has_flags else None,
     )
 
 
-def _addend(c: Any, chosen: Plan) -> tuple[NDArray[Any] | None, int, Format]:
+def _addend(function: str, c: Any, chosen: Plan) -> tuple[NDArray[Any] | None, int, Format]:
     """Return the addend as the loops take it, its pattern and its format."""
     if c is None:
         return None, 0, BINARY16 if chosen.exact_addend else chosen.format
     array = np.asarray(c)
     if array.dtype.name not in ("float16", "float32") or array.size != 1:
-        raise TypeError(f"explain_dot: c={c!r} is not one float16 or float32 value; round it with halfsim.convert")
+        raise TypeError(f"{function}: c={c!r} is not one float16 or float32 value; round it with halfsim.convert")
     native = np.array([array.reshape(())[()]])
     narrow = native.dtype == np.float16
     return native, int(native.view(np.uint16 if narrow else np.uint32)[0]), BINARY16 if narrow else BINARY32
@@ -152,8 +169,8 @@ def _run(chosen: Plan, x: NDArray[Any], y: NDArray[Any], addend: NDArray[Any] | 
     return call, int(values.view(chosen.storage.patterns).reshape(-1)[0]), int(flags[0])
 
 
-def _factors(name: str, patterns: NDArray[Any]) -> tuple[Datum, ...]:
-    return tuple(datum(f"{name}[{k}]", int(bits), BINARY16) for k, bits in enumerate(patterns))
+def _factors(name: str, patterns: NDArray[Any], fmt: Format) -> tuple[Datum, ...]:
+    return tuple(datum(f"{name}[{k}]", int(bits), fmt) for k, bits in enumerate(patterns))
 
 
 def _sum(factors: tuple[tuple[Datum, ...], ...], c: Datum) -> Fraction | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,10 @@ from halfsim.conversion import Conversion, integer_dtype, source_words
 from halfsim.core.compare import Class
 from halfsim.core.fields import layout
 from halfsim.environment import IEEE, Environment
+from halfsim.explanation.parts import Part
 from halfsim.explanation.steps import Decision, Exact, Tiny, decision, exact, rounding_site, scaled, tiny
-from halfsim.explanation.text import elementwise_text
-from halfsim.explanation.values import Datum, Record, datum, dyadic, whole
+from halfsim.explanation.text import elementwise_parts
+from halfsim.explanation.values import Datum, Printed, datum, dyadic, whole
 from halfsim.explanation.watch import Call, watch
 from halfsim.explanation.words import flag_reasons, outcome
 from halfsim.flags import Flags
@@ -32,8 +33,8 @@ _NAMES = ("a", "b", "c")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation(Record):
-    """Every step of one operation; printable, and serialisable with `to_dict` and `to_json`.
+class Explanation(Printed):
+    """Every step of one operation; printable, and serialisable with `to_dict`, `to_json` and `to_markdown`.
 
     Parameters
     ----------
@@ -79,8 +80,9 @@ class Explanation(Record):
     outcome: str
     flag_reasons: tuple[str, ...]
 
-    def __str__(self) -> str:
-        return elementwise_text(self)
+    def parts(self, everything: bool = False) -> Iterable[Part]:
+        """Return headings, facts and tables, in order."""
+        return elementwise_parts(self)
 
 
 @dataclass(frozen=True, slots=True)

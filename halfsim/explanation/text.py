@@ -1,14 +1,15 @@
-"""Records as text: aligned columns, one fact per line."""
+"""Elementwise records as headings, facts and tables, and what they share with those of dot products."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from textwrap import wrap
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from halfsim import environment as presets
 from halfsim.environment import Environment
+from halfsim.explanation.parts import Facts, Gap, Lines, Part, Table
 from halfsim.explanation.values import ratio
+from halfsim.flags import Flags
 from halfsim.rounding import Rounding, Stochastic
 
 if TYPE_CHECKING:
@@ -16,24 +17,9 @@ if TYPE_CHECKING:
     from halfsim.explanation.steps import Decision, Exact
     from halfsim.explanation.values import Datum
 
-__all__ = ["columns", "datum_row", "decision_lines", "elementwise_text", "exact_lines", "rounding_text"]
+__all__ = ["datum_row", "decision_facts", "elementwise_parts", "exact_facts", "flags_text", "rounding_text"]
 
-_LABEL = 10
-_WIDTH = 110
 _PRESETS = ("IEEE", "RISCV", "ARM", "ARM_DEFAULT_NAN", "X86", "CUDA")
-
-
-def columns(rows: Iterable[Sequence[str]]) -> list[str]:
-    """Align rows of cells on the left."""
-    table = [list(row) for row in rows]
-    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
-
-
-def line(label: str, text: str) -> list[str]:
-    """A label and its text, wrapped under itself."""
-    parts = wrap(text, _WIDTH - _LABEL, break_long_words=False) or [""]
-    return [f"{label if i == 0 else '':<{_LABEL}}{part}".rstrip() for i, part in enumerate(parts)]
 
 
 def rounding_text(rounding: Rounding | Stochastic) -> str:
@@ -56,14 +42,20 @@ def datum_row(datum: Datum) -> tuple[str, ...]:
     return datum.name, datum.pattern, datum.encoding, datum.kind, value + flushed
 
 
-def exact_lines(value: Exact) -> list[str]:
-    """The value before rounding, and the integers that the rounder gets."""
+def exact_facts(value: Exact) -> Iterable[tuple[str, str]]:
+    """The value before rounding, and the integers that the rounder gets.
+
+    Yields
+    ------
+    tuple of str
+        Label and text.
+    """
     digits = f"{'-' if value.sign else ''}{value.significand} * 2^{value.exponent}"
     if value.tail and not value.sticky:
         digits = f"{'-' if value.sign else ''}({value.significand} + {value.tail} * 2^-32) * 2^{value.exponent}"
     more = " and more digits below" if value.sticky else ""
-    shown = f"{value.hexadecimal} = {value.decimal}"
-    return [*line("exact", shown), *line("", f"as integers {digits}{more}")]
+    yield "exact", f"{value.hexadecimal} = {value.decimal}"
+    yield "", f"as integers {digits}{more}"
 
 
 def _digits(rest: int) -> str:
@@ -71,36 +63,58 @@ def _digits(rest: int) -> str:
     return f"{rest:031b}".rstrip("0") or "0"
 
 
-def decision_lines(step: Decision) -> list[str]:
-    """Kept and discarded digits, and why."""
+def decision_facts(step: Decision) -> Iterable[tuple[str, str]]:
+    """Kept and discarded digits, and why.
+
+    Yields
+    ------
+    tuple of str
+        Label and text.
+    """
     digits = f"{(step.guard << 31 | step.rest) / 2**32:.9f}..."
     discarded = f"{digits if step.discarded is None else ratio(step.discarded)} ulp"
-    lines = line("kept", f"{step.kept:b} (binary) = {step.kept}, last bit weighs 2^{step.last_place}")
-    lines += line("discarded", f"guard {step.guard}, rest {_digits(step.rest)}, sticky {step.sticky}: {discarded}")
-    return lines + line("decision", step.reason)
+    yield "kept", f"{step.kept:b} (binary) = {step.kept}, last bit weighs 2^{step.last_place}"
+    yield "discarded", f"guard {step.guard}, rest {_digits(step.rest)}, sticky {step.sticky}: {discarded}"
+    yield "decision", step.reason
 
 
-def elementwise_text(steps: Explanation) -> str:
-    """Text of an `Explanation`."""
+def flags_text(flags: Flags) -> str:
+    """Names of flags; empty for none."""
+    return ", ".join(str(flag.name) for flag in flags)
+
+
+def elementwise_parts(steps: Explanation) -> Iterable[Part]:
+    """Parts of an `Explanation`.
+
+    Yields
+    ------
+    Part
+        From the operation to the flags.
+    """
     names = ", ".join(operand.name for operand in steps.operands)
     formats = " and ".join(dict.fromkeys(operand.format for operand in steps.operands))
     target = "" if steps.result.format in formats else f" to {steps.result.format}"
-    lines = [
-        f"{steps.operation}({names}), {steps.ieee}, {formats}{target}",
-        f"{rounding_text(steps.rounding)}, tininess {steps.environment.tininess.name}, "
-        f"environment {environment_text(steps.environment)}",
-        "",
-        *columns([("", "pattern", "fields", "class", "value"), *(datum_row(operand) for operand in steps.operands)]),
-        "",
-    ]
+    yield Lines(
+        (
+            f"{steps.operation}({names}), {steps.ieee}, {formats}{target}",
+            f"{rounding_text(steps.rounding)}, tininess {steps.environment.tininess.name}, "
+            f"environment {environment_text(steps.environment)}",
+        )
+    )
+    head = ("", "pattern", "fields", "class", "value")
+    yield Table(head, tuple(datum_row(operand) for operand in steps.operands))
+    yield Gap()
+    yield Facts(tuple(_rounding_facts(steps)))
+    yield Table(("",) * len(head), (datum_row(steps.result),))
+    yield Facts((("flags", "; ".join(steps.flag_reasons) or "none"),))
+
+
+def _rounding_facts(steps: Explanation) -> Iterable[tuple[str, str]]:
     if steps.exact is not None:
-        lines += exact_lines(steps.exact)
+        yield from exact_facts(steps.exact)
     if steps.decision is not None:
-        lines += decision_lines(steps.decision)
+        yield from decision_facts(steps.decision)
     if steps.tiny is not None:
         before, after = (("no", "yes")[fact] for fact in (steps.tiny.before_rounding, steps.tiny.after_rounding))
-        lines += line("tiny", f"before rounding {before}, after rounding {after}")
-    lines += line("case", steps.outcome)
-    lines += ["", *columns([datum_row(steps.result)])]
-    lines += line("flags", "; ".join(steps.flag_reasons) or "none")
-    return "\n".join(lines)
+        yield "tiny", f"before rounding {before}, after rounding {after}"
+    yield "case", steps.outcome

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal as _decimal
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum, Flag
 from fractions import Fraction
@@ -12,13 +13,30 @@ from typing import Any
 
 from halfsim.core.compare import Class, classify
 from halfsim.core.fields import Kind, layout, unpack
+from halfsim.explanation.parts import Part, markdown, plain_text
 from halfsim.explanation.watch import watch
 from halfsim.formats import Format
 
-__all__ = ["Datum", "Record", "datum", "decimal", "dyadic", "hexadecimal", "power", "ratio", "whole"]
+__all__ = [
+    "Datum",
+    "Printed",
+    "Record",
+    "compact",
+    "datum",
+    "decimal",
+    "dyadic",
+    "hexadecimal",
+    "power",
+    "ratio",
+    "short",
+    "ulp",
+    "whole",
+]
 
 _EXACT_DIGITS = 25
 _SHOWN_DIGITS = 17
+# Characters of a number in a table.
+_CELL = 16
 # Python refuses to write integers of more than 4300 decimal digits.
 _LONG = 14_000
 
@@ -56,8 +74,11 @@ def ratio(value: Fraction) -> str:
     return hexadecimal(value) if long else str(value)
 
 
-def decimal(value: Fraction, sign: int | None = None, *, places: int = 0) -> str:
-    """Decimal form: exact up to 25 digits, else 17 digits and an ellipsis; or just so many places and an ellipsis."""
+def decimal(value: Fraction, sign: int | None = None, *, places: int = 0, lowest: int = -5) -> str:
+    """Decimal form: exact up to 25 digits, else 17 digits and an ellipsis; or just so many places and an ellipsis.
+
+    Numbers below ``10**lowest`` are written with a power of ten.
+    """
     if value == 0:
         return "-0" if sign else "0"
     with _decimal.localcontext(_decimal.Context(prec=_EXACT_DIGITS, Emin=-99999, Emax=99999)) as context:
@@ -67,11 +88,37 @@ def decimal(value: Fraction, sign: int | None = None, *, places: int = 0) -> str
             context.prec, context.rounding = places or _SHOWN_DIGITS, _decimal.ROUND_DOWN
             number = _decimal.Decimal(value.numerator) / _decimal.Decimal(value.denominator)
         place = number.adjusted()
-        text = f"{number:f}" if -5 <= place < 20 else f"{number:e}"
+        text = f"{number:f}" if lowest <= place < 20 else f"{number:e}"
     significand, _, exponent = text.partition("e")
     if "." in significand and not more:
         significand = significand.rstrip("0").rstrip(".")
     return significand + ("..." if more else "") + (f"e{exponent}" if exponent else "")
+
+
+def compact(value: Fraction, sign: int | None = None) -> str:
+    """Return the exact value in one cell of a table: in decimal where that is short, else in hexadecimal."""
+    text = decimal(value, sign)
+    return text if len(text) <= _CELL and not text.endswith("...") else hexadecimal(value, sign)
+
+
+def short(value: Fraction, sign: int | None = None) -> str:
+    """Return the decimal value in one cell of a table, cut to 6 digits and an ellipsis where it is longer."""
+    text = decimal(value, sign, lowest=-3)
+    return text if len(text) <= _CELL - 6 else decimal(value, sign, places=6, lowest=-3)
+
+
+def ulp(value: Fraction, fmt: Format) -> Fraction:
+    """Return the weight of the last place of a format at a real number, of the largest binade for those beyond it.
+
+    That is ``2**(max(e, emin) - p + 1)`` with ``2**e <= |value| < 2**(e + 1)``: Goldberg's definition, extended to all
+    reals [@muller2005].
+    """
+    magnitude = abs(value)
+    exponent = fmt.emin
+    if magnitude:
+        exponent = magnitude.numerator.bit_length() - magnitude.denominator.bit_length()
+        exponent -= power(exponent) > magnitude
+    return power(min(max(exponent, fmt.emin), fmt.emax) - fmt.precision + 1)
 
 
 def _plain(value: Any) -> Any:
@@ -105,6 +152,27 @@ class Record:
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(str(self))}</pre>"
+
+
+class Printed(Record):
+    """A record that prints: as text and as Markdown, in part where it is long."""
+
+    __slots__ = ()
+
+    def parts(self, everything: bool = False) -> Iterable[Part]:
+        """Return headings, facts and tables, in order; all rows of long tables with `everything`."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return plain_text(self.parts())
+
+    def to_text(self, everything: bool = False) -> str:
+        """Return the record as aligned text; all rows of long tables with `everything`."""
+        return plain_text(self.parts(everything))
+
+    def to_markdown(self, everything: bool = False) -> str:
+        """Return the record as Markdown with pipe tables; all rows of long tables with `everything`."""
+        return markdown(self.parts(everything))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

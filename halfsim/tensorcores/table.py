@@ -5,18 +5,44 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TypeAlias
 
-from halfsim.accumulators import Accumulator, MatrixUnit
+from halfsim.accumulators import FP16, FP32, Accumulator, Compensated, Exact, MatrixUnit, Pairwise
+from halfsim.formats import BINARY16
 from halfsim.tensorcores import amd, nvidia, nvidia_formats
 from halfsim.tensorcores.fused import INPUTS
 from halfsim.tensorcores.tensorcore import TensorCore
 
-__all__ = ["TABLE", "AccumulatorLike", "as_accumulator", "row"]
+__all__ = ["SUMS", "TABLE", "AccumulatorLike", "as_accumulator", "names", "row"]
 
 AccumulatorLike: TypeAlias = "Accumulator | str"
 
 
 TABLE: tuple[TensorCore, ...] = (*nvidia.ROWS, *nvidia_formats.ROWS, *amd.ROWS)
 """Every row; the first of a key, its factors and output is its default instruction."""
+
+SUMS: dict[str, Accumulator] = {
+    "fp16": FP16,
+    "fp32": FP32,
+    "exact": Exact(),
+    "exact:f16": Exact(format=BINARY16),
+    "pairwise": Pairwise(),
+    "pairwise:f16": Pairwise(format=BINARY16),
+    "compensated": Compensated(),
+    "compensated:f16": Compensated(format=BINARY16),
+}
+"""Names of the accumulators that are no tensor cores; of those with a format, binary32 is the default."""
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all boards and generations, and of the accumulators that are no tensor cores.
+
+    Examples
+    --------
+    >>> import halfsim as hs
+    >>> hs.tensorcores.names()[:3], hs.tensorcores.names()[-2:]
+    (('v100', 't4', 'a100'), ('compensated', 'compensated:f16'))
+    """
+    boards = [name for entry in TABLE for name in entry.gpus]
+    return tuple(dict.fromkeys([*boards, *(entry.generation for entry in TABLE), *SUMS]))
 
 
 def _one_of(argument: str, arrived: object, rows: list[TensorCore], known: list[str], function: str) -> None:
@@ -86,14 +112,16 @@ def _find(gpu: str, output: str, instruction: str | None, inputs: str | None, fu
 
 
 @lru_cache(maxsize=256)
-def _parse(text: str, function: str) -> MatrixUnit:
-    parts = text.split(":")
+def _parse(text: str, function: str) -> Accumulator:
+    if text.lower() in SUMS:
+        return SUMS[text.lower()]
+    parts = text.lower().split(":")
     formats = [part for part in parts[2:] if part in INPUTS]
     instructions = [part for part in parts[2:] if part not in INPUTS]
     if len(parts) < 2 or len(formats) > 1 or len(instructions) > 1:
         raise ValueError(
             f"{function}: accumulator={text!r} is not 'GPU:output', as 'h100:f32' is, with an instruction, inputs or "
-            "both after it, as in 'h100:f32:wgmma:e4m3'"
+            f"both after it, as in 'h100:f32:wgmma:e4m3', and not one of {', '.join(SUMS)}"
         )
     shapes = dict.fromkeys(entry.instruction for entry in _of(parts[0]) or TABLE)
     if instructions and instructions[0] not in shapes:
@@ -110,8 +138,10 @@ def as_accumulator(accumulator: AccumulatorLike, function: str = "as_accumulator
     Parameters
     ----------
     accumulator : Sequential, Pairwise, Compensated, Exact, a matrix unit or str
-        A string names a tensor core: ``"h100:f32"``, ``"h100:f32:wgmma"``, ``"h100:f32:bf16"`` or
-        ``"h100:f32:wgmma:e4m3"``, or a matrix core of AMD, as ``"mi300x:f32"``.
+        A string names a tensor core, ``"h100:f32"``, ``"h100:f32:wgmma"``, ``"h100:f32:bf16"`` or
+        ``"h100:f32:wgmma:e4m3"``, a matrix core of AMD, as ``"mi300x:f32"``, or another accumulator: ``"fp16"``,
+        ``"fp32"``, ``"exact"``, ``"pairwise"``, ``"compensated"``, the last three also with ``":f16"``. Upper and lower
+        case are the same.
     function : str, optional
         Name that errors begin with.
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -107,3 +108,70 @@ def test_dot_accumulators(accumulator: str) -> None:
         "explain", "dot", "--accumulator", accumulator, "--a", "1,2", "--b", "3,0x4400", "--c", "-0.5", "--json"
     )
     assert json.loads(shown.stdout)["result"]["value"] == "21/2"
+
+
+COMPARE = ("explain", "dot", "--models", "v100,a100,h100,fp32,fp16,exact", "--case", "cancel")
+
+
+def test_models_compare_on_a_case() -> None:
+    shown = invoke(*COMPARE)
+    assert shown.exit_code == 0, shown.stderr
+    lines = shown.stdout.splitlines()
+    assert lines[0].startswith("cancel: Two large products cancel")
+    rows = {line.split()[0]: line.split()[2:5] for line in lines[-6:]}
+    assert rows == {
+        "v100:f32": ["0x00000000", "0", "0.875"],
+        "a100:f32": ["0xbf000000", "-0.5", "0.375"],
+        "h100:f32": ["0xbf400000", "-0.75", "0.125"],
+        "fp32": ["0xbf400000", "-0.75", "0.125"],
+        "fp16": ["0x7c00", "inf", "-"],
+        "exact": ["0xbf600000", "-0.875", "0"],
+    }
+    record = json.loads(invoke(*COMPARE, "--json").stdout)
+    assert (record["exact"], record["rows"][1]["ulps"]) == ("-7/8", str(3 << 21))
+    assert invoke(*COMPARE, "--format", "json").stdout == invoke(*COMPARE, "--json").stdout
+    markdown = invoke(*COMPARE, "--format", "markdown").stdout
+    assert "| h100:f32 | binary32 | 0xbf400000 | -0.75 | 0.125 |" in markdown
+
+
+def test_a_gpu_alone_has_the_output_of_the_case() -> None:
+    for case, output in (("cancel", "f32"), ("tie", "f16")):
+        record = json.loads(invoke("explain", "dot", "--models", "A100,exact", "--case", case, "--json").stdout)
+        assert record["rows"][0]["name"] == f"a100:{output}"
+    shown = invoke("explain", "dot", "--accumulator", "h100", "--a", "1", "--b", "2", "--c", "0x1p-40", "--json")
+    assert json.loads(shown.stdout)["result"]["format"] == "binary32"
+    mixed = invoke("explain", "dot", "--models", "h100:f16,fp32", "--a", "1", "--b", "2", "--c", "0x1p-40", "--json")
+    assert json.loads(mixed.stdout)["c"]["format"] == "binary32"
+
+
+def test_cases_are_listed() -> None:
+    shown = invoke("explain", "--list-cases")
+    assert shown.exit_code == 0
+    names = [line.split()[0] for line in shown.stdout.splitlines()]
+    assert {"cancel", "round-per-block", "floor-45"} <= set(names)
+    assert all(line.endswith(".") for line in shown.stdout.splitlines())
+    assert invoke("explain", "dot", "--list-cases").stdout == shown.stdout
+
+
+def test_all_shows_every_row() -> None:
+    ones = ",".join(["1"] * 64)
+    arguments = ("explain", "dot", "--accumulator", "fp16", "--a", ones, "--b", ones)
+    assert "48 more" in invoke(*arguments).stdout
+    every = invoke(*arguments, "--all").stdout
+    assert "more" not in every and len(every.splitlines()) > 64
+
+
+def test_output_is_a_file_whole_or_none(tmp_path: Path) -> None:
+    file = tmp_path / "cancel.md"
+    shown = invoke(*COMPARE, "--format", "markdown", "--output", str(file))
+    assert (shown.exit_code, shown.stdout) == (0, "")
+    assert file.read_text() == invoke(*COMPARE, "--format", "markdown").stdout
+    failed = invoke(*COMPARE, "--output", str(tmp_path / "missing" / "file.txt"))
+    assert failed.exit_code == 1
+    assert failed.stderr.count("\n") == 1 and "No such file or directory" in failed.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["cancel.md"]
+
+
+def test_other_operations_have_markdown_too() -> None:
+    shown = invoke("explain", "add", "1", "0x1p-11", "--format", "markdown").stdout
+    assert "| a | 0x3c00 | 0 01111 0000000000 | positiveNormal | 0x1p+0 = 1 |" in shown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from fractions import Fraction
 from typing import Any
 
@@ -54,7 +55,7 @@ def test_the_explained_dot_product_is_the_products(name: str, hard: bool) -> Non
         word = {2: np.uint16, 4: np.uint32}[want.dtype.itemsize]
         assert steps.result.bits == int(np.array(want).view(word)), (name, size)
         assert str(steps)
-        assert json.loads(steps.to_json())["result"]["bits"] == steps.result.bits
+        assert json.loads(steps.to_json(), parse_constant=pytest.fail)["result"]["bits"] == steps.result.bits
         if steps.flags is not None:
             assert steps.flags == linalg.dot.flagged(a, b, c, accumulator=accumulator).flags
         if None not in (*(x.value for x in (*steps.a, *steps.b)), steps.c.value):
@@ -80,7 +81,23 @@ def check_chain(steps: Any) -> None:
             if term.value is not None:
                 assert term.units == math.trunc(term.value / unit)
                 assert term.lost == term.value - term.units * unit
+                assert abs(term.value) == term.significand * Fraction(2) ** term.exponent
+                assert term.bits_lost == digits_below(term.value, unit)
+            if term.alignment is not None:
+                assert term.shift == block.largest_exponent - term.alignment >= 0
+            if term.k is not None and term.value is not None:
+                assert term.value == steps.a[term.k].value * steps.b[term.k].value
+        assert [term.k for term in block.terms] == [None, *range(block.first, block.last + 1)]
+        before = steps.blocks[number - 1].result if number else None
+        assert before is None or block.addend.bits == before.bits
         assert block.total == sum(term.units for term in block.terms)
+        if block.cut is not None:
+            # What is summed and what is lost are together the exact sum.
+            lost = sum(term.lost for term in block.terms)
+            assert block.total * unit + lost == sum(term.value for term in block.terms)
+            assert block.cut == lost
+        if block.total:
+            assert 1 <= abs(block.total * unit) / Fraction(2) ** (block.largest_exponent + block.normalisation) < 2
         if block.exact is not None:
             assert block.exact.value == block.total * unit
     for step in steps.steps:
@@ -95,6 +112,14 @@ def check_chain(steps: Any) -> None:
         assert last.result.value == steps.result.value
 
 
+def digits_below(value: Fraction, unit: Fraction) -> int:
+    """Digits from the first to the last 1 of a binary fraction that lie below the unit, counted one by one."""
+    if not value:
+        return 0
+    places = [n for n in range(-160, 160) if (abs(value) // Fraction(2) ** n) % 2]
+    return sum(1 for n in range(places[0], places[-1] + 1) if Fraction(2) ** n < unit)
+
+
 def test_what_a_tensor_core_loses() -> None:
     a, b = np.float16([4096, 4096, 0.25]), np.float16([2048, -2048, 1])
     lost = {
@@ -104,8 +129,33 @@ def test_what_a_tensor_core_loses() -> None:
     # 2**23 is the largest term: a unit is 1, 1/2 and 1/4.
     assert lost == {"v100": [0, 0, 0, 0.25], "a100": [0, 0, 0, 0.25], "h100": [0, 0, 0, 0]}
     text = str(explain_dot(a, b, accumulator="a100:f32"))
-    for fact in ("largest exponent 23", "unit 2^-1", "0.5 unit", "16777216", "terms cut by roundTowardZero"):
+    for fact in (
+        "largest exponent 23",
+        "unit 2^-1",
+        "16777216",
+        "terms cut by roundTowardZero",
+        "the terms lose 0x1p-2",
+    ):
         assert fact in text
+    row = next(line.split() for line in text.splitlines() if line.startswith("  2  "))
+    # k, a, b, exact product, exponent, shift, units, bits lost, units lost
+    assert row == ["2", "0x3400", "0.25", "0x3c00", "1", "0.25", "-2", "25", "0", "1", "0.5"]
+
+
+def test_c_of_another_format_is_rounded_first() -> None:
+    a, b = np.float16([1, 2]), np.float16([1, 1])
+    steps = explain_dot(a, b, np.float32(1 + 2**-20), accumulator="h100:f16")
+    assert [(step.operation, step.result.pattern) for step in steps.steps] == [("convert", "0x3c00")]
+    assert (steps.exact, steps.error) == (4 + Fraction(1, 2**20), -Fraction(1, 2**20))
+    assert steps.blocks[0].addend.pattern == "0x3c00"
+    assert explain_dot(a, b, np.float32(1), accumulator="h100:f32").steps == ()
+
+
+def test_infinite_terms_lose_nothing() -> None:
+    infinite = explain_dot(np.float16([np.inf, 2**-14]), np.float16([1, 2**-14]), accumulator="h100:f32").blocks[0]
+    assert (infinite.cut, infinite.loses, infinite.rounding_error) == (None, False, None)
+    over = explain_dot(np.float16([65504]), np.float16([2]), accumulator="h100:f16").blocks[0]
+    assert (over.cut, over.loses, over.rounding_error) == (0, True, None)
 
 
 def test_what_a_chain_loses() -> None:
@@ -114,6 +164,44 @@ def test_what_a_chain_loses() -> None:
     assert steps.steps[1].decision is not None
     assert "a tie" in steps.steps[1].decision.reason
     assert (steps.exact, steps.error) == (2049, -1)
+
+
+@pytest.mark.parametrize("accumulator", ["a100:f32", "h100:f16", "fp16", "compensated"])
+def test_long_products_are_shown_in_part(accumulator: str) -> None:
+    rng = np.random.default_rng(4)
+    a, b = (np.float16(rng.normal(size=1024)) for _ in range(2))
+    steps = explain_dot(a, b, accumulator=accumulator)
+    for text in (str(steps), steps.to_markdown()):
+        assert text.count("\n") < 200
+    every = steps.to_text(everything=True)
+    parts = steps.blocks or steps.steps
+    assert not re.search(r"\d+ more", every)
+    assert every.count("\n") >= len(steps.blocks) * 20 + len(parts)
+    # What is left out is counted: the numbers of the rows add up.
+    rows = [line.split() for line in str(steps).splitlines() if re.match(r" *(\d+|\.\.\.)  ", line)][:40]
+    rows = rows[: next(i for i, row in enumerate(rows) if row[0] == str(len(parts) - 1)) + 1]
+    assert sum(int(row[1]) if row[0] == "..." else 1 for row in rows) == len(parts)
+    losing = [i for i, part in enumerate(parts) if part.loses]
+    assert str(losing[0]) in {row[0] for row in rows}
+
+
+def test_equal_and_zero_products_are_one_line() -> None:
+    a, b = np.zeros(16, np.float16), np.ones(16, np.float16)
+    a[8:12] = 3
+    lines = str(explain_dot(a, b, accumulator="h100:f32")).splitlines()
+    assert [line.split()[:4] for line in lines if line.lstrip().startswith("...")] == [
+        ["...7", "7", "more,", "zero"],
+        ["...11", "3", "more,", "equal"],
+        ["...15", "3", "more,", "zero"],
+    ]
+
+
+def test_a_nan_ends_the_sum() -> None:
+    a = np.ones(40, np.float16)
+    a[3] = np.nan
+    steps = explain_dot(a, a, accumulator="a100:f32")
+    assert len(steps.blocks) == 1
+    assert "32 more product(s) cannot change it" in str(steps)
 
 
 @pytest.mark.parametrize(
