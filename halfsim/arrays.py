@@ -7,14 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from halfsim.kernels.dlpack import GPU_DEVICES
+
 __all__ = [
     "as_binary16",
     "as_patterns",
     "broadcast",
+    "broadcast_shape",
     "check_out",
     "contiguous",
     "deliver",
     "from_bits",
+    "no_binary16",
+    "on_gpu",
     "plain_array",
     "to_bits",
     "writable_result",
@@ -24,8 +29,18 @@ _F16 = np.dtype(np.float16)
 _U16 = np.dtype(np.uint16)
 
 
+def on_gpu(value: Any) -> bool:
+    """Whether an operand lies in a GPU's memory, by what it says of itself: DLPack or the CUDA array interface."""
+    if isinstance(value, np.ndarray | np.generic):
+        return False
+    device = getattr(value, "__dlpack_device__", None)
+    return (device is not None and int(device()[0]) in GPU_DEVICES) or hasattr(value, "__cuda_array_interface__")
+
+
 def plain_array(function: str, argument: str, value: Any) -> NDArray[Any]:
     """Return any operand as a plain array, or raise a `TypeError` when it is none."""
+    if on_gpu(value):
+        raise TypeError(f"{function}: operand {argument} is on a GPU; pass device='cuda', or copy it to the host first")
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{function}: operand {argument} is a masked array; pass its filled() values and use where=")
     try:
@@ -45,11 +60,16 @@ def as_binary16(function: str, argument: str, value: Any) -> NDArray[np.float16]
     if array.dtype.kind == "f" and array.dtype.itemsize == 2:
         return array.astype(_F16)
     kind = f"Python {type(value).__name__}" if isinstance(value, float | int) else f"{array.dtype} array"
-    if array.dtype == _U16:
+    raise no_binary16(function, argument, kind, array.dtype)
+
+
+def no_binary16(function: str, argument: str, kind: str, dtype: np.dtype[Any]) -> TypeError:
+    """Return the error of an operand that is not float16."""
+    if dtype == _U16:
         way_out = "halfsim.from_bits(...) takes it as bit patterns, halfsim.convert(..., halfsim.BINARY16) as integers"
     else:
         way_out = "round it first with halfsim.convert(..., halfsim.BINARY16) or pass numpy.float16 values"
-    raise TypeError(f"{function}: operand {argument} is of type {kind}, not float16; {way_out}")
+    return TypeError(f"{function}: operand {argument} is of type {kind}, not float16; {way_out}")
 
 
 def as_patterns(function: str, argument: str, value: Any) -> NDArray[np.uint16]:
@@ -62,20 +82,24 @@ def contiguous(array: NDArray[Any]) -> NDArray[Any]:
     return array if array.flags.carray else array.copy()
 
 
+def broadcast_shape(function: str, names: tuple[str, ...], shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+    """Return the common shape of operands."""
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        listed = ", ".join(f"{name} {shape}" for name, shape in zip(names, shapes, strict=True))
+        raise ValueError(
+            f"{function}: operand shapes do not broadcast together: {listed}; trailing dimensions must be equal or 1"
+        ) from None
+
+
 def broadcast(
     function: str, names: tuple[str, ...], arrays: list[NDArray[Any]]
 ) -> tuple[tuple[int, ...], list[NDArray[Any]]]:
     """Broadcast C-contiguous arrays: return the common shape and each array flat and contiguous."""
     shape = arrays[0].shape
     if any(array.shape != shape for array in arrays[1:]):
-        try:
-            shape = np.broadcast_shapes(*(array.shape for array in arrays))
-        except ValueError:
-            shapes = ", ".join(f"{name} {array.shape}" for name, array in zip(names, arrays, strict=True))
-            raise ValueError(
-                f"{function}: operand shapes do not broadcast together: {shapes}; "
-                "trailing dimensions must be equal or 1"
-            ) from None
+        shape = broadcast_shape(function, names, [array.shape for array in arrays])
         arrays = [
             array if array.shape == shape else np.ascontiguousarray(np.broadcast_to(array, shape)) for array in arrays
         ]

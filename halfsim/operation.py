@@ -5,14 +5,23 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from halfsim.arrays import as_patterns, broadcast, check_out, deliver, plain_array, writable_result
+from halfsim.arrays import (
+    as_patterns,
+    broadcast,
+    broadcast_shape,
+    check_out,
+    deliver,
+    plain_array,
+    writable_result,
+)
 from halfsim.core.control import control_word
+from halfsim.device import Gpu
 from halfsim.environment import IEEE, Environment
 from halfsim.flags import Flagged
 from halfsim.kernels.select import fast_loops
@@ -38,6 +47,9 @@ environment : Environment
     Where the result is written; it must have the broadcast shape.
 where : bool array, optional
     Elements to compute; elsewhere `out` is left alone (a new result is zero there, its flags 0).
+device : str, optional
+    ``"cuda"`` computes the same bits on the current CUDA device. Operands may then lie in its memory, and so does the
+    result if one does; see `halfsim.device.Gpu`.
 
 Returns
 -------
@@ -147,9 +159,12 @@ class Operation:
         environment: Environment = IEEE,
         out: NDArray[Any] | None = None,
         where: ArrayLike | bool = True,
+        device: str | None = None,
         **options: bool,
     ) -> Any:
         """Compute the operation; see the operation's own docstring."""
+        if device is not None:
+            return self._on_device(device, operands, rounding, environment, out, where, options).value
         value, _ = self._compute(operands, rounding, environment, out, where is True, options, flagged=False)
         return deliver(self.name, value, out, where)
 
@@ -160,9 +175,12 @@ class Operation:
         environment: Environment = IEEE,
         out: NDArray[Any] | None = None,
         where: ArrayLike | bool = True,
+        device: str | None = None,
         **options: bool,
     ) -> Flagged:
         """Compute the operation and the exception flags of every element."""
+        if device is not None:
+            return self._on_device(device, operands, rounding, environment, out, where, options)
         value, flags = self._compute(operands, rounding, environment, out, where is True, options, flagged=True)
         return Flagged(deliver(self.name, value, out, where), deliver(self.name, flags, None, where))
 
@@ -178,13 +196,7 @@ class Operation:
         flagged: bool,
     ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
         name = self.name
-        if len(operands) != self.arity:
-            raise TypeError(f"{name}: takes {self.arity} operand(s), got {len(operands)}; see help(halfsim.{name})")
-        for option in options:
-            if option not in self.options:
-                known = ", ".join(("rounding", "environment", "out", "where", *self.options))
-                raise TypeError(f"{name}: unknown keyword {option!r}; known are {known}")
-        control, seed, index = rounding_control(name, rounding, environment, **options)
+        control, seed, index = self._control(operands, rounding, environment, options)
         shape, flat = broadcast(name, _OPERANDS[: self.arity], [self._operand(i, x) for i, x in enumerate(operands)])
         if out is not None:
             check_out(name, out, shape, self.dtype)
@@ -211,15 +223,66 @@ class Operation:
         run_blocks(block, size, _BLOCK)
         return result, flags.reshape(shape) if flagged else flags
 
+    def _on_device(
+        self,
+        device: str,
+        operands: tuple[Any, ...],
+        rounding: RoundingLike,
+        environment: Environment,
+        out: Any,
+        where: Any,
+        options: dict[str, bool],
+    ) -> Flagged:
+        name = self.name
+        control, seed, index = self._control(operands, rounding, environment, options)
+        gpu = Gpu(name, device, *operands, out)
+        arrays = [self._operand_on(gpu, i, x) for i, x in enumerate(operands)]
+        shape = broadcast_shape(name, _OPERANDS[: self.arity], [tuple(x.shape) for x in arrays])
+        if out is not None:
+            (gpu.check_out if gpu.resident else partial(check_out, name))(out, shape, self.dtype)
+        flat = tuple(gpu.flat(x, shape, np.int64 if i == self.integers else None) for i, x in enumerate(arrays))
+        z = gpu.kernels.empty(flat[0].size, np.uint16 if self.dtype == _FLOAT16 else self.dtype)
+        flags = gpu.kernels.empty(z.size, np.uint8)
+        gpu.kernels.elementwise(self.kernel, flat, z, flags, control, seed, index, self.extra)
+        value = gpu.deliver(z, shape, self.dtype, out, where)
+        return Flagged(value, gpu.deliver(flags, shape, flags.dtype, None, where))
+
+    def _control(
+        self,
+        operands: tuple[Any, ...],
+        rounding: RoundingLike,
+        environment: Environment,
+        options: dict[str, bool],
+    ) -> tuple[int, int, int]:
+        """Check how the operation is called: return its (control word, seed, index)."""
+        name = self.name
+        if len(operands) != self.arity:
+            raise TypeError(f"{name}: takes {self.arity} operand(s), got {len(operands)}; see help(halfsim.{name})")
+        for option in options:
+            if option not in self.options:
+                known = ", ".join(("rounding", "environment", "out", "where", "device", *self.options))
+                raise TypeError(f"{name}: unknown keyword {option!r}; known are {known}")
+        return rounding_control(name, rounding, environment, **options)
+
     def _operand(self, position: int, value: Any) -> NDArray[Any]:
         if position != self.integers:
             return as_patterns(self.name, _OPERANDS[position], value)
         array = plain_array(self.name, _OPERANDS[position], value)
-        if array.dtype.kind not in "iu" or (array.dtype.kind == "u" and array.dtype.itemsize == 8):
-            raise TypeError(
-                f"{self.name}: operand {_OPERANDS[position]} has dtype {array.dtype}; pass signed integers (exponents)"
-            )
+        self._check_integers(array.dtype)
         return np.ascontiguousarray(array, np.int64).reshape(array.shape)
+
+    def _operand_on(self, gpu: Gpu, position: int, value: Any) -> Any:
+        if position != self.integers:
+            return gpu.patterns(_OPERANDS[position], value)
+        array = gpu.array(_OPERANDS[position], value)
+        self._check_integers(array.dtype)
+        return array
+
+    def _check_integers(self, dtype: np.dtype[Any]) -> None:
+        if dtype.kind not in "iu" or (dtype.kind == "u" and dtype.itemsize == 8):
+            raise TypeError(
+                f"{self.name}: operand {_OPERANDS[self.integers]} has dtype {dtype}; pass signed integers (exponents)"
+            )
 
     def __post_init__(self) -> None:
         names = _OPERANDS[: self.arity]
@@ -227,7 +290,7 @@ class Operation:
             f"{x} : {'integer' if i == self.integers else 'float16'} array or scalar\n    Operand, broadcast.\n"
             for i, x in enumerate(names)
         )
-        head = f"{self.name}({', '.join(names)}, *, rounding='rne', environment=IEEE, out=None, where=True)"
+        head = f"{self.name}({', '.join(names)}, *, rounding='rne', environment=IEEE, out=None, where=True, device=None)"
         common = _COMMON.format(
             name=self.name,
             operands=operands,

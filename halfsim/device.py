@@ -1,0 +1,151 @@
+"""The front door of calls with ``device="cuda"``: arrays in a GPU's memory, or copied there and back."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfsim.arrays import as_patterns, deliver, no_binary16, on_gpu, plain_array
+
+__all__ = ["Gpu"]
+
+_F16 = np.dtype(np.float16)
+
+
+class Gpu:
+    """One call of a function on the current CUDA device.
+
+    Operands in the device's memory are read in place where they are contiguous, else gathered there; others are copied
+    to it. The result stays on the device if an operand or `out` lies there, else it is copied back.
+
+    Parameters
+    ----------
+    function : str
+        Name in error messages.
+    device : str
+        What the caller passed.
+    *values : object
+        Operands and `out`.
+
+    Raises
+    ------
+    ValueError
+        For another device than ``"cuda"``.
+    RuntimeError
+        Where no GPU can be used.
+    """
+
+    def __init__(self, function: str, device: str, *values: Any) -> None:
+        if device != "cuda":
+            raise ValueError(f"{function}: device={device!r} is not known; pass 'cuda', or None for the CPU")
+        self.function = function
+        self.kernels = _kernels(function)
+        self.resident = any(on_gpu(value) for value in values)
+
+    def patterns(self, argument: str, value: Any) -> Any:
+        """Return binary16 patterns on the device, of the operand's shape and any strides."""
+        if not on_gpu(value):
+            return self.kernels.upload(as_patterns(self.function, argument, value))
+        array = self._adopt(argument, value)
+        if array.dtype != _F16:
+            raise no_binary16(self.function, argument, f"{array.dtype} array on the GPU", array.dtype)
+        return self.kernels.view(array, np.uint16)
+
+    def array(self, argument: str, value: Any) -> Any:
+        """Return an array of any dtype on the device."""
+        if on_gpu(value):
+            return self._adopt(argument, value)
+        return self.kernels.upload(plain_array(self.function, argument, value))
+
+    def flat(self, array: Any, shape: tuple[int, ...], dtype: Any = None) -> Any:
+        """Return an array broadcast to a shape, flat and contiguous: itself where it is so already."""
+        dtype = np.dtype(array.dtype if dtype is None else dtype)
+        strides = standin(array, shape).strides
+        size = int(np.prod(shape, dtype=np.int64))
+        if array.dtype == dtype and (array.size == size or size == 0) and array.is_c_contiguous():
+            return self.kernels.view(array, shape=(size,))
+        target = self.kernels.empty(shape, dtype)
+        self.kernels.assign(target, self.kernels.view(array, shape=shape, strides=strides))
+        return self.kernels.view(target, shape=(size,))
+
+    def deliver(self, flat: Any, shape: tuple[int, ...], dtype: np.dtype[Any], out: Any, where: Any) -> Any:
+        """Hand a flat result over, in `out` if given, as `halfsim.arrays.deliver` does on the CPU."""
+        kernels = self.kernels
+        if not self.resident:
+            return deliver(self.function, kernels.download(flat).view(dtype).reshape(shape), out, where)
+        words = kernels.view(flat, shape=shape)
+        if out is None and where is True:
+            kernels.synchronize()
+            return kernels.view(words, dtype)
+        if out is None:
+            held = out = kernels.view(kernels.filled(flat.size, 0, flat.dtype), shape=shape)
+            out = kernels.view(held, dtype)
+        else:
+            held = kernels.view(self._adopt("out", out), flat.dtype)
+        kernels.assign(held, words, None if where is True else self._mask(where, shape))
+        kernels.synchronize()
+        return out
+
+    def check_out(self, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        """Raise an error unless a result of this shape and dtype can be written to `out`, which lies on the device."""
+        name = self.function
+        if not on_gpu(out):
+            raise TypeError(
+                f"{name}: out is of type {type(out).__name__}, but an operand is on the GPU and so is the result; "
+                "pass an array on the GPU"
+            )
+        array = self._adopt("out", out)
+        if array.dtype != dtype:
+            raise TypeError(f"{name}: out has dtype {array.dtype}, but the result is {dtype}; pass an array of that dtype")
+        if tuple(array.shape) != shape:
+            raise ValueError(
+                f"{name}: out has shape {tuple(array.shape)}, but the operands broadcast to {shape}; pass that shape"
+            )
+
+    def _adopt(self, argument: str, value: Any) -> Any:
+        try:
+            return self.kernels.adopt(value)
+        except (TypeError, ValueError, RuntimeError, BufferError, NotImplementedError) as error:
+            # Tensors that track gradients, masked arrays, memory of another device.
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise TypeError(
+                f"{self.function}: {argument}, a {type(value).__name__}, cannot be read on the GPU ({reason}); pass a "
+                "plain array in the memory of the current CUDA device"
+            ) from None
+
+    def _mask(self, where: Any, shape: tuple[int, ...]) -> Any:
+        array = self.array("where", where)
+        if array.dtype != np.bool_:
+            raise TypeError(f"{self.function}: where has dtype {array.dtype}; pass a boolean mask")
+        try:
+            strides = standin(array, shape).strides
+        except ValueError:
+            raise ValueError(
+                f"{self.function}: where has shape {tuple(array.shape)}, which does not broadcast to the result's "
+                f"{shape}; pass a mask of that shape"
+            ) from None
+        return self.kernels.view(array, shape=shape, strides=strides)
+
+
+def standin(array: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return an array of the shape and strides that another has when broadcast; its elements must not be read."""
+    here = np.lib.stride_tricks.as_strided(np.empty(1, array.dtype), tuple(array.shape), tuple(array.strides))
+    return np.broadcast_to(here, shape)
+
+
+def _kernels(function: str) -> Any:
+    """Return the module of kernels, loaded on first use, or raise an error that says what is missing."""
+    try:
+        kernels = importlib.import_module("halfsim.kernels.cuda")
+        reason = kernels.unavailable()
+    except ImportError as error:
+        reason = f"Numba's CUDA target cannot be loaded ({error})"
+    if reason:
+        raise RuntimeError(
+            f"{function}: device='cuda' cannot be used, as {reason}; install halfsim[cuda] on a machine with an NVIDIA "
+            "GPU and its driver, or drop the keyword"
+        )
+    return kernels

@@ -1,0 +1,174 @@
+"""The loops of this package on an NVIDIA GPU, through Numba's CUDA target; no other file names it.
+
+A thread calls the very loop of the CPU, compiled for the GPU, on one element at a time: neither arithmetic nor the order
+of a sum is written twice. Integers only, hence the same bits.
+
+Work goes to the default stream of the current device, in order; `download` and `synchronize` wait for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba import cuda
+from numpy.typing import NDArray
+
+from halfsim.kernels.dlpack import array_interface
+
+__all__ = [
+    "adopt",
+    "assign",
+    "download",
+    "elementwise",
+    "empty",
+    "filled",
+    "synchronize",
+    "unavailable",
+    "upload",
+    "view",
+]
+
+# Threads of a block, and most blocks of a launch; a thread takes every so-many-th element.
+_THREADS = 128
+_BLOCKS = 1 << 13
+
+
+def unavailable() -> str:
+    """Return why no GPU can be used, or an empty string."""
+    if not cuda.is_available():
+        return "no NVIDIA GPU with a working driver and CUDA compiler was found"
+    return ""
+
+
+# --- Arrays -----------------------------------------------------------------------------------------------------------
+
+
+def adopt(value: Any) -> Any:
+    """Return a GPU array of any library as Numba's, over the same memory, which it keeps alive."""
+    interface = getattr(value, "__cuda_array_interface__", None)
+    owner = value
+    if interface is None:
+        interface, owner = array_interface(value)
+    return cuda.from_cuda_array_interface(interface, owner=owner)
+
+
+def view(array: Any, dtype: Any = None, shape: tuple[int, ...] | None = None, strides: Any = None) -> Any:
+    """Return the memory of an array under another dtype, shape or strides (in bytes; none for C order)."""
+    interface = {
+        "shape": array.shape if shape is None else shape,
+        "strides": array.strides if shape is None and strides is None else strides,
+        "typestr": np.dtype(array.dtype if dtype is None else dtype).str,
+        "data": array.__cuda_array_interface__["data"],
+        "version": 3,
+    }
+    return cuda.from_cuda_array_interface(interface, owner=array)
+
+
+def empty(shape: Any, dtype: Any) -> Any:
+    """Return a new array in C order."""
+    return cuda.device_array(shape, np.dtype(dtype))
+
+
+def filled(size: int, value: int, dtype: Any) -> Any:
+    """Return a new flat array of one value."""
+    one = upload(np.full(1, value, dtype))
+    array = empty(size, dtype)
+    assign(array, view(one, shape=(size,), strides=(0,)))
+    return array
+
+
+def upload(array: NDArray[Any]) -> Any:
+    """Copy an array to the GPU."""
+    return cuda.to_device(np.ascontiguousarray(array).reshape(array.shape))
+
+
+def download(array: Any) -> NDArray[Any]:
+    """Copy a contiguous array to the host."""
+    host: NDArray[Any] = array.copy_to_host()
+    return host
+
+
+def synchronize() -> None:
+    """Wait until everything asked for is done."""
+    cuda.synchronize()
+
+
+# --- Kernels ----------------------------------------------------------------------------------------------------------
+
+
+def _launch(kernel: Any, size: int, *arguments: Any) -> None:
+    if size:
+        threads = min(_THREADS, size)
+        kernel[min(_BLOCKS, -(-size // threads)), threads](*arguments)
+
+
+@cuda.jit
+def _assign(target, source, mask):
+    for i in range(cuda.grid(1), target.size, cuda.gridsize(1)):
+        if mask.flat[i]:
+            target.flat[i] = source.flat[i]
+
+
+def assign(target: Any, source: Any, mask: Any = None) -> None:
+    """Copy elements, whatever the strides, to an array of the same shape and maybe another integer dtype."""
+    shape = target.shape or (1,)
+    if mask is None:
+        mask = view(upload(np.ones(1, np.bool_)), shape=shape, strides=(0,) * len(shape))
+    arrays = [x if x.shape else view(x, shape=(1,)) for x in (target, source, mask)]
+    _launch(_assign, target.size, *arrays)
+
+
+@cache
+def _unary(loop: Callable[..., None]) -> Any:
+    @cuda.jit
+    def kernel(operands, z, flags, control, seed, index, extra):
+        a = operands[0]
+        for i in range(cuda.grid(1), z.size, cuda.gridsize(1)):
+            s = slice(i, i + 1)
+            loop(a[s], z[s], flags[s], control, seed, index + i, *extra)
+
+    return kernel
+
+
+@cache
+def _binary(loop: Callable[..., None]) -> Any:
+    @cuda.jit
+    def kernel(operands, z, flags, control, seed, index, extra):
+        a, b = operands
+        for i in range(cuda.grid(1), z.size, cuda.gridsize(1)):
+            s = slice(i, i + 1)
+            loop(a[s], b[s], z[s], flags[s], control, seed, index + i, *extra)
+
+    return kernel
+
+
+@cache
+def _ternary(loop: Callable[..., None]) -> Any:
+    @cuda.jit
+    def kernel(operands, z, flags, control, seed, index, extra):
+        a, b, c = operands
+        for i in range(cuda.grid(1), z.size, cuda.gridsize(1)):
+            s = slice(i, i + 1)
+            loop(a[s], b[s], c[s], z[s], flags[s], control, seed, index + i, *extra)
+
+    return kernel
+
+
+_KERNELS = {1: _unary, 2: _binary, 3: _ternary}
+
+
+def elementwise(
+    loop: Callable[..., None],
+    operands: tuple[Any, ...],
+    z: Any,
+    flags: Any,
+    control: int,
+    seed: int,
+    index: int,
+    extra: tuple[Any, ...] = (),
+) -> None:
+    """Run a loop of `halfsim.kernels.elementwise` over flat arrays; every argument is as it has it."""
+    _launch(_KERNELS[len(operands)](loop), z.size, operands, z, flags, control, seed, index, extra)
