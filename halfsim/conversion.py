@@ -18,7 +18,7 @@ from halfsim.formats import BINARY16, BINARY32, BINARY64, Format
 from halfsim.kernels import elementwise as loops
 from halfsim.kernels.select import conversion_loops
 from halfsim.kernels.threads import run_blocks
-from halfsim.operation import rounding_control
+from halfsim.options import rounding_control
 from halfsim.rounding import Rounding, RoundingLike
 
 __all__ = ["Conversion", "convert", "integer_dtype", "source_words"]

@@ -99,7 +99,9 @@ class Gpu:
             )
         array = self._adopt("out", out)
         if array.dtype != dtype:
-            raise TypeError(f"{name}: out has dtype {array.dtype}, but the result is {dtype}; pass an array of that dtype")
+            raise TypeError(
+                f"{name}: out has dtype {array.dtype}, but the result is {dtype}; pass an array of that dtype"
+            )
         if tuple(array.shape) != shape:
             raise ValueError(
                 f"{name}: out has shape {tuple(array.shape)}, but the operands broadcast to {shape}; pass that shape"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,15 +20,15 @@ from halfsim.arrays import (
     plain_array,
     writable_result,
 )
-from halfsim.core.control import control_word
 from halfsim.device import Gpu
 from halfsim.environment import IEEE, Environment
 from halfsim.flags import Flagged
 from halfsim.kernels.select import fast_loops
 from halfsim.kernels.threads import run_blocks
-from halfsim.rounding import RoundingLike, Stochastic, as_rounding
+from halfsim.options import rounding_control
+from halfsim.rounding import RoundingLike
 
-__all__ = ["Operation", "rounding_control"]
+__all__ = ["Operation"]
 
 # Below twice this many elements a loop is too short to be worth another thread.
 _BLOCK = 1 << 15
@@ -63,36 +63,6 @@ TypeError
 ValueError
     If shapes do not broadcast, or the rounding is unknown.
 """
-
-
-def rounding_control(
-    function: str, rounding: RoundingLike, environment: Environment, exact: bool = False, saturate: bool = False
-) -> tuple[int, int, int]:
-    """Return (control word, seed as int64, index of the first element)."""
-    try:
-        return _known_control(function, rounding, environment, exact, saturate)
-    except TypeError:
-        # An unhashable argument: say which, as for any other wrong type.
-        return _control(function, rounding, environment, exact, saturate)
-
-
-def _control(
-    function: str, rounding: RoundingLike, environment: Environment, exact: bool, saturate: bool
-) -> tuple[int, int, int]:
-    if not isinstance(environment, Environment):
-        raise TypeError(
-            f"{function}: environment={environment!r} is of type {type(environment).__name__}; "
-            "pass a halfsim.Environment such as halfsim.RISCV"
-        )
-    mode = as_rounding(rounding, function)
-    control = control_word(mode, environment, exact=exact, saturate=saturate)
-    if isinstance(mode, Stochastic):
-        return control, mode.seed - (mode.seed >> 63 << 64), mode.offset
-    return control, 0, 0
-
-
-# A call of a few elements spends most of its time here otherwise.
-_known_control = lru_cache(maxsize=256, typed=True)(_control)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -290,7 +260,9 @@ class Operation:
             f"{x} : {'integer' if i == self.integers else 'float16'} array or scalar\n    Operand, broadcast.\n"
             for i, x in enumerate(names)
         )
-        head = f"{self.name}({', '.join(names)}, *, rounding='rne', environment=IEEE, out=None, where=True, device=None)"
+        head = (
+            f"{self.name}({', '.join(names)}, *, rounding='rne', environment=IEEE, out=None, where=True, device=None)"
+        )
         common = _COMMON.format(
             name=self.name,
             operands=operands,

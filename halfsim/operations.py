@@ -196,7 +196,7 @@ def _extremum(name: str, ieee: str, code: int, special: str, clause: str, exampl
     special += _MAGNITUDE if code & Extremum.magnitude else ""
     example = f">>> hs.{name}(np.float16({example.split()[0]}), np.float16({example.split()[1]}))\n{example.split()[2]}"
     return Operation(
-        name, ieee, 2, loops.extremum, f"{which} {of}.", example, special, clause, extra=(code,), rounds=False
+        name, ieee, 2, loops.extremum, f"{which} {of}.", example, special, clause, extra=(int(code),), rounds=False
     )
 
 

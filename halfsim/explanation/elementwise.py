@@ -24,7 +24,8 @@ from halfsim.explanation.words import flag_reasons, outcome
 from halfsim.flags import Flags
 from halfsim.formats import BINARY16, Format
 from halfsim.kernels import elementwise as loops
-from halfsim.operation import Operation, rounding_control
+from halfsim.operation import Operation
+from halfsim.options import rounding_control
 from halfsim.rounding import Rounding, RoundingLike, Stochastic, as_rounding
 
 __all__ = ["Explanation", "explain", "operation_names", "operation_rows"]

@@ -1,7 +1,7 @@
 """The loops of this package on an NVIDIA GPU, through Numba's CUDA target; no other file names it.
 
-A thread calls the very loop of the CPU, compiled for the GPU, on one element at a time: neither arithmetic nor the order
-of a sum is written twice. Integers only, hence the same bits.
+A thread calls the very loop of the CPU, compiled for the GPU, on one element at a time: neither arithmetic nor the
+order of a sum is written twice. Integers only, hence the same bits.
 
 Work goes to the default stream of the current device, in order; `download` and `synchronize` wait for it.
 """
