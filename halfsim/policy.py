@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias
 
-from halfsim.accumulators import FP16, FP32, Accumulator, Sequential
+from halfsim.accumulators import FP16, FP32, Accumulator, Sequential, factor_formats
 from halfsim.formats import BINARY16, BINARY32, Format
 from halfsim.tensorcores import AccumulatorLike, as_accumulator
 
@@ -161,6 +161,11 @@ class Policy:
                 raise ValueError(
                     f"Policy: {field}={chosen!r} takes binary16 operands, but storage is binary32; "
                     "pass Sequential(format=BINARY32) or store in binary16"
+                )
+            if factor_formats(chosen) != (BINARY16, BINARY16):
+                raise ValueError(
+                    f"Policy: {field}={getattr(self, field)!r} takes other factors than binary16, in which networks "
+                    "are stored; pass an accumulator with binary16 inputs such as 'h100:f32'"
                 )
             object.__setattr__(self, field, chosen)
         if self.update not in set(WeightUpdate):

@@ -46,6 +46,7 @@ def test_variants_change_what_they_say_and_no_more() -> None:
         ({"update": "magic"}, "known are master, nearest, stochastic, kahan"),
         ({"storage": hs.BINARY32}, "store in binary16"),
         ({"forward": "h900:f16"}, "h900"),
+        ({"forward": "h100:f32:bf16"}, "forward='h100:f32:bf16' takes other factors than binary16, in which netw"),
     ],
 )
 def test_a_wrong_field_is_named(arguments: dict[str, object], message: str) -> None:

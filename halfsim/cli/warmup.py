@@ -122,7 +122,10 @@ def _products() -> list[_Work]:
         Sequential(format=fmt, fused=fused, rounding=random) for fmt in (BINARY16, BINARY32) for fused in (False, True)
     ]
     rows += [kind(format=fmt) for kind in (Pairwise, Compensated, Exact) for fmt in (BINARY16, BINARY32)]
-    return [partial(matmul, a, b, c, accumulator=row) for row in rows for c in (None, *addends)]
+    work: list[_Work] = [partial(matmul, a, b, c, accumulator=row) for row in rows for c in (None, *addends)]
+    # Factors of 16 bits and less share a loop with binary16; TF32 has its own. Both are read from float32.
+    wide = a.astype(np.float32), b.astype(np.float32)
+    return work + [partial(matmul, *wide, accumulator=row) for row in ("h100:f32:bf16", "h100:f32:tf32")]
 
 
 def _training() -> list[_Work]:

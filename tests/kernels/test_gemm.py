@@ -202,6 +202,8 @@ def digest():
         result.update(hs.matmul(A, B, C, accumulator=name).tobytes())
     for row in (hs.FP16, hs.FP32):
         result.update(hs.matmul(A, B, C, accumulator=row).tobytes())
+    for name, fmt in (("a100:f32:bf16", hs.BFLOAT16), ("h100:f32:tf32", hs.TF32), ("h100:f32:e4m3", hs.E4M3)):
+        result.update(hs.matmul(hs.convert(A, fmt), hs.convert(B, fmt), C, accumulator=name).tobytes())
     return result.hexdigest()
 """
 
