@@ -1,0 +1,92 @@
+"""Find the reachable bins of the coverage model: ``python -m halfsim.testvectors.reachable`` writes ``reachable.json``.
+
+Two operands of 16 bits are all tried, 2**32 pairs; for three operands, and for wider ones, large plans and random rows
+are. What is in the file already stays; give ``--again`` to begin anew.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+
+import halfsim as hs
+from halfsim.testvectors.cases import plan
+from halfsim.testvectors.coverage import CLASSES, Coverage, _encoded, classify, key
+from halfsim.testvectors.formats.files import replacing
+from halfsim.testvectors.formats.names import TYPES
+from halfsim.testvectors.subjects import SUBJECTS, Subject
+
+__all__ = ["main"]
+
+_FILE = Path(__file__).with_name("reachable.json")
+_RANDOM = 1 << 24
+_ARITHMETIC = ("add", "subtract", "multiply", "divide", "remainder")
+
+
+def enumerate_pairs(subject: Subject, rounding: str, environment: hs.Environment) -> set[int]:
+    """Return the bins of all 2**32 pairs."""
+    every = np.arange(1 << 16, dtype=np.uint16)
+    second = classify(every, "f16").astype(np.int64) * (32 * len(CLASSES))
+    hit = np.zeros((len(CLASSES), 32 * len(CLASSES) ** 2), np.bool_)
+    first = classify(every, "f16")
+    for a in range(1 << 16):
+        result, flags = subject.evaluate(
+            [np.full(1 << 16, a, np.uint16), every], rounding=rounding, environment=environment
+        )
+        hit[first[a], second + classify(result, subject.result).astype(np.int64) * 32 + flags] = True
+    return set(np.flatnonzero(hit).tolist())
+
+
+def search(subject: Subject, rounding: str, environment: hs.Environment) -> tuple[set[int], int]:
+    """Return the bins that large plans and random rows hit, and how many rows those were."""
+    coverage, rows = Coverage(subject), 0
+    for planned in (plan(subject, level=2, seed=1), plan(subject, ["uniform"], level=2, seed=2, count=_RANDOM)):
+        for block in planned.blocks():
+            coverage.add(block.words, *subject.evaluate(block.words, rounding=rounding, environment=environment))
+            rows += len(block.words[0])
+    return set(coverage.hits), rows
+
+
+def _settings(subject: Subject) -> dict[str, tuple[str, hs.Environment]]:
+    """Return every setting that may have bins of its own, by its key."""
+    found: dict[str, tuple[str, hs.Environment]] = {}
+    for mode in ("rne", "rna", "rtz", "rup", "rdn", "odd"):
+        for tininess in hs.Tininess:
+            environment = dataclasses.replace(hs.RISCV, tininess=tininess)
+            found.setdefault(key(subject, mode, tininess), (mode, environment))
+    return found
+
+
+@click.command()
+@click.option("--op", "operations", multiple=True, help="Only these operations.")
+@click.option("--again", is_flag=True, help="Do what is in the file already, too.")
+@click.option("-o", "--out", type=click.Path(dir_okay=False, path_type=Path), default=_FILE, show_default=True)
+def main(operations: tuple[str, ...], again: bool, out: Path) -> None:
+    """Find the reachable bins of the coverage model; 2**32 pairs take about a minute in each direction of rounding."""
+    table = json.loads(out.read_text()) if out.exists() else {}
+    subjects = [s for s in SUBJECTS if len(s.operands) > 1 or TYPES[s.operands[0]] > 16]
+    chosen = [s for s in subjects if not operations or s.name in operations]
+    todo = [(name, s, *setting) for s in chosen for name, setting in _settings(s).items() if again or name not in table]
+    with click.progressbar(todo, label="reachable bins", file=sys.stderr, item_show_func=_shown) as bar:
+        for name, subject, rounding, environment in bar:
+            if subject.name in _ARITHMETIC:
+                bins, rows, how = enumerate_pairs(subject, rounding, environment), 1 << 32, "enumerated"
+            else:
+                bins, rows = search(subject, rounding, environment)
+                how = "searched"
+            table[name] = {"how": how, "rows": rows, "bins": _encoded(bins)}
+            with replacing(out) as temporary:
+                temporary.write_text(json.dumps(table, indent=0, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _shown(item: tuple[str, Subject, str, hs.Environment] | None) -> str:
+    return item[0] if item else ""
+
+
+if __name__ == "__main__":
+    main()
