@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from halfsim.testvectors.cases.family import Drawn, Family, Grid, Listed, Source, Words, unsigned
-from halfsim.testvectors.cases.numbers import both_signs
-from halfsim.testvectors.cases.significands import Pairs, brim_products, brim_quotients
+from halfsim.testvectors.cases.numbers import both_signs, corners
+from halfsim.testvectors.cases.significands import Pairs, brim_products
 from halfsim.testvectors.cases.ties import normal, signs, thinned
 from halfsim.testvectors.formats.names import TYPES
 from halfsim.testvectors.subjects import Subject
@@ -16,11 +17,11 @@ __all__ = ["FAMILIES"]
 _EXPONENTS = np.arange(1, 31)
 
 
-def _at(pairs: Pairs, total: np.ndarray, quotient: bool) -> tuple[Words, Words]:
-    """Return pairs with every two exponents whose sum (or difference) is `total`, one for each pair."""
+def _at(pairs: Pairs, total: NDArray[np.int64]) -> tuple[Words, Words]:
+    """Return pairs with every two exponents that add up to `total`, one number for each pair."""
     a, b = [], []
     for first in _EXPONENTS:
-        second = first - total if quotient else total - first
+        second = total - first
         fits = (second >= 1) & (second <= 30)
         a.append(normal(pairs.a[fits], int(first)))
         b.append(normal(pairs.b[fits], second[fits]))
@@ -31,13 +32,7 @@ def _brim_products(power: int) -> tuple[Words, Words]:
     """Return factors whose product lies just below 2**power, or is the number before it."""
     pairs = brim_products()
     # (a * 2**(e - 25)) * (b * 2**(f - 25)) is near 2**(length + e + f - 50).
-    return _at(pairs, power + 50 - pairs.length, quotient=False)
-
-
-def _brim_quotients(power: int) -> tuple[Words, Words]:
-    pairs = brim_quotients()
-    # a / b is just below 2**(1 - less), hence the quotient just below 2**(1 - less + e - f).
-    return _at(pairs, power - 1 + pairs.length, quotient=True)
+    return _at(pairs, power + 50 - pairs.length)
 
 
 def _subnormal_factors(power: int) -> tuple[Words, Words]:
@@ -73,11 +68,19 @@ def _tininess(subject: Subject, level: int, seed: int, count: int) -> Source | N
             columns = np.concatenate([first, small, large]), np.concatenate([second, large, small])
             return signs(thinned(columns, level, 6000), level)
         case "fma":
-            first, second = _brim_products(-14)
-            few = (slice(None, None, 16 if level > 1 else 200),)
-            first, second = first[few], second[few]
+            step = 16 if level > 1 else 400
+            small, large = (column[:: 2 * step] for column in _subnormal_factors(-14))
+            first, second = (column[::step] for column in _brim_products(-14))
+            first, second = np.concatenate([first, small, large]), np.concatenate([second, large, small])
             tiny = np.array([0x0000, 0x8000, 0x0001, 0x8001, 0x0002, 0x8002], np.uint16)
-            return signs((np.repeat(first, 6), np.repeat(second, 6), np.tile(tiny, len(first))), level)
+            # And addends beside 2^-14 that a tiny product moves over or under it.
+            factors = np.array([0x0001, 0x0003, 0x03FF, 0x0401, 0x1401], np.uint16)
+            scales = (np.arange(1, 31, dtype=np.uint16) << np.uint16(10)) + np.uint16(1)
+            grid = Grid([factors, scales, np.array([0x03FE, 0x03FF, 0x0400, 0x0401], np.uint16)])
+            moved = grid.block(0, grid.rows)
+            decided = (np.repeat(first, 6), np.repeat(second, 6), np.tile(tiny, len(first)))
+            both = zip(decided, moved, (moved[1], moved[0], moved[2]), strict=True)
+            return signs(tuple(np.concatenate(column) for column in both), 2)
         case "convert_f32_f16" | "convert_f64_f16":
             return Listed([_beside(subject.operands[0], 2.0**-14)])
         case _:
@@ -96,7 +99,8 @@ def _overflow(subject: Subject, level: int, seed: int, count: int) -> Source | N
         case "multiply":
             return signs(thinned(_brim_products(16), level), level)
         case "divide":
-            return signs(thinned(_brim_quotients(16), level), level)
+            divisors = np.array([0x3C01, 0x3C00, 0x3BFF, 0x3BFE, 0x3BFC, 0x3800, 0x0400, 0x03FF, 1], np.uint16)
+            return Grid([both_signs("f16", large), both_signs("f16", divisors)])
         case "fma":
             factors = np.array([0x7BFF, 0x7BFE, 0x5BFF, 0x5C00, 0x4000, 0x3C01, 0x3C00, 0x3BFF], np.uint16)
             return Grid([both_signs("f16", factors), factors, both_signs("f16", np.concatenate([large, halves]))])
@@ -130,6 +134,10 @@ def _cancellation(subject: Subject, level: int, seed: int, count: int) -> Source
 
     def fused(words: np.ndarray) -> tuple[Words, ...]:
         a, b = ((words[:, i] & np.uint64(0xFFFF)).astype(np.uint16) for i in (0, 1))
+        choice = words[:, 3] % np.uint64(8)
+        # Products with a subnormal factor, whose sums may leave less than the smallest number.
+        a = np.where(choice < 2, a & np.uint16(0x83FF), a)
+        b = np.where((choice == 2) | (choice == 3), b & np.uint16(0x83FF), b)
         with np.errstate(all="ignore"):
             product = a.view(np.float16).astype(np.float64) * b.view(np.float16)
             rounded = (-product).astype(np.float16).view(np.uint16).astype(np.int64)
@@ -137,10 +145,35 @@ def _cancellation(subject: Subject, level: int, seed: int, count: int) -> Source
         c = np.where((rounded & 0x7FFF) + step >= 0, rounded + step, rounded)
         return a, b, c.astype(np.uint16)
 
-    return Drawn(count, seed, "cancellation", fused if subject.name == "fma" else near)
+    if subject.name == "fma":
+        return Drawn(2 * count, seed, "cancellation", fused)
+    return Drawn(count, seed, "cancellation", near)
+
+
+def _exact_zero(subject: Subject, level: int, seed: int, count: int) -> Source | None:
+    """Operands whose exact result is zero though none of them is."""
+    values = corners("f16", 1)
+    finite = values[(values & 0x7C00 != 0x7C00) & (values & 0x7FFF != 0)]
+    match subject.name:
+        case "add":
+            return Listed([finite, finite ^ 0x8000])
+        case "subtract" | "remainder":
+            return Listed([finite, finite])
+        case "fma":
+            powers = both_signs("f16", np.arange(1, 31, 3, dtype=np.uint16) << np.uint16(10))
+            a, b = (column.ravel() for column in np.meshgrid(finite, powers))
+            with np.errstate(all="ignore"):
+                product = a.view(np.float16).astype(np.float64) * b.view(np.float16)
+                c = (-product).astype(np.float16)
+            fits = (c.astype(np.float64) == -product) & (product != 0)
+            a, b, c = a[fits], b[fits], c[fits].view(np.uint16)
+            return Listed([np.concatenate([a, b]), np.concatenate([b, a]), np.concatenate([c, c])])
+        case _:
+            return None
 
 
 FAMILIES = (
+    Family("exact-zero", "numbers whose sum, or product and addend, cancel exactly", _exact_zero),
     Family("tininess", "results just below 2^-14 that can round to it: tininess before and after differ", _tininess),
     Family("overflow", "results about the largest number and the rounding to infinity", _overflow),
     Family("cancellation", "operands that nearly cancel; fma with the negative of the rounded product", _cancellation),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Pairs", "brim_products", "brim_quotients", "hard_quotients", "near_half_products"]
+__all__ = ["Pairs", "brim_products", "hard_quotients", "near_half_products"]
 
 _ONE, _TWO = 1 << 10, 1 << 11
 
@@ -72,10 +72,3 @@ def hard_quotients() -> Pairs:
     _, b = _all()
     near = (remainder <= 2) | (b - remainder <= 2)
     return _select(near & (remainder > 0), less)
-
-
-@lru_cache(maxsize=1)
-def brim_quotients() -> Pairs:
-    """Return normal significands whose quotient, cut to 11 bits, is all ones; `length` is a < b."""
-    quotient, _, less = _quotient()
-    return _select(quotient >> 1 == _TWO - 1, less)

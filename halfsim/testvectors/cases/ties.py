@@ -85,7 +85,7 @@ def _quotients() -> tuple[Words, Words]:
     """Return operands of quotients near ties, and divisors that make exact ties of subnormal results: powers of two."""
     pairs = hard_quotients()
     a, b = [], []
-    for first, second in ((15, 15), (3, 17), (28, 14), (1, 20)):
+    for first, second in ((15, 15), (4, 17), (28, 14), (30, 30)):
         a.append(normal(pairs.a, first))
         b.append(normal(pairs.b, second))
     every = np.arange(1024, 2048)
@@ -164,6 +164,8 @@ def _midpoints(subject: Subject, level: int, seed: int, count: int) -> Source | 
 
 
 FAMILIES = (
-    Family("halfway", "ties, one unit beside ties, hard quotients; fma with an addend that decides a tie", _halfway),
+    Family(
+        "halfway", "ties of sums, products and quotients, and beside ties; fma: addends that decide a tie", _halfway
+    ),
     Family("midpoints", "midpoints of binary16 and its numbers in a wider type, and their neighbours", _midpoints),
 )
