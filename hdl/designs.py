@@ -1,21 +1,18 @@
-"""The designs, how a simulator builds and runs them, and their mutants."""
+"""The designs, their benches, and their mutants."""
 
 from __future__ import annotations
 
-import re
-import shutil
-import subprocess
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import halfsim as hs
+from hdl import simulators
+from hdl.simulators import Program
 from hdl.vectors import DOTS, ELEMENTWISE, Vectors, dot_files, elementwise_files
 
-__all__ = ["DESIGNS", "Design", "Mutant", "Outcome", "build", "missing", "mutants", "run"]
+__all__ = ["DESIGNS", "Design", "Mutant", "build", "mutants"]
 
 ROOT = Path(__file__).resolve().parent
 _RTL = ROOT / "rtl"
@@ -26,8 +23,10 @@ class Design:
     """A design in its bench: sources, what the compiler is told, and the vectors that check it."""
 
     name: str
+    vectors: str
     bench: str
     sources: tuple[str, ...]
+    simulators: tuple[str, ...] = ("iverilog", "verilator")
     defines: tuple[str, ...] = ()
     parameters: tuple[tuple[str, int], ...] = ()
 
@@ -43,26 +42,26 @@ class Design:
 
     def files(self, folder: Path, rows: int) -> Iterator[Vectors]:
         """Write the vector files of the design."""
-        make: Any = dot_files if self.name in DOTS else elementwise_files
-        return partial(make, self.name, folder, rows)()
+        make = dot_files if self.vectors in DOTS else elementwise_files
+        return make(self.vectors, folder, rows)
 
 
 def _elementwise(operation: str, operands: int) -> Design:
     defines = (f"DESIGN=binary16_{operation}", *(["THREE_OPERANDS"] if operands == 3 else []))
     sources = (f"binary16_{operation}.v", "binary16_round.v")
-    return Design(operation, "elementwise_bench", sources, defines=defines)
+    return Design(operation, operation, "elementwise_bench.sv", sources, defines=defines)
 
 
 def _dot(gpu: str) -> Design:
     row = hs.tensorcores.row(gpu, "f32")
     parameters = ("TERMS", row.terms), ("FRACTION_BITS", row.fraction_bits), ("ZERO_EXPONENT", row.zero_exponent)
-    return Design(gpu, "dot_bench", ("tensor_dot.v",), parameters=parameters)
+    return Design(gpu, gpu, "dot_bench.sv", ("tensor_dot.v",), parameters=parameters)
 
 
-DESIGNS = {
-    design.name: design
-    for design in (*(_elementwise(name, arity) for name, arity in ELEMENTWISE.items()), *map(_dot, DOTS))
-}
+_VHDL = Design("multiply-vhdl", "multiply", "multiply_bench.vhd", ("binary16_multiply.vhd",), ("ghdl",))
+_ALL = (*(_elementwise(name, arity) for name, arity in ELEMENTWISE.items()), _VHDL, *map(_dot, DOTS))
+
+DESIGNS = {design.name: design for design in _ALL}
 
 
 @dataclass(frozen=True)
@@ -90,50 +89,10 @@ def mutants() -> tuple[Mutant, ...]:
     return tuple(Mutant(**row) for row in tomllib.loads((ROOT / "mutants.toml").read_text())["mutants"])
 
 
-def build(design: Design, folder: Path, simulator: str = "iverilog", mutant: Mutant | None = None) -> list[str]:
-    """Compile a design, or a mutant of it, and its bench; return the command that runs them."""
-    sources = [ROOT / "bench" / f"{design.bench}.sv", *design.paths(folder, mutant)]
-    defines = [f"-D{define}" for define in design.defines]
-    if simulator == "iverilog":
-        program = folder / "bench.vvp"
-        parameters = [f"-P{design.bench}.{name}={value}" for name, value in design.parameters]
-        command = ["iverilog", "-g2012", "-Wall", *defines, *parameters, "-s", design.bench, "-o", str(program)]
-        runner = ["vvp", "-n", str(program)]
-    else:
-        parameters = [f"-G{name}={value}" for name, value in design.parameters]
-        command = ["verilator", "--binary", "-O3", "-Wno-fatal", "-Wno-WIDTH", "-Wno-STMTDLY", *defines, *parameters]
-        command += ["--top-module", design.bench, "--Mdir", str(folder / "obj"), "-o", "bench"]
-        runner = [str(folder / "obj" / "bench")]
-    done = subprocess.run([*command, *map(str, sources)], capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{simulator} cannot compile {design.name}: {done.stdout}{done.stderr}")
-    return runner
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a bench said: whether all rows agree, else the first that does not (from 1), and all it printed."""
-
-    passed: bool
-    first: int
-    text: str
-
-
-def run(command: list[str], vectors: Vectors, limit: int = 1) -> Outcome:
-    """Run a bench over a file of vectors."""
-    arguments = {**vectors._asdict(), "vectors": vectors.path, "limit": limit}
-    del arguments["path"]
-    done = subprocess.run(
-        [*command, *(f"+{name}={value}" for name, value in arguments.items())], capture_output=True, text=True
-    )
-    text = done.stdout + done.stderr
-    failed = re.search(r"^FAIL first=(\d+)", text, re.MULTILINE)
-    passed = re.search(rf"^PASS rows={vectors.rows}$", text, re.MULTILINE) is not None and done.returncode == 0
-    if not failed and not passed:
-        raise RuntimeError(f"the bench of {vectors.path.name} gave no verdict: {text}")
-    return Outcome(passed, int(failed[1]) if failed else 0, text)
-
-
-def missing(*programs: str) -> list[str]:
-    """Return those of the programs that are not installed."""
-    return [program for program in programs if shutil.which(program) is None]
+def build(design: Design, simulator: str, folder: Path, mutant: Mutant | None = None) -> Program:
+    """Compile a design, or a mutant of it, and its bench."""
+    compiler = getattr(simulators, simulator)
+    # The design first: VHDL is analysed in order.
+    sources = [*reversed(design.paths(folder, mutant)), ROOT / "bench" / design.bench]
+    program: Program = compiler(Path(design.bench).stem, sources, design.defines, design.parameters, folder)
+    return program

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import click
 
-from hdl.designs import DESIGNS, Design, Mutant, build, missing, mutants, run
+from hdl.designs import DESIGNS, Design, Mutant, build, mutants
+from hdl.simulators import missing, run
 from hdl.vectors import Vectors
 
 __all__ = ["SIMULATORS", "Kill", "check", "kill", "main"]
 
-SIMULATORS = ("iverilog", "verilator")
+SIMULATORS = ("iverilog", "verilator", "ghdl")
 _Files = dict[str, list[Vectors]]
 
 
@@ -33,9 +34,9 @@ class Kill:
 
 def check(design: Design, files: Iterable[Vectors], folder: Path, simulator: str) -> int:
     """Run a design over its files; return the number of rows, or raise where one disagrees."""
-    command, rows = build(design, folder / simulator / design.name, simulator), 0
+    program, rows = build(design, simulator, folder / simulator / design.name), 0
     for vectors in files:
-        outcome = run(command, vectors, limit=10)
+        outcome = run(program, vectors, limit=10)
         if not outcome.passed:
             raise click.ClickException(f"{design.name} disagrees with {vectors.path.name}:\n{outcome.text}")
         rows += vectors.rows
@@ -44,50 +45,67 @@ def check(design: Design, files: Iterable[Vectors], folder: Path, simulator: str
 
 def kill(mutant: Mutant, files: Iterable[Vectors], folder: Path) -> Kill:
     """Run a mutant over the files of its design until one tells it from the design."""
-    command = build(DESIGNS[mutant.design], folder, mutant=mutant)
+    design = DESIGNS[mutant.design]
+    program = build(design, design.simulators[0], folder, mutant)
     for vectors in files:
-        outcome = run(command, vectors)
+        outcome = run(program, vectors)
         if not outcome.passed:
             return Kill(mutant, vectors.path.stem, outcome.first)
     return Kill(mutant, "", 0)
 
 
+def _files(folder: Path, rows: int) -> _Files:
+    """Write the vectors of every design; designs of one operation share them."""
+    shared: _Files = {}
+    for design in DESIGNS.values():
+        if design.vectors not in shared:
+            shared[design.vectors] = list(design.files(folder, rows))
+    return {name: shared[design.vectors] for name, design in DESIGNS.items()}
+
+
 def _controls(files: _Files, folder: Path, simulator: str) -> int:
     total = 0
     for name, design in DESIGNS.items():
+        if simulator not in design.simulators:
+            continue
         start = time.perf_counter()
         rows = check(design, files[name], folder, simulator)
         seconds = time.perf_counter() - start
-        click.echo(f"{simulator:<10} {name:<9} {rows:>9,} rows agree  {seconds:6.1f} s")
+        click.echo(f"{simulator:<10} {name:<13} {rows:>9,} rows agree  {seconds:6.1f} s")
         total += rows
     return total
 
 
 def _table(kills: list[Kill]) -> None:
     width = max(len(item.mutant.name) for item in kills)
-    click.echo(f"\n{'design':<9} {'mutant':<{width}}  killed by                        first row")
+    click.echo(f"\n{'design':<13} {'mutant':<{width}}  killed by                        first row")
     for item in kills:
         found = f"{item.file:<30} {item.row:>11,}" if item.file else "SURVIVED"
-        click.echo(f"{item.mutant.design:<9} {item.mutant.name:<{width}}  {found}")
+        click.echo(f"{item.mutant.design:<13} {item.mutant.name:<{width}}  {found}")
 
 
 @click.command()
-@click.option("--rows", default=20_000, show_default=True, help="Rows of each vector file.")
+@click.option(
+    "--rows", type=click.IntRange(100, 1 << 18), default=20_000, show_default=True, help="Rows of each vector file."
+)
 @click.option("--simulator", "simulators", multiple=True, type=click.Choice(SIMULATORS),
-              help="Simulators of the designs, by default all that are installed; mutants run in Icarus.")  # fmt: skip
+              help="Simulators of the designs, by default all that are installed.")  # fmt: skip
 @click.option("--jobs", default=2, show_default=True, help="Simulations at a time.")
 @click.option("--json", "report", type=click.Path(dir_okay=False, path_type=Path), help="Also write the result here.")
 def main(rows: int, simulators: tuple[str, ...], jobs: int, report: Path | None) -> None:
-    """Check every design and kill every mutant; exit 1 if a row disagrees or a mutant survives."""
+    """Check every design and kill every mutant; exit 1 if a row disagrees or a mutant survives.
+
+    Mutants run in Icarus, those of VHDL designs in GHDL where it is installed.
+    """
     if absent := missing("iverilog", *simulators):
         raise click.ClickException(f"{', '.join(absent)} not found; on Debian: apt-get install {' '.join(absent)}")
     if not simulators:
         simulators = tuple(each for each in SIMULATORS if not missing(each))
     with tempfile.TemporaryDirectory(prefix="hdl-") as name:
         folder = Path(name)
-        files = {key: list(design.files(folder, rows)) for key, design in DESIGNS.items()}
+        files = _files(folder, rows)
         total = sum(_controls(files, folder, each) for each in simulators)
-        listed = list(enumerate(mutants()))
+        listed = [item for item in enumerate(mutants()) if not missing(DESIGNS[item[1].design].simulators[0])]
         with ThreadPoolExecutor(jobs) as pool:
             kills = list(pool.map(lambda x: kill(x[1], files[x[1].design], folder / f"mutant{x[0]}"), listed))
     _table(kills)

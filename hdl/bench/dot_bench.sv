@@ -9,7 +9,7 @@ module dot_bench;
     parameter [31:0] FRACTION_BITS = 24;
     parameter signed [31:0] ZERO_EXPONENT = -132;
     localparam WIDTH = 32 * TERMS + 64;
-    localparam MAX_ROWS = 1 << 20;
+    parameter MAX_ROWS = 1 << 18;
     // D is never this NaN, so rows that the file does not have can be told.
     localparam [31:0] MISSING = 32'hffffffff;
 

@@ -13,7 +13,7 @@
 
 module elementwise_bench;
     localparam WIDTH = 16 * (`OPERANDS + 1) + 8;
-    localparam MAX_ROWS = 1 << 22;
+    parameter MAX_ROWS = 1 << 18;
 `ifdef PARAMETERS
     `include `PARAMETERS
 `else

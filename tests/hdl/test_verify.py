@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from hdl import designs, verify
-from hdl.designs import DESIGNS, Mutant, build, missing, mutants, run
+from hdl.designs import DESIGNS, Mutant, build, mutants
+from hdl.simulators import missing, run
 from hdl.vectors import Vectors
 
 ROWS = 2500
@@ -33,10 +34,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     return of
 
 
-@icarus
 @pytest.mark.parametrize("name", DESIGNS)
 def test_a_design_agrees_and_all_its_mutants_are_killed(name: str, files: Files, tmp_path: Path) -> None:
-    rows = verify.check(DESIGNS[name], files(name), tmp_path, "iverilog")
+    simulator = DESIGNS[name].simulators[0]
+    if missing(simulator):
+        pytest.skip(f"{simulator} is not installed")
+    rows = verify.check(DESIGNS[name], files(name), tmp_path, simulator)
     assert rows == ROWS * len(files(name))
     faults = [mutant for mutant in mutants() if mutant.design == name]
     assert len(faults) >= 3
@@ -48,18 +51,20 @@ def test_a_design_agrees_and_all_its_mutants_are_killed(name: str, files: Files,
 @verilator
 def test_verilator_sees_a_mutant(files: Files, tmp_path: Path) -> None:
     (mutant,) = (each for each in mutants() if (each.design, each.name) == ("multiply", "tininess swapped"))
-    command = build(DESIGNS["multiply"], tmp_path, "verilator", mutant)
+    command = build(DESIGNS["multiply"], "verilator", tmp_path, mutant)
     outcomes = [run(command, vectors) for vectors in files("multiply")]
     assert not all(outcome.passed for outcome in outcomes)
 
 
-@icarus
-@pytest.mark.parametrize("name", ["add", "v100"])
+@pytest.mark.parametrize("name", ["add", "v100", "multiply-vhdl"])
 def test_a_short_file_is_an_error(name: str, files: Files, tmp_path: Path) -> None:
     whole = files(name)[0]
     short = tmp_path / "short.tv"
     short.write_text("".join(whole.path.read_text().splitlines(keepends=True)[:-1]))
-    command = build(DESIGNS[name], tmp_path)
+    simulator = DESIGNS[name].simulators[0]
+    if missing(simulator):
+        pytest.skip(f"{simulator} is not installed")
+    command = build(DESIGNS[name], simulator, tmp_path)
     with pytest.raises(RuntimeError, match=rf"file ends after {ROWS - 1} of {ROWS} rows"):
         run(command, whole._replace(path=short))
 
@@ -67,7 +72,7 @@ def test_a_short_file_is_an_error(name: str, files: Files, tmp_path: Path) -> No
 @icarus
 def test_an_undefined_output_is_a_mismatch(files: Files, tmp_path: Path) -> None:
     floating = Mutant("no flags", "add", "binary16_add.v", "assign flags = special", "wire [4:0] unused = special")
-    outcome = run(build(DESIGNS["add"], tmp_path, mutant=floating), files("add")[0])
+    outcome = run(build(DESIGNS["add"], "iverilog", tmp_path, floating), files("add")[0])
     assert outcome.first == 1
 
 
