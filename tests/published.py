@@ -12,7 +12,7 @@ import numpy as np
 
 from halfsim.tensorcores import TABLE, TensorCore
 
-__all__ = ["CITATIONS", "WORDS", "Published", "inputs_of", "load", "table"]
+__all__ = ["CITATIONS", "WORDS", "Published", "load", "table"]
 
 CITATIONS = Path(__file__).resolve().parent.parent / "vectors" / "CITATIONS.toml"
 WORDS = {"f32": np.uint32, "f16": np.uint16}
@@ -40,13 +40,9 @@ def table() -> list[dict[str, Any]]:
     return citations
 
 
-def inputs_of(row: TensorCore) -> str:
-    return getattr(row, "inputs", "f16")
-
-
 def _row(support: dict[str, Any], output: str) -> TensorCore:
     wanted = (support["architecture"], support["instructions"][0], output, support["inputs"][0])
-    (row,) = (row for row in TABLE if (row.architecture, row.instruction, row.output, inputs_of(row)) == wanted)
+    (row,) = (row for row in TABLE if (row.architecture, row.instruction, row.output, row.inputs) == wanted)
     return row
 
 

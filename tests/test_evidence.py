@@ -18,9 +18,9 @@ from halfsim.capture.model import tensor_core
 from halfsim.tensorcores import TABLE, Evidence, EvidenceKind, TensorCore
 from halfsim.tensorcores.evidence import SOURCES
 from tests.capture.machine import Machine
-from tests.published import CITATIONS, WORDS, inputs_of, load, table
+from tests.published import CITATIONS, WORDS, load, table
 
-NAMES = {f"{row.architecture}-{row.instruction}-{inputs_of(row)}-{row.output}": row for row in TABLE}
+NAMES = {f"{row.architecture}-{row.instruction}-{row.inputs}-{row.output}": row for row in TABLE}
 
 
 def overclaims(row: TensorCore, cuda: Path) -> list[str]:
@@ -44,7 +44,7 @@ def _cited(row: TensorCore, item: Evidence) -> list[str]:
         found.append(f"does not cover {sorted(set(item.coverage) - set(citation['coverage']))}")
     supports = [support for support in citation["supports"] if support["gpu"] in item.gpus]
     if item.kind is not EvidenceKind.inferred:  # inference may come from elsewhere
-        here = (row.architecture, row.instruction, inputs_of(row), row.output)
+        here = (row.architecture, row.instruction, row.inputs, row.output)
         supports = [
             support
             for support in supports
@@ -213,10 +213,10 @@ def test_marks_of_the_table() -> None:
     for name, row in NAMES.items():
         small = "m16n8k8" in name or row.instruction in ("wgmma", "tcgen05") or row.generation == "turing"
         amd = row.architecture.startswith("gfx")  # one project compared its models with these
-        if inputs_of(row) == "f16":
+        if row.inputs == "f16":
             assert (row.confidence == "C") == (small or amd), name
     # Nothing captured of other factors; two projects compared the larger shapes, but on GA100.
-    others = {name: row.confidence for name, row in NAMES.items() if inputs_of(row) != "f16"}
+    others = {name: row.confidence for name, row in NAMES.items() if row.inputs != "f16"}
     assert set(others.values()) == {"B", "C"}
     assert {name for name, mark in others.items() if mark == "B"} == {
         *(f"sm_{sm}-m16n8k16-bf16-f32" for sm in (89, 90, 100, 120)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -30,50 +29,12 @@ def captures(gpu_data):
         return {name: file[name] for name in file.files}
 
 
-@pytest.fixture(scope="module")
-def facts(gpu_data):
-    return json.loads((gpu_data / "facts.json").read_text())
-
-
 def captured(captures, board, output, accumulator):
     """Our patterns and the GPU's for one board's file."""
     patterns, dtype, width = OUTPUTS[output]
     a, b = captures[f"{board}_A"].view(np.float16), captures[f"{board}_B"].view(np.float16)
     got = hs.dot(a, b, captures[f"{board}_C{width}"].view(dtype), accumulator=accumulator)
     return got.view(patterns), captures[f"{board}_D{width}"]
-
-
-@pytest.mark.parametrize("output", OUTPUTS)
-@pytest.mark.parametrize("board", BOARDS)
-def test_all_captured_outputs_agree(captures, board, output):
-    got, want = captured(captures, board, output, row(BOARDS[board], output))
-    assert len(want) == 5000
-    assert np.array_equal(got, want)
-
-
-def controls(accumulator):
-    """Neighbours of a row that are not what the hardware computes."""
-    wrong = {
-        "fraction_bits - 1": replace(accumulator, fraction_bits=accumulator.fraction_bits - 1),
-        "fraction_bits + 1": replace(accumulator, fraction_bits=accumulator.fraction_bits + 1),
-        "terms / 2": replace(accumulator, terms=accumulator.terms // 2),
-        "align down": replace(accumulator, align="rdn"),
-        "align to nearest": replace(accumulator, align="rne"),
-    }
-    wide = accumulator.output == hs.BINARY32
-    wrong["other rounding"] = replace(accumulator, rounding="rne" if wide else "rtz")
-    return wrong
-
-
-@pytest.mark.parametrize("board", BOARDS)
-def test_control_rows_fail_on_the_captures(captures, board):
-    for name, wrong in controls(row(BOARDS[board], "f32")).items():
-        got, want = captured(captures, board, "f32", wrong)
-        assert np.mean(got != want) > 0.05, name
-    narrow = controls(row(BOARDS[board], "f16"))
-    for name in ("terms / 2", "other rounding"):
-        got, want = captured(captures, board, "f16", narrow[name])
-        assert np.mean(got != want) > 0.05, name
 
 
 # All that the binary16 captures exclude of 22 to 27 fraction bits and of other cuts, by one to four outputs of 5,000.
@@ -98,50 +59,6 @@ def test_what_the_binary16_captures_can_tell(captures, board):
     differing = {key: np.not_equal(*captured(captures, board, "f16", wrong)).sum() for key, wrong in variants.items()}
     assert {key for key, count in differing.items() if count} == EXCLUDED[board]
     assert max(differing.values()) < 5
-
-
-@pytest.mark.parametrize("output", OUTPUTS)
-@pytest.mark.parametrize("board", BOARDS)
-def test_the_captures_cannot_tell_longer_blocks(captures, board, output):
-    # Every captured output has the products of one block: that blocks are no longer, the probes below show for binary32
-    # on Volta and Ampere; for Hopper and later, and for binary16, only the differential oracle does.
-    accumulator = row(BOARDS[board], output)
-    assert captures[f"{board}_A"].shape[1] == accumulator.terms
-    got, want = captured(captures, board, output, replace(accumulator, terms=2 * accumulator.terms))
-    assert len(want) == 5000
-    assert np.array_equal(got, want)
-
-
-def words(texts, dtype):
-    return np.array([[int(x, 16) for x in text.split()] for text in texts]).astype(dtype)
-
-
-def probes(rows, column):
-    a, b = (words([r[i] for r in rows], np.uint16).view(np.float16) for i in (0, 1))
-    c, d = (words([r[i] for r in rows], np.uint32)[:, 0] for i in (2, column))
-    return a, b, c.view(np.float32), d
-
-
-@pytest.mark.parametrize(("gpu", "column"), [("volta", 3), ("ampere", 4), ("hopper", 5)])
-def test_all_probed_outputs_agree(facts, gpu, column):
-    a, b, c, want = probes(facts["dot16_probes"]["rows"], column)
-    assert len(want) == 89
-    assert np.array_equal(hs.dot(a, b, c, accumulator=row(gpu, "f32")).view(np.uint32), want)
-    if gpu != "hopper":
-        # The probes have 16 products: they see blocks twice as long unless those are longer than that.
-        double = replace(row(gpu, "f32"), terms=2 * row(gpu, "f32").terms)
-        assert not np.array_equal(hs.dot(a, b, c, accumulator=double).view(np.uint32), want)
-
-
-LOGGED = [("RTX3080", "a10", 13), ("A10", "a10", 13), ("RTX4090", "ada", 19), ("RTX5090", "rtx5090", 19)]
-
-
-@pytest.mark.parametrize(("board", "gpu", "count"), LOGGED)
-def test_all_logged_outputs_agree(facts, board, gpu, count):
-    rows = [r[1:] for r in facts["dot4_probes"]["gpus"][board]["rows"]]
-    a, b, c, want = probes(rows, 3)
-    assert len(want) == count
-    assert np.array_equal(hs.dot(a, b, c, accumulator=row(gpu, "f32")).view(np.uint32), want)
 
 
 @pytest.mark.parametrize(
