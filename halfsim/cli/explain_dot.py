@@ -95,17 +95,21 @@ def _of_case(case: Case) -> tuple[Any, Any, Any]:
 
 
 def _operands(options: dict[str, Any], rows: list[Accumulator]) -> tuple[Any, Any, Any]:
-    """Read the operands; C is binary16 if every sum is, else binary32."""
+    """Read the factors in the format of the rows, and C: binary16 if every sum is, else binary32."""
     import numpy as np
 
-    from halfsim.accumulators import MatrixUnit
+    from halfsim.accumulators import MatrixUnit, factor_formats
     from halfsim.formats import BINARY16, BINARY32
 
+    formats = list(dict.fromkeys(factor_formats(row) for row in rows))
+    if len(formats) > 1:
+        names = " and ".join(dict.fromkeys(fmt.name for pair in formats for fmt in pair))
+        raise click.UsageError(f"--models takes accumulators of equal factors, not of {names}")
     factors = [
-        np.array([number(text, f"{name}[{k}]", BINARY16) for k, text in enumerate(options[key].split(","))])
-        for name, key in (("a", "left"), ("b", "right"))
+        np.array([number(text, f"{name}[{k}]", fmt) for k, text in enumerate(options[key].split(","))])
+        for name, key, fmt in (("a", "left", formats[0][0]), ("b", "right", formats[0][1]))
     ]
     if options["addend"] is None:
         return factors[0], factors[1], None
-    formats = {row.output if isinstance(row, MatrixUnit) else row.format for row in rows}
-    return factors[0], factors[1], number(options["addend"], "c", BINARY16 if formats == {BINARY16} else BINARY32)
+    results = {row.output if isinstance(row, MatrixUnit) else row.format for row in rows}
+    return factors[0], factors[1], number(options["addend"], "c", BINARY16 if results == {BINARY16} else BINARY32)

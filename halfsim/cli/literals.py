@@ -54,19 +54,47 @@ def parse(text: str, name: str, fmt: Format) -> Literal:
 
 
 def number(text: str, name: str, fmt: Format) -> Any:
-    """Read a number as a NumPy scalar of a native format, with a note on standard error if it had to be rounded."""
+    """Read a number as a NumPy scalar, with a note on standard error if it had to be rounded.
+
+    Numbers of formats that NumPy has not are float32 scalars of the same value.
+    """
     import numpy as np
 
     literal = parse(text, name, fmt)
     if literal.note:
         click.echo(f"note: {literal.note}", err=True)
-    word = {16: np.uint16, 32: np.uint32, 64: np.uint64}[fmt.width]
-    return np.array([literal.bits], word).view(fmt.name.replace("binary", "float"))[0]
+    native = {"binary16": (np.uint16, np.float16), "binary32": (np.uint32, np.float32)}
+    native["binary64"] = (np.uint64, np.float64)
+    if fmt.name in native:
+        word, dtype = native[fmt.name]
+        return np.array([literal.bits], word).view(dtype)[0]
+    return np.array([_widened(literal.bits, fmt)], np.uint32).view(np.float32)[0]
+
+
+def _widened(bits: int, fmt: Format) -> int:
+    """Return the binary32 pattern of the number that a pattern of a smaller format stands for."""
+    from halfsim.core.control import control_word
+    from halfsim.core.convert import convert
+    from halfsim.core.fields import layout
+    from halfsim.environment import IEEE
+    from halfsim.explanation.watch import watch
+    from halfsim.formats import BINARY32
+    from halfsim.rounding import Rounding
+
+    control = control_word(Rounding.roundTiesToEven, IEEE)
+    pattern, _ = watch(convert, bits, layout(fmt), layout(BINARY32), control, 0).result
+    return int(pattern)
 
 
 def _special(match: re.Match[str], text: str, name: str, fmt: Format) -> int:
     """Pattern of an infinity or a NaN, with the fraction field given in parentheses, as halfsim prints it."""
+    from halfsim.formats import Specials
+
     kind = match[2].lower()
+    if fmt.specials == Specials.nan_only and kind == "nan" and not match[3]:
+        return (1 << (fmt.width - 1) if match[1] == "-" else 0) | ((1 << (fmt.width - 1)) - 1)
+    if fmt.specials != Specials.ieee:
+        raise click.UsageError(f"operand {name}: {fmt.name} has no {text}; its largest number is {fmt.largest:g}")
     quiet = 1 << (fmt.precision - 2)
     if kind.startswith("inf"):
         payload, right = 0, match[3] is None

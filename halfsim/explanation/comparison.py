@@ -9,9 +9,9 @@ from typing import Any
 
 from halfsim.accumulators import Accumulator
 from halfsim.explanation.dot import DotExplanation, explained
-from halfsim.explanation.dot_text import accumulator_text, both, operands_text
+from halfsim.explanation.dot_text import accumulator_text, operands_text
 from halfsim.explanation.parts import Facts, Lines, Part, Table
-from halfsim.explanation.text import flags_text
+from halfsim.explanation.text import both, flags_text
 from halfsim.explanation.values import Datum, Printed, Record, compact, short
 from halfsim.flags import Flags
 from halfsim.tensorcores import SUMS, AccumulatorLike
@@ -32,7 +32,7 @@ class FirstLoss(Record):
     in_block : bool
         Whether it is a block.
     where : str
-        The term that is cut first, the operation that is rounded, or the sum of the block.
+        The term that is cut first, the stage, the operation that is rounded, or the sum of the block.
     lost : Fraction or None
         Exact value minus what is kept; None for an overflow.
     """
@@ -60,7 +60,7 @@ class ComparedDot(Record):
     ulps : Fraction or None
         The error in ulps of the result's format at the exact value.
     flags : Flags or None
-        Flags of all roundings; None for a `FusedDotAdd`.
+        Flags of all roundings; None for matrix units.
     blocks, steps : int
         Blocks of a matrix unit; rounded operations.
     first_loss : FirstLoss or None
@@ -187,9 +187,10 @@ def _first_loss(steps: DotExplanation) -> FirstLoss | None:
     for block in steps.blocks:
         if not block.loses:
             continue
-        for term in block.terms:
-            if term.lost:
-                return FirstLoss(number=block.number, in_block=True, where=term.name, lost=term.lost)
+        parts = [(part.name, part.lost) for part in block.terms] + [(part.name, part.lost) for part in block.stages]
+        for name, lost in parts:
+            if lost:
+                return FirstLoss(number=block.number, in_block=True, where=name, lost=lost)
         lost = None if block.rounding_error is None else -block.rounding_error
         return FirstLoss(number=block.number, in_block=True, where="sum", lost=lost)
     return None

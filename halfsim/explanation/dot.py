@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from halfsim.accumulators import Accumulator, FusedDotAdd, factor_formats
-from halfsim.explanation.dot_steps import Block, Step, blocks, chain
+from halfsim.accumulators import Accumulator, MatrixUnit, factor_formats
+from halfsim.explanation.dot_blocks import blocks
+from halfsim.explanation.dot_chain import chain
+from halfsim.explanation.dot_steps import Block, Step
 from halfsim.explanation.dot_text import dot_parts
 from halfsim.explanation.parts import Part
 from halfsim.explanation.values import Datum, Printed, datum, ulp
@@ -46,9 +48,10 @@ class DotExplanation(Printed):
     exact : Fraction or None
         The dot product without any rounding; None beside infinities and NaNs.
     blocks : tuple of Block
-        Blocks of a `FusedDotAdd`; else empty.
+        Blocks of a matrix unit; empty for a `PairwiseDotAdd`, whose blocks are chains of rounded operations, and for
+        the other accumulators.
     steps : tuple of Step
-        Rounded operations in order; of a `FusedDotAdd`, the conversion of C to its format, where that differs.
+        Rounded operations in order; beside blocks, the conversion of C to their format, where that differs.
     result : Datum
         The result.
     error : Fraction or None
@@ -139,8 +142,8 @@ def explained(function: str, a: Any, b: Any, c: Any, accumulator: AccumulatorLik
         b=factors[1],
         c=shown,
         exact=true,
-        blocks=blocks(call, row) if isinstance(row, FusedDotAdd) else (),
-        steps=chain(call, (*formats, source, chosen.format), true),
+        blocks=blocks(call, row) if isinstance(row, MatrixUnit) else (),
+        steps=chain(call, (*formats, source, chosen.format), true, flagged=chosen.has_flags),
         result=result,
         error=error,
         ulps=None if error is None or true is None else error / ulp(true, chosen.format),

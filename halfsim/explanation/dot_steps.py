@@ -1,30 +1,15 @@
-"""The steps of dot products, read off a watched loop: blocks of matrix units, chains of rounded operations."""
+"""The steps of dot products as records: terms and stages of blocks, and rounded operations."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from halfsim.accumulators import FusedDotAdd
-from halfsim.core.dot import NO_EXPONENT, Status
-from halfsim.core.fields import Layout, layout
-from halfsim.explanation.steps import Decision, Exact, decision, exact, rounding_site
-from halfsim.explanation.values import Datum, Record, datum, dyadic, power
-from halfsim.explanation.watch import Call
+from halfsim.explanation.steps import Decision, Exact
+from halfsim.explanation.values import Datum, Record
 from halfsim.flags import Flags
-from halfsim.formats import Format
 
-__all__ = ["Block", "Step", "Term", "blocks", "chain"]
-
-# Exact results of the operations that chains are made of, of the values of their operands.
-_DEFINITIONS: dict[str, Callable[..., Fraction]] = {
-    "add": lambda a, b: a + b,
-    "subtract": lambda a, b: a - b,
-    "multiply": lambda a, b: a * b,
-    "fma": lambda a, b, c: a * b + c,
-    "convert": lambda a: a,
-}
+__all__ = ["Block", "Stage", "Step", "Term"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +38,21 @@ class Term(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stage(Record):
+    """A sum, or C, that is cut on the way from the sum of the products to the result."""
+
+    name: str
+    value: Fraction | None
+    """Exact value before the cut; None for infinities and NaNs."""
+    unit: int
+    """Power of two that a unit weighs."""
+    units: int
+    """The value in such units, cut."""
+    lost: Fraction | None
+    """Exact value minus what the units are worth."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Block(Record):
     """One block of a matrix unit."""
 
@@ -63,16 +63,20 @@ class Block(Record):
     addend: Datum
     """What the block begins with: C, or the result of the block before."""
     terms: tuple[Term, ...]
-    largest_exponent: int
-    """Largest alignment exponent of the terms, and of the row's `zero_exponent`."""
+    """The addend and the products; the products alone of a `TwoStageDotAdd`, which adds C in its stages."""
+    largest_exponent: int | None
+    """Largest alignment exponent of the terms, and of the row's `zero_exponent`; None where nothing is aligned."""
     unit: int
-    """Power of two that a unit weighs."""
+    """Power of two that a unit weighs; of an `ExactDotAdd`, the last digit of all terms."""
     total: int
     """Sum of the terms, in units."""
+    stages: tuple[Stage, ...]
+    """Of a `TwoStageDotAdd`, what becomes of that sum: it and C, cut; and their sum, cut."""
     cut: Fraction | None
-    """What all terms together lost; None beside infinities and NaNs."""
+    """What all terms and stages together lost; None beside infinities and NaNs."""
     normalisation: int | None
-    """Places from the largest exponent up to the leading digit of the sum, negative downward; None for a zero sum."""
+    """Places from the largest exponent up to the leading digit of the sum, negative downward; None for a zero sum, and
+    where nothing is aligned."""
     case: str
     exact: Exact | None
     """What the final rounding gets."""
@@ -101,149 +105,15 @@ class Step(Record):
     rounding_error: Fraction | None
     """Result minus exact value; None where either is not finite."""
     result: Datum
-    flags: Flags
+    flags: Flags | None
+    """None for those of a matrix unit."""
 
     @property
     def loses(self) -> bool:
         """Whether the result differs from the exact value."""
-        return bool(self.rounding_error) or Flags.overflow in self.flags
+        return bool(self.rounding_error) or self.overflowed
 
-
-def blocks(call: Call, row: FusedDotAdd) -> tuple[Block, ...]:
-    """Cut the calls of the loop into blocks: each begins with the addend and ends with `finish_block`."""
-    found: list[Block] = []
-    part: list[Call] = []
-    for step in (call for loop in call.find("fused_dot_add") for call in loop.calls):
-        part = [step] if step.name == "addend" else [*part, step]
-        if step.name == "finish_block":
-            first = len(found) * row.terms
-            found.append(_block(part, len(found), first, row))
-    return tuple(found)
-
-
-def _block(part: list[Call], number: int, first: int, row: FusedDotAdd) -> Block:
-    named = {name: [call for call in part if call.name == name] for name in ("align", "alignment_exponent", "product")}
-    finish = part[-1]
-    unit, total = finish.arguments["unit"], finish.arguments["total"]
-    largest = unit + row.fraction_bits
-    count = len(named["align"]) - 1
-    indices = [None, *range(first, first + count)]
-    exponents = [call.result for call in named["alignment_exponent"]]
-    given = [part[0].result, *(call.result for call in named["product"][:count])]
-    terms = tuple(
-        _term(number, *of_term, unit, largest)
-        for of_term in zip(indices, given, exponents, named["align"], strict=True)
-    )
-    lost = [term.lost for term in terms if term.lost is not None]
-    result = datum("d", finish.result, row.output)
-    site = rounding_site(finish)
-    value = None if site is None else exact(site, None)
-    return Block(
-        number=number,
-        first=first,
-        last=first + count - 1,
-        addend=datum("d" if number else "c", part[0].arguments["c"], row.output),
-        terms=terms,
-        largest_exponent=largest,
-        unit=unit,
-        total=total,
-        cut=sum(lost, Fraction(0)) if len(lost) == len(terms) else None,
-        normalisation=abs(total).bit_length() - 1 - row.fraction_bits if total else None,
-        case=_case(finish, site),
-        exact=value,
-        decision=None if site is None or value is None else decision(site, value),
-        rounding_error=None if result.value is None else result.value - total * power(unit),
-        result=result,
-    )
-
-
-def _term(
-    block: int,
-    k: int | None,
-    given: tuple[int, int, int, int],
-    alignment: int,
-    aligned: Call,
-    unit: int,
-    largest: int,
-) -> Term:
-    status, sign, exponent, significand = given
-    special = status & (Status.nan | Status.plusInfinity | Status.minusInfinity)
-    value = None if special else dyadic(sign, exponent, significand)
-    last_one = (significand & -significand).bit_length() - 1
-    digits = significand.bit_length() - last_one
-    zero = alignment == NO_EXPONENT
-    return Term(
-        name=f"a[{k}]*b[{k}]" if k is not None else "d" if block else "c",
-        k=k,
-        significand=significand,
-        exponent=exponent,
-        value=value,
-        alignment=None if zero else alignment,
-        shift=None if zero else largest - alignment,
-        units=aligned.result,
-        bits_lost=0 if zero else min(max(unit - exponent - last_one, 0), digits),
-        lost=None if value is None else value - aligned.result * power(unit),
-    )
-
-
-def _case(finish: Call, site: Call | None) -> str:
-    """Say which rule of the block gives the result."""
-    status = finish.arguments["status"]
-    if status & Status.nan:
-        return "a NaN, or infinity times zero: the canonical NaN"
-    if status & Status.plusInfinity and status & Status.minusInfinity:
-        return "infinities of both signs: the canonical NaN"
-    if status & (Status.plusInfinity | Status.minusInfinity):
-        return "an infinite term: that infinity"
-    if site is None:
-        return "the units cancel: +0"
-    if site.direct("overflow_result"):
-        return "the sum is rounded once: overflow"
-    return "the sum is rounded once"
-
-
-def chain(call: Call, formats: tuple[Format, ...], true: Fraction | None) -> tuple[Step, ...]:
-    """Rounded operations in order."""
-    layouts = {layout(fmt): fmt for fmt in formats}
-    # A conversion from the accumulator's own format only changes the container.
-    own = layout(formats[-1])
-    rounded = [step for step in _outermost(call) if step.name != "convert" or step.arguments["fields"] != own]
-    return tuple(_step(number, step, layouts, true) for number, step in enumerate(rounded))
-
-
-def _outermost(call: Call) -> list[Call]:
-    """Outermost calls of operations that round."""
-    if call.name in (*_DEFINITIONS, "finish_exact") and "control" in call.arguments:
-        return [call]
-    return [step for below in call.calls for step in _outermost(below)]
-
-
-def _step(number: int, step: Call, layouts: dict[Layout, Format], true: Fraction | None) -> Step:
-    given = step.arguments
-    fields = given["fields"]
-    # The format of the result is `to` where there is one; fma reads its third operand in it.
-    target = layouts[given.get("to", fields)]
-    source = target if step.name == "finish_exact" else layouts[fields]
-    formats = {"a": source, "b": source, "c": target, "bits": source}
-    operands = tuple(
-        datum(n, given[n], fmt) for n, fmt in formats.items() if n in given and step.name != "finish_exact"
-    )
-    values = [operand.value for operand in operands]
-    site = rounding_site(step)
-    value = None
-    if site is not None:
-        defined = true if step.name == "finish_exact" else _DEFINITIONS[step.name](*values)
-        value = exact(site, defined)
-    bits, flags = step.result
-    result = datum("result", bits, target)
-    both = value is not None and value.value is not None and result.value is not None
-    return Step(
-        number=number,
-        operation=step.name,
-        operands=operands,
-        exact=value,
-        decision=None if site is None or value is None else decision(site, value),
-        rounding_error=result.value - value.value if both else None,  # type: ignore[operator, union-attr]
-        result=result,
-        flags=Flags(flags),
-    )
+    @property
+    def overflowed(self) -> bool:
+        """Whether a finite value became an infinity."""
+        return self.exact is not None and self.result.kind.endswith("Infinity")

@@ -1,7 +1,6 @@
 """Dot-product records as headings, facts and tables: one table of terms per block, or of rounded operations.
 
-A long record is shown in part: runs of zero or equal products are one line, and of many blocks or steps the first, the
-last, and those that lose first and most.
+Of many blocks or steps the first and the last are shown, and those that lose first and most.
 """
 
 from __future__ import annotations
@@ -11,32 +10,25 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, TypeVar
 
 from halfsim.accumulators import Accumulator, FusedDotAdd, MatrixUnit
-from halfsim.explanation.dot_steps import Block, Step, Term
+from halfsim.explanation.block_text import block_parts
+from halfsim.explanation.dot_steps import Block, Step
 from halfsim.explanation.parts import Facts, Heading, Lines, Part, Table
-from halfsim.explanation.text import datum_row, decision_facts, flags_text, rounding_text
-from halfsim.explanation.values import compact, decimal, hexadecimal, power, short
+from halfsim.explanation.text import both, cells_of, datum_row, flags_text, or_dash, rounding_text
+from halfsim.explanation.values import compact, power, short
+from halfsim.mfma import ExactDotAdd, PairwiseDotAdd, TwoStageDotAdd
 from halfsim.rounding import as_rounding
 
 if TYPE_CHECKING:
     from halfsim.explanation.dot import DotExplanation
     from halfsim.explanation.values import Datum
 
-__all__ = ["accumulator_text", "both", "dot_parts", "operands_text"]
+__all__ = ["accumulator_text", "dot_parts", "operands_text"]
 
 _Item = TypeVar("_Item")
 
 # So many blocks, or steps, are shown in full; of more, so many at either end.
 _FEW_BLOCKS, _FEW_ROWS, _ENDS = 4, 32, 8
-# So many zero or equal products in a row become one line.
-_RUN = 3
-_NUMBERS = frozenset(
-    {"k", "exponent", "shift", "units", "bits lost", "lost (units)", "largest", "sum", "block", "step"}
-)
-
-
-def both(value: Fraction | None) -> str:
-    """Hexadecimal and decimal form of an exact value."""
-    return "-" if value is None else f"{hexadecimal(value)} = {decimal(value)}"
+_NUMBERS = frozenset({"block", "largest", "sum", "step"})
 
 
 def accumulator_text(row: Accumulator) -> str:
@@ -62,11 +54,8 @@ def dot_parts(steps: DotExplanation, everything: bool = False) -> Iterable[Part]
     """
     row = steps.accumulator
     lines = [f"{operands_text(steps.a, steps.b, steps.c)}, d in {steps.result.format}", accumulator_text(row)]
-    if isinstance(row, FusedDotAdd):
-        lines.append(
-            f"blocks of {row.terms}, {row.fraction_bits} fraction bits below the largest exponent, terms cut by "
-            f"{rounding_text(as_rounding(row.align))}"
-        )
+    if isinstance(row, MatrixUnit):
+        lines.append(f"blocks of {row.terms}, {_method(row)}")
     yield Lines(tuple(lines))
     if steps.steps:
         yield _table_of_steps(steps.steps, everything)
@@ -74,6 +63,27 @@ def dot_parts(steps: DotExplanation, everything: bool = False) -> Iterable[Part]
         yield from _blocks(steps, everything)
     yield Heading("result")
     yield Facts(tuple(_outcome(steps)))
+
+
+def _method(row: MatrixUnit) -> str:
+    """How a block is summed."""
+    match row:
+        case FusedDotAdd():
+            cut = rounding_text(as_rounding(row.align))
+            return f"{row.fraction_bits} fraction bits below the largest exponent, terms cut by {cut}"
+        case ExactDotAdd():
+            return "summed exactly and rounded once"
+        case PairwiseDotAdd():
+            flushed = row.environment.flush_inputs, row.environment.flush_results
+            which = " and ".join(name for name, yes in zip(("inputs", "results"), flushed, strict=True) if yes)
+            flushes = f"; subnormal {which} are flushed" if which else ""
+            return f"products and a tree of sums rounded each, C added last{flushes}"
+        case TwoStageDotAdd():
+            cuts = rounding_text(as_rounding(row.align)), rounding_text(as_rounding(row.join))
+            return (
+                f"products cut by {cuts[0]} to {row.term_bits} fraction bits below the largest; by {cuts[1]} their sum "
+                f"to {row.product_bits} and C to {row.addend_bits}, and the total to {row.total_bits}"
+            )
 
 
 def _outcome(steps: DotExplanation) -> Iterable[tuple[str, str]]:
@@ -95,7 +105,7 @@ def _blocks(steps: DotExplanation, everything: bool) -> Iterable[Part]:
         if not everything:
             detailed = [found[i] for i in sorted({0, *_worst(found), len(found) - 1})]
     for block in detailed:
-        yield from _block(block, steps, everything)
+        yield from block_parts(block, steps, everything)
     left = len(steps.a) - 1 - found[-1].last
     if left:
         yield Facts((("rest", f"a NaN ends the sum: {left} more product(s) cannot change it"),))
@@ -149,93 +159,9 @@ def _table_of_blocks(found: Sequence[Block], everything: bool) -> Table:
         error = short(added) if added is not None else "overflow" if block.loses else "-"
         span = f"{block.first} to {block.last}"
         total = compact(block.total * power(block.unit)) if block.cut is not None else "-"
-        return (str(block.number), span, str(block.largest_exponent), total, *_cells(block.result), error)
+        return (str(block.number), span, or_dash(block.largest_exponent), total, *cells_of(block.result), error)
 
     return Table(head, tuple(_with_gaps(found, chosen, row, "more")), _NUMBERS, below=frozenset({2, 5}))
-
-
-def _cells(value: Datum) -> tuple[str, str]:
-    return value.pattern, value.decimal if value.value is None else compact(value.value, sign=value.sign)
-
-
-def _factor(value: Datum) -> str:
-    """Pattern and decimal value, cut where it is long."""
-    return f"{value.pattern} {value.decimal if value.value is None else short(value.value, value.sign)}"
-
-
-def _block(block: Block, steps: DotExplanation, everything: bool) -> Iterable[Part]:
-    span = f"k = {block.first}" + (f" to {block.last}" if block.last > block.first else "")
-    yield Heading(f"block {block.number}, {span}: largest exponent {block.largest_exponent}, unit 2^{block.unit}")
-    head = ("k", "a", "b", "exact product", "exponent", "shift", "units", "bits lost", "lost (units)")
-    rows: list[tuple[str, ...]] = []
-    marked = set()
-    for run in _runs(block.terms, steps, everything):
-        if run[0].lost:
-            marked.add(len(rows))
-        rows.append(_term_row(run[0], block, steps))
-        if len(run) > 1:
-            kind = "equal" if run[0].significand else "zero"
-            rows.append((f"...{run[-1].k}", f"{len(run) - 1} more, {kind}", *[""] * (len(head) - 2)))
-    total = both(block.total * power(block.unit))
-    rows.append(("sum", "", "", compact(block.total * power(block.unit)), "", "", str(block.total), "", ""))
-    if block.cut is not None and block.cut:
-        rows[-1] = (*rows[-1][:-1], short(block.cut / power(block.unit)))
-    yield Table(head, tuple(rows), _NUMBERS, frozenset(marked), frozenset({2, 4, 6, 8}))
-    yield Facts(tuple(_block_facts(block, total, "d" if block is steps.blocks[-1] else "carry-out")))
-
-
-def _block_facts(block: Block, total: str, name: str) -> Iterable[tuple[str, str]]:
-    if block.cut is None:
-        yield "case", block.case
-    else:
-        yield "sum", f"{block.total} units of 2^{block.unit} = {total}"
-        if block.cut:
-            yield "cut", f"the terms lose {both(block.cut)}"
-        if block.normalisation is not None:
-            yield "normalise", _normalisation(block)
-        if block.decision is not None:
-            yield from decision_facts(block.decision)
-        yield "case", block.case
-        if block.rounding_error:
-            yield "rounding", f"changes the sum by {both(block.rounding_error)}"
-    yield name, "  ".join(datum_row(block.result)[1:])
-
-
-def _normalisation(block: Block) -> str:
-    places = block.normalisation or 0
-    where = f"{abs(places)} place(s) {'above' if places > 0 else 'below'}" if places else "at"
-    return f"the first digit of the sum weighs 2^{block.largest_exponent + places}, {where} the largest exponent"
-
-
-def _runs(terms: Sequence[Term], steps: DotExplanation, everything: bool) -> list[list[Term]]:
-    """Terms in order, those of equal factors or of zero products together where there are many in a row."""
-    groups: list[list[Term]] = []
-    for term in terms:
-        if groups and not everything and _key(term, steps) == _key(groups[-1][0], steps):
-            groups[-1].append(term)
-        else:
-            groups.append([term])
-    return [run for group in groups for run in ([group] if len(group) >= _RUN else [[term] for term in group])]
-
-
-def _key(term: Term, steps: DotExplanation) -> tuple[object, ...]:
-    if term.k is None:
-        return (None,)
-    if term.value == 0:
-        return (0,)
-    return steps.a[term.k].bits, steps.b[term.k].bits
-
-
-def _term_row(term: Term, block: Block, steps: DotExplanation) -> tuple[str, ...]:
-    if term.k is None:
-        factors = (term.name, _factor(block.addend), "")
-    else:
-        factors = (str(term.k), _factor(steps.a[term.k]), _factor(steps.b[term.k]))
-    value = "-" if term.value is None else compact(term.value)
-    exponent, shift = ("-" if number is None else str(number) for number in (term.alignment, term.shift))
-    lost = short(term.lost / power(block.unit)) if term.lost else ""
-    bits = str(term.bits_lost) if term.bits_lost else ""
-    return (*factors, value, exponent, shift, str(term.units), bits, lost)
 
 
 def _table_of_steps(found: Sequence[Step], everything: bool) -> Table:
@@ -250,8 +176,11 @@ def _step_row(step: Step) -> tuple[str, ...]:
     direction = ""
     if step.decision is not None:
         direction = "exact" if not step.decision.discarded else "up" if step.decision.up else "down"
+    elif step.rounding_error:
+        direction = "flushed"
     exact = "-" if step.exact is None else step.exact.hexadecimal
     name = "sum" if step.operation == "finish_exact" else step.operation
     operands = f"({', '.join(operand.pattern for operand in step.operands)})" if step.operands else ""
     error = short(step.rounding_error) if step.rounding_error else ""
-    return str(step.number), name + operands, exact, *_cells(step.result), direction, error, flags_text(step.flags)
+    flags = "" if step.flags is None else flags_text(step.flags)
+    return str(step.number), name + operands, exact, *cells_of(step.result), direction, error, flags

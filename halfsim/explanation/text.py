@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from halfsim import environment as presets
 from halfsim.environment import Environment
 from halfsim.explanation.parts import Facts, Gap, Lines, Part, Table
-from halfsim.explanation.values import ratio
+from halfsim.explanation.values import compact, decimal, hexadecimal, ratio
 from halfsim.flags import Flags
 from halfsim.rounding import Rounding, Stochastic
 
@@ -17,7 +18,17 @@ if TYPE_CHECKING:
     from halfsim.explanation.steps import Decision, Exact
     from halfsim.explanation.values import Datum
 
-__all__ = ["datum_row", "decision_facts", "elementwise_parts", "exact_facts", "flags_text", "rounding_text"]
+__all__ = [
+    "both",
+    "cells_of",
+    "datum_row",
+    "decision_facts",
+    "elementwise_parts",
+    "exact_facts",
+    "flags_text",
+    "or_dash",
+    "rounding_text",
+]
 
 _PRESETS = ("IEEE", "RISCV", "ARM", "ARM_DEFAULT_NAN", "X86", "CUDA")
 
@@ -40,6 +51,21 @@ def datum_row(datum: Datum) -> tuple[str, ...]:
     value = datum.decimal if datum.hexadecimal == datum.decimal else f"{datum.hexadecimal} = {datum.decimal}"
     flushed = "  (read as zero: inputs are flushed)" if datum.flushed else ""
     return datum.name, datum.pattern, datum.encoding, datum.kind, value + flushed
+
+
+def both(value: Fraction | None) -> str:
+    """Hexadecimal and decimal form of an exact value."""
+    return "-" if value is None else f"{hexadecimal(value)} = {decimal(value)}"
+
+
+def cells_of(value: Datum) -> tuple[str, str]:
+    """Pattern and exact value of a result in two cells."""
+    return value.pattern, value.decimal if value.value is None else compact(value.value, sign=value.sign)
+
+
+def or_dash(number: int | None) -> str:
+    """Text of a number, a dash for none."""
+    return "-" if number is None else str(number)
 
 
 def exact_facts(value: Exact) -> Iterable[tuple[str, str]]:

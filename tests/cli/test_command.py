@@ -111,6 +111,15 @@ def test_no_arguments_show_the_help_and_fail() -> None:
         (("explain", "dot", "--models", "fp32,a101", "--case", "tie"), "unknown accumulator 'a101'; did you mean"),
         (("explain", "dot", "--models", "h100:f64", "--case", "tie"), "unknown output of h100 'f64'; known are"),
         (("explain", "dot", "1", "2", "--accumulator", "fp32"), "dot takes no operands such as '1'"),
+        (
+            ("explain", "dot", "--models", "h100,h100:f32:bf16", "--a", "1", "--b", "1"),
+            "equal factors, not of binary16",
+        ),
+        (("explain", "dot", "--models", "h100:f32:bf16", "--case", "cancel"), "takes bfloat16"),
+        (
+            ("explain", "dot", "--accumulator", "h100:f32:e4m3", "--a", "inf", "--b", "1"),
+            "E4M3 has no inf; its largest",
+        ),
         (("explain", "add", "1", "2", "--all"), "--all does not apply to add"),
         (("explain", "add", "1", "2", "--format", "html"), "'html' is not one of"),
         (("explain", "dot", "--accumulator", "h101:f32", "--a", "1", "--b", "1"), "unknown accumulator 'h101:f32'"),

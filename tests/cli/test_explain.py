@@ -175,3 +175,31 @@ def test_output_is_a_file_whole_or_none(tmp_path: Path) -> None:
 def test_other_operations_have_markdown_too() -> None:
     shown = invoke("explain", "add", "1", "0x1p-11", "--format", "markdown").stdout
     assert "| a | 0x3c00 | 0 01111 0000000000 | positiveNormal | 0x1p+0 = 1 |" in shown
+
+
+@pytest.mark.parametrize(
+    ("accumulator", "text", "pattern", "value"),
+    [
+        ("h100:f32:e4m3", "0.3", "0x2a", "0.3125"),
+        ("h100:f32:e4m3", "0x7e", "0x7e", "448"),
+        ("h100:f32:e4m3", "nan", "0x7f", "nan(0x7)"),
+        ("h100:f32:e5m2", "-inf", "0xfc", "-inf"),
+        ("h100:f32:bf16", "0x1p-133", "0x0001", "9.1835496157991211...e-41"),
+        ("h100:f32:tf32", "0x1.004p0", "0x1fc01", "1.0009765625"),
+        ("mi300x:f32:bf16", "0.1", "0x3dcd", "0.10009765625"),
+    ],
+)
+def test_factors_of_other_formats(accumulator: str, text: str, pattern: str, value: str) -> None:
+    shown = invoke("explain", "dot", "--accumulator", accumulator, "--a", text, "--b", "1", "--json")
+    record = json.loads(shown.stdout)
+    assert (record["a"][0]["pattern"], record["a"][0]["decimal"]) == (pattern, value)
+    assert record["result"]["kind"] == "quietNaN" or record["exact"] is None or record["error"] == "0"
+
+
+def test_amd_and_nvidia_side_by_side() -> None:
+    shown = invoke("explain", "dot", "--models", "MI100,mi210,mi300x,h100", "--case", "truncation", "--json")
+    rows = json.loads(shown.stdout)["rows"]
+    assert [row["name"] for row in rows] == ["mi100:f32", "mi210:f32", "mi300x:f32", "h100:f32"]
+    # 1 - 3 * 2^-25 is a tie, to even; CDNA3 cuts the small product to 2^-24 first.
+    assert [row["result"]["pattern"][-8:] for row in rows] == ["3f7ffffe", "3f7ffffe", "3f7fffff", "3f7ffffe"]
+    assert [row["blocks"] > 0 for row in rows] == [True, False, True, True]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -15,7 +16,9 @@ import halfsim as hs
 from halfsim import linalg
 from halfsim.accumulators import FP16, Compensated, Exact, Pairwise, Sequential
 from halfsim.explanation import explain_dot
+from halfsim.tensorcores import TABLE
 from tests.explanation.cases import DEFINITIONS
+from tests.oracles import rational
 
 ACCUMULATORS = {
     "v100:f32": "v100:f32",
@@ -66,40 +69,16 @@ def test_the_explained_dot_product_is_the_products(name: str, hard: bool) -> Non
 
 
 def check_chain(steps: Any) -> None:
-    """Blocks by their definition; chains link, and each step is its operation."""
+    """Blocks by their definition; chains link, each step is its operation, and nothing is lost unsaid."""
     row = steps.accumulator
     for number, block in enumerate(steps.blocks):
-        assert (block.number, block.first, len(block.terms)) == (
-            number,
-            number * row.terms,
-            block.last - block.first + 2,
-        )
-        exponents = [term.alignment for term in block.terms if term.alignment is not None]
-        assert block.largest_exponent == max([row.zero_exponent, *exponents])
-        unit = Fraction(2) ** (block.largest_exponent - row.fraction_bits)
-        for term in block.terms:
-            if term.value is not None:
-                assert term.units == math.trunc(term.value / unit)
-                assert term.lost == term.value - term.units * unit
-                assert abs(term.value) == term.significand * Fraction(2) ** term.exponent
-                assert term.bits_lost == digits_below(term.value, unit)
-            if term.alignment is not None:
-                assert term.shift == block.largest_exponent - term.alignment >= 0
-            if term.k is not None and term.value is not None:
-                assert term.value == steps.a[term.k].value * steps.b[term.k].value
-        assert [term.k for term in block.terms] == [None, *range(block.first, block.last + 1)]
+        assert (block.number, block.first) == (number, number * row.terms)
         before = steps.blocks[number - 1].result if number else None
         assert before is None or block.addend.bits == before.bits
-        assert block.total == sum(term.units for term in block.terms)
-        if block.cut is not None:
-            # What is summed and what is lost are together the exact sum.
-            lost = sum(term.lost for term in block.terms)
-            assert block.total * unit + lost == sum(term.value for term in block.terms)
-            assert block.cut == lost
-        if block.total:
-            assert 1 <= abs(block.total * unit) / Fraction(2) ** (block.largest_exponent + block.normalisation) < 2
-        if block.exact is not None:
-            assert block.exact.value == block.total * unit
+        check_block(block, row)
+        for term in block.terms:
+            if term.k is not None and term.value is not None:
+                assert term.value == steps.a[term.k].value * steps.b[term.k].value
     for step in steps.steps:
         values = [operand.value for operand in step.operands]
         if step.exact is not None and step.operation in ("add", "subtract", "multiply", "fma"):
@@ -110,14 +89,127 @@ def check_chain(steps: Any) -> None:
         # Kahan's recurrence ends with the two roundings of the error term.
         last = steps.steps[-3 if isinstance(row, Compensated) else -1]
         assert last.result.value == steps.result.value
+    if steps.error is not None and not isinstance(row, Compensated):
+        lost = [step.rounding_error or 0 for step in steps.steps]
+        lost += [block.rounding_error - block.cut for block in steps.blocks]
+        assert steps.error == sum(lost)
+
+
+def check_block(block: Any, row: Any) -> None:
+    """One block against exact fractions, whatever its kind."""
+    unit = Fraction(2) ** block.unit
+    two_stages = isinstance(row, hs.TwoStageDotAdd)
+    indices = list(range(block.first, block.last + 1))
+    assert [term.k for term in block.terms] == (indices if two_stages else [None, *indices])
+    exponents = [term.alignment for term in block.terms if term.alignment is not None]
+    if isinstance(row, hs.FusedDotAdd):
+        assert block.largest_exponent == max([row.zero_exponent, *exponents])
+        assert block.unit == block.largest_exponent - row.fraction_bits
+    elif two_stages and exponents:
+        assert block.largest_exponent == max(exponents)
+        assert block.unit == block.largest_exponent - row.term_bits
+    else:
+        assert block.largest_exponent is None and not exponents
+    for term in block.terms:
+        if term.value is not None:
+            assert term.units == math.trunc(term.value / unit)
+            assert term.lost == term.value - term.units * unit
+            assert abs(term.value) == term.significand * Fraction(2) ** term.exponent
+            assert term.bits_lost == digits_below(term.value, unit)
+            assert not term.lost or not isinstance(row, hs.ExactDotAdd)
+        if term.alignment is not None:
+            assert term.shift == block.largest_exponent - term.alignment >= 0
+    assert block.total == sum(term.units for term in block.terms)
+    final = check_stages(block, row) if two_stages else block.total * unit
+    if block.cut is None:
+        assert not block.loses
+        return
+    # What is rounded and what is lost are together the exact sum.
+    whole = sum(term.value for term in block.terms) + (block.addend.value if two_stages else 0)
+    assert final + block.cut == whole
+    if block.exact is not None:
+        assert block.exact.value == final
+        mode = {"roundTowardZero": "rtz", "roundTiesToEven": "rne"}[row.rounding.name]
+        assert block.result.value is None or block.result.value == rounded(final, row.output, mode)
+    if block.normalisation is not None:
+        assert 1 <= abs(final) / Fraction(2) ** (block.largest_exponent + block.normalisation) < 2
+    assert block.rounding_error == (None if block.result.value is None else block.result.value - final)
+
+
+def check_stages(block: Any, row: Any) -> Fraction:
+    """Both operands of the second stage and the total are cut downward; return the total."""
+    products, addend, total = block.stages
+    for stage in block.stages:
+        if stage.value is not None:
+            assert stage.units == math.floor(stage.value / Fraction(2) ** stage.unit)
+            assert stage.lost == stage.value - stage.units * Fraction(2) ** stage.unit
+    assert products.unit - addend.unit == row.addend_bits - row.product_bits
+    if total.value is not None:
+        assert products.value == block.total * Fraction(2) ** block.unit
+        assert addend.value == block.addend.value
+        assert total.value == sum(stage.units * Fraction(2) ** stage.unit for stage in (products, addend))
+    return Fraction(total.units * Fraction(2) ** total.unit)
+
+
+def rounded(value: Fraction, fmt: hs.Format, mode: str) -> Fraction:
+    return rational.decode(rational.round_fraction(value, fmt, mode)[0], fmt).value
+
+
+UNITS = {
+    f"{entry.gpus[0]}:{entry.output}:{entry.instruction}:{entry.inputs}": entry.accumulator
+    for entry in {replace(entry.accumulator, source="", evidence=""): entry for entry in TABLE}.values()
+}
+
+
+def factors(rng: np.random.Generator, size: int, fmt: hs.Format, spread: int, special: bool) -> np.ndarray:
+    """Numbers of a format, as float16 or float32 arrays: normal, subnormal, zeros, and infinities and NaNs."""
+    values = rng.normal(size=size) * 2.0 ** rng.integers(-spread, spread + 1, size)
+    values[rng.random(size) < 0.1] = -0.0
+    values[rng.random(size) < 0.1] = fmt.smallest_subnormal * 3
+    if special and size:
+        values[rng.integers(size)] = rng.choice([np.inf, -np.inf, np.nan]) if fmt != hs.E4M3 else np.nan
+    return hs.convert(np.float32(values), fmt, saturate=fmt == hs.E4M3)
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_every_matrix_unit_is_explained(name: str) -> None:
+    row = UNITS[name]
+    left, right = row.inputs
+    rng = np.random.default_rng(len(name))
+    for size, spread, special in ((0, 1, 0), (1, 3, 0), (5, 12, 0), (20, 3, 0), (40, 12, 0), (40, 40, 0), (20, 3, 1)):
+        limit = min(spread, 7 if left.width == 8 else 99)
+        a, b = (factors(rng, size, fmt, limit, bool(special)) for fmt in (left, right))
+        c = rng.choice([np.float32(rng.normal()), np.float32(1e-40), np.float32(-0.0), np.float32(1e30)])
+        if size % 2:
+            c = np.float16(rng.normal())
+        steps = explain_dot(a, b, c, accumulator=row)
+        want = np.array(hs.dot(a, b, c, accumulator=row))
+        assert steps.result.bits == int(want.view({2: np.uint16, 4: np.uint32}[want.itemsize])), (size, spread)
+        assert steps.flags is None
+        for fmt, side in zip(row.inputs, (steps.a, steps.b), strict=True):
+            assert {len(datum.pattern) for datum in side} <= {2 + -(-fmt.width // 4)}
+        check_chain(steps)
+        assert str(steps) and json.loads(steps.to_json(), parse_constant=pytest.fail)
+
+
+def test_what_a_cdna2_flushes_is_lost() -> None:
+    a, b = np.float16([1, 2**-15]), np.float16([1, 2])
+    steps = explain_dot(a, b, np.float32(1e-40), accumulator="mi250x:f32")
+    assert [(step.operation, step.result.decimal) for step in steps.steps if step.rounding_error] == [
+        ("flush", "0"),
+        ("multiply", "0"),
+    ]
+    assert steps.error == -(steps.c.value + Fraction(1, 2**14))
+    assert "flushed" in str(steps)
 
 
 def digits_below(value: Fraction, unit: Fraction) -> int:
     """Digits from the first to the last 1 of a binary fraction that lie below the unit, counted one by one."""
     if not value:
         return 0
-    places = [n for n in range(-160, 160) if (abs(value) // Fraction(2) ** n) % 2]
-    return sum(1 for n in range(places[0], places[-1] + 1) if Fraction(2) ** n < unit)
+    lowest = (value.numerator & -value.numerator).bit_length() - value.denominator.bit_length()
+    digits = range(lowest, lowest + len(f"{abs(value.numerator):b}".rstrip("0")))
+    return sum(1 for n in digits if Fraction(2) ** n < unit)
 
 
 def test_what_a_tensor_core_loses() -> None:
@@ -169,7 +261,7 @@ def test_what_a_chain_loses() -> None:
 @pytest.mark.parametrize("accumulator", ["a100:f32", "h100:f16", "fp16", "compensated"])
 def test_long_products_are_shown_in_part(accumulator: str) -> None:
     rng = np.random.default_rng(4)
-    a, b = (np.float16(rng.normal(size=1024)) for _ in range(2))
+    a, b = (np.float16(rng.normal(size=400)) for _ in range(2))
     steps = explain_dot(a, b, accumulator=accumulator)
     for text in (str(steps), steps.to_markdown()):
         assert text.count("\n") < 200
