@@ -8,6 +8,7 @@ from halfsim.capture.checker import report as report
 from halfsim.capture.device import Device as Device
 from halfsim.capture.device import DeviceError as DeviceError
 from halfsim.capture.device import Facts as Facts
+from halfsim.capture.device import LostError as LostError
 from halfsim.capture.device import UnsupportedError as UnsupportedError
 from halfsim.capture.program import capture as capture
 from halfsim.capture.program import open_device as open_device

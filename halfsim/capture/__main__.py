@@ -53,7 +53,7 @@ def main(
     listing: bool,
     checked: Path | None,
 ) -> None:
-    """Record an NVIDIA GPU's binary16 results bit for bit; needs its driver, and no toolkit."""
+    """Record an NVIDIA GPU's results bit for bit; needs its driver, and no toolkit."""
     try:
         if listing:
             for group in GROUPS:

@@ -10,11 +10,15 @@ from numpy.typing import DTypeLike, NDArray
 
 from halfsim.capture.ptx import Kernel
 
-__all__ = ["Device", "DeviceError", "Facts", "Instruction", "UnsupportedError"]
+__all__ = ["Device", "DeviceError", "Facts", "Instruction", "LostError", "UnsupportedError"]
 
 
 class DeviceError(RuntimeError):
     """The GPU, its driver, or a launch failed; the message is one sentence."""
+
+
+class LostError(DeviceError):
+    """The GPU no longer answers this process; a fresh one may go on."""
 
 
 class UnsupportedError(DeviceError):
@@ -62,7 +66,7 @@ class Device(Protocol):
         """Return the opcodes of the machine code in order, or why they are not available."""
 
     def reset(self) -> None:
-        """Recover from a failed launch."""
+        """Recover from a failed launch; raise `LostError` if that is impossible."""
 
 
 class Instruction(Protocol):

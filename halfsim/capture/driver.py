@@ -9,24 +9,29 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from halfsim.capture.device import DeviceError, Facts, UnsupportedError
+from halfsim.capture.device import DeviceError, Facts, LostError, UnsupportedError
 from halfsim.capture.ptx import Kernel
 
 __all__ = ["CudaDevice", "disassemble"]
 
 _LOG_BYTES = 8192
-_ERROR_LOG, _ERROR_LOG_BYTES = 5, 6  # CUjit_option
+_ERROR_LOG, _ERROR_LOG_BYTES, _TARGET = 5, 6, 9  # CUjit_option
+_ACCELERATED = 0x10000  # CUjit_target of sm_90a less that of sm_90
 _PTX_INPUT = 1  # CUjitInputType
 _MAJOR, _MINOR = 75, 76  # CUdevice_attribute
 # Results that mean "not for this GPU": invalid PTX, no binary, unsupported PTX version, invalid source.
 _REFUSALS = {200, 209, 218, 222, 300}
+_NOT_READY = 600
+_PATIENCE = 30.0  # seconds; the longest kernel takes milliseconds
 
 
 def _library() -> Any:
@@ -60,15 +65,40 @@ def disassemble(binary: bytes) -> str:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "kernel.cubin")
             file.write_bytes(binary)
-            done = subprocess.run(
-                [path, *arguments, str(file)], capture_output=True, text=True, timeout=60, check=False
-            )
+            try:
+                done = subprocess.run(
+                    [path, *arguments, str(file)], capture_output=True, text=True, timeout=60, check=False
+                )
+            except (OSError, subprocess.TimeoutExpired):
+                continue
         opcodes = re.findall(r"/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Za-z0-9_.]+)", done.stdout)
         if done.returncode == 0 and opcodes:
             while opcodes[-1] == "NOP":
                 opcodes.pop()
             return " ".join(opcodes)[:8000]
     return "unavailable: no nvdisasm or cuobjdump that reads this GPU's code is on the PATH"
+
+
+def _by_ptxas(kernel: Kernel, capability: tuple[int, int]) -> bytes | None:
+    """Machine code by the toolkit's assembler, if there is one: it may be newer than the driver's."""
+    path = shutil.which("ptxas")
+    if path is None:
+        return None
+    suffix = "a" if _target(kernel).endswith("a") else ""
+    with tempfile.TemporaryDirectory() as folder:
+        source, made = Path(folder, "kernel.ptx"), Path(folder, "kernel.cubin")
+        source.write_text(kernel.ptx)
+        command = [path, f"-arch=sm_{capability[0]}{capability[1]}{suffix}", str(source), "-o", str(made)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return made.read_bytes() if done.returncode == 0 else None
+
+
+def _target(kernel: Kernel) -> str:
+    found = re.search(r"\.target (sm_\w+)", kernel.ptx)
+    return found[1] if found else ""
 
 
 class CudaDevice:
@@ -135,34 +165,71 @@ class CudaDevice:
         )
 
     def _assemble(self, kernel: Kernel) -> tuple[Any, bytes]:
-        """Return the loaded module and its machine code, made by the driver's own assembler."""
+        """Return the loaded module and its machine code: by the driver's assembler, else the toolkit's.
+
+        The last resort is the driver's loader of PTX, which keeps the machine code to itself.
+        """
         if kernel.ptx in self._modules:
             return self._modules[kernel.ptx]
+        target = _target(kernel)
+        wanted = [_ACCELERATED + int(target[3:-1])] if target.endswith("a") else []
+        makers: list[Callable[[], bytes | None]]
+        makers = [*(partial(self._link, kernel, number) for number in wanted), partial(self._link, kernel)]
+        makers.append(partial(_by_ptxas, kernel, self._facts.capability))
+        refusal: DeviceError | None = None
+        for maker in makers:
+            try:
+                binary = maker()
+                if binary is not None:
+                    return self._load(kernel, binary, binary)
+            except DeviceError as error:
+                refusal = refusal if isinstance(refusal, UnsupportedError) else error
+        try:
+            return self._load(kernel, kernel.ptx.encode() + b"\0", b"")
+        except DeviceError as error:
+            raise (refusal or error) from None
+
+    def _load(self, kernel: Kernel, image: bytes, binary: bytes) -> tuple[Any, bytes]:
+        module = ctypes.c_void_p()
+        self._call("cuModuleLoadData", ctypes.byref(module), image)
+        self._modules[kernel.ptx] = module, binary
+        return module, binary
+
+    def _link(self, kernel: Kernel, target: int | None = None) -> bytes:
+        """Machine code by the driver's assembler, for this GPU or an explicit CUjit_target."""
         log = ctypes.create_string_buffer(_LOG_BYTES)
-        options = (ctypes.c_int * 2)(_ERROR_LOG, _ERROR_LOG_BYTES)
-        values = (ctypes.c_void_p * 2)(ctypes.addressof(log), _LOG_BYTES)
+        named = {_ERROR_LOG: ctypes.addressof(log), _ERROR_LOG_BYTES: _LOG_BYTES}
+        if target is not None:
+            named[_TARGET] = target
+        options, values = (ctypes.c_int * len(named))(*named), (ctypes.c_void_p * len(named))(*named.values())
         state, image, size = ctypes.c_void_p(), ctypes.c_void_p(), ctypes.c_size_t()
         source = kernel.ptx.encode() + b"\0"
-        self._call("cuLinkCreate_v2", 2, options, values, ctypes.byref(state))
+        self._call("cuLinkCreate_v2", len(named), options, values, ctypes.byref(state))
         try:
             self._call(
                 "cuLinkAddData_v2", state, _PTX_INPUT, source, ctypes.c_size_t(len(source)), b"kernel", 0, None, None
             )
             self._call("cuLinkComplete", state, ctypes.byref(image), ctypes.byref(size))
-            binary = ctypes.string_at(image, size.value)
+            return ctypes.string_at(image, size.value)
         except DeviceError as error:
             lines = [line for line in log.value.decode(errors="replace").splitlines() if line.strip()]
             raise type(error)(f"{error}: {lines[0].strip()}" if lines else str(error)) from None
         finally:
             self._cuda.cuLinkDestroy(state)
-        module = ctypes.c_void_p()
-        self._call("cuModuleLoadData", ctypes.byref(module), binary)
-        self._modules[kernel.ptx] = module, binary
-        return module, binary
 
     def machine_code(self, kernel: Kernel) -> str:
         """Return the opcodes of the machine code in order, or why they are not available."""
-        return disassemble(self._assemble(kernel)[1])
+        binary = self._assemble(kernel)[1]
+        return disassemble(binary) if binary else "unavailable: the driver loaded the PTX and keeps its machine code"
+
+    def _wait(self) -> None:
+        """Wait for the launch, but not forever: nothing else ends a kernel that hangs."""
+        end = time.monotonic() + _PATIENCE
+        while self._cuda.cuStreamQuery(None) == _NOT_READY:
+            if time.monotonic() > end:
+                raise LostError(f"capture: a kernel runs for more than {_PATIENCE:g} s")
+            time.sleep(1e-4)
+        self._call("cuCtxSynchronize")
 
     def launch(
         self,
@@ -189,8 +256,11 @@ class CudaDevice:
             parameters = [*held, *wanted]
             table = (ctypes.c_void_p * len(parameters))(*(ctypes.addressof(item) for item in parameters))
             self._call("cuLaunchKernel", function, blocks, 1, 1, kernel.threads, 1, 1, 0, None, table, None)
-            self._call("cuCtxSynchronize")
+            self._wait()
             self._copy("cuMemcpyDtoH_v2", output.ctypes.data, held[-1], output.nbytes)
+        except LostError:
+            held.clear()  # freeing memory would wait for the kernel
+            raise
         finally:
             for pointer in held:
                 self._cuda.cuMemFree_v2(pointer)
@@ -201,7 +271,13 @@ class CudaDevice:
         self._call(function, *as_pointer, ctypes.c_size_t(size))
 
     def reset(self) -> None:
-        """Start again with a fresh context: a failed launch poisons the old one for good."""
+        """Start again with a fresh context if the old one is poisoned, as a failed launch leaves it."""
+        if self._cuda.cuCtxSynchronize() == 0:
+            return
         self._modules.clear()
-        self._cuda.cuDevicePrimaryCtxReset_v2(self._device)
-        self._retain()
+        try:
+            self._call("cuDevicePrimaryCtxReset_v2", self._device)
+            self._retain()
+            self._call("cuCtxSynchronize")
+        except DeviceError as error:
+            raise LostError(f"{error}, after a failed launch") from None

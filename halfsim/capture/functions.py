@@ -50,7 +50,7 @@ def _by_bindings(source: str, options: list[str]) -> str | None:
             return None
         text: bytes = b" " * nvrtc.nvrtcGetPTXSize(program)[1]
         nvrtc.nvrtcGetPTX(program, text)
-    except (ImportError, OSError, RuntimeError):
+    except (ImportError, OSError, RuntimeError, AttributeError, TypeError):
         return None
     return text.decode().rstrip("\0")
 
@@ -62,7 +62,7 @@ def _by_cupy(source: str, options: list[str]) -> str | None:
         program = nvrtc.createProgram(source, "kernel.cu", (), ())
         nvrtc.compileProgram(program, options)
         text = nvrtc.getPTX(program)
-    except (ImportError, OSError, RuntimeError):
+    except (ImportError, OSError, RuntimeError, AttributeError, TypeError):
         return None
     return text.decode().rstrip("\0") if isinstance(text, bytes) else str(text)
 
@@ -76,7 +76,10 @@ def _by_nvcc(source: str, architecture: str) -> str | None:
         file, made = Path(folder, "kernel.cu"), Path(folder, "kernel.ptx")
         file.write_text(source)
         command = [path, "-ptx", f"-arch={architecture}", str(file), "-o", str(made)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
         return made.read_text() if done.returncode == 0 else None
 
 

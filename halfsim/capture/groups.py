@@ -14,8 +14,9 @@ from halfsim.capture import elements, scalar
 from halfsim.capture.device import Instruction
 from halfsim.capture.experiments import EXPERIMENTS, experiments
 from halfsim.capture.functions import FUNCTIONS, QUOTIENTS
+from halfsim.capture.ladders import ladders, rungs
 from halfsim.capture.libraries import LIBRARY_CALLS, SHAPES, matrices
-from halfsim.capture.matrix import MATRIX_INSTRUCTIONS, MatrixInstruction, widths_of_wgmma
+from halfsim.capture.matrix import FP8_PAIRS, MATRIX_INSTRUCTIONS, MatrixInstruction, widths_of_wgmma
 from halfsim.capture.tiles import CLASSES, chains, tiles
 
 __all__ = ["GROUPS", "Group"]
@@ -48,34 +49,59 @@ class Group:
     labels: tuple[str, ...] = ()
 
 
-def _experiments(name: str) -> Group:
-    item = MATRIX_INSTRUCTIONS[name]
+_HALF, _BRAIN, _TENSOR = ("f16", "f16"), ("bf16", "bf16"), ("tf32", "tf32")
+
+
+def _experiments(item: MatrixInstruction) -> Group:
     shape = (item.m, item.n, item.k)
-    return Group(
-        f"experiments.{name}",
-        (item,),
-        lambda seed: experiments(item.output, shape),
-        labels=EXPERIMENTS[item.output],
+    if item.inputs == _HALF:
+        make, labels = partial(_named, kind=item.output, shape=shape), EXPERIMENTS[item.output]
+    else:
+        make = partial(_ladders, inputs=item.inputs, output=item.output, shape=shape)
+        labels = tuple(rung.name for rung in rungs(item.inputs, item.output, 2 * item.k))
+    return Group(f"experiments.{item.name}", (item,), make, labels=labels)
+
+
+def _named(seed: int, kind: str, shape: tuple[int, int, int]) -> Operands:
+    return experiments(kind, shape)
+
+
+def _ladders(seed: int, inputs: tuple[str, str], output: str, shape: tuple[int, int, int]) -> Operands:
+    return ladders(inputs, output, shape)
+
+
+def _alike(family: str, m: int, n: int, k: int, inputs: tuple[str, str]) -> tuple[MatrixInstruction, ...]:
+    """Instructions of one shape and of one pair of formats of A and B: they share operands."""
+    wanted = (family, m, n, k, inputs)
+    return tuple(
+        item for item in MATRIX_INSTRUCTIONS.values() if (item.family, item.m, item.n, item.k, item.inputs) == wanted
     )
 
 
-def _of_shape(family: str, m: int, n: int, k: int) -> tuple[MatrixInstruction, ...]:
-    wanted = (family, m, n, k)
-    return tuple(item for item in MATRIX_INSTRUCTIONS.values() if (item.family, item.m, item.n, item.k) == wanted)
+def _title(family: str, m: int, n: int, k: int, inputs: tuple[str, str]) -> str:
+    return f"{family}.m{m}n{n}k{k}" + ("" if inputs == _HALF else "." + "-".join(dict.fromkeys(inputs)))
 
 
-def _tiles(family: str, m: int, n: int, k: int, per_class: int, classes: int | None = None) -> Group:
-    return Group(
-        f"{family}.m{m}n{n}k{k}",
-        _of_shape(family, m, n, k),
-        lambda seed: tiles(seed, (m, n, k), per_class, classes),
-        coverage=CLASSES,
-    )
+def _addends(items: Iterable[MatrixInstruction]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(item.addend for item in items))
 
 
-def _chains(family: str, m: int, n: int, k: int, longest: int) -> Group:
-    uniform = tuple(item for item in _of_shape(family, m, n, k) if item.output == item.addend)
-    return Group(f"chain.{family}.m{m}n{n}k{k}", uniform, lambda seed: chains(seed, (m, n, k), longest))
+def _tiles(
+    family: str,
+    shape: tuple[int, int, int],
+    per_class: int,
+    classes: int | None = None,
+    inputs: tuple[str, str] = _HALF,
+) -> Group:
+    items = _alike(family, *shape, inputs)
+    make = partial(tiles, shape=shape, per_class=per_class, classes=classes, inputs=inputs, addends=_addends(items))
+    return Group(_title(family, *shape, inputs), items, make, coverage=CLASSES)
+
+
+def _chains(family: str, shape: tuple[int, int, int], longest: int, inputs: tuple[str, str] = _HALF) -> Group:
+    items = tuple(item for item in _alike(family, *shape, inputs) if item.output == item.addend)
+    make = partial(chains, shape=shape, longest=longest, inputs=inputs, addends=_addends(items))
+    return Group(f"chain.{_title(family, *shape, inputs)}", items, make)
 
 
 def _elements(name: str, instructions: Iterable[Instruction], arity: int, count: int) -> Group:
@@ -98,15 +124,40 @@ def _conversions() -> list[Group]:
     return made
 
 
-def _groups() -> tuple[Group, ...]:
-    named = ("mma.m16n8k16", "mma.m16n8k8", "wmma.m16n16k16", "mma.m8n8k4")
-    made = [_experiments(f"{shape}.{kind}") for shape in named for kind in ("f32", "f16")]
-    made += [_tiles("mma", 16, 8, 16, 20), _tiles("mma", 16, 8, 8, 12), _chains("mma", 16, 8, 16, 4096)]
-    made += [_experiments(f"wgmma.m64n8k16.{kind}") for kind in ("f32", "f16")]
+def _binary16() -> list[Group]:
+    named = ("mma.m16n8k16", "wgmma.m64n8k16", "mma.m16n8k8", "wmma.m16n16k16", "mma.m8n8k4")
+    made = [_experiments(MATRIX_INSTRUCTIONS[f"{shape}.{kind}"]) for shape in named for kind in ("f32", "f16")]
+    made += [_tiles("mma", (16, 8, 16), 20), _tiles("mma", (16, 8, 8), 12), _chains("mma", (16, 8, 16), 4096)]
     # Tiles per class, and classes: a tile of n = 256 has 16,384 results.
-    sizes = zip(widths_of_wgmma(), ((6, None), (2, None), (1, 6), (1, 3)), strict=True)
-    made += [_tiles("wgmma", 64, n, 16, *size) for n, size in sizes]
-    made += [_chains("wgmma", 64, 8, 16, 1024), _tiles("wmma", 16, 16, 16, 6), _tiles("mma", 8, 8, 4, 16)]
+    sizes = zip(widths_of_wgmma(), ((4, None), (2, None), (1, 6), (1, 2)), strict=True)
+    made += [_tiles("wgmma", (64, n, 16), *size) for n, size in sizes]
+    made += [_chains("wgmma", (64, 8, 16), 1024), _tiles("wmma", (16, 16, 16), 6), _tiles("mma", (8, 8, 4), 16)]
+    return made
+
+
+def _other_formats() -> list[Group]:
+    """Matrix instructions on bfloat16, TF32 and FP8: the experiments of all, then tiles, then chains."""
+    wide = (("mma", (16, 8, 16), _BRAIN), ("mma", (16, 8, 8), _TENSOR))
+    narrow = (("mma", (16, 8, 8), _BRAIN), ("mma", (16, 8, 4), _TENSOR))
+    bytewise = tuple(("mma", (16, 8, k), pair) for k in (32, 16) for pair in FP8_PAIRS)
+    kinds = ((16, _BRAIN), (8, _TENSOR), *((32, pair) for pair in FP8_PAIRS))
+    grouped = tuple(("wgmma", (64, 8, k), inputs) for k, inputs in kinds)
+    made = [
+        _experiments(item)
+        for family, shape, inputs in (*grouped, *wide, *bytewise, *narrow)
+        for item in _alike(family, *shape, inputs)
+    ]
+    made += [_tiles(family, shape, 8, inputs=inputs) for family, shape, inputs in wide]
+    made += [_tiles(family, shape, 4, inputs=inputs) for family, shape, inputs in (*bytewise, *narrow)]
+    for n, classes, some in ((8, None, kinds), (16, 4, kinds), (64, 1, kinds), (256, 1, kinds)):
+        made += [_tiles("wgmma", (64, n, k), 1, classes, inputs) for k, inputs in some]
+    made += [_chains(family, shape, 512, inputs) for family, shape, inputs in (*wide, *bytewise[:4])]
+    made += [_chains(family, shape, 256, inputs) for family, shape, inputs in grouped]
+    return made
+
+
+def _groups() -> tuple[Group, ...]:
+    made = [*_binary16(), *_other_formats()]
     made += [
         _elements("arithmetic", scalar.ARITHMETIC, 2, 16384),
         _elements("fma", scalar.FUSED, 3, 16384),

@@ -51,23 +51,31 @@ def _quad_pair(row: Any, column: Any, lane: Index, elements: int) -> Fragment:
     return _fragment(32, row, column, elements, tile=lane // 4 % 4, tiles=4)
 
 
-def left_fragment(m: int, k: int) -> Fragment:
-    """Return the fragment of A: m 8 (k 4), 16 (k 8 or 16), or 64 for a warpgroup (k 16)."""
+def left_fragment(m: int, k: int, width: int = 16) -> Fragment:
+    """Return the fragment of A, elements of `width` bits: m 8 (k 4), 16, or 64 for a warpgroup.
+
+    A lane's register holds ``32 / width`` neighbours in k. Registers alternate between the upper and the lower eight
+    rows of a warp's sixteen, then move on in k past the four lanes of a group: one rule for 8, 16 and 32 bits, which
+    the PTX ISA draws shape by shape.
+    """
     if m == 8:
         lane, i = _lanes(32, 4)
         return _quad_pair(lane % 4 + lane // 16 * 4, i, lane, 4)
+    packed = 32 // width
     lane, i = _lanes(2 * m, k // 2)
-    row = lane // 32 * 16 + lane % 32 // 4 + i // 2 % 2 * 8
-    return _fragment(2 * m, row, lane % 4 * 2 + i % 2 + i // 4 * 8, k // 2)
+    row = lane // 32 * 16 + lane % 32 // 4 + i // packed % 2 * 8
+    column = lane % 4 * packed + i % packed + i // (2 * packed) * 4 * packed
+    return _fragment(2 * m, row, column, k // 2)
 
 
-def right_fragment(k: int) -> Fragment:
-    """Return the fragment of B of n = 8 columns: k 4, 8 or 16."""
-    if k == 4:
+def right_fragment(k: int, width: int = 16) -> Fragment:
+    """Return the fragment of B of n = 8 columns, elements of `width` bits; k 4 with 16 bits is m8n8k4's."""
+    if k == 4 and width == 16:
         lane, i = _lanes(32, 4)
         return _quad_pair(i, lane % 4 + lane // 16 * 4, lane, 4)
+    packed = 32 // width
     lane, i = _lanes(32, k // 4)
-    return _fragment(32, lane % 4 * 2 + i % 2 + i // 2 * 8, lane // 4, k // 4)
+    return _fragment(32, lane % 4 * packed + i % packed + i // packed * 4 * packed, lane // 4, k // 4)
 
 
 def accumulator_fragment(m: int, n: int, output: str) -> Fragment:
@@ -96,11 +104,14 @@ def scatter(held: NDArray[Any], fragment: Fragment, shape: tuple[int, int]) -> N
     return matrices.reshape(-1, *shape)
 
 
-def shared_image(matrices: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    """Return the images of B, (tiles, 16, n), in shared memory: 8 x 8 core matrices, k contiguous, no swizzle.
+def shared_image(matrices: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return the images of B, (tiles, k, n), in shared memory, as bytes: core matrices, k contiguous, no swizzle.
 
-    Core matrices adjacent in k lie 128 bytes apart, those adjacent in n 256 bytes.
+    A core matrix is 8 columns of n with 16 bytes along k each, 128 bytes in all. The k of every instruction fills 32
+    bytes: two core matrices of 8 (16 bits), 4 (32 bits) or 16 elements (8 bits). So, for every format and n, those
+    adjacent in k lie 128 bytes apart here, and those adjacent in n 256 bytes.
     """
     count, k, n = matrices.shape
-    cores = matrices.reshape(count, k // 8, 8, n // 8, 8)
-    return np.ascontiguousarray(cores.transpose(0, 3, 1, 4, 2)).reshape(count, -1)
+    across = 16 // matrices.itemsize
+    cores = matrices.reshape(count, k // across, across, n // 8, 8).transpose(0, 3, 1, 4, 2)
+    return np.ascontiguousarray(cores).reshape(count, -1).view(np.uint8)

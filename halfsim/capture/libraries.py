@@ -19,6 +19,14 @@ SHAPES = ((128, 128, 128), (64, 64, 1024), (256, 64, 256), (16, 16, 4096))
 """(m, n, k) that are recorded."""
 
 
+def _imported(package: str) -> ModuleType | None:
+    """A package that is not there, or that finds not all of its own libraries, is None."""
+    try:
+        return importlib.import_module(package)
+    except (ImportError, OSError):
+        return None
+
+
 def _torch_matmul(torch: ModuleType, A: NDArray[Any], B: NDArray[Any], mode: str, place: str) -> NDArray[Any]:
     """Multiply with torch; `mode` chooses how far its matrix product may lower the accumulator's precision."""
     flags = torch.backends.cuda.matmul
@@ -74,9 +82,8 @@ class LibraryCall:
     @property
     def opcode(self) -> str:
         """The library with its version and, from torch, that of the CUDA it was built for."""
-        try:
-            module = importlib.import_module(self.package)
-        except ImportError:
+        module = _imported(self.package)
+        if module is None:
             return f"{self.package} (not installed)"
         built = getattr(getattr(module, "version", None), "cuda", None)
         return f"{self.package} {module.__version__}{f' for CUDA {built}' if built else ''}: matmul, {self.mode}"
@@ -91,10 +98,9 @@ class LibraryCall:
         return self
 
     def _module(self) -> ModuleType:
-        try:
-            module = importlib.import_module(self.package)
-        except ImportError:
-            raise UnsupportedError(f"capture: {self.package} is not installed") from None
+        module = _imported(self.package)
+        if module is None:
+            raise UnsupportedError(f"capture: {self.package} is not installed, or not whole")
         try:
             seen = self.place != "cuda" or self.package != "torch" or module.cuda.is_available()
             if seen and self.package == "cupy":

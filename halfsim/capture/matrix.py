@@ -18,12 +18,14 @@ from halfsim.capture.layouts import (
     shared_image,
 )
 from halfsim.capture.ptx import Kernel, mma_kernel, wgmma_kernel, wmma_kernel
+from halfsim.capture.words import bits, encode
 
-__all__ = ["MATRIX_INSTRUCTIONS", "LayoutError", "MatrixInstruction", "widths_of_wgmma"]
+__all__ = ["FP8_PAIRS", "MATRIX_INSTRUCTIONS", "LayoutError", "MatrixInstruction", "widths_of_wgmma"]
 
 _WORDS: dict[str, type[np.unsignedinteger[Any]]] = {"f32": np.uint32, "f16": np.uint16}
-# Byte offsets of core matrices adjacent in k and in n, as a shared-memory matrix descriptor spells them: first as the
-# PTX ISA is read here, then with the two fields exchanged, should a probe of the layout say so.
+# Byte offsets of core matrices adjacent in k and in n, the leading and the stride dimension byte offset of a matrix
+# descriptor: without swizzle and with k contiguous, the PTX ISA has the leading one lead to the next core matrix along
+# k, the stride one to the next eight columns. Then with the two exchanged, should a probe of the layout say so.
 _STRIDES = ((128, 256), (256, 128))
 
 
@@ -33,7 +35,7 @@ class LayoutError(DeviceError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatrixInstruction:
-    """One matrix multiply-accumulate instruction of binary16 factors.
+    """One matrix multiply-accumulate instruction.
 
     Parameters
     ----------
@@ -47,6 +49,8 @@ class MatrixInstruction:
         The architecture that the kernel is written for.
     version : str
         PTX version it needs.
+    inputs : tuple of two str
+        PTX's names of the formats of A and B.
     strides : tuple of two int
         Descriptor of the operand in shared memory (wgmma only).
     """
@@ -59,33 +63,37 @@ class MatrixInstruction:
     addend: str
     target: str
     version: str
+    inputs: tuple[str, str] = ("f16", "f16")
     strides: tuple[int, int] = _STRIDES[0]
 
     @property
     def name(self) -> str:
-        """Key in files: family, shape, format of D, and of C where that differs."""
+        """Key in files: family, shape, formats of A and B unless binary16, of D, and of C where that differs."""
+        inputs = "" if self.inputs == ("f16", "f16") else "." + "-".join(dict.fromkeys(self.inputs))
         mixed = "" if self.addend == self.output else f".{self.addend}"
-        return f"{self.family}.m{self.m}n{self.n}k{self.k}.{self.output}{mixed}"
+        return f"{self.family}.m{self.m}n{self.n}k{self.k}{inputs}.{self.output}{mixed}"
 
     @property
     def opcode(self) -> str:
         """The PTX instruction."""
         shape, output, addend = f"m{self.m}n{self.n}k{self.k}", self.output, self.addend
+        factors = ".".join(self.inputs)
         if self.family == "mma":
-            return f"mma.sync.aligned.{shape}.row.col.{output}.f16.f16.{addend}"
+            return f"mma.sync.aligned.{shape}.row.col.{output}.{factors}.{addend}"
         if self.family == "wmma":
             return f"wmma.mma.sync.aligned.row.row.{shape}.{output}.{addend}"
-        return f"wgmma.mma_async.sync.aligned.{shape}.{output}.f16.f16"
+        return f"wgmma.mma_async.sync.aligned.{shape}.{output}.{factors}"
 
     @property
     def kernel(self) -> Kernel:
         """The program that issues it."""
+        width = bits(self.inputs[0])
         if self.family == "wmma":
             return wmma_kernel(self.opcode, self.output, self.addend, self.version, self.target)
         if self.family == "wgmma":
-            return wgmma_kernel(self.opcode, self.n, self.output, self.version, self.target)
-        left, right = left_fragment(self.m, self.k), right_fragment(self.k)
-        words = [fragment.row.shape[1] // 2 for fragment in (left, right)]
+            return wgmma_kernel(self.opcode, self.n, self.output, self.version, self.target, transposable=width == 16)
+        left, right = left_fragment(self.m, self.k, width), right_fragment(self.k, width)
+        words = [fragment.row.shape[1] * width // 32 for fragment in (left, right)]
         for kind in (self.addend, self.output):
             elements = accumulator_fragment(self.m, self.n, kind).row.shape[1]
             words.append(elements if kind == "f32" else elements // 2)
@@ -98,7 +106,7 @@ class MatrixInstruction:
         return number == wanted if self.target.endswith("a") else number >= wanted
 
     def multiply(
-        self, device: Device, A: NDArray[np.uint16], B: NDArray[np.uint16], C: NDArray[Any], steps: int | None = None
+        self, device: Device, A: NDArray[Any], B: NDArray[Any], C: NDArray[Any], steps: int | None = None
     ) -> NDArray[Any]:
         """Return D of (tiles, m, K) @ (tiles, K, n) + C: K / k instructions, each result the next one's C.
 
@@ -106,8 +114,8 @@ class MatrixInstruction:
         ----------
         device : Device
             Where to run.
-        A, B, C : uint16 and uint32 arrays
-            Bit patterns; C in the format of the addend.
+        A, B, C : arrays of unsigned integers
+            Bit patterns, as wide as an element in a register; C in the format of the addend.
         steps : int, optional
             Instructions to issue, by default all of K.
         """
@@ -125,8 +133,8 @@ class MatrixInstruction:
     def _from_registers(
         self, device: Device, left: NDArray[Any], right: NDArray[Any], C: NDArray[Any], steps: int
     ) -> NDArray[Any]:
-        count = len(C)
-        held = left_fragment(self.m, self.k)
+        count, width = len(C), bits(self.inputs[0])
+        held = left_fragment(self.m, self.k, width)
         padding = -count % held.tiles
         if padding:
             left, right = (np.pad(item, ((0, 0), (0, padding), (0, 0), (0, 0))) for item in (left, right))
@@ -136,10 +144,10 @@ class MatrixInstruction:
         numbers = [(steps, 32)]
         if self.family == "wgmma":
             image = shared_image(right.reshape(-1, self.k, self.n))
-            factors = np.pad(image, ((0, 0), (0, max(0, 256 - image.shape[1]))))
+            factors = np.pad(image, ((0, 0), (0, max(0, 512 - image.shape[1]))))
             numbers.append((self.strides[0] >> 4 << 16 | self.strides[1] >> 4 << 32, 64))
         else:
-            factors = gather(right.reshape(-1, self.k, self.n), right_fragment(self.k))
+            factors = gather(right.reshape(-1, self.k, self.n), right_fragment(self.k, width))
         addend, output = (accumulator_fragment(self.m, self.n, kind) for kind in (self.addend, self.output))
         issues = total // held.tiles
         result = (issues, *output.row.shape), _WORDS[self.output]
@@ -166,10 +174,11 @@ class MatrixInstruction:
             If no known layout gives the exact product.
         """
         rng = np.random.default_rng(0)
-        A, B = rng.integers(-8, 9, (8, self.m, self.k)), rng.integers(-8, 9, (8, self.k, self.n))
+        # Integers to 7 are numbers of E5M2 too, and no sum of 32 products passes 2048, where binary16 begins to skip.
+        A, B = rng.integers(-7, 8, (8, self.m, self.k)), rng.integers(-7, 8, (8, self.k, self.n))
         C = rng.integers(-64, 65, (8, self.m, self.n))
         floats = {"f16": np.float16, "f32": np.float32}
-        left, right = (item.astype(np.float16).view(np.uint16) for item in (A, B))
+        left, right = (encode(kind, item) for kind, item in zip(self.inputs, (A, B), strict=True))
         addend = C.astype(floats[self.addend]).view(_WORDS[self.addend])
         exact = (A @ B + C).astype(floats[self.output]).view(_WORDS[self.output])
         for strides in _STRIDES if self.family == "wgmma" else _STRIDES[:1]:
@@ -184,17 +193,36 @@ def widths_of_wgmma() -> tuple[int, ...]:
     return 8, 16, 64, 256
 
 
-def _instructions() -> dict[str, MatrixInstruction]:
+FP8_PAIRS = tuple((left, right) for left in ("e4m3", "e5m2") for right in ("e4m3", "e5m2"))
+"""Formats of A and B of 8-bit instructions."""
+
+
+def _rows() -> list[tuple[str, int, int, int, str, str, str, str, tuple[str, str]]]:
     both, mixed = (("f32", "f32"), ("f16", "f16")), (("f32", "f16"), ("f16", "f32"))
-    rows = [("mma", 16, 8, 16, *kinds, "sm_80", "7.0") for kinds in both]
-    rows += [("mma", 16, 8, 8, *kinds, "sm_75", "6.5") for kinds in both]
-    rows += [("mma", 8, 8, 4, *kinds, "sm_70", "6.4") for kinds in (*both, mixed[0])]
-    rows += [("wmma", 16, 16, 16, *kinds, "sm_70", "6.3") for kinds in (*both, *mixed)]
-    rows += [("wgmma", 64, n, 16, *kinds, "sm_90a", "8.0") for n in widths_of_wgmma() for kinds in both]
+    half, brain, tensor = ("f16", "f16"), ("bf16", "bf16"), ("tf32", "tf32")
+    rows = [("mma", 16, 8, 16, *kinds, "sm_80", "7.0", half) for kinds in both]
+    rows += [("mma", 16, 8, 8, *kinds, "sm_75", "6.5", half) for kinds in both]
+    rows += [("mma", 8, 8, 4, *kinds, "sm_70", "6.4", half) for kinds in (*both, mixed[0])]
+    rows += [("wmma", 16, 16, 16, *kinds, "sm_70", "6.3", half) for kinds in (*both, *mixed)]
+    rows += [("mma", 16, 8, k, *both[0], "sm_80", "7.0", brain) for k in (16, 8)]
+    rows += [("mma", 16, 8, k, *both[0], "sm_80", "7.0", tensor) for k in (8, 4)]
+    for pair in FP8_PAIRS:
+        rows.append(("mma", 16, 8, 32, *both[0], "sm_89", "8.4", pair))
+        rows.append(("mma", 16, 8, 32, *both[1], "sm_89", "8.7", pair))
+        rows += [("mma", 16, 8, 16, *kinds, "sm_89", "8.7", pair) for kinds in both]
+    for n in widths_of_wgmma():
+        rows += [("wgmma", 64, n, 16, *kinds, "sm_90a", "8.0", half) for kinds in both]
+        rows.append(("wgmma", 64, n, 16, *both[0], "sm_90a", "8.0", brain))
+        rows.append(("wgmma", 64, n, 8, *both[0], "sm_90a", "8.0", tensor))
+        rows += [("wgmma", 64, n, 32, *kinds, "sm_90a", "8.0", pair) for pair in FP8_PAIRS for kinds in both]
+    return rows
+
+
+def _instructions() -> dict[str, MatrixInstruction]:
     named = {}
-    for family, m, n, k, output, addend, target, version in rows:
+    for family, m, n, k, output, addend, target, version, inputs in _rows():
         item = MatrixInstruction(
-            family=family, m=m, n=n, k=k, output=output, addend=addend, target=target, version=version
+            family=family, m=m, n=n, k=k, output=output, addend=addend, target=target, version=version, inputs=inputs
         )
         named[item.name] = item
     return named

@@ -12,6 +12,7 @@ from halfsim import conversion, linalg, operations, predicates, tensorcores
 from halfsim.accumulators import MatrixUnit
 from halfsim.capture.matrix import MATRIX_INSTRUCTIONS, MatrixInstruction
 from halfsim.capture.reader import Record
+from halfsim.capture.words import FORMATS, decode
 from halfsim.environment import CUDA, Environment
 from halfsim.formats import BINARY16, BINARY32, BINARY64
 
@@ -86,10 +87,13 @@ def tensor_core(instruction: MatrixInstruction, capability: tuple[int, int]) -> 
     shape = f"m{instruction.m}n{instruction.n}k{instruction.k}"
     # wmma has no arithmetic of its own: it is made of the generation's instructions.
     key = {"mma": shape, "wgmma": "wgmma"}.get(instruction.family)
+    left, right = instruction.inputs
     try:
-        return tensorcores.row(generation, output, key)
+        found = tensorcores.row(generation, output, key, left)
     except ValueError:
         return None
+    # Rows have equal formats of A and B; only decoding tells mixed FP8 from it.
+    return found if left == right else replace(found, inputs=(FORMATS[left], FORMATS[right]))
 
 
 def _floats(words: Words) -> NDArray[Any]:
@@ -101,11 +105,16 @@ def _patterns(values: Any) -> Words:
     return array.view(_PATTERNS[array.itemsize])
 
 
+def _factor(kind: str, words: Words) -> NDArray[Any]:
+    """Numbers of a format; of a TF32 register the upper 19 bits, though the PTX ISA leaves open what the others do."""
+    return _floats(words) if kind == "f16" else decode(kind, words)
+
+
 def _matrix(instruction: MatrixInstruction, record: Record) -> Expected | None:
     row = tensor_core(instruction, record.capability)
     if row is None:
         return None
-    A, B = (_floats(record.operands[name]) for name in "AB")
+    A, B = (_factor(kind, record.operands[name]) for kind, name in zip(instruction.inputs, "AB", strict=True))
     C = _floats(record.operands[f"C.{instruction.addend}"])
     # No instruction splits a block, so a chain of instructions is one sum over the whole of K.
     lengths = record.operands.get("K", np.array([A.shape[2]]))

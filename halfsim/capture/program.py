@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from halfsim.capture.device import Device, DeviceError, Instruction, UnsupportedError
+from halfsim.capture.device import Device, DeviceError, Instruction, LostError, UnsupportedError
 from halfsim.capture.groups import GROUPS, Group
 from halfsim.capture.matrix import MatrixInstruction
 from halfsim.capture.recorder import Recorder
@@ -66,31 +67,54 @@ def _measure(
         entry |= {"status": "recorded", "results": int(result.size), "machine_code": ready.machine_code(device)}
     except UnsupportedError as error:
         return entry | {"detail": str(error)}, None
+    except LostError:
+        raise
     except DeviceError as error:
-        device.reset()
         return entry | {"status": "failed", "detail": str(error)}, None
+    except Exception as error:  # a library's own mistake costs one instruction, not the run on the GPU
+        return entry | {"status": "failed", "detail": f"capture: {instruction.name} raised {error!r}"}, None
     if isinstance(ready, MatrixInstruction) and ready.family == "wgmma":
         entry["strides"] = list(ready.strides)
     return entry, result
 
 
-def _capture_group(group: Group, device: Device, seed: int, late: Callable[[], bool]) -> dict[str, Any] | None:
-    """Return the arrays and entries of a group; None when time ran out before it was whole."""
-    operands = group.make(seed)
-    entries: dict[str, dict[str, Any]] = {}
-    results: dict[str, NDArray[Any]] = {}
+@dataclass(slots=True)
+class _Made:
+    """What was captured of a group; `lost` says why nothing can follow it in this process."""
+
+    results: dict[str, NDArray[Any]] = field(default_factory=dict)
+    entries: dict[str, dict[str, Any]] = field(default_factory=dict)
+    lost: LostError | None = None
+
+    def add(self, instruction: Instruction, entry: dict[str, Any], result: NDArray[Any] | None) -> None:
+        if result is not None:
+            self.results[f"D.{instruction.name}"] = result
+        # A name may stand for one row per architecture; the row that this GPU has counts.
+        if self.entries.get(instruction.name, entry)["status"] != "recorded":
+            self.entries[instruction.name] = entry
+        else:
+            self.entries.setdefault(instruction.name, entry)
+
+
+def _capture_group(
+    group: Group, device: Device, operands: dict[str, NDArray[Any]], late: Callable[[], bool]
+) -> _Made | None:
+    """Return the results and entries of a group; None when time ran out before it was whole."""
+    made = _Made()
     for instruction in group.instructions:
         if late():
             return None
-        entry, result = _measure(instruction, device, operands)
-        if result is not None:
-            results[f"D.{instruction.name}"] = result
-        # A name may stand for one row per architecture; the row that this GPU has counts.
-        if entries.get(instruction.name, entry)["status"] != "recorded":
-            entries[instruction.name] = entry
-        else:
-            entries.setdefault(instruction.name, entry)
-    return {"arrays": {**(operands if results else {}), **results}, "instructions": entries}
+        try:
+            entry, result = _measure(instruction, device, operands)
+            made.add(instruction, entry, result)
+            if entry["status"] == "failed":
+                device.reset()
+        except LostError as error:
+            made.lost = error
+            detail = {"opcode": instruction.opcode, "status": "failed", "detail": str(error)}
+            made.entries[instruction.name] = made.entries.get(instruction.name, detail)
+            break
+    return made
 
 
 def capture(
@@ -127,17 +151,20 @@ def capture(
     Raises
     ------
     DeviceError
-        Without a GPU, or if the folder belongs to another capture or cannot be written.
+        Without a GPU, or if the folder belongs to another capture or cannot be written; `LostError` if the GPU stopped
+        answering, after everything so far was written.
     ValueError
         For an unknown group.
 
     Notes
     -----
-    Groups that are already recorded are skipped, so the same call continues an interrupted capture.
+    Groups that are already recorded are skipped, so the same call continues an interrupted capture. Groups in which an
+    instruction failed are tried again after all others.
     """
-    groups = select_groups(only)
+    chosen = select_groups(only)
     device = open_device() if device is None else device
     recorder = Recorder(Path(out), device.facts, seed)
+    groups = sorted(chosen, key=lambda group: recorder.tried(group.name) and not recorder.finished(group.name))
     start = time.monotonic()
 
     def late() -> bool:
@@ -152,13 +179,17 @@ def capture(
             progress(f"{head}: already recorded")
             continue
         began = time.monotonic()
-        made = _capture_group(group, device, seed, late)
+        operands = group.make(seed)
+        made = _capture_group(group, device, operands, late)
         if made is None:
             left = len(groups) - number + 1
             progress(f"the time limit of {time_limit:g} s is reached; the same command continues with {left} group(s)")
             break
-        size = recorder.save(group.name, made["arrays"], made["instructions"], group.coverage, group.labels)
-        progress(f"{head}: {_summary(made['instructions'])}, {size / 1024:.0f} KiB, {time.monotonic() - began:.1f} s")
+        arrays = {**operands, **made.results} if made.results else {}
+        size = recorder.save(group.name, arrays, made.entries, group.coverage, group.labels)
+        progress(f"{head}: {_summary(made.entries)}, {size / 1024:.0f} KiB, {time.monotonic() - began:.1f} s")
+        if made.lost is not None:
+            raise LostError(f"{made.lost}; everything so far is written, and the same command continues with the rest")
     return recorder.folder
 
 

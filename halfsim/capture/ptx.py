@@ -162,14 +162,16 @@ def wmma_kernel(opcode: str, output: str, addend: str, version: str, target: str
     return Kernel(opcode, _module(version, target, _MATRIX_PARAMETERS, body), 32)
 
 
-def wgmma_kernel(opcode: str, n: int, output: str, version: str, target: str) -> Kernel:
-    """Return a kernel of ``wgmma`` m64nNk16: A and D in registers, B copied to shared memory as the host laid it out.
+def wgmma_kernel(opcode: str, n: int, output: str, version: str, target: str, transposable: bool = True) -> Kernel:
+    """Return a kernel of ``wgmma``: A and D in registers, B copied to shared memory as the host laid it out.
 
-    The last parameter is the matrix descriptor without its address. Images of B are padded to 128 words, one per thread
-    of the warpgroup.
+    The k of the instruction fills 32 bytes in every format, so A takes 4 registers and B 8 * n words. Images of B are
+    padded to 128 words, one per thread of the warpgroup. The last parameter is the matrix descriptor without its
+    address. Only instructions on 16-bit elements have the operand that transposes B.
     """
     d = n // 2 if output == "f32" else n // 4
     words = max(128, 8 * n)
+    immediates = "1, 1, 0" if transposable else "1, 1"
     body = _REGISTERS + _lines(
         ".reg .b32 %a<4>, %word, %shared, %target;",
         f".reg .b32 %d<{d}>;",
@@ -199,7 +201,7 @@ def wgmma_kernel(opcode: str, n: int, output: str, version: str, target: str) ->
         "fence.proxy.async.shared::cta;",
         "bar.sync 0;",
         "wgmma.fence.sync.aligned;",
-        f"{opcode} {_vector('d', d)}, {_vector('a', 4)}, %descriptor, %accumulate, 1, 1, 0;",
+        f"{opcode} {_vector('d', d)}, {_vector('a', 4)}, %descriptor, %accumulate, {immediates};",
         "wgmma.commit_group.sync.aligned;",
         "wgmma.wait_group.sync.aligned 0;",
         "bar.sync 0;",

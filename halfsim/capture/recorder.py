@@ -8,6 +8,7 @@ import json
 import os
 import zipfile
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,13 @@ def folder_of(root: Path, facts: Facts) -> Path:
 def _archive(arrays: dict[str, NDArray[Any]]) -> bytes:
     """Return a compressed npz without timestamps: the same arrays give the same bytes."""
     content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
+    # LZMA halves exhaustive results that deflation leaves as they are; some builds of Python are without it.
+    method = zipfile.ZIP_LZMA if find_spec("_lzma") else zipfile.ZIP_DEFLATED
+    with zipfile.ZipFile(content, "w", method) as file:
         for name, array in arrays.items():
             stored = io.BytesIO()
             np.lib.format.write_array(stored, np.ascontiguousarray(array), allow_pickle=False)
-            file.writestr(zipfile.ZipInfo(f"{name}.npy"), stored.getvalue(), zipfile.ZIP_DEFLATED, 9)
+            file.writestr(zipfile.ZipInfo(f"{name}.npy"), stored.getvalue(), method)
     return content.getvalue()
 
 
@@ -112,6 +115,10 @@ class Recorder:
                 + (f" or --seed {found[key]}" if key == "seed" else "")
             )
         return found
+
+    def tried(self, group: str) -> bool:
+        """Whether a group is recorded, though perhaps with failures."""
+        return group in self.manifest["groups"]
 
     def finished(self, group: str) -> bool:
         """Whether a group is recorded without failures and its file is as recorded."""

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 import halfsim as hs
 from halfsim.capture import DeviceError, Facts, Record, UnsupportedError
@@ -19,10 +21,17 @@ from halfsim.capture.model import expected, tensor_core
 Place = Callable[[int, int], tuple[int, int]]
 SHARED = 4096  # address of the shared image
 BY_OPCODE = {item.opcode: item for item in MATRIX_INSTRUCTIONS.values()}
+WIDTH = {"f16": 16, "bf16": 16, "tf32": 32, "f32": 32, "e4m3": 8, "e5m2": 8}
+FORMATS = {"f16": hs.BINARY16, "bf16": hs.BFLOAT16, "tf32": hs.TF32, "e4m3": hs.E4M3, "e5m2": hs.E5M2}
 WORDS = {8: np.uint8, 16: np.uint16, 32: np.uint32, 64: np.uint64}
 
 
-def place_a(m: int, k: int) -> Place:
+def place_a(m: int, k: int, width: int = 16) -> Place:
+    """PTX ISA: fragments of A for m8n8k4, m16n8k8 and k16 (16 bits), m16n8k4 and k8 (TF32), m16n8k16 and k32 (8 bits).
+
+    The warps of a warpgroup hold 16 rows of m64 each.
+    """
+
     def m8(lane: int, i: int) -> tuple[int, int]:
         return (lane % 4 if lane < 16 else lane % 4 + 4), i
 
@@ -31,17 +40,34 @@ def place_a(m: int, k: int) -> Place:
         row = group if i in (0, 1, 4, 5) else group + 8
         return warp * 16 + row, member * 2 + (i & 1) + (8 if i >= 4 else 0)
 
-    return m8 if m == 8 else m16
+    def words(lane: int, i: int) -> tuple[int, int]:
+        group, member, warp = lane % 32 >> 2, lane % 4, lane // 32
+        return warp * 16 + (group if i in (0, 2) else group + 8), (member if i in (0, 1) else member + 4)
+
+    def octets(lane: int, i: int) -> tuple[int, int]:
+        group, member, warp = lane % 32 >> 2, lane % 4, lane // 32
+        row = group if i < 4 or 8 <= i < 12 else group + 8
+        return warp * 16 + row, member * 4 + (i & 3) + (16 if i >= 8 else 0)
+
+    return m8 if m == 8 else {16: m16, 32: words, 8: octets}[width]
 
 
-def place_b(k: int) -> Place:
+def place_b(k: int, width: int = 16) -> Place:
     def k4(lane: int, i: int) -> tuple[int, int]:
         return i, (lane % 4 if lane < 16 else lane % 4 + 4)
 
     def k16(lane: int, i: int) -> tuple[int, int]:
         return (lane % 4) * 2 + (i & 1) + (8 if i >= 2 else 0), lane >> 2
 
-    return k4 if k == 4 else k16
+    def words(lane: int, i: int) -> tuple[int, int]:
+        return lane % 4 + (4 if i == 1 else 0), lane >> 2
+
+    def octets(lane: int, i: int) -> tuple[int, int]:
+        return (lane % 4) * 4 + (i & 3) + (16 if i >= 4 else 0), lane >> 2
+
+    if width == 16:
+        return k4 if k == 4 else k16
+    return {32: words, 8: octets}[width]
 
 
 def place_c(m: int, kind: str) -> Place:
@@ -63,6 +89,17 @@ def place_c(m: int, kind: str) -> Place:
 
 def quad_pair(lane: int) -> int:
     return lane % 16 // 4
+
+
+def numbers(kind: str, words: Any) -> Any:
+    """What patterns stand for, by dtypes of others; TF32 by cutting the register."""
+    if kind == "f16":
+        return words.view(np.float16)
+    if kind == "tf32":
+        return (words & np.uint32(0xFFFFE000)).view(np.float32)
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    name = {"bf16": "bfloat16", "e4m3": "float8_e4m3fn", "e5m2": "float8_e5m2"}[kind]
+    return words.view(getattr(ml_dtypes, name)).astype(np.float32)
 
 
 class Machine:
@@ -260,12 +297,10 @@ class Run:
         self.set(target, values)
 
     def lanes(self, group: str, lanes: int, kind: str) -> Any:
-        """(warps, lanes, elements) of a brace list of registers, low half first."""
+        """(warps, lanes, elements) of a brace list of registers, low bits first."""
         names = [item.strip() for item in group.strip("{}").split(",")]
         words = np.stack([self.registers[name].astype(np.uint32) for name in names], axis=-1)
-        return words.view(np.uint16 if kind == "f16" else np.uint32).reshape(
-            -1, lanes, len(names) * (2 if kind == "f16" else 1)
-        )
+        return words.view(WORDS[WIDTH[kind]]).reshape(-1, lanes, len(names) * 32 // WIDTH[kind])
 
     def unlanes(self, group: str, values: Any) -> None:
         names = [item.strip() for item in group.strip("{}").split(",")]
@@ -277,9 +312,10 @@ class Run:
     def product(self, item: MatrixInstruction, A: Any, B: Any, C: Any) -> Any:
         row = tensor_core(item, self.machine.facts.capability)
         if row is None:  # any arithmetic will do where nobody knows it
-            row = hs.tensorcores.row("v100", item.output)
+            inputs = (FORMATS[item.inputs[0]], FORMATS[item.inputs[1]])
+            row = replace(hs.tensorcores.row("v100", item.output), inputs=inputs)
         floats = np.float32 if C.dtype == np.uint32 else np.float16
-        D = hs.matmul(A.view(np.float16), B.view(np.float16), C.view(floats), accumulator=row)
+        D = hs.matmul(numbers(item.inputs[0], A), numbers(item.inputs[1], B), C.view(floats), accumulator=row)
         if item.output == "f16" and D.dtype == np.float32:
             D = hs.convert(D, hs.BINARY16, environment=hs.CUDA)
         return self.machine.planted(item.opcode, D.view(np.uint32 if item.output == "f32" else np.uint16))
@@ -310,8 +346,9 @@ class Run:
     def mma(self, item: MatrixInstruction, arguments: list[str]) -> None:
         d, a, b, c = arguments
         tiles = 4 if item.m == 8 else 1
-        A = self.collect(self.lanes(a, 32, "f16"), place_a(item.m, item.k), (item.m, item.k), tiles)
-        B = self.collect(self.lanes(b, 32, "f16"), place_b(item.k), (item.k, item.n), tiles)
+        left, right = item.inputs
+        A = self.collect(self.lanes(a, 32, left), place_a(item.m, item.k, WIDTH[left]), (item.m, item.k), tiles)
+        B = self.collect(self.lanes(b, 32, right), place_b(item.k, WIDTH[right]), (item.k, item.n), tiles)
         C = self.collect(self.lanes(c, 32, item.addend), place_c(item.m, item.addend), (item.m, item.n), tiles)
         D = self.product(item, A, B, C)
         elements = item.m * item.n * tiles // 32
@@ -319,7 +356,9 @@ class Run:
 
     def wgmma(self, item: MatrixInstruction, arguments: list[str]) -> None:
         d, a, descriptor, accumulate, *immediates = arguments
-        assert immediates == ["1", "1", "0"] and self.registers[accumulate].all()
+        width = WIDTH[item.inputs[0]]
+        # PTX ISA: signs of A and B; whether B is transposed, for 16-bit elements alone.
+        assert immediates == (["1", "1", "0"] if width == 16 else ["1", "1"]) and self.registers[accumulate].all()
         assert self.synchronised, "shared memory is not visible to the tensor core yet"
         word = int(np.unique(self.registers[descriptor])[0])
         assert word >> 62 == 0 and word >> 49 & 7 == 0
@@ -327,12 +366,14 @@ class Run:
         along_k, along_n = (word >> 16 & 0x3FFF) * 16, (word >> 32 & 0x3FFF) * 16
         if self.machine.swapped:
             along_k, along_n = along_n, along_k
-        k, n = np.meshgrid(np.arange(16), np.arange(item.n), indexing="ij")
-        at = start + k // 8 * along_k + n // 8 * along_n + n % 8 * 16 + k % 8 * 2
+        size = width // 8
+        k, n = np.meshgrid(np.arange(item.k) * size, np.arange(item.n), indexing="ij")
+        # A core matrix: eight columns of n, 16 contiguous bytes of k each.
+        at = start + k // 16 * along_k + n // 8 * along_n + n % 8 * 16 + k % 16
         if self.machine.broken:
             at = at[::-1]
-        B = np.stack([self.shared[:, at], self.shared[:, at + 1]], axis=-1).view(np.uint16)[..., 0]
-        A = self.collect(self.lanes(a, 128, "f16"), place_a(64, 16), (64, 16), 1)
+        B = np.stack([self.shared[:, at + i] for i in range(size)], axis=-1).view(WORDS[width])[..., 0]
+        A = self.collect(self.lanes(a, 128, item.inputs[0]), place_a(64, item.k, width), (64, item.k), 1)
         place = place_c(64, item.output)
         C = self.collect(self.lanes(d, 128, item.output), place, (64, item.n), 1)
         self.unlanes(d, self.spread(self.product(item, A, B, C), place, 128, item.n // 2, 1))

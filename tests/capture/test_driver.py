@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from halfsim.capture import DeviceError, UnsupportedError, driver
+from halfsim.capture import DeviceError, LostError, UnsupportedError, driver
+from halfsim.capture.matrix import MATRIX_INSTRUCTIONS
 from halfsim.capture.ptx import Kernel
 
 SOURCE = Path(__file__).with_name("driver_stub.c")
@@ -61,6 +62,56 @@ def test_a_fault_is_an_error_and_a_reset_recovers(device: Any) -> None:
         device.launch(Kernel("x", "fault", 32), *arguments)
     device.reset()
     assert (device.launch(Kernel("x", "fine", 32), *arguments) == 1).all()
+
+
+ARGUMENTS = 1, [np.zeros(32, np.uint32)], ((32,), np.uint32), [(1, 32), (0, 64)]
+
+
+def test_a_kernel_for_one_architecture_is_assembled_for_exactly_that(device: Any) -> None:
+    """The library refuses sm_90a without its explicit target; there is no toolkit to help."""
+    kernel = Kernel("x", ".target sm_90a\n", 32)
+    assert (device.launch(kernel, *ARGUMENTS) == 1).all()
+    assert device._assemble(kernel)[1]
+
+
+def test_ptx_that_the_linker_refuses_may_still_load(device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "_by_ptxas", lambda kernel, capability: None)
+    kernel = Kernel("x", "old driver", 32)
+    assert (device.launch(kernel, *ARGUMENTS) == 1).all()
+    assert device.machine_code(kernel) == "unavailable: the driver loaded the PTX and keeps its machine code"
+
+
+def test_the_toolkits_assembler_helps_an_old_driver(device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "_by_ptxas", lambda kernel, capability: b"cubin\0")
+    assert device._assemble(Kernel("x", "old driver", 32))[1] == b"cubin\0"
+    if shutil.which("ptxas"):
+        monkeypatch.undo()
+        item = MATRIX_INSTRUCTIONS["wgmma.m64n8k32.e4m3.f32"]
+        assert (driver._by_ptxas(item.kernel, (9, 0)) or b"").startswith(b"\x7fELF")
+        assert driver._by_ptxas(item.kernel, (8, 0)) is None
+
+
+def test_a_kernel_that_hangs_or_a_context_that_stays_broken_is_lost(
+    stub: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(driver, "_PATIENCE", 0.01)
+    for ptx in ("endless", "fault, fatal"):
+        own = shutil.copy(stub, tmp_path / f"{len(ptx)}.so")  # a library of its own, as nothing mends its state
+        library = ctypes.CDLL(str(own))
+        monkeypatch.setattr(driver, "_library", lambda library=library: library)
+        device = driver.CudaDevice(0)
+        with pytest.raises(LostError if ptx == "endless" else DeviceError):
+            device.launch(Kernel("x", ptx, 32), *ARGUMENTS)
+        if ptx != "endless":
+            with pytest.raises(LostError, match="after a failed launch"):
+                device.reset()
+
+
+def test_a_healthy_context_is_not_reset(device: Any) -> None:
+    """A library that shares it would lose its memory."""
+    device.launch(Kernel("x", "fine", 32), *ARGUMENTS)
+    device.reset()
+    assert device._modules
 
 
 def test_a_gpu_that_does_not_exist_is_named(device: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ from halfsim.capture.layouts import accumulator_fragment, left_fragment, right_f
 from halfsim.capture.matrix import MATRIX_INSTRUCTIONS, LayoutError, MatrixInstruction
 from halfsim.capture.model import tensor_core
 from halfsim.capture.scalar import ScalarInstruction
-from tests.capture.machine import Machine, place_a, place_b, place_c, quad_pair
+from halfsim.capture.words import encode
+from tests.capture.machine import FORMATS, Machine, numbers, place_a, place_b, place_c, quad_pair
 
 KERNELS = {
     (item.name, item.target): item
@@ -27,7 +29,7 @@ KERNELS = {
     for item in group.instructions
     if isinstance(item, MatrixInstruction | ScalarInstruction)
 }
-ARCHITECTURES = ("sm_80", "sm_90", "sm_90a", "sm_100a", "sm_120")
+ARCHITECTURES = ("sm_80", "sm_89", "sm_90", "sm_90a", "sm_100a", "sm_120")
 # Everything a kernel may say beside its instruction: it moves bits, counts, and waits, and computes no results.
 PLUMBING = re.compile(
     r"(\.reg|\.pragma|ld\.param|ld\.global|st\.global|st\.shared|mov\.(b|u)32|mad\.lo\.u32|mul\.wide\.u32|add\.u64"
@@ -84,7 +86,7 @@ def test_a_kernel_holds_its_instruction_once_and_nothing_else_that_computes(
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_matrix_kernels_assemble(architecture: str, tmp_path: Path) -> None:
     items = [item for item in MATRIX_INSTRUCTIONS.values() if runs_on(item, architecture)]
-    assert len(items) >= 9
+    assert len(items) >= (13 if architecture == "sm_80" else 29)
     assert any(item.family == "wgmma" for item in items) == (architecture == "sm_90a")
     for item in items:
         assemble(item, architecture, tmp_path)
@@ -114,6 +116,17 @@ def test_stochastic_conversions_assemble_where_they_exist(tmp_path: Path) -> Non
         ("wmma.m16n16k16.f32", "sm_90", ["HMMA.16816.F32"] * 2),
         ("wgmma.m64n8k16.f32", "sm_90a", ["HGMMA.64x8x16.F32"]),
         ("wgmma.m64n256k16.f16", "sm_90a", ["HGMMA.64x256x16.F16"]),
+        ("mma.m16n8k16.bf16.f32", "sm_80", ["HMMA.16816.F32.BF16"]),
+        ("mma.m16n8k8.bf16.f32", "sm_90", ["HMMA.1688.F32.BF16"]),
+        ("mma.m16n8k8.tf32.f32", "sm_80", ["HMMA.1688.F32.TF32"]),
+        ("mma.m16n8k4.tf32.f32", "sm_90", ["HMMA.1684.F32.TF32"]),
+        ("mma.m16n8k32.e4m3-e5m2.f32", "sm_89", ["QMMA.16832.F32.E4M3.E5M2"]),
+        ("mma.m16n8k16.e5m2.f16", "sm_89", ["QMMA.16816.F16.E5M2.E5M2"]),
+        ("wgmma.m64n8k16.bf16.f32", "sm_90a", ["HGMMA.64x8x16.F32.BF16"]),
+        ("wgmma.m64n64k8.tf32.f32", "sm_90a", ["HGMMA.64x64x8.F32.TF32"]),
+        ("wgmma.m64n8k32.e5m2-e4m3.f16", "sm_90a", ["QGMMA.64x8x32.F16.E5M2.E4M3"]),
+        # Hopper's mma.sync has no FP8: the assembler widens to binary16, so no row of FP8 speaks for it.
+        ("mma.m16n8k32.e4m3.f32", "sm_90", ["HMMA.16816.F32"] * 2),
         # From sm_80 on, the machine code of m8n8k4 has no matrix instruction at all.
         ("mma.m8n8k4.f32", "sm_80", []),
         ("mma.m8n8k4.f16", "sm_90", []),
@@ -125,7 +138,7 @@ def test_the_machine_code_issues_the_matrix_unit_once(
     if shutil.which("nvdisasm") is None and shutil.which("cuobjdump") is None:
         pytest.skip("neither nvdisasm nor cuobjdump is on the PATH")
     opcodes = disassemble(assemble(MATRIX_INSTRUCTIONS[name], architecture, tmp_path)).split()
-    assert [item for item in opcodes if item.startswith(("HMMA", "HGMMA"))] == wanted
+    assert [item for item in opcodes if item.startswith(("HMMA", "HGMMA", "QMMA", "QGMMA"))] == wanted
 
 
 def test_functions_of_cuda_c_compile() -> None:
@@ -134,11 +147,25 @@ def test_functions_of_cuda_c_compile() -> None:
         assert ".entry kernel(" in compile_cuda(function.source(), (9, 0))
 
 
-@pytest.mark.parametrize(("m", "n", "k"), [(16, 8, 16), (16, 8, 8), (8, 8, 4), (64, 256, 16)])
-def test_fragments_are_where_the_ptx_isa_says(m: int, n: int, k: int) -> None:
-    fragments = [(left_fragment(m, k), place_a(m, k))]
+@pytest.mark.parametrize(
+    ("m", "n", "k", "width"),
+    [
+        (16, 8, 16, 16),
+        (16, 8, 8, 16),
+        (8, 8, 4, 16),
+        (64, 256, 16, 16),
+        (16, 8, 4, 32),
+        (16, 8, 8, 32),
+        (64, 64, 8, 32),
+        (16, 8, 16, 8),
+        (16, 8, 32, 8),
+        (64, 64, 32, 8),
+    ],
+)
+def test_fragments_are_where_the_ptx_isa_says(m: int, n: int, k: int, width: int) -> None:
+    fragments = [(left_fragment(m, k, width), place_a(m, k, width))]
     fragments += [(accumulator_fragment(m, n, kind), place_c(m, kind)) for kind in ("f32", "f16")]
-    fragments += [(right_fragment(k), place_b(k))] if n == 8 else []
+    fragments += [(right_fragment(k, width), place_b(k, width))] if n == 8 else []
     for fragment, place in fragments:
         lanes, elements = fragment.row.shape
         for lane in range(lanes):
@@ -149,24 +176,42 @@ def test_fragments_are_where_the_ptx_isa_says(m: int, n: int, k: int) -> None:
 
 @pytest.mark.parametrize(
     ("name", "capability"),
-    [(item.name, gpu) for item in MATRIX_INSTRUCTIONS.values() for gpu in ((8, 0), (9, 0)) if item.supported(gpu)],
+    [
+        (item.name, gpu)
+        for item in MATRIX_INSTRUCTIONS.values()
+        for gpu in ((8, 0), (8, 9), (9, 0))
+        if item.supported(gpu) and (gpu != (8, 9) or "sm_89" in item.target)
+    ],
 )
 def test_kernels_give_the_product_of_their_operands(name: str, capability: tuple[int, int]) -> None:
     """Line by line through the PTX, with fragments unpacked by formulas written a second time."""
     item = MATRIX_INSTRUCTIONS[name]
     machine, rng = Machine(capability), np.random.default_rng(5)
     steps = 3 if item.output == item.addend and item.n <= 16 else 1
-    A = rng.standard_normal((3, item.m, steps * item.k)).astype(np.float16)
-    B = rng.standard_normal((3, steps * item.k, item.n)).astype(np.float16)
+    A = encode(item.inputs[0], rng.standard_normal((3, item.m, steps * item.k)))
+    B = encode(item.inputs[1], rng.standard_normal((3, steps * item.k, item.n)))
     C = rng.standard_normal((3, item.m, item.n)).astype(np.float32 if item.addend == "f32" else np.float16)
     words = C.view(np.uint32 if item.addend == "f32" else np.uint16)
     ready = item.probed(machine)
-    D = ready.multiply(machine, A.view(np.uint16), B.view(np.uint16), words)
-    wanted = hs.matmul(A, B, C, accumulator=tensor_core(item, capability) or hs.tensorcores.row("v100", item.output))
+    D = ready.multiply(machine, A, B, words)
+    row = tensor_core(item, capability)
+    if row is None:
+        inputs = (FORMATS[item.inputs[0]], FORMATS[item.inputs[1]])
+        row = replace(hs.tensorcores.row("v100", item.output), inputs=inputs)
+    factors = (numbers(kind, factor) for kind, factor in zip(item.inputs, (A, B), strict=True))
+    wanted = hs.matmul(*factors, C, accumulator=row)
     if item.output == "f16":
         wanted = wanted.astype(np.float16)
     assert np.array_equal(D.view(wanted.dtype), wanted)
-    assert np.unique(D).size > D.size // 8
+    assert np.unique(D).size > D.size // 8 or row.output.width == 22
+
+
+@pytest.mark.parametrize("item", MATRIX_INSTRUCTIONS.values(), ids=lambda item: item.name)
+def test_the_integers_of_the_probe_are_exact_in_every_format(item: MatrixInstruction) -> None:
+    for kind in item.inputs:
+        assert np.array_equal(numbers(kind, encode(kind, np.arange(-7, 8))).astype(int), np.arange(-7, 8))
+    # The largest sum that the probe can make, in the 11 bits of binary16 and the 14 of an FP8 result.
+    assert 49 * item.k + 64 <= 2048
 
 
 def test_a_descriptor_read_the_other_way_is_noticed_and_used() -> None:

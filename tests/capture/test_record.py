@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from halfsim.capture import DeviceError, capture, functions, read
+from halfsim.capture import DeviceError, LostError, UnsupportedError, capture, functions, read
 from halfsim.capture.groups import GROUPS
 from halfsim.capture.libraries import LibraryCall, _torch_matmul, matrices
 from halfsim.capture.program import select_groups
 from halfsim.capture.recorder import MANIFEST
 from tests.capture.machine import Machine
 
-SOME = ("experiments.mma", "mma.m16n8k8", "comparisons", "cvt.s16", "cvt.rs")
+SOME = ("experiments.mma.m16n8k16.f", "mma.m16n8k8.tf32", "mma.m16n8k8", "comparisons", "cvt.s16", "cvt.rs")
 
 
 @pytest.fixture
@@ -129,6 +129,50 @@ def test_a_failed_instruction_is_named_the_others_recorded_and_the_group_tried_a
     assert "setp.lt.f16" not in {record.instruction for record in read(folder)[0].records()}
     capture(tmp_path, Machine(), only=("comparisons",))
     assert len(list(read(folder)[0].records())) == 28
+
+
+def test_a_gpu_that_stops_answering_leaves_whole_files_and_the_next_run_begins_elsewhere(tmp_path: Path) -> None:
+    class Dying(Machine):
+        def reset(self) -> None:
+            raise LostError("capture: gone")
+
+    machine, lines = Dying(), []
+    machine.failing.add("setp.lt.f16")
+    with pytest.raises(LostError, match="gone; everything so far is written, and the same command continues"):
+        capture(tmp_path, machine, only=SOME, progress=lines.append)
+    (found,) = read(tmp_path)
+    entries = found.manifest["groups"]["comparisons"]["instructions"]
+    assert entries["setp.lt.f16"]["status"] == "failed" and entries["setp.eq.f16"]["status"] == "recorded"
+    before = set(found.manifest["groups"])
+    with pytest.raises(LostError):
+        capture(tmp_path, machine, only=SOME)
+    after = set(read(tmp_path)[0].manifest["groups"])
+    assert before < after == {group.name for group in select_groups(SOME)}
+    capture(tmp_path, Machine(), only=SOME)
+    assert len([item for item in read(tmp_path)[0].records() if item.group == "comparisons"]) == 28
+
+
+def test_a_librarys_own_mistake_costs_one_instruction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def mistaken(self: Any, device: Any, operands: Any) -> Any:
+        raise AttributeError("no such switch")
+
+    monkeypatch.setattr(LibraryCall, "probed", lambda self, device: self)
+    monkeypatch.setattr(LibraryCall, "measure", mistaken)
+    folder = capture(tmp_path, Machine(), only=("library.m128",))
+    entries = manifest(folder)["groups"]["library.m128n128k128"]["instructions"].values()
+    assert {entry["status"] for entry in entries} == {"failed"}
+    assert all("no such switch" in entry["detail"] for entry in entries)
+
+
+def test_a_package_that_is_not_whole_is_as_good_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(name: str) -> Any:
+        raise OSError("libcudart.so: cannot open shared object file")
+
+    monkeypatch.setattr("halfsim.capture.libraries.importlib.import_module", broken)
+    call = LibraryCall("torch", "default", _torch_matmul)
+    assert call.opcode == "torch (not installed)"
+    with pytest.raises(UnsupportedError, match="not whole"):
+        call.probed(Machine())
 
 
 def test_a_layout_that_fails_its_probe_is_not_recorded(tmp_path: Path) -> None:
