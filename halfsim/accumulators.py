@@ -258,9 +258,10 @@ def factor_formats(accumulator: Accumulator) -> tuple[Format, Format]:
     tuple of Format
         The `inputs` of a matrix unit, binary16 for the others.
     """
-    if isinstance(accumulator, MatrixUnit):
-        return pair_of_formats(type(accumulator).__name__, accumulator.inputs)
-    return BINARY16, BINARY16
+    if not isinstance(accumulator, MatrixUnit):
+        return BINARY16, BINARY16
+    inputs = accumulator.inputs  # a pair since the row was made
+    return inputs if isinstance(inputs, tuple) else (inputs, inputs)
 
 
 FP16 = Sequential(format=BINARY16, fused=True)

@@ -24,7 +24,9 @@ __all__ = ["EXTENSION", "factor", "one"]
 EXTENSION = {"bfloat16": BFLOAT16, "float8_e5m2": E5M2, "float8_e4m3fn": E4M3}
 """Dtypes of ml_dtypes by name, so that it need not be installed."""
 _NAMES = {fmt: name for name, fmt in EXTENSION.items()}
+_F16 = np.dtype(np.float16)
 _F32 = np.dtype(np.float32)
+_U16 = np.dtype(np.uint16)
 _BLOCK = 1 << 15
 
 
@@ -37,8 +39,10 @@ def factor(
     """
     fmt = factor_formats(row)[position]
     array = value if type(value) is np.ndarray else plain_array(function, argument, value)
+    if fmt is BINARY16 and array.dtype == _F16:
+        return array.view(_U16)
     if fmt == BINARY16 and array.dtype.name not in EXTENSION:
-        return as_binary16(function, argument, array if isinstance(value, np.ndarray) else value).view(np.uint16)
+        return as_binary16(function, argument, array if isinstance(value, np.ndarray) else value).view(_U16)
     if EXTENSION.get(array.dtype.name) == fmt:
         return array.view(f"u{array.dtype.itemsize}").astype(np.uint16, copy=False)
     if fmt != BINARY16 and array.dtype.newbyteorder("=") == _F32 and not isinstance(value, float | int):

@@ -210,7 +210,7 @@ def _first_and_special(chosen: Plan, operands: Operands) -> bool:
 
     Compiling both takes longer than a first call should; the bits are the same.
     """
-    if not chosen.leaves or getattr(chosen.fast, "signatures", True):
+    if not chosen.leaves or getattr(chosen.fast, "overloads", True):
         return False
     work = operands.batch_a.size * operands.a.shape[1] * operands.a.shape[2] * operands.b.shape[2]
     special = F16.infinity

@@ -294,7 +294,7 @@ def test_a_first_small_product_with_infinities_loads_one_loop_only():
     """The bits are those of both loops together; finite or large products load the vectorised loop as ever."""
 
     class Unloaded:
-        signatures: tuple[()] = ()
+        overloads: tuple[()] = ()
 
         def __call__(self, *_):
             raise AssertionError("the vectorised loop was called")

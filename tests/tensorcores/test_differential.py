@@ -116,8 +116,8 @@ def controls(accumulator):
         wrong["wide output"] = {"output": hs.BINARY32}
     if accumulator.inputs[0].emin == -126 or accumulator.inputs[0] == accumulator.output == hs.BINARY16:
         # Elsewhere no product lies so low, or none of its bits.
-        wrong["zero_exponent - 4"] = {"zero_exponent": accumulator.zero_exponent - 4}
-        wrong["zero_exponent + 4"] = {"zero_exponent": accumulator.zero_exponent + 4}
+        wrong["zero_exponent - 1"] = {"zero_exponent": accumulator.zero_exponent - 1}
+        wrong["zero_exponent + 1"] = {"zero_exponent": accumulator.zero_exponent + 1}
     return {name: replace(accumulator, **change) for name, change in wrong.items()}
 
 
