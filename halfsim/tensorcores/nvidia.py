@@ -4,6 +4,9 @@ The sources: [@khattak2025] and [@mmascope] published outputs of WMMA m16n16k16,
 generation's own instruction; [@lookup1980] published logs of the tests of [@fasi2021], on the same; [@mmasim2025] and
 [@qqqtao2026] are simulators whose authors state comparisons with the hardware. vectors/CITATIONS.toml says what each
 supports, and no row may claim more.
+
+Volta's mixed form, C of binary16 beside a binary32 result, is the ``f32`` row with C widened. That is open for a
+subnormal C, to which MMA-Sim gives the exponent -14.
 """
 
 from __future__ import annotations
