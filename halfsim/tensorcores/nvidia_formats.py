@@ -45,66 +45,66 @@ def _modelled(*gpus: str) -> tuple[Evidence, ...]:
     )
 
 
-_A100, _4090, _H100 = (compared("A100"),), (compared("RTX 4090"),), (compared("H100"),)
-_B200, _PRO = (compared("B200"),), (compared("RTX PRO 6000"),)
-_GA10X = (*_modelled("A2"), inferred("mmasim2025", "A100", "any board of compute capability 8.6"))
-_GA10X_SMALL = (inferred("mmasim2025", "A100", "any board of compute capability 8.6"),)
-_ADA = (compared("RTX 4090"), *_modelled("L40S", "RTX 1000 Ada"))
-_ADA_FP8_EVIDENCE = (compared("RTX 4090"), *_modelled("RTX 1000 Ada"))
-_HOPPER = (compared("H100"), *_modelled("H200"))
-_HOPPER_WGMMA_FP8 = (
+_ON_A100, _ON_4090, _ON_H100 = (compared("A100"),), (compared("RTX 4090"),), (compared("H100"),)
+_ON_B200, _ON_PRO = (compared("B200"),), (compared("RTX PRO 6000"),)
+_FROM_A100 = (inferred("mmasim2025", "A100", "any board of compute capability 8.6"),)
+_ON_A2 = (*_modelled("A2"), *_FROM_A100)
+_ON_ADA = (compared("RTX 4090"), *_modelled("L40S", "RTX 1000 Ada"))
+_FP8_ON_ADA = (compared("RTX 4090"), *_modelled("RTX 1000 Ada"))
+_ON_HOPPER = (compared("H100"), *_modelled("H200"))
+_FP8_ON_H100 = (
     compared("H100"),
     inferred("mcmodels2026", "H100", "wgmma, as its FP8 was issued through mma.sync"),
 )
-_BLACKWELL = (compared("B200"), *_modelled("B200"))
-_RTX = (compared("RTX PRO 6000"), compared("RTX 5090", "qqqtao2026"))
+_ON_BLACKWELL = (compared("B200"), *_modelled("B200"))
+_ON_RTX = (compared("RTX PRO 6000"), compared("RTX 5090", "qqqtao2026"))
 
-_GA100 = ("ampere", "sm_80", ("a100",))
-_GA10 = ("ampere", "sm_86", ("a10",))
-_AD = ("ada", "sm_89", ("l40s",))
-_GH = ("hopper", "sm_90", ("h100", "h200"))
-_GH_A = ("hopper", "sm_90a", ("h100", "h200"))
-_GB = ("blackwell", "sm_100", ("b200",))
-_GB_A = ("blackwell", "sm_100a", ("b200",))
-_GB20 = ("rtx_blackwell", "sm_120", ("rtx5090",))
+_SM80 = ("ampere", "sm_80", ("a100",))
+_SM86 = ("ampere", "sm_86", ("a10",))
+_SM89 = ("ada", "sm_89", ("l40s",))
+_SM90 = ("hopper", "sm_90", ("h100", "h200"))
+_SM90A = ("hopper", "sm_90a", ("h100", "h200"))
+_SM100 = ("blackwell", "sm_100", ("b200",))
+_SM100A = ("blackwell", "sm_100a", ("b200",))
+_SM120 = ("rtx_blackwell", "sm_120", ("rtx5090",))
 
-# generation, architecture and boards; instruction, formats of the factors, of the result; rule; evidence.
+# generation, architecture and boards (above); instruction, formats of the factors, of the result; rule; evidence.
 _ROWS = (
-    (_GA100, "m16n8k16", ("bf16",), _WIDE, _AMPERE_BF16, _A100),
-    (_GA100, "m16n8k8", ("bf16",), _WIDE, _AMPERE_BF16, _A100),
-    (_GA100, "m16n8k8", ("tf32",), _WIDE, _AMPERE_TF32, _A100),
-    (_GA100, "m16n8k4", ("tf32",), _WIDE, _AMPERE_TF32, _A100),
-    (_GA10, "m16n8k16", ("bf16",), _WIDE, _AMPERE_BF16, _GA10X),
-    (_GA10, "m16n8k8", ("bf16",), _WIDE, _AMPERE_BF16, _GA10X_SMALL),
-    (_GA10, "m16n8k8", ("tf32",), _WIDE, _AMPERE_TF32, _GA10X),
-    (_GA10, "m16n8k4", ("tf32",), _WIDE, _AMPERE_TF32, _GA10X_SMALL),
-    (_AD, "m16n8k16", ("bf16",), _WIDE, _AMPERE_BF16, _ADA),
-    (_AD, "m16n8k8", ("bf16",), _WIDE, _AMPERE_BF16, _4090),
-    (_AD, "m16n8k8", ("tf32",), _WIDE, _AMPERE_TF32, _ADA),
-    (_AD, "m16n8k4", ("tf32",), _WIDE, _AMPERE_TF32, _4090),
-    (_AD, "m16n8k32", _FP8, _BOTH, _ADA_FP8, _ADA_FP8_EVIDENCE),
-    (_AD, "m16n8k16", _FP8, _BOTH, _ADA_FP8, _4090),
-    (_GH, "m16n8k16", ("bf16",), _WIDE, _HOPPER_16, _HOPPER),
-    (_GH, "m16n8k8", ("bf16",), _WIDE, _HOPPER_8, _H100),
-    (_GH_A, "wgmma", ("bf16",), _WIDE, _HOPPER_16, _H100),
-    (_GH, "m16n8k8", ("tf32",), _WIDE, _HOPPER_8, _HOPPER),
-    (_GH, "m16n8k4", ("tf32",), _WIDE, _HOPPER_4, _H100),
-    (_GH_A, "wgmma", ("tf32",), _WIDE, _HOPPER_8, _H100),
-    (_GH_A, "wgmma", _FP8, _BOTH, _HOPPER_FP8, _HOPPER_WGMMA_FP8),
-    (_GB, "m16n8k16", ("bf16",), _WIDE, _HOPPER_16, _BLACKWELL),
-    (_GB, "m16n8k8", ("bf16",), _WIDE, _HOPPER_8, _B200),
-    (_GB_A, "tcgen05", ("bf16",), _WIDE, _HOPPER_16, _B200),
-    (_GB, "m16n8k8", ("tf32",), _WIDE, _HOPPER_8, _BLACKWELL),
-    (_GB, "m16n8k4", ("tf32",), _WIDE, _HOPPER_4, _B200),
-    (_GB_A, "tcgen05", ("tf32",), _WIDE, _HOPPER_8, _B200),
-    (_GB_A, "tcgen05", _FP8, _BOTH, _BLACKWELL_FP8, _B200),
-    (_GB20, "m16n8k16", ("bf16",), _WIDE, _HOPPER_16, _RTX),
-    (_GB20, "m16n8k8", ("bf16",), _WIDE, _HOPPER_8, _PRO),
-    (_GB20, "m16n8k8", ("tf32",), _WIDE, _HOPPER_8, _RTX),
-    (_GB20, "m16n8k4", ("tf32",), _WIDE, _HOPPER_4, _PRO),
-    (_GB20, "m16n8k32", _FP8, ("f32",), _BLACKWELL_FP8, _RTX),
-    (_GB20, "m16n8k32", _FP8, ("f16",), _BLACKWELL_FP8, _PRO),
-    (_GB20, "m16n8k16", _FP8, _BOTH, _HOPPER_16, _PRO),
+    (_SM80, "m16n8k16", ("bf16",), _WIDE, _AMPERE_BF16, _ON_A100),
+    (_SM80, "m16n8k8", ("bf16",), _WIDE, _AMPERE_BF16, _ON_A100),
+    (_SM80, "m16n8k8", ("tf32",), _WIDE, _AMPERE_TF32, _ON_A100),
+    (_SM80, "m16n8k4", ("tf32",), _WIDE, _AMPERE_TF32, _ON_A100),
+    (_SM86, "m16n8k16", ("bf16",), _WIDE, _AMPERE_BF16, _ON_A2),
+    (_SM86, "m16n8k8", ("bf16",), _WIDE, _AMPERE_BF16, _FROM_A100),
+    (_SM86, "m16n8k8", ("tf32",), _WIDE, _AMPERE_TF32, _ON_A2),
+    (_SM86, "m16n8k4", ("tf32",), _WIDE, _AMPERE_TF32, _FROM_A100),
+    (_SM89, "m16n8k16", ("bf16",), _WIDE, _AMPERE_BF16, _ON_ADA),
+    (_SM89, "m16n8k8", ("bf16",), _WIDE, _AMPERE_BF16, _ON_4090),
+    (_SM89, "m16n8k8", ("tf32",), _WIDE, _AMPERE_TF32, _ON_ADA),
+    (_SM89, "m16n8k4", ("tf32",), _WIDE, _AMPERE_TF32, _ON_4090),
+    (_SM89, "m16n8k32", _FP8, _BOTH, _ADA_FP8, _FP8_ON_ADA),
+    (_SM89, "m16n8k16", _FP8, _BOTH, _ADA_FP8, _ON_4090),
+    (_SM90, "m16n8k16", ("bf16",), _WIDE, _HOPPER_16, _ON_HOPPER),
+    (_SM90, "m16n8k8", ("bf16",), _WIDE, _HOPPER_8, _ON_H100),
+    (_SM90A, "wgmma", ("bf16",), _WIDE, _HOPPER_16, _ON_H100),
+    (_SM90, "m16n8k8", ("tf32",), _WIDE, _HOPPER_8, _ON_HOPPER),
+    (_SM90, "m16n8k4", ("tf32",), _WIDE, _HOPPER_4, _ON_H100),
+    (_SM90A, "wgmma", ("tf32",), _WIDE, _HOPPER_8, _ON_H100),
+    (_SM90A, "wgmma", _FP8, _BOTH, _HOPPER_FP8, _FP8_ON_H100),
+    (_SM100, "m16n8k16", ("bf16",), _WIDE, _HOPPER_16, _ON_BLACKWELL),
+    (_SM100, "m16n8k8", ("bf16",), _WIDE, _HOPPER_8, _ON_B200),
+    (_SM100A, "tcgen05", ("bf16",), _WIDE, _HOPPER_16, _ON_B200),
+    (_SM100, "m16n8k8", ("tf32",), _WIDE, _HOPPER_8, _ON_BLACKWELL),
+    (_SM100, "m16n8k4", ("tf32",), _WIDE, _HOPPER_4, _ON_B200),
+    (_SM100A, "tcgen05", ("tf32",), _WIDE, _HOPPER_8, _ON_B200),
+    (_SM100A, "tcgen05", _FP8, _BOTH, _BLACKWELL_FP8, _ON_B200),
+    (_SM120, "m16n8k16", ("bf16",), _WIDE, _HOPPER_16, _ON_RTX),
+    (_SM120, "m16n8k8", ("bf16",), _WIDE, _HOPPER_8, _ON_PRO),
+    (_SM120, "m16n8k8", ("tf32",), _WIDE, _HOPPER_8, _ON_RTX),
+    (_SM120, "m16n8k4", ("tf32",), _WIDE, _HOPPER_4, _ON_PRO),
+    (_SM120, "m16n8k32", _FP8, ("f32",), _BLACKWELL_FP8, _ON_RTX),
+    (_SM120, "m16n8k32", _FP8, ("f16",), _BLACKWELL_FP8, _ON_PRO),
+    (_SM120, "m16n8k16", _FP8, _BOTH, _HOPPER_16, _ON_PRO),
 )
 
 ROWS: tuple[TensorCore, ...] = tuple(
