@@ -89,9 +89,10 @@ def _quotients() -> tuple[Words, Words]:
         a.append(normal(pairs.a, first))
         b.append(normal(pairs.b, second))
     every = np.arange(1024, 2048)
+    # 2**-10 divided by 2**(4 + shift): the result is subnormal and loses so many bits.
     for shift in range(1, 12):
-        a.append(normal(every, 12))
-        b.append(normal(np.full_like(every, 1024), 26 + shift - 11))
+        a.append(normal(every, 5))
+        b.append(normal(np.full_like(every, 1024), 19 + shift))
     return np.concatenate(a), np.concatenate(b)
 
 
