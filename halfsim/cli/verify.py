@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from halfsim.cli.group import FAILED, Group, examples, usage
+from halfsim.cli.settings import shard_option
 
 if TYPE_CHECKING:
     from halfsim.testvectors.exhaustive import Block, Job, Workers
@@ -29,13 +30,6 @@ _SHOWN = 10
 @click.group(cls=Group, epilog=examples(_ONE, _MANY), short_help="Verify every pair of operands.")
 def verify() -> None:
     """Verify operations on every pair of operands against a witness that shares no code with halfsim."""
-
-
-def _shard(context: click.Context, parameter: click.Parameter, text: str) -> tuple[int, int]:
-    index, _, count = text.partition("/")
-    if not (index.isdigit() and count.isdigit() and 1 <= int(index) <= int(count)):
-        raise click.BadParameter(f"{text!r} is not of the form 1/4", context, parameter)
-    return int(index), int(count)
 
 
 @verify.command(
@@ -55,7 +49,7 @@ def _shard(context: click.Context, parameter: click.Parameter, text: str) -> tup
 @click.option("--rounding", default="all", show_default=True, help="rne rtz rdn rup rna odd stochastic, or all but it.")
 @click.option("--tininess", default="all", show_default=True, type=click.Choice(["after", "before", "all"]))
 @click.option("--blocks", type=click.IntRange(min=1), help="Stop each job after so many blocks of 2**20 rows.")
-@click.option("--shard", default="1/1", callback=_shard, help="Do only part I of N of the blocks, as I/N.")
+@shard_option
 @click.option("-j", "--workers", type=click.IntRange(min=1), help="Local processes.  [default: one per core]")
 @click.option("--scheduler", help="Address of a Dask scheduler, tcp://HOST:8786, instead of local processes.")
 @click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), default=_FOLDER, show_default=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from halfsim.testvectors.coverage import Coverage
 from halfsim.testvectors.diagnosis import Setting, diagnose
 from halfsim.testvectors.formats import Block, Vectors
 
@@ -64,6 +65,8 @@ class Report:
         Disagreements by what they look like; those beyond the first 4096 of a block of rows are not looked at.
     first : list of Disagreement
         The first ones.
+    coverage : Coverage or None
+        Bins of the coverage model that the rows hit, if they were counted.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Report:
     flags: int = 0
     mistakes: Counter[str] = field(default_factory=Counter)
     first: list[Disagreement] = field(default_factory=list)
+    coverage: Coverage | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON can hold it."""
@@ -89,10 +93,7 @@ class Report:
             "wrong_values": self.values,
             "wrong_flags": self.flags,
             "mistakes": dict(self.mistakes.most_common()),
-            "first": [
-                {name: getattr(item, name) for name in Disagreement.__slots__}  # every field
-                for item in self.first
-            ],
+            "first": [asdict(item) for item in self.first],
         }
 
 
@@ -102,6 +103,7 @@ def check(
     *,
     limit: int = 10,
     ignore_flags: bool = False,
+    coverage: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Report:
     """Compare every row of a file with the simulator.
@@ -116,6 +118,8 @@ def check(
         How many disagreements to keep.
     ignore_flags : bool
         Whether flags are left out of the comparison.
+    coverage : bool
+        Whether the bins of the coverage model are counted that the rows, with the right results, hit.
     progress : callable, optional
         Called with the number of rows after each block.
 
@@ -129,7 +133,7 @@ def check(
     VectorFileError
         If the file is damaged.
     """
-    report = Report(vectors.name, setting)
+    report = Report(vectors.name, setting, coverage=Coverage(setting.subject) if coverage else None)
     for block in vectors.blocks:
         _compare(block, setting, report, limit, ignore_flags)
         if progress is not None:
@@ -139,6 +143,8 @@ def check(
 
 def _compare(block: Block, setting: Setting, report: Report, limit: int, ignore_flags: bool) -> None:
     wanted, raised = setting.evaluate(block.operands, report.rows)
+    if report.coverage is not None:
+        report.coverage.add(block.operands, wanted, raised)
     differs = wanted != block.result
     if block.mask is not None:
         differs &= ((wanted ^ block.result) & block.mask) != 0

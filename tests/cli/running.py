@@ -23,8 +23,8 @@ RUN = (sys.executable, "-c", "from halfsim.cli import main; main(prog_name='half
 EXAMPLE = ("explain", "fma", "0x3c01", "0x3c01", "0x8001", "--rounding", "rtz")
 
 
-def invoke(*arguments: str) -> Result:
-    return CliRunner().invoke(main, list(arguments))
+def invoke(*arguments: str, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(main, list(arguments), input=stdin)
 
 
 def process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

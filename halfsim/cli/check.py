@@ -1,0 +1,211 @@
+"""`halfsim vectors check`: compare files of test vectors with the simulator."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from halfsim.cli.group import FAILED, examples, usage
+from halfsim.cli.settings import setting_of, setting_options
+
+if TYPE_CHECKING:
+    from halfsim.testvectors.check import Disagreement, Report
+    from halfsim.testvectors.diagnosis import Setting
+    from halfsim.testvectors.formats import Header
+
+__all__ = ["check"]
+
+_FILE = "halfsim vectors check add.tv"
+_PIPE = "testfloat_gen f16_mul | halfsim vectors check - --operation f16_mul --format testfloat"
+_CI = "halfsim vectors check out/*.tv --junit report.xml"
+_NOTES = (
+    "What the file does not say, or says wrongly, options say: --operation, --rounding, --environment and the others.",
+    "Exit status: 0 all rows agree, 1 a row disagrees or a file is damaged, 2 wrong usage.",
+)
+
+
+@click.command(epilog=examples(_FILE, _PIPE, _CI, notes=_NOTES), short_help="Compare test vectors with the simulator.")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--operation", help="Operation of files without a header, halfsim's name or TestFloat's.")
+@setting_options
+@click.option("--format", "fmt", help="Format, whatever the suffix: tv testfloat mem csv jsonl npz parquet.")
+@click.option("--flags", "order", default="testfloat", show_default=True, help="Flag order of files without a header.")
+@click.option("--ignore-flags", is_flag=True, help="Compare results alone.")
+@click.option("--limit", type=click.IntRange(min=0), default=5, show_default=True, help="Disagreements to explain.")
+@click.option("--coverage", is_flag=True, help="Say which bins of the coverage model the rows hit and miss.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write the report as JUnit XML, too.")
+@click.option("--progress/--no-progress", default=True, help="Show a progress bar on standard error.")
+def check(files: tuple[str, ...], as_json: bool, junit: Path | None, **options: Any) -> int:
+    """Compare every row of FILE, or of standard input (-), with the simulator, results and flags.
+
+    Each disagreement is explained bit by bit and named after the mistake that gives it: another rounding, tininess
+    before instead of after, flushed subnormals, double rounding, a wrong NaN, a missing flag.
+    """
+    from halfsim.testvectors.formats import VectorFileError
+
+    reports: list[Report] = []
+    errors: list[tuple[str, str]] = []
+    for name in files:
+        try:
+            reports.append(_report(name, options))
+        except VectorFileError as error:
+            errors.append((error.name, str(error)))
+            click.echo(f"halfsim vectors check: {error}", err=True)
+        else:
+            if not as_json:
+                click.echo(_text(reports[-1], options["limit"]))
+    if as_json:
+        described = [report.to_dict() for report in reports] + [{"file": f, "error": text} for f, text in errors]
+        click.echo(json.dumps(described, indent=2))
+    if junit is not None:
+        _write_junit(junit, reports, errors)
+    return FAILED if errors or any(report.wrong for report in reports) else 0
+
+
+def _report(name: str, options: dict[str, Any]) -> Report:
+    from halfsim.testvectors.check import check as compare
+    from halfsim.testvectors.formats import format_of, read
+
+    path = None if name == "-" else Path(name)
+    with usage():
+        given, fmt = _given(options), format_of(path, options["fmt"])
+    with read(path, given, fmt) as vectors:
+        with usage():
+            setting = _setting(vectors.header, options)
+        with _bar(vectors.header.rows, options["progress"]) as advance:
+            settings = {"limit": options["limit"], "ignore_flags": options["ignore_flags"]}
+            return compare(vectors, setting, progress=advance, coverage=options["coverage"], **settings)
+
+
+def _given(options: dict[str, Any]) -> Header | None:
+    """Return what options say of a file without a header."""
+    from halfsim.testvectors import subject
+    from halfsim.testvectors.formats import Header
+
+    if options["operation"] is None:
+        return None
+    known = subject(options["operation"], "--operation")
+    setting = setting_of(known.name, options)
+    return Header(
+        operation=known.name,
+        operands=known.operands,
+        result=known.result,
+        rounding=setting.rounding,
+        environment=setting.environment,
+        options=setting.options,
+        flag_order=options["order"],
+    )
+
+
+def _setting(header: Header, options: dict[str, Any]) -> Setting:
+    """Return what rows are compared with: what the header says, but for what options say."""
+    from halfsim.testvectors import subject
+    from halfsim.testvectors.diagnosis import Setting
+
+    known = subject(header.operation, "check")
+    if (known.operands, known.result) != (header.operands, header.result):
+        raise ValueError(
+            f"check: the header gives {header.operation} operands {' '.join(header.operands)} and result "
+            f"{header.result}; it has {' '.join(known.operands)} and {known.result}"
+        )
+    if options["operation"] and subject(options["operation"], "--operation") != known:
+        raise ValueError(f"check: the header says {known.name}, but --operation {options['operation']}; drop one")
+    base = Setting(known, header.rounding, header.environment, header.options)
+    return replace(setting_of(known.name, options, base))
+
+
+def _text(report: Report, limit: int) -> str:
+    """Return a report in words."""
+    from halfsim.testvectors.formats import environment_name, rounding_name
+
+    setting = report.setting
+    lines = [
+        f"{report.name}: {setting.subject.name}, {rounding_name(setting.rounding)}, "
+        f"{environment_name(setting.environment)}: "
+        + (f"{report.wrong:,} of {report.rows:,} rows disagree" if report.wrong else f"all {report.rows:,} rows agree")
+    ]
+    for mistake, count in report.mistakes.most_common():
+        lines.append(f"  {count:>9,}  {mistake}")
+    beyond = report.wrong - report.mistakes.total()
+    if beyond:
+        lines.append(f"  {beyond:>9,}  not looked at: there are too many")
+    for item in report.first[:limit]:
+        lines += ["", *_explained(item, setting)]
+    return "\n".join([*lines, *_covered(report)])
+
+
+def _covered(report: Report) -> list[str]:
+    from halfsim.testvectors.coverage import reachable
+
+    if report.coverage is None:
+        return []
+    bins = reachable(report.setting.subject, report.setting.rounding, report.setting.environment)
+    if bins is None:
+        return ["", f"  coverage: {len(report.coverage.hits)} bins hit; what is reachable here is not known"]
+    missed = bins.missed(report.coverage)
+    head = f"  coverage: {bins.share(report.coverage):.2%} of {len(bins.bins)} reachable bins"
+    return ["", head, *(f"    missed: {name}" for name in missed)]
+
+
+def _explained(item: Disagreement, setting: Setting) -> list[str]:
+    """Return a disagreement, and how the right result comes about."""
+    from halfsim.testvectors.formats.names import TYPES
+
+    digits = [(TYPES[kind] + 3) // 4 for kind in (*setting.subject.operands, setting.subject.result)]
+    operands = ", ".join(f"0x{word:0{n}x}" for word, n in zip(item.operands, digits, strict=False))
+    got, wanted = (f"0x{word:0{digits[-1]}x}" for word in (item.got, item.wanted))
+    return [
+        f"  line {item.line}: {setting.subject.name}({operands}): file {got} flags {_flags(item.got_flags)}, "
+        f"halfsim {wanted} flags {_flags(item.wanted_flags)}: {item.mistake}",
+        *(f"    {line}" for line in _steps(item, setting)),
+    ]
+
+
+def _flags(bits: int) -> str:
+    from halfsim.flags import Flags
+
+    return "+".join(str(flag.name) for flag in Flags(bits)) or "none"
+
+
+def _steps(item: Disagreement, setting: Setting) -> list[str]:
+    """Return the explanation of the right result, where the operation has one."""
+    import numpy as np
+
+    from halfsim.explanation.elementwise import explain, operation_names
+    from halfsim.testvectors.patterns import FORMATS, values, word_of
+
+    known = setting.subject
+    if known.operation not in operation_names():
+        return []
+    pairs = zip(item.operands, known.operands, strict=True)
+    operands: list[Any] = [values(np.array([word], np.uint64), kind)[0] for word, kind in pairs]
+    if known.operation == "convert":
+        operands.append(FORMATS.get(known.result) or word_of(known.result))
+    options = dict.fromkeys(setting.options, True)
+    record = explain(known.operation, *operands, rounding=setting.rounding, environment=setting.environment, **options)
+    return str(record).splitlines()
+
+
+def _write_junit(path: Path, reports: list[Report], errors: list[tuple[str, str]]) -> None:
+    from halfsim.testvectors.formats.files import replacing
+    from halfsim.testvectors.junit import junit
+
+    with replacing(path) as temporary:
+        temporary.write_text(junit(reports, errors), encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _bar(rows: int, shown: bool) -> Iterator[Callable[[int], None] | None]:
+    if not shown or rows < 1 << 20:
+        yield None
+        return
+    with click.progressbar(length=rows, label="rows", show_pos=True, file=sys.stderr) as bar:
+        yield bar.update

@@ -1,0 +1,24 @@
+"""`halfsim vectors`: make test vectors, and compare them with the simulator."""
+
+from __future__ import annotations
+
+import click
+
+from halfsim.cli.check import check
+from halfsim.cli.generate import generate
+from halfsim.cli.group import Group, examples
+
+__all__ = ["vectors"]
+
+
+@click.group(
+    cls=Group,
+    epilog=examples("halfsim vectors generate add -o add.tv", "halfsim vectors check add.tv"),
+    short_help="Make test vectors, and compare them with the simulator.",
+)
+def vectors() -> None:
+    """Make test vectors, and compare them with the simulator."""
+
+
+for _command in (check, generate):
+    vectors.add_command(_command)

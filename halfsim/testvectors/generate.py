@@ -1,0 +1,86 @@
+"""Rows of vectors: the operands of a plan with the simulator's results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import halfsim
+from halfsim.testvectors.cases import Operands, Plan
+from halfsim.testvectors.diagnosis import Setting
+from halfsim.testvectors.formats import Block, Header
+
+__all__ = ["header_of", "rows_of"]
+
+
+def header_of(
+    plan: Plan,
+    setting: Setting,
+    *,
+    seed: int,
+    shard: tuple[int, int] = (1, 1),
+    flag_order: str = "testfloat",
+    nan: str = "exact",
+) -> Header:
+    """Return the header of the vectors of a plan.
+
+    Parameters
+    ----------
+    plan : Plan
+        The operands.
+    setting : Setting
+        Operation, rounding, environment and options.
+    seed : int
+        Seed of the plan.
+    shard : tuple of int
+        Part I of N of the rows.
+    flag_order : str
+        Name of the order of the flags.
+    nan : str
+        ``"exact"`` or ``"any"``.
+    """
+    start, stop = plan.part(shard)
+    known = setting.subject
+    return Header(
+        operation=known.name,
+        operands=known.operands,
+        result=known.result,
+        rounding=setting.rounding,
+        environment=setting.environment,
+        options=setting.options,
+        flag_order=flag_order,
+        nan=nan,
+        rows=stop - start,
+        seed=seed,
+        families=plan.families,
+        version=halfsim.__version__,
+        testfloat=known.testfloat,
+    )
+
+
+def rows_of(
+    plan: Plan,
+    setting: Setting,
+    *,
+    shard: tuple[int, int] = (1, 1),
+    seen: Callable[[Operands, Block], None] | None = None,
+) -> Iterator[Block]:
+    """Yield the vectors of a plan, block by block.
+
+    Parameters
+    ----------
+    plan : Plan
+        The operands.
+    setting : Setting
+        Operation, rounding, environment and options. A stochastic rounding draws the word of row n of the file for it.
+    shard : tuple of int
+        Part I of N of the rows.
+    seen : callable, optional
+        Called with each block of operands and of rows.
+    """
+    base, _ = plan.part(shard)
+    for operands in plan.blocks(shard):
+        result, flags = setting.evaluate(operands.words, operands.first - base)
+        block = Block(operands.words, result, flags)
+        if seen is not None:
+            seen(operands, block)
+        yield block

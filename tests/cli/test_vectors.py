@@ -1,0 +1,163 @@
+"""`halfsim vectors generate` and `check`: what goes out comes back, and every kind of bad input gets one line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+import halfsim as hs
+from tests.cli.running import invoke
+from tests.oracles import softfloat
+
+
+def generate(path: Path, *arguments: str, operation: str = "multiply") -> None:
+    shown = invoke("vectors", "generate", operation, "-o", str(path), "--count", "100", *arguments)
+    assert shown.exit_code == 0, shown.stderr
+
+
+@pytest.mark.parametrize("name", ["x.tv", "x.txt", "x.mem", "x.csv", "x.jsonl", "x.npz", "x.tv.gz"])
+def test_what_is_generated_agrees(tmp_path, name):
+    generate(tmp_path / name, "--rounding", "rup", "--environment", "arm", operation="divide")
+    extra = ["--operation", "divide", "--rounding", "rup", "--environment", "arm"] if name == "x.txt" else []
+    shown = invoke("vectors", "check", str(tmp_path / name), *extra)
+    assert shown.exit_code == 0, shown.output
+    assert "divide, roundTowardPositive, ARM: all 6" in shown.stdout
+
+
+def test_the_same_command_gives_the_same_bytes(tmp_path):
+    for name in ("a.tv", "b.tv", "c.tv"):
+        generate(tmp_path / name, "--seed", "5" if name < "c" else "6")
+    first, second, third = ((tmp_path / name).read_bytes() for name in ("a.tv", "b.tv", "c.tv"))
+    assert first == second != third
+
+
+def test_shards_make_the_whole(tmp_path):
+    generate(tmp_path / "all.txt")
+    parts = []
+    for i in (1, 2, 3):
+        generate(tmp_path / f"{i}.txt", "--shard", f"{i}/3")
+        parts.append((tmp_path / f"{i}.txt").read_bytes())
+    assert b"".join(parts) == (tmp_path / "all.txt").read_bytes()
+
+
+@pytest.mark.parametrize("mode", ["rne", "rna", "rup"])
+def test_a_pipe_of_testfloat_rows_agrees_with_softfloat(mode, tmp_path):
+    generate(tmp_path / "x.txt", "--rounding", mode, "--families", "halfway,uniform", operation="f16_mulAdd")
+    rows = np.array(
+        [[int(word, 16) for word in line.split()] for line in (tmp_path / "x.txt").read_text().splitlines()]
+    )
+    value, flags = softfloat.operate("fma", *(rows[:, i].astype(np.uint16) for i in range(3)), mode=mode)
+    assert np.array_equal(value, rows[:, 3])
+    assert np.array_equal(flags, rows[:, 4])
+    arguments = ("--operation", "f16_mulAdd", "--format", "testfloat", "--rounding", mode)
+    shown = invoke("vectors", "check", "-", *arguments, stdin=(tmp_path / "x.txt").read_text())
+    assert shown.exit_code == 0, shown.output
+    assert f"standard input: fma, {hs.Rounding(hs.rounding.ALIASES[mode]).name}, RISCV: all" in shown.stdout
+
+
+def test_a_wrong_row_is_named_and_explained(tmp_path):
+    generate(tmp_path / "x.tv", "--families", "halfway")
+    lines = (tmp_path / "x.tv").read_text().splitlines()
+    head = sum(line.startswith("//") for line in lines)
+    a, b, z, flags = lines[head + 20].split("_")
+    lines[head + 20] = f"{a}_{b}_{int(z, 16) ^ 0x8000:04X}_{flags}"
+    (tmp_path / "x.tv").write_text("\n".join(lines) + "\n")
+    shown = invoke("vectors", "check", str(tmp_path / "x.tv"), "--junit", str(tmp_path / "report.xml"))
+    assert shown.exit_code == 1
+    assert f"line {head + 21}: multiply(0x{a.lower()}, 0x{b.lower()}): file" in shown.stdout
+    assert "wrong sign" in shown.stdout
+    assert "multiply(a, b), multiplication, binary16" in shown.stdout
+    failure = ElementTree.parse(tmp_path / "report.xml").find(".//failure")
+    assert failure is not None
+    assert failure.get("message") == "1 rows"
+    record = json.loads(invoke("vectors", "check", str(tmp_path / "x.tv"), "--json").stdout)
+    assert record[0]["wrong"] == record[0]["wrong_values"] == 1
+    assert record[0]["first"][0]["line"] == head + 21
+
+
+def test_options_say_otherwise_than_the_header(tmp_path):
+    generate(tmp_path / "x.tv")
+    for arguments, mistake in (
+        (("--rounding", "rtz"), "rounded to nearest, ties to even"),
+        (("--tininess", "before"), "tininess after rounding instead of before rounding"),
+        (("--flush-inputs",), "subnormal operands were not flushed to zero"),
+        (("--environment", "x86"), "wrong NaN"),
+    ):
+        shown = invoke("vectors", "check", str(tmp_path / "x.tv"), "--limit", "0", *arguments)
+        assert shown.exit_code == 1
+        assert mistake in shown.stdout
+
+
+def test_masks_let_any_nan_pass(tmp_path):
+    generate(tmp_path / "x.tv", "--nan", "any", "--environment", "x86")
+    assert invoke("vectors", "check", str(tmp_path / "x.tv"), "--environment", "riscv").exit_code == 0
+    generate(tmp_path / "y.tv", "--environment", "x86")
+    assert invoke("vectors", "check", str(tmp_path / "y.tv"), "--environment", "riscv").exit_code == 1
+
+
+def test_coverage_is_reported(tmp_path):
+    shown = invoke("vectors", "generate", "sqrt", "-o", str(tmp_path / "x.tv"), "--coverage")
+    assert "reachable bins hit (100.00%)" in shown.stderr
+    assert "all operands were tried" in shown.stderr
+    shown = invoke("vectors", "check", str(tmp_path / "x.tv"), "--coverage")
+    assert "coverage: 100.00% of" in shown.stdout
+
+
+def test_lists(tmp_path):
+    operations = invoke("vectors", "generate", "list").stdout
+    assert "fma" in operations
+    assert "f16_mulAdd" in operations
+    families = invoke("vectors", "generate", "fma", "--list").stdout
+    assert "cancellation" in families
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_damage_is_one_line(tmp_path):
+    generate(tmp_path / "x.tv")
+    whole = (tmp_path / "x.tv").read_bytes()
+    (tmp_path / "cut.tv").write_bytes(whole[:-3])
+    (tmp_path / "cut.tv.gz").write_bytes(gzip.compress(whole)[:-20])
+    for name in ("cut.tv", "cut.tv.gz"):
+        shown = invoke("vectors", "check", str(tmp_path / name), str(tmp_path / "x.tv"))
+        assert shown.exit_code == 1
+        assert len(shown.stderr.splitlines()) == 1
+        assert str(tmp_path / name) in shown.stderr
+        assert "rows agree" in shown.stdout  # the other file is compared all the same
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("generate", "devide", "-o", "x.tv"), "unknown operation 'devide'; did you mean divide"),
+        (("generate", "add"), "-o FILE is missing; write e.g. -o add.tv"),
+        (("generate", "add", "-o", "x.doc"), "the suffix '.doc' names no format"),
+        (("generate", "add", "-o", "-"), "standard input and output have no suffix; name the format"),
+        (("generate", "add", "-o", "x.tv", "--families", "ties"), "unknown family 'ties'; known are"),
+        (("generate", "add", "-o", "x.tv", "--rounding", "nearest"), "unknown rounding 'nearest'"),
+        (("generate", "add", "-o", "x.tv", "--flags", "vax"), "unknown order 'vax'; known are testfloat"),
+        (("generate", "add", "-o", "x.tv", "--exact"), "--exact does not apply to add"),
+        (("generate", "add", "-o", "x.txt", "--nan", "any"), "neither masks nor another order of flags"),
+        (("generate", "add", "-o", "x.tv", "--shard", "4/3"), "'4/3' is not of the form 1/4"),
+        (("check", "-", "--format", "tv", "--operation", "ad"), "unknown operation 'ad'"),
+        (("check",), "Missing argument 'FILE...'"),
+    ],
+)
+def test_wrong_usage_is_one_line(tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    shown = invoke("vectors", *arguments)
+    assert shown.exit_code == 2
+    assert message in shown.stderr
+    assert len(shown.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_file_is_one_line(tmp_path):
+    shown = invoke("vectors", "check", str(tmp_path / "none.tv"))
+    assert shown.exit_code == 1
+    assert shown.stderr.count("\n") == 1
+    assert "none.tv" in shown.stderr
