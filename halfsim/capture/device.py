@@ -63,7 +63,10 @@ class Device(Protocol):
         """Run a kernel: operands and a zeroed result of (shape, dtype) in its memory, then (value, bits) numbers."""
 
     def machine_code(self, kernel: Kernel) -> str:
-        """Return the opcodes of the machine code in order, or why they are not available."""
+        """Return the opcodes of a launched kernel's machine code in order, or why they are not available.
+
+        Threads may call it side by side.
+        """
 
     def reset(self) -> None:
         """Recover from a failed launch; raise `LostError` if that is impossible."""

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -56,21 +56,22 @@ def _driver_version() -> str:
     return "unavailable"
 
 
+@lru_cache(maxsize=512)  # a disassembler takes longer than anything the GPU does here
 def disassemble(binary: bytes) -> str:
     """Return the machine code's opcodes, or why there are none: the CUDA toolkit's disassembler is optional."""
     for tool, arguments in (("nvdisasm", ["-c"]), ("cuobjdump", ["--dump-sass"])):
         path = shutil.which(tool)
         if path is None:
             continue
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder, "kernel.cubin")
-            file.write_bytes(binary)
-            try:
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder, "kernel.cubin")
+                file.write_bytes(binary)
                 done = subprocess.run(
                     [path, *arguments, str(file)], capture_output=True, text=True, timeout=60, check=False
                 )
-            except (OSError, subprocess.TimeoutExpired):
-                continue
+        except (OSError, subprocess.TimeoutExpired):
+            continue
         opcodes = re.findall(r"/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Za-z0-9_.]+)", done.stdout)
         if done.returncode == 0 and opcodes:
             while opcodes[-1] == "NOP":
@@ -85,15 +86,15 @@ def _by_ptxas(kernel: Kernel, capability: tuple[int, int]) -> bytes | None:
     if path is None:
         return None
     suffix = "a" if _target(kernel).endswith("a") else ""
-    with tempfile.TemporaryDirectory() as folder:
-        source, made = Path(folder, "kernel.ptx"), Path(folder, "kernel.cubin")
-        source.write_text(kernel.ptx)
-        command = [path, f"-arch=sm_{capability[0]}{capability[1]}{suffix}", str(source), "-o", str(made)]
-        try:
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            source, made = Path(folder, "kernel.ptx"), Path(folder, "kernel.cubin")
+            source.write_text(kernel.ptx)
+            command = [path, f"-arch=sm_{capability[0]}{capability[1]}{suffix}", str(source), "-o", str(made)]
             done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return made.read_bytes() if done.returncode == 0 else None
+            return made.read_bytes() if done.returncode == 0 else None
+    except (OSError, subprocess.TimeoutExpired):
+        return None
 
 
 def _target(kernel: Kernel) -> str:
@@ -125,7 +126,8 @@ class CudaDevice:
         self._device = ctypes.c_int()
         self._call("cuDeviceGet", ctypes.byref(self._device), ordinal)
         self._context = ctypes.c_void_p()
-        self._modules: dict[str, tuple[Any, bytes]] = {}
+        self._modules: dict[str, Any] = {}
+        self._binaries: dict[str, bytes] = {}
         self._retain()
         self._facts = self._read_facts()
 
@@ -164,8 +166,8 @@ class CudaDevice:
             cuda=f"{version.value // 1000}.{version.value % 1000 // 10}",
         )
 
-    def _assemble(self, kernel: Kernel) -> tuple[Any, bytes]:
-        """Return the loaded module and its machine code: by the driver's assembler, else the toolkit's.
+    def _assemble(self, kernel: Kernel) -> Any:
+        """Return the loaded module, its machine code made by the driver's assembler, else the toolkit's.
 
         The last resort is the driver's loader of PTX, which keeps the machine code to itself.
         """
@@ -189,11 +191,11 @@ class CudaDevice:
         except DeviceError as error:
             raise (refusal or error) from None
 
-    def _load(self, kernel: Kernel, image: bytes, binary: bytes) -> tuple[Any, bytes]:
+    def _load(self, kernel: Kernel, image: bytes, binary: bytes) -> Any:
         module = ctypes.c_void_p()
         self._call("cuModuleLoadData", ctypes.byref(module), image)
-        self._modules[kernel.ptx] = module, binary
-        return module, binary
+        self._modules[kernel.ptx], self._binaries[kernel.ptx] = module, binary
+        return module
 
     def _link(self, kernel: Kernel, target: int | None = None) -> bytes:
         """Machine code by the driver's assembler, for this GPU or an explicit CUjit_target."""
@@ -218,8 +220,8 @@ class CudaDevice:
             self._cuda.cuLinkDestroy(state)
 
     def machine_code(self, kernel: Kernel) -> str:
-        """Return the opcodes of the machine code in order, or why they are not available."""
-        binary = self._assemble(kernel)[1]
+        """Return the opcodes of a launched kernel's machine code in order, or why they are not available."""
+        binary = self._binaries.get(kernel.ptx)
         return disassemble(binary) if binary else "unavailable: the driver loaded the PTX and keeps its machine code"
 
     def _wait(self) -> None:
@@ -240,7 +242,7 @@ class CudaDevice:
         numbers: Sequence[tuple[int, int]] = (),
     ) -> NDArray[Any]:
         """Run a kernel and return its result."""
-        module, _ = self._assemble(kernel)
+        module = self._assemble(kernel)
         function = ctypes.c_void_p()
         self._call("cuModuleGetFunction", ctypes.byref(function), module, b"kernel")
         output = np.zeros(*result)

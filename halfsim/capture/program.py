@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,14 +58,14 @@ def select_groups(names: Iterable[str]) -> tuple[Group, ...]:
 def _measure(
     instruction: Instruction, device: Device, operands: dict[str, NDArray[Any]]
 ) -> tuple[dict[str, Any], NDArray[Any] | None]:
-    """Return what the manifest says of an instruction, and its results if it has any."""
+    """Return what the manifest says of an instruction, but for its machine code, and its results if it has any."""
     entry: dict[str, Any] = {"opcode": instruction.opcode, "status": "unsupported"}
     if not instruction.supported(device.facts.capability):
         return entry, None
     try:
         ready = instruction.probed(device)
         result = ready.measure(device, operands)
-        entry |= {"status": "recorded", "results": int(result.size), "machine_code": ready.machine_code(device)}
+        entry |= {"status": "recorded", "results": int(result.size)}
     except UnsupportedError as error:
         return entry | {"detail": str(error)}, None
     except LostError:
@@ -114,7 +115,17 @@ def _capture_group(
             detail = {"opcode": instruction.opcode, "status": "failed", "detail": str(error)}
             made.entries[instruction.name] = made.entries.get(instruction.name, detail)
             break
+    here = [item for item in group.instructions if item.supported(device.facts.capability)]
+    _disassemble([item for item in here if f"D.{item.name}" in made.results], device, made.entries)
     return made
+
+
+def _disassemble(instructions: list[Instruction], device: Device, entries: dict[str, dict[str, Any]]) -> None:
+    """Add machine code to the entries of recorded instructions; the disassembler starts once for each of them."""
+    with ThreadPoolExecutor() as pool:
+        codes = pool.map(lambda item: item.machine_code(device), instructions)
+        for item, code in zip(instructions, codes, strict=True):
+            entries[item.name]["machine_code"] = code
 
 
 def capture(

@@ -71,7 +71,7 @@ def test_a_kernel_for_one_architecture_is_assembled_for_exactly_that(device: Any
     """The library refuses sm_90a without its explicit target; there is no toolkit to help."""
     kernel = Kernel("x", ".target sm_90a\n", 32)
     assert (device.launch(kernel, *ARGUMENTS) == 1).all()
-    assert device._assemble(kernel)[1]
+    assert device._binaries[kernel.ptx]
 
 
 def test_ptx_that_the_linker_refuses_may_still_load(device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +83,8 @@ def test_ptx_that_the_linker_refuses_may_still_load(device: Any, monkeypatch: py
 
 def test_the_toolkits_assembler_helps_an_old_driver(device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driver, "_by_ptxas", lambda kernel, capability: b"cubin\0")
-    assert device._assemble(Kernel("x", "old driver", 32))[1] == b"cubin\0"
+    device.launch(Kernel("x", "old driver", 32), *ARGUMENTS)
+    assert device._binaries == {"old driver": b"cubin\0"}
     if shutil.which("ptxas"):
         monkeypatch.undo()
         item = MATRIX_INSTRUCTIONS["wgmma.m64n8k32.e4m3.f32"]
