@@ -105,26 +105,30 @@ def _table(part: Table, width: int) -> RenderableType:
     from rich.table import Table as Grid
     from rich.text import Text
 
-    rows = [part.head, *part.rows]
-    wide = sum(max(len(row[i]) for row in rows) + 2 for i in range(len(part.head))) > width
-    below = part.below if wide else frozenset()
+    columns = [[row[i] for row in (part.head, *part.rows)] for i in range(len(part.head))]
+    # Numbers stay whole; where there is prose it gives way, word by word.
+    prose = [
+        title not in part.right and any(" " in cell for cell in cells[1:])
+        for title, cells in zip(part.head, columns, strict=True)
+    ]
+    least = [
+        max(len(word) for cell in cells for word in (cell.split() if gives else [cell]) or [""])
+        for cells, gives in zip(columns, prose, strict=True)
+    ]
     groups: list[list[int]] = []
-    for i in range(len(part.head)):
-        if i in below:
+    for i in range(len(columns)):
+        if i in part.below and sum(least) + 2 * len(least) > width:
             groups[-1].append(i)
         else:
             groups.append([i])
-    stacked = [["\n".join(row[i] for i in group) if any(row) else "" for group in groups] for row in rows]
     grid = Grid(box=box.SIMPLE_HEAD, show_header=any(part.head), header_style="bold", padding=(0, 1, 0, 0))
-    for group, title in zip(groups, stacked[0], strict=True):
-        # Numbers stay whole; where there is prose it gives way.
-        numbers = part.head[group[0]] in part.right
-        cells = [row[i] for i in group for row in part.rows]
-        prose = any(" " in cell for cell in cells) and not numbers
-        longest = max((len(word) for cell in cells for word in cell.split()), default=0)
-        justify: Any = "right" if numbers else "left"
-        grid.add_column(Text(title), justify=justify, overflow="fold", no_wrap=not prose, min_width=longest)
-    for i, row in enumerate(stacked[1:]):
-        style = "yellow" if i in part.marked else "dim" if row[0].startswith("...") else None
-        grid.add_row(*(Text(cell.rstrip()) for cell in row), style=style)
+    for group in groups:
+        title = Text("\n".join(part.head[i] for i in group))
+        justify: Any = "right" if part.head[group[0]] in part.right else "left"
+        whole = not any(prose[i] for i in group)
+        grid.add_column(title, justify=justify, overflow="fold", no_wrap=whole, min_width=max(least[i] for i in group))
+    for number, row in enumerate(part.rows):
+        style = "yellow" if number in part.marked else "dim" if row[0].startswith("...") else None
+        cells = ("\n".join(row[i] for i in group).rstrip() for group in groups)
+        grid.add_row(*(Text(cell) for cell in cells), style=style)
     return grid
