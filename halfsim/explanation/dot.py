@@ -82,9 +82,9 @@ class DotExplanation(Printed):
 def explain_dot(a: Any, b: Any, c: Any = None, *, accumulator: AccumulatorLike) -> DotExplanation:
     """Show every step of one dot product ``c + sum(a * b)``.
 
-    Of a tensor core: each block's largest exponent, each term's alignment and what it loses, the integer sum and the
-    final rounding. Of the other accumulators: each rounded operation. The core itself is run, in plain Python, and
-    watched.
+    Of a matrix unit: each block's largest exponent, each term's alignment and what it loses, the integer sum, the
+    later cuts of a `TwoStageDotAdd`, the final rounding, and what goes on to the next block. Of the other accumulators
+    and of `PairwiseDotAdd`: each rounded operation. The core itself is run, in plain Python, and watched.
 
     Parameters
     ----------

@@ -88,9 +88,10 @@ class Block(Record):
 
     @property
     def loses(self) -> bool:
-        """Whether a term is cut or the sum is rounded."""
+        """Whether a term or a stage is cut or the sum is rounded."""
         # Beside infinities and NaNs finite terms do not count; a finite sum without a finite result overflowed.
-        return self.cut is not None and (self.rounding_error != 0 or any(term.lost for term in self.terms))
+        lost = [*(term.lost for term in self.terms), *(stage.lost for stage in self.stages)]
+        return self.cut is not None and (self.rounding_error != 0 or any(lost))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from tests.explanation.cases import fraction
 from tests.oracles import rational
 
 NAMES = [*SUMS, "v100:f32", "a100:f32", "h100:f32", "v100:f16", "a100:f16", "h100:f16"]
+NAMES += ["mi100:f32", "mi250x:f32", "mi300x:f32"]
 FORMATS = {"binary16": hs.BINARY16, "binary32": hs.BINARY32}
 
 
@@ -98,6 +99,31 @@ def test_the_first_loss_is_the_first(gpu: str) -> None:
         assert (found.number if found else 99) <= (99 if want is None else want)
         seen.add(want)
     assert len(seen) > 1
+
+
+@pytest.mark.parametrize(
+    ("name", "a", "b", "c", "number", "where", "lost"),
+    [
+        ("a100:f32", [4096, 4096, 0.25], [2048, -2048, 1], 0, 0, "a[2]*b[2]", Fraction(1, 4)),
+        ("v100:f32", [4096, 4096, 1], [2048, -2048, 1], 0.25, 0, "c", Fraction(1, 4)),
+        ("h100:f32", [1, 2**-12], [1, 2**-12], 0, 0, "sum", Fraction(1, 1 << 24)),
+        ("h100:f16", [65504], [2], 0, 0, "sum", None),
+        ("v100:f32", [0] * 6 + [4096, 4096, 0.25], [1] * 6 + [2048, -2048, 1], 2**-3, 1, "d", Fraction(1, 8)),
+        ("mi100:f32", [1, 2**-12], [1, 2**-13], 0, 0, "sum", Fraction(1, 1 << 25)),
+        ("mi300x:f32", [4096, -4096], [2048, 2048], 0.25, 0, "c", Fraction(1, 4)),
+        ("mi210:f32", [1, 2**-15], [1, 1], 0, 1, "multiply", Fraction(1, 1 << 15)),
+        ("fp16", [2048, 1], [1, 1], 0, 1, "fma", Fraction(1)),
+        ("exact:f16", [2048, 1], [1, 1], 0, 0, "sum", Fraction(1)),
+    ],
+)
+def test_where_something_is_lost_first(
+    name: str, a: list[float], b: list[float], c: float, number: int, where: str, lost: Fraction | None
+) -> None:
+    found = compare_dot(np.float16(a), np.float16(b), np.float32(c) if c else None, accumulators=[name]).rows[0]
+    assert found.first_loss is not None
+    loss = found.first_loss
+    assert (loss.number, loss.where, loss.lost) == (number, where, lost)
+    assert loss.in_block == (":" in name and not name.startswith(("mi2", "exact")))
 
 
 @pytest.mark.parametrize("inputs", list(dict.fromkeys(entry.inputs for entry in TABLE)))

@@ -176,7 +176,7 @@ def test_every_matrix_unit_is_explained(name: str) -> None:
     row = UNITS[name]
     left, right = row.inputs
     rng = np.random.default_rng(len(name))
-    for size, spread, special in ((0, 1, 0), (1, 3, 0), (5, 12, 0), (20, 3, 0), (40, 12, 0), (40, 40, 0), (20, 3, 1)):
+    for size, spread, special in ((0, 1, 0), (1, 3, 0), (5, 12, 0), (20, 40, 0), (20, 3, 1)):
         limit = min(spread, 7 if left.width == 8 else 99)
         a, b = (factors(rng, size, fmt, limit, bool(special)) for fmt in (left, right))
         c = rng.choice([np.float32(rng.normal()), np.float32(1e-40), np.float32(-0.0), np.float32(1e30)])
@@ -278,6 +278,8 @@ def test_long_products_are_shown_in_part(accumulator: str) -> None:
 
 
 def test_equal_and_zero_products_are_one_line() -> None:
+    zeros = explain_dot(np.float16([0, 3, -0.0, 0]), np.float16([5, 0, 6, 7]), accumulator="h100:f32")
+    assert "3 more, zero" in str(zeros)
     a, b = np.zeros(16, np.float16), np.ones(16, np.float16)
     a[8:12] = 3
     lines = str(explain_dot(a, b, accumulator="h100:f32")).splitlines()
