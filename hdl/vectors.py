@@ -1,4 +1,4 @@
-"""Vector files for the designs: operands that reach every path, results and flags from halfsim."""
+"""Vector files for the designs: operands from the library's families, results and flags from halfsim."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import halfsim as hs
+from halfsim.testvectors import subject
+from halfsim.testvectors.cases import plan
 from halfsim.testvectors.formats import Block, Header, write
 from halfsim.testvectors.formats.rows import Codec, Field
 
@@ -42,51 +44,39 @@ def _words(rng: np.random.Generator, count: int) -> _Words:
     return (sign << 15 | exponent << 10 | fraction).astype(np.uint16)
 
 
-def _near(rng: np.random.Generator, x: _Words) -> _Words:
-    """Patterns a few places beside others, some with the other sign."""
-    moved = (x & 0x7FFF).astype(np.int64) + rng.integers(-2, 3, x.size)
-    sign = (x >> 15) ^ (rng.random(x.size) < 0.1)
-    return (np.clip(moved, 0, 0x7C00) | sign.astype(np.int64) << 15).astype(np.uint16)
+def operands(operation: str, rows: int) -> tuple[_Words, ...]:
+    """Take rows of the plan of an operation: in turn one of each family and each combination of operand classes."""
+    chosen = plan(subject(operation), count=rows)
+    words = chosen.block(0, chosen.rows).words
+    group = np.repeat(np.arange(len(chosen.sources)), [source.rows for source in chosen.sources])
+    for column in words:
+        group = group * 16 + hs.classify(hs.from_bits(column))
+    drawn = np.random.default_rng(1).permutation(chosen.rows)
+    drawn = drawn[np.argsort(group[drawn], kind="stable")]
+    _, first, size = np.unique(group[drawn], return_index=True, return_counts=True)
+    turn = np.arange(drawn.size) - np.repeat(first, size)
+    picked = np.sort(drawn[np.argsort(turn, kind="stable")[:rows]])
+    return tuple(column[picked] for column in words)
 
 
-def operands(operation: str, count: int, seed: int) -> tuple[_Words, ...]:
-    """Draw operands; a part of them is aimed at cancellation, at the subnormal boundary, at ties and at specials."""
-    rng = np.random.default_rng(seed)
-    x = [_words(rng, count) for _ in range(ELEMENTWISE[operation])]
-    # The last operand takes some results to a cancellation, to the smallest normal number, or to an overflow.
-    edge = rng.choice(np.array([0, 2.0**-14, -(2.0**-14), 65520, -65520]), count, p=(0.2, 0.3, 0.3, 0.1, 0.1))
-    with np.errstate(all="ignore"):
-        first, *rest = (word.view(np.float16).astype(np.float64) for word in x)
-        aim = {"add": edge - first, "multiply": edge / first, "fma": edge - first * rest[0]}[operation]
-        aimed = np.isfinite(aim) & (rng.random(count) < 0.4)
-        x[-1] = np.where(aimed, _near(rng, np.float16(aim).view(np.uint16)), x[-1])
-    specials = np.array([0x0000, 0x8000, 0x7C00, 0xFC00, 0x7E01, 0x7C01, 0xFC01, 0x3C00], np.uint16)
-    grid = np.stack(np.meshgrid(*[specials] * len(x), indexing="ij")).reshape(len(x), -1)
-    for column, row in zip(x, grid, strict=True):
-        column[: row.size] = row[:count]
-    return tuple(x)
-
-
-def elementwise_files(operation: str, folder: Path, rows: int, seed: int = 1) -> Iterator[Vectors]:
+def elementwise_files(operation: str, folder: Path, rows: int) -> Iterator[Vectors]:
     """Write one file for each rounding and tininess, RISC-V's NaN rule."""
+    what, words = subject(operation), operands(operation, rows)
     for number, rounding in enumerate(ROUNDINGS):
         for tininess in hs.Tininess:
-            given = operands(operation, rows, seed + 10 * number + tininess)
             environment = dataclasses.replace(hs.RISCV, tininess=tininess)
-            value, flags = getattr(hs, operation).flagged(
-                *map(hs.from_bits, given), rounding=rounding, environment=environment
-            )
+            result, flags = what.evaluate(words, rounding=rounding, environment=environment)
             path = folder / f"{operation}_{rounding}_{tininess.name}.tv"
             header = Header(
                 operation=operation,
-                operands=("f16",) * len(given),
-                result="f16",
+                operands=what.operands,
+                result=what.result,
                 rounding=rounding,
                 environment=environment,
-                rows=rows,
+                rows=len(result),
             )
-            write(path, header, [Block(given, hs.to_bits(value), flags)])
-            yield Vectors(path, rows, number, int(tininess))
+            write(path, header, [Block(words, result, flags)])
+            yield Vectors(path, len(result), number, int(tininess))
 
 
 def dot_files(gpu: str, folder: Path, rows: int, seed: int = 1) -> Iterator[Vectors]:
