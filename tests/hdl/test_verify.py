@@ -13,7 +13,7 @@ from hdl.designs import DESIGNS, Mutant, build, mutants
 from hdl.simulators import missing, run
 from hdl.vectors import Vectors
 
-ROWS = 2500
+ROWS = 2000
 
 icarus = pytest.mark.skipif(bool(missing("iverilog")), reason="iverilog is not installed")
 verilator = pytest.mark.skipif(bool(missing("verilator")), reason="verilator is not installed")
@@ -48,6 +48,7 @@ def test_a_design_agrees_and_all_its_mutants_are_killed(name: str, files: Files,
     assert all(1 <= kill.row <= ROWS for kill in kills)
 
 
+@pytest.mark.slow
 @verilator
 def test_verilator_sees_a_mutant(files: Files, tmp_path: Path) -> None:
     (mutant,) = (each for each in mutants() if (each.design, each.name) == ("multiply", "tininess swapped"))

@@ -222,6 +222,7 @@ def test_a_cocotb_bench(design: str, fault: str, tmp_path: Path, monkeypatch: py
         assert "1000 " in log and "agree" in log
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")
 def test_an_undriven_design_fails_with_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from hdl import designs

@@ -134,7 +134,7 @@ def test_the_object_file_needs_only_memory(folder: Path) -> None:
 
 
 @verilator
-@pytest.mark.parametrize("fault", ["", "rounds the product first"])
+@pytest.mark.parametrize("fault", ["", pytest.param("rounds the product first", marks=pytest.mark.slow)])
 def test_a_systemverilog_bench_calls_the_simulator(fault: str, folder: Path, tmp_path: Path) -> None:
     from hdl.designs import DESIGNS, mutants
 
