@@ -21,6 +21,7 @@ from halfsim.tensorcores import as_accumulator
 
 try:
     import torch
+    from mmasim.amd import sim as mfma
     from mmasim.nv_ptx import sim as mmasim
 except ImportError:
     mmasim = None
@@ -37,14 +38,18 @@ CONTENDERS: list[tuple[str, Any, tuple[str, str] | None]] = [
     ("a100:f16", "a100:f16", ("Ampere", "m16n8k16.f16.f16.f16.f16")),
     ("h100:f32", "h100:f32", ("Hopper", "m16n8k16.f32.f16.f16.f32")),
     ("h100:f16", "h100:f16", ("Hopper", "m16n8k16.f16.f16.f16.f16")),
+    ("mi250x:f32", "mi250x:f32", ("CDNA2", "f32_16x16x16f16")),
 ]
-# Other factors than binary16 take the general loop, whose rate is reported and not checked.
+# Other factors than binary16, and exact or two-stage sums, take the general loop, whose rate is reported, not checked.
 FORMATS: list[tuple[str, Any, tuple[str, str]]] = [
     ("a100:f32:bf16", "a100:f32:bf16", ("Ampere", "m16n8k16.f32.bf16.bf16.f32")),
     ("h100:f32:bf16", "h100:f32:bf16", ("Hopper", "m16n8k16.f32.bf16.bf16.f32")),
     ("h100:f32:tf32", "h100:f32:tf32", ("Hopper", "m16n8k8.f32.tf32.tf32.f32")),
     ("ada:f32:e4m3", "ada:f32:e4m3", ("Ada Lovelace", "m16n8k32.f32.e4m3.e4m3.f32")),
     ("ada:f16:e5m2", "ada:f16:e5m2", ("Ada Lovelace", "m16n8k32.f16.e5m2.e5m2.f16")),
+    ("mi100:f32", "mi100:f32", ("CDNA1", "f32_16x16x16f16")),
+    ("mi250x:f32:bf16", "mi250x:f32:bf16", ("CDNA2", "f32_16x16x16bf16_1k")),
+    ("mi300x:f32", "mi300x:f32", ("CDNA3", "f32_16x16x16_f16")),
 ]
 GENERAL = [
     ("FP32 stochastic", hs.Sequential(fused=True, rounding=hs.Stochastic(bits=24, seed=1))),
@@ -60,7 +65,8 @@ def batched(
     architecture: str, instruction: str, A: np.ndarray[Any, Any], B: np.ndarray[Any, Any]
 ) -> dict[str, Callable[[], Any]]:
     """The peer's batchings: the whole matrix in one call, and 64 by 64 tiles over all of K (its best)."""
-    operation = mmasim.MMA(architecture, instruction)
+    kind = mfma.MFMA if architecture.startswith("CDNA") else mmasim.MMA
+    operation = kind(architecture, instruction)
     a, b = (torch.from_numpy(x).to(operation.a_type) for x in (A, B.T.copy()))
     size = len(A)
 

@@ -125,7 +125,8 @@ def _products() -> list[_Work]:
     work: list[_Work] = [partial(matmul, a, b, c, accumulator=row) for row in rows for c in (None, *addends)]
     # Factors of 16 bits and less share a loop with binary16; TF32 has its own. Both are read from float32.
     wide = a.astype(np.float32), b.astype(np.float32)
-    return work + [partial(matmul, *wide, accumulator=row) for row in ("h100:f32:bf16", "h100:f32:tf32")]
+    wide_rows = ("h100:f32:bf16", "h100:f32:tf32", "mi250x:f32:bf16")
+    return work + [partial(matmul, *wide, accumulator=row) for row in wide_rows]
 
 
 def _training() -> list[_Work]:

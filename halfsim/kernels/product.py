@@ -23,9 +23,9 @@ from halfsim.accumulators import (
 )
 from halfsim.core.control import control_word, gradual
 from halfsim.core.fields import F16, layout
-from halfsim.environment import CUDA, Environment, NaNRule
+from halfsim.environment import CUDA, DefaultNaN, Environment, NaNRule
 from halfsim.formats import BINARY16, BINARY32, BINARY64, Format
-from halfsim.kernels import fused, gemm, mfma, sequential
+from halfsim.kernels import fused, gemm, mfma, pairwise, sequential
 from halfsim.kernels.threads import run_blocks
 from halfsim.mfma import ExactDotAdd, PairwiseDotAdd, TwoStageDotAdd
 from halfsim.rounding import Rounding, Stochastic, as_rounding
@@ -155,6 +155,7 @@ def _general(accumulator: Accumulator) -> tuple[Callable[..., None], tuple[Any, 
 
 def _fast(accumulator: Accumulator, control: int) -> tuple[Callable[..., int | None] | None, tuple[Any, ...]]:
     """Return the vectorised loop that accepts an accumulator, or None."""
+    halves = factor_formats(accumulator) == (BINARY16, BINARY16)
     match accumulator:
         case Sequential(format=fmt, rounding=Rounding.roundTiesToEven) if fmt == BINARY32:
             return sequential.binary32, (control,)
@@ -163,11 +164,16 @@ def _fast(accumulator: Accumulator, control: int) -> tuple[Callable[..., int | N
         case FusedDotAdd(align=Rounding.roundTowardZero, output=fmt, rounding=rounding):
             narrow = fmt == BINARY16 and rounding == Rounding.roundTiesToEven
             wide = fmt == BINARY32 and rounding == Rounding.roundTowardZero
-            halves = factor_formats(accumulator) == (BINARY16, BINARY16)
             if halves and (narrow or wide) and fused.fits(accumulator.terms, accumulator.fraction_bits):
                 # Exponents below the smallest normal binary32 act as that one: no nonzero term lies lower.
                 floor = 2.0 ** max(accumulator.zero_exponent, BINARY32.emin)
                 return fused.fused, (accumulator.terms, accumulator.fraction_bits, floor, narrow, control)
+        case PairwiseDotAdd(
+            environment=Environment(flush_inputs=True, nan=NaNRule(default=DefaultNaN.positive)),
+            output=fmt,
+            rounding=Rounding.roundTiesToEven,
+        ) if fmt == BINARY32 and accumulator.terms in pairwise.LENGTHS and halves:
+            return pairwise.binary32, (control, accumulator.terms)
     return None, ()
 
 

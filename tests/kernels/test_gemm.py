@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,9 +28,13 @@ def block(terms, fraction_bits, zero_exponent, output):
     )
 
 
+FLUSHING = hs.Environment(flush_inputs=True, flush_results=True)
 VECTORISED = {
     "binary32": hs.FP32,
     "binary32 unfused": hs.Sequential(),
+    "block of two": hs.PairwiseDotAdd(terms=2, depth=8, environment=FLUSHING),
+    "block of four": hs.PairwiseDotAdd(terms=4, depth=4, environment=FLUSHING),
+    "block of four, results kept": hs.PairwiseDotAdd(terms=4, depth=16, environment=hs.Environment(flush_inputs=True)),
     **{
         f"binary16 {mode} {'fused' if fused else 'unfused'}": hs.Sequential(
             format=hs.BINARY16, rounding=mode, fused=fused
@@ -165,6 +170,16 @@ def test_only_proved_rows_are_vectorised():
         hs.Pairwise(),
         hs.Compensated(),
         hs.Exact(),
+        hs.ExactDotAdd(terms=4),
+        hs.TwoStageDotAdd(terms=8, term_bits=24, product_bits=32, addend_bits=24, total_bits=31),
+        hs.PairwiseDotAdd(terms=4, depth=4),
+        hs.PairwiseDotAdd(terms=8, depth=8, environment=FLUSHING),
+        hs.PairwiseDotAdd(terms=4, depth=4, environment=FLUSHING, inputs=hs.BFLOAT16),
+        hs.PairwiseDotAdd(terms=4, depth=4, environment=FLUSHING, inputs=(hs.BINARY16, hs.BFLOAT16)),
+        hs.PairwiseDotAdd(terms=4, depth=4, environment=FLUSHING, output=hs.BINARY16),
+        hs.PairwiseDotAdd(terms=4, depth=4, environment=FLUSHING, rounding="rtz"),
+        hs.PairwiseDotAdd(terms=4, depth=4, environment=hs.Environment(flush_results=True)),
+        hs.PairwiseDotAdd(terms=4, depth=4, environment=replace(FLUSHING, nan=hs.CUDA.nan)),
     ):
         assert product.plan(accumulator).fast is None
     assert product.plan(fused_rows).fast is fused.fused
