@@ -13,7 +13,7 @@ from hdl.designs import DESIGNS, Mutant, build, mutants
 from hdl.simulators import missing, run
 from hdl.vectors import Vectors
 
-ROWS = 2000
+ROWS = 2500
 
 icarus = pytest.mark.skipif(bool(missing("iverilog")), reason="iverilog is not installed")
 verilator = pytest.mark.skipif(bool(missing("verilator")), reason="verilator is not installed")
