@@ -14,7 +14,7 @@ PYTHON = $(shell for p in $(CANDIDATES); do "$$p" -c '$(SUPPORTED)' 2>/dev/null 
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test check slow nightly exhaustive hdl bench clean
+.PHONY: help install study test check slow nightly exhaustive hdl vectors bench clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ exhaustive: $(STAMPS)/studies  ## verify every input of the two-operand operatio
 
 hdl: $(STAMPS)/studies  ## simulate the hardware designs against vectors, and their mutants (needs iverilog)
 	$(BIN)/python -m hdl.verify $(ARGS)
+
+vectors: $(STAMPS)/studies  ## make the shipped test vectors again, byte for byte
+	$(BIN)/python -m halfsim.testvectors.shipped vectors
 
 bench: $(STAMPS)/test  ## time the kernels beside their peers
 	for file in benchmarks/bench_*.py; do $(BIN)/python "$$file" $(ARGS) || exit 1; done

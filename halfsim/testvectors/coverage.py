@@ -25,7 +25,7 @@ from halfsim.testvectors.formats.names import TYPES
 from halfsim.testvectors.patterns import FORMATS
 from halfsim.testvectors.subjects import Subject
 
-__all__ = ["CLASSES", "Coverage", "Reachable", "bin_name", "classify", "key", "reachable"]
+__all__ = ["CLASSES", "Coverage", "Reachable", "bin_name", "classify", "indices", "key", "reachable"]
 
 CLASSES = (
     "+zero", "-zero", "+subnormal", "-subnormal", "+normal", "-normal", "+infinity", "-infinity", "quiet NaN",
@@ -70,9 +70,10 @@ def _classes(words: NDArray[Any], kind: str) -> NDArray[np.uint8]:
     return found
 
 
-def _indices(
+def indices(
     subject: Subject, operands: Sequence[NDArray[Any]], result: NDArray[Any], flags: NDArray[np.uint8]
 ) -> NDArray[np.int64]:
+    """Return the bin of every row, as an integer."""
     index = np.zeros(len(result), np.int64)
     for words, kind in zip((*operands, result), (*subject.operands, subject.result), strict=True):
         index = index * len(CLASSES) + classify(words, kind)
@@ -121,13 +122,13 @@ class Coverage:
 
     def add(self, operands: Sequence[NDArray[Any]], result: NDArray[Any], flags: NDArray[np.uint8]) -> None:
         """Count the rows of a block."""
-        indices = _indices(self.subject, operands, result, flags)
-        if not len(indices):
+        found_in = indices(self.subject, operands, result, flags)
+        if not len(found_in):
             return
         if len(self.subject.operands) > 2:
-            found, counts = np.unique(indices, return_counts=True)
+            found, counts = np.unique(found_in, return_counts=True)
         else:
-            every = np.bincount(indices)
+            every = np.bincount(found_in)
             found = np.flatnonzero(every)
             counts = every[found]
         for index, count in zip(found.tolist(), counts.tolist(), strict=True):

@@ -133,7 +133,7 @@ def test_damage_is_one_line(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("generate", "devide", "-o", "x.tv"), "unknown operation 'devide'; did you mean divide"),
+        (("generate", "dividd", "-o", "x.tv"), "unknown operation 'dividd'; did you mean divide"),
         (("generate", "add"), "-o FILE is missing; write e.g. -o add.tv"),
         (("generate", "add", "-o", "x.doc"), "the suffix '.doc' names no format"),
         (("generate", "add", "-o", "-"), "standard input and output have no suffix; name the format"),
