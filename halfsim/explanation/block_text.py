@@ -48,7 +48,9 @@ def block_parts(block: Block, steps: DotExplanation, everything: bool) -> Iterab
             kind = "equal" if run[0].significand else "zero"
             rows.append((f"...{run[-1].k}", f"{len(run) - 1} more, {kind}", *[""] * (len(head) - 2)))
     total = both(block.total * power(block.unit))
-    rows.append(("sum", "", "", compact(block.total * power(block.unit)), "", "", str(block.total), "", ""))
+    rows.append(
+        ("sum", "", "", compact(block.total * power(block.unit)), "", "", compact(Fraction(block.total)), "", "")
+    )
     if block.cut is not None and block.cut:
         lost = sum((term.lost for term in block.terms if term.lost), Fraction(0))
         rows[-1] = (*rows[-1][:-1], short(lost / power(block.unit)) if lost else "")
@@ -64,7 +66,7 @@ def _table_of_stages(block: Block) -> Table:
     for stage in block.stages:
         lost = short(stage.lost / power(stage.unit)) if stage.lost else ""
         value = "-" if stage.value is None else compact(stage.value)
-        rows.append((stage.name, value, f"2^{stage.unit}", str(stage.units), lost))
+        rows.append((stage.name, value, f"2^{stage.unit}", compact(Fraction(stage.units)), lost))
     return Table(head, tuple(rows), _NUMBERS, frozenset(i for i, stage in enumerate(block.stages) if stage.lost))
 
 
@@ -73,9 +75,9 @@ def _block_facts(block: Block, total: str, name: str) -> Iterable[tuple[str, str
         yield "case", block.case
     else:
         if block.stages:
-            yield "total", f"{block.stages[-1].units} units of 2^{block.stages[-1].unit}"
+            yield "total", f"{compact(Fraction(block.stages[-1].units))} units of 2^{block.stages[-1].unit}"
         else:
-            yield "sum", f"{block.total} units of 2^{block.unit} = {total}"
+            yield "sum", f"{compact(Fraction(block.total))} units of 2^{block.unit} = {total}"
         if block.cut:
             yield "cut", f"the terms{' and stages' if block.stages else ''} lose {both(block.cut)}"
         if block.normalisation is not None:
@@ -123,4 +125,4 @@ def _term_row(term: Term, block: Block, steps: DotExplanation) -> tuple[str, ...
     exponent, shift = or_dash(term.alignment), or_dash(term.shift)
     lost = short(term.lost / power(block.unit)) if term.lost else ""
     bits = str(term.bits_lost) if term.bits_lost else ""
-    return (*factors, value, exponent, shift, str(term.units), bits, lost)
+    return (*factors, value, exponent, shift, compact(Fraction(term.units)), bits, lost)

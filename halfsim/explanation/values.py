@@ -88,7 +88,9 @@ def decimal(value: Fraction, sign: int | None = None, *, places: int = 0, lowest
             context.prec, context.rounding = places or _SHOWN_DIGITS, _decimal.ROUND_DOWN
             number = _decimal.Decimal(value.numerator) / _decimal.Decimal(value.denominator)
         place = number.adjusted()
-        text = f"{number:f}" if lowest <= place < 20 else f"{number:e}"
+        # Digits that are not known are not written as zeros.
+        highest = context.prec if more else 20
+        text = f"{number:f}" if lowest <= place < highest else f"{number:e}"
     significand, _, exponent = text.partition("e")
     if "." in significand and not more:
         significand = significand.rstrip("0").rstrip(".")
@@ -96,9 +98,16 @@ def decimal(value: Fraction, sign: int | None = None, *, places: int = 0, lowest
 
 
 def compact(value: Fraction, sign: int | None = None) -> str:
-    """Return the exact value in one cell of a table: in decimal where that is short, else in hexadecimal."""
+    """Return a value in one cell of a table: in decimal where that is short, else in hexadecimal.
+
+    It is exact but for significands of more than 60 bits, as long accumulators have them: these end in an ellipsis.
+    """
     text = decimal(value, sign)
-    return text if len(text) <= _CELL and not text.endswith("...") else hexadecimal(value, sign)
+    if len(text) <= _CELL and not text.endswith("..."):
+        return text
+    significand, _, exponent = hexadecimal(value, sign).partition("p")
+    cut = len(significand) > 2 * _CELL - 12
+    return f"{significand[: _CELL - 6]}...p{exponent}" if cut else f"{significand}p{exponent}"
 
 
 def short(value: Fraction, sign: int | None = None) -> str:

@@ -25,6 +25,11 @@ RECORDS = {
     "blocks": lambda: hs.explain_dot(A, B, accumulator="a100:f32"),
     "steps": lambda: hs.explain_dot(A, B, accumulator="fp16"),
     "comparison": lambda: hs.compare_dot(A[:20], B[:20], accumulators=NAMES),
+    "exact blocks": lambda: hs.explain_dot(
+        np.float32([2.0**90, 1, 2**-100]), np.float32([2**100, -1, 2**-20]), accumulator="mi100:f32:bf16"
+    ),
+    "stages": lambda: hs.explain_dot(A[:12], B[:12], np.float32(1e-3), accumulator="mi300x:f32"),
+    "products": lambda: hs.explain_dot(A[:12], B[:12], np.float32(1e-3), accumulator="mi250x:f32"),
     "elementwise": lambda: hs.explain("fma", np.float16(0.1), np.float16(0.3), np.float16(-0.03)),
 }
 

@@ -18,7 +18,7 @@ import pytest
 import halfsim as hs
 from halfsim import operations
 from halfsim.explanation import explain
-from halfsim.explanation.values import datum, decimal, hexadecimal
+from halfsim.explanation.values import compact, datum, decimal, hexadecimal, short
 from halfsim.explanation.watch import watch
 from tests.explanation.cases import ROOT, operands
 
@@ -85,11 +85,31 @@ def test_errors_say_what_to_do(
         (Fraction(1, 1 << 24), "0x1p-24", "5.9604644775390625e-8"),
         (Fraction(1, 3), "1/3", "0.33333333333333333..."),
         (Fraction(2) ** 100, "0x1p+100", "1.2676506002282294...e+30"),
+        (Fraction(10**18 + 1) + Fraction(1, 1 << 40), "0x1.bc16d674ec800020000000002p+59", "1.0000000000000000...e+18"),
     ],
 )
 def test_values_as_text(value: Fraction, hexadecimal_form: str, decimal_form: str) -> None:
     assert hexadecimal(value) == hexadecimal_form
     assert decimal(value) == decimal_form
+
+
+@pytest.mark.parametrize(
+    ("value", "compact_form", "short_form"),
+    [
+        (Fraction(-1, 4), "-0.25", "-0.25"),
+        (Fraction(65504), "65504", "65504"),
+        (Fraction(0), "0", "0"),
+        (Fraction(1, 1 << 24), "0x1p-24", "5.96046...e-8"),
+        (Fraction(1025, 1024), "1.0009765625", "1.00097..."),
+        (Fraction(2**49 - 1), "562949953421311", "5.62949...e+14"),
+        (Fraction(2**60 - 1, 2**60), "0x1.ffffffffffffffep-1", "0.999999..."),
+        (Fraction(2**190 - 1), "0x1.ffffff...p+189", "1.56927...e+57"),
+        (Fraction(-(2**190) - 1), "-0x1.00000...p+190", "-1.56927...e+57"),
+    ],
+)
+def test_values_in_one_cell(value: Fraction, compact_form: str, short_form: str) -> None:
+    assert compact(value) == compact_form
+    assert short(value) == short_form
 
 
 def test_hexadecimal_is_pythons() -> None:
