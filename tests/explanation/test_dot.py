@@ -192,6 +192,38 @@ def test_every_matrix_unit_is_explained(name: str) -> None:
         assert str(steps) and json.loads(steps.to_json(), parse_constant=pytest.fail)
 
 
+CUSTOM = [
+    hs.FusedDotAdd(terms=3, fraction_bits=12, zero_exponent=-30, align="rne", output=hs.BINARY16, rounding="rup"),
+    hs.FusedDotAdd(terms=5, fraction_bits=20, zero_exponent=-130, align="odd", rounding=hs.Stochastic(bits=7, seed=3)),
+    hs.FusedDotAdd(terms=4, fraction_bits=13, zero_exponent=-130, inputs=(hs.E4M3, hs.E5M2)),
+    hs.TwoStageDotAdd(
+        terms=8, term_bits=20, product_bits=22, addend_bits=30, total_bits=20, align="rna", join="rtz", rounding="rdn"
+    ),
+    hs.ExactDotAdd(terms=3, rounding=hs.Stochastic(bits=7, seed=3)),
+    hs.PairwiseDotAdd(terms=3, depth=6, rounding="rup"),
+    hs.PairwiseDotAdd(terms=4, depth=8, environment=hs.Environment(flush_inputs=True)),
+    hs.Sequential(format=hs.BINARY64, rounding="odd"),
+    hs.Exact(format=hs.BFLOAT16),
+]
+
+
+@pytest.mark.parametrize("row", CUSTOM, ids=lambda row: type(row).__name__)
+def test_rows_of_ones_own_lose_nothing_unsaid(row: Any) -> None:
+    """Result minus exact sum is what blocks and steps say they lose, however terms are cut and sums rounded."""
+    rng = np.random.default_rng(8)
+    for size in (1, 7, 17):
+        left, right = getattr(row, "inputs", (hs.BINARY16, hs.BINARY16))
+        a, b = (factors(rng, size, fmt, 5, False) for fmt in (left, right))
+        c = np.float32(rng.normal())
+        steps = explain_dot(a, b, c, accumulator=row)
+        want = np.array(hs.dot(a, b, c, accumulator=row))
+        assert steps.result.bits == int(want.view(f"u{want.itemsize}"))
+        lost = [step.rounding_error or 0 for step in steps.steps]
+        lost += [block.rounding_error - block.cut for block in steps.blocks]
+        assert steps.error == sum(lost)
+        assert str(steps) and steps.to_markdown() and json.loads(steps.to_json(), parse_constant=pytest.fail)
+
+
 def test_what_a_cdna2_flushes_is_lost() -> None:
     a, b = np.float16([1, 2**-15]), np.float16([1, 2])
     steps = explain_dot(a, b, np.float32(1e-40), accumulator="mi250x:f32")
