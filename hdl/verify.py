@@ -76,12 +76,19 @@ def _controls(files: _Files, folder: Path, simulator: str) -> int:
     return total
 
 
-def _table(kills: list[Kill]) -> None:
-    width = max(len(item.mutant.name) for item in kills)
-    click.echo(f"\n{'design':<13} {'mutant':<{width}}  killed by                        first row")
-    for item in kills:
-        found = f"{item.file:<30} {item.row:>11,}" if item.file else "SURVIVED"
-        click.echo(f"{item.mutant.design:<13} {item.mutant.name:<{width}}  {found}")
+def _kills(files: _Files, folder: Path, jobs: int) -> list[Kill]:
+    """Run every mutant whose simulator is installed, and print the table as they end."""
+    listed = [mutant for mutant in mutants() if not missing(DESIGNS[mutant.design].simulators[0])]
+    width = max(len(mutant.name) for mutant in listed)
+    click.echo(f"\n{'design':<13} {'mutant':<{width}}  {'killed by':<30} {'first row':>11}")
+    places = [folder / f"mutant{number}" for number in range(len(listed))]
+    kills = []
+    with ThreadPoolExecutor(jobs) as pool:
+        for item in pool.map(lambda mutant, place: kill(mutant, files[mutant.design], place), listed, places):
+            found = f"{item.file:<30} {item.row:>11,}" if item.file else "SURVIVED"
+            click.echo(f"{item.mutant.design:<13} {item.mutant.name:<{width}}  {found}")
+            kills.append(item)
+    return kills
 
 
 @click.command()
@@ -101,14 +108,13 @@ def main(rows: int, simulators: tuple[str, ...], jobs: int, report: Path | None)
         raise click.ClickException(f"{', '.join(absent)} not found; on Debian: apt-get install {' '.join(absent)}")
     if not simulators:
         simulators = tuple(each for each in SIMULATORS if not missing(each))
+    for each in missing(*SIMULATORS):
+        click.echo(f"skipped: {each} is not installed")
     with tempfile.TemporaryDirectory(prefix="hdl-") as name:
         folder = Path(name)
         files = _files(folder, rows)
         total = sum(_controls(files, folder, each) for each in simulators)
-        listed = [item for item in enumerate(mutants()) if not missing(DESIGNS[item[1].design].simulators[0])]
-        with ThreadPoolExecutor(jobs) as pool:
-            kills = list(pool.map(lambda x: kill(x[1], files[x[1].design], folder / f"mutant{x[0]}"), listed))
-    _table(kills)
+        kills = _kills(files, folder, jobs)
     killed = sum(1 for item in kills if item.file)
     click.echo(f"\nmutation score {killed} of {len(kills)} = {killed / len(kills):.0%}; {total:,} rows agree")
     if report is not None:

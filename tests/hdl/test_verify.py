@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -101,3 +102,17 @@ def test_a_survivor_fails_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     done = CliRunner().invoke(verify.main, ["--rows", "600", "--simulator", "iverilog"])
     assert done.exit_code == 1
     assert "SURVIVED" in done.output and "mutation score 0 of 1" in done.output
+
+
+@icarus
+def test_a_design_that_disagrees_fails_with_the_rows(files: Files, tmp_path: Path) -> None:
+    nearest = files("add")[0]
+    with pytest.raises(click.ClickException, match=r"add disagrees with add_rne_afterRounding\.tv:\nrow \d+: operands"):
+        verify.check(DESIGNS["add"], [nearest._replace(rounding=1)], tmp_path, "iverilog")
+
+
+def test_without_a_simulator_the_command_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    done = CliRunner().invoke(verify.main, ["--simulator", "verilator"])
+    assert done.exit_code == 1
+    assert "iverilog, verilator not found; on Debian: apt-get install iverilog verilator" in done.output

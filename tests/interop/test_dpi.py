@@ -133,23 +133,19 @@ def test_the_object_file_needs_only_memory(folder: Path) -> None:
     assert public == named | {f"halfsim_dot_{unit.replace(':', '_')}" for unit in UNITS}
 
 
+@pytest.mark.slow
 @verilator
-@pytest.mark.parametrize("fault", ["", pytest.param("rounds the product first", marks=pytest.mark.slow)])
-def test_a_systemverilog_bench_calls_the_simulator(fault: str, folder: Path, tmp_path: Path) -> None:
+def test_a_systemverilog_bench_that_calls_the_simulator_sees_a_mutant(folder: Path, tmp_path: Path) -> None:
     from hdl.designs import DESIGNS, mutants
 
-    mutant = next((m for m in mutants() if m.design == "fma" and m.name == fault), None)
-    command = ["verilator", "--binary", "-Wno-fatal", "-Wno-WIDTH", "-Wno-STMTDLY", "--top-module", "dpi_bench"]
-    command += ["--Mdir", tmp_path / "obj", folder / "halfsim_dpi_pkg.sv", HDL / "bench" / "dpi_bench.sv"]
+    (mutant,) = (m for m in mutants() if (m.design, m.name) == ("fma", "rounds the product first"))
+    command = ["verilator", "--binary", "-Wno-fatal", "--top-module", "dpi_bench", "--Mdir", tmp_path / "obj"]
+    command += [folder / "halfsim_dpi_pkg.sv", HDL / "bench" / "dpi_bench.sv"]
     command += [*DESIGNS["fma"].paths(tmp_path, mutant), folder / "halfsim_dpi.o"]
     subprocess.run(command, check=True, capture_output=True)
     done = subprocess.run([tmp_path / "obj" / "Vdpi_bench", "+rows=300000"], capture_output=True, text=True)
-    if fault:
-        assert done.returncode != 0
-        assert "rounding 0" in done.stdout
-    else:
-        assert done.returncode == 0, done.stdout
-        assert "PASS rows=300000" in done.stdout
+    assert done.returncode != 0
+    assert "rounding 0" in done.stdout
 
 
 def test_what_has_no_c_form_is_refused(tmp_path: Path) -> None:
