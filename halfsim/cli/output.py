@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -36,19 +35,11 @@ def show(record: Printed, title: str, form: str, everything: bool, file: Path | 
         text = plain_text(parts) + "\n"
     if file is None:
         click.echo(text, nl=False)
-    else:
-        _write(file, text)
+        return
+    from halfsim.testvectors.formats.files import replacing
 
-
-def _write(file: Path, text: str) -> None:
-    """Write a file under a temporary name and move it in place, so that no reader sees half of it."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
+    with replacing(file) as temporary:
         temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, file)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _print_in_colour(parts: Iterable[Part]) -> bool:
