@@ -11,9 +11,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from halfsim.testvectors.exhaustive.witness_rounding import DIVIDE_BY_ZERO, INVALID, NAN, compiled, rounded
 
 __all__ = ["MODES", "NARROWING", "OPERATIONS", "pairs", "triples"]
 
@@ -36,63 +37,9 @@ NARROWING = "binary32_to_binary16"
 OPERATIONS = [*_ARITHMETIC, *_EXTREMA, *_COMPARISONS, "copysign", "total_order", NARROWING]
 
 _VALUES = np.arange(65536, dtype=np.uint16).view(np.float16).astype(np.float64)
-_NAN = 0x7E00
-_NX, _UF, _OF, _DZ, _NV = 1, 2, 4, 8, 16
 
 
-@numba.njit(nogil=True)
-def _away(negative, whole, rest, mode, word, bits):
-    if rest == 0.0:
-        return 0.0
-    if mode == 0:
-        return 1.0 if rest > 0.5 or (rest == 0.5 and whole % 2.0 == 1.0) else 0.0
-    if mode == 1:
-        return 0.0
-    if mode == 2:
-        return 1.0 if negative else 0.0
-    if mode == 3:
-        return 0.0 if negative else 1.0
-    if mode == 4:
-        return 1.0 if rest >= 0.5 else 0.0
-    if mode == 5:
-        return 1.0 if whole % 2.0 == 0.0 else 0.0
-    scale = 2.0**bits
-    return 1.0 if rest * scale + math.floor(word / 2.0 ** (32 - bits)) >= scale else 0.0
-
-
-@numba.njit(nogil=True)
-def _round(value, mode, before, word, bits):
-    """Pattern and flags of a nonzero finite value."""
-    negative = value < 0.0
-    sign = 0x8000 if negative else 0
-    magnitude = abs(value)
-    _, exponent = math.frexp(magnitude)
-    exponent -= 1
-    tiny = exponent < -14
-    if tiny and not before:
-        scaled = math.ldexp(magnitude, 10 - exponent)
-        whole = math.floor(scaled)
-        whole += _away(negative, whole, scaled - whole, mode, word, bits)
-        tiny = math.ldexp(whole, exponent - 10) < 2.0**-14
-    unit = max(exponent, -14) - 10
-    scaled = math.ldexp(magnitude, -unit)
-    whole = math.floor(scaled)
-    rest = scaled - whole
-    whole += _away(negative, whole, rest, mode, word, bits)
-    result = math.ldexp(whole, unit)
-    if result > 65504.0:
-        to_infinity = mode == 0 or mode == 4 or mode == 6 or (mode == 3 and not negative) or (mode == 2 and negative)
-        return sign | (0x7C00 if to_infinity else 0x7BFF), _OF | _NX
-    flags = 0
-    if rest != 0.0:
-        flags = _NX | (_UF if tiny else 0)
-    if result < 2.0**-14:
-        return sign | int(result * 2.0**24), flags
-    fraction, exponent = math.frexp(result)
-    return sign | ((exponent + 14) << 10) + int((fraction * 2.0 - 1.0) * 1024.0), flags
-
-
-@numba.njit(nogil=True)
+@compiled
 def _remainder(x, y):
     """X - y * n exactly, n the integer nearest x / y, ties to even; both finite, y not zero."""
     n = np.rint(x / y)
@@ -105,15 +52,15 @@ def _remainder(x, y):
     return rest
 
 
-@numba.njit(nogil=True)
+@compiled
 def _signaling(a):
     return (a & 0x7FFF) > 0x7C00 and a & 0x0200 == 0
 
 
-@numba.njit(nogil=True)
+@compiled
 def _arithmetic(code, a, b, x, y, mode, before, word, bits):
     if x != x or y != y:
-        return _NAN, _NV if _signaling(a) or _signaling(b) else 0
+        return NAN, INVALID if _signaling(a) or _signaling(b) else 0
     sign = (a ^ b) & 0x8000
     if code == 1:
         b ^= 0x8000
@@ -121,38 +68,38 @@ def _arithmetic(code, a, b, x, y, mode, before, word, bits):
     if code <= 1:
         total = x + y
         if total != total:
-            return _NAN, _NV
+            return NAN, INVALID
         if math.isinf(total):
             return 0x7C00 if total > 0 else 0xFC00, 0
         if total == 0.0:
             return (a if a == b else (0x8000 if mode == 2 else 0)) if x == 0.0 else (0x8000 if mode == 2 else 0), 0
-        return _round(total, mode, before, word, bits)
+        return rounded(total, mode, before, word, bits)
     if code == 2:
         product = x * y
         if product != product:
-            return _NAN, _NV
+            return NAN, INVALID
         if math.isinf(product):
             return sign | 0x7C00, 0
-        return _round(product, mode, before, word, bits) if product != 0.0 else (sign, 0)
+        return rounded(product, mode, before, word, bits) if product != 0.0 else (sign, 0)
     if code == 3:
         if (x == 0.0 and y == 0.0) or (math.isinf(x) and math.isinf(y)):
-            return _NAN, _NV
+            return NAN, INVALID
         if y == 0.0:
-            return sign | 0x7C00, 0 if math.isinf(x) else _DZ
+            return sign | 0x7C00, 0 if math.isinf(x) else DIVIDE_BY_ZERO
         if math.isinf(x):
             return sign | 0x7C00, 0
         if x == 0.0 or math.isinf(y):
             return sign, 0
-        return _round(x / y, mode, before, word, bits)
+        return rounded(x / y, mode, before, word, bits)
     if math.isinf(x) or y == 0.0:
-        return _NAN, _NV
+        return NAN, INVALID
     rest = x if math.isinf(y) else _remainder(x, y)
     if rest == 0.0:
         return a & 0x8000, 0
-    return _round(rest, 0, before, word, bits)
+    return rounded(rest, 0, before, word, bits)
 
 
-@numba.njit(nogil=True)
+@compiled
 def _odd_sum(p, c):
     """P + c, its last bit odd where it is inexact; both finite."""
     total = p + c
@@ -168,17 +115,17 @@ def _odd_sum(p, c):
     return math.ldexp(whole + (1.0 if error > 0.0 else -1.0), exponent - 53)
 
 
-@numba.njit(nogil=True)
+@compiled
 def _fma(a, b, c, x, y, w, mode, before, word, bits):
     product = x * y
     invalid = _signaling(a) or _signaling(b) or _signaling(c)
     if x == x and y == y and product != product:
         invalid = True  # infinity times zero, whatever c is
     if x != x or y != y or w != w or product != product:
-        return _NAN, _NV if invalid else 0
+        return NAN, INVALID if invalid else 0
     total = product + w
     if total != total:
-        return _NAN, _NV
+        return NAN, INVALID
     if math.isinf(total):
         return 0x7C00 if total > 0 else 0xFC00, 0
     if total == 0.0:
@@ -186,29 +133,29 @@ def _fma(a, b, c, x, y, w, mode, before, word, bits):
         if product == 0.0 and w == 0.0 and sign == c & 0x8000:
             return sign, 0
         return 0x8000 if mode == 2 else 0, 0
-    return _round(_odd_sum(product, w), mode, before, word, bits)
+    return rounded(_odd_sum(product, w), mode, before, word, bits)
 
 
-@numba.njit(nogil=True)
+@compiled
 def _fill_fused(a, b, c, values, z, flags, mode, before):
     for i in range(z.size):
         p, q, r = int(a[i]), int(b[i]), int(c[i])
         z[i], flags[i] = _fma(p, q, r, values[p], values[q], values[r], mode, before, 0.0, 0)
 
 
-@numba.njit(nogil=True)
+@compiled
 def _extremum(code, a, b, x, y):
     """Codes: 0 2019, 2 2019 number, 4 2008, 6 x86; odd ones are maxima."""
     maximum = code % 2 == 1
     convention = code // 2
     if x != x or y != y:
         if convention == 3:
-            return b, _NV
+            return b, INVALID
         signaling = _signaling(a) or _signaling(b)
-        flags = _NV if signaling else 0
+        flags = INVALID if signaling else 0
         if (x == x or y == y) and (convention == 1 or (convention == 2 and not signaling)):
             return a if x == x else b, flags
-        return _NAN, flags
+        return NAN, flags
     if convention == 3:
         return a if (x > y if maximum else x < y) else b, 0
     if x == y:
@@ -216,13 +163,13 @@ def _extremum(code, a, b, x, y):
     return a if (x > y) == maximum else b, 0
 
 
-@numba.njit(nogil=True)
+@compiled
 def _place(a):
     """Position of a pattern in the total order: sign and magnitude as one integer."""
     return -(a & 0x7FFF) - 1 if a & 0x8000 else a
 
 
-@numba.njit(nogil=True)
+@compiled
 def _word(index, seed):
     """First word of Philox4x32-10 for one counter."""
     low = np.uint64(0xFFFFFFFF)
@@ -239,7 +186,7 @@ def _word(index, seed):
     return x0
 
 
-@numba.njit(nogil=True)
+@compiled
 def _fill(family, code, row, values, start, z, flags, mode, before, seed, bits, index):
     for i in range(z.size):
         pair = start + i
@@ -257,14 +204,14 @@ def _fill(family, code, row, values, start, z, flags, mode, before, seed, bits, 
             relation = 3 if unordered else 0 if x < y else 1 if x == y else 2
             z[i] = row[relation]
             invalid = unordered and (row[4] == 1 or _signaling(a) or _signaling(b))
-            flags[i] = _NV if invalid else 0
+            flags[i] = INVALID if invalid else 0
         elif family == 3:
             z[i], flags[i] = (a & 0x7FFF) | (b & 0x8000), 0
         else:
             z[i], flags[i] = _place(a) <= _place(b), 0
 
 
-@numba.njit(nogil=True)
+@compiled
 def _fill_narrowed(patterns, values, z, flags, mode, before, seed, bits, index):
     for i in range(z.size):
         x = float(values[i])
@@ -273,13 +220,13 @@ def _fill_narrowed(patterns, values, z, flags, mode, before, seed, bits, index):
         if mode == 6:
             word = float(_word(index + i, seed))
         if x != x:
-            z[i], flags[i] = _NAN, 0 if patterns[i] & 0x400000 else _NV
+            z[i], flags[i] = NAN, 0 if patterns[i] & 0x400000 else INVALID
         elif math.isinf(x):
             z[i], flags[i] = sign | 0x7C00, 0
         elif x == 0.0:
             z[i], flags[i] = sign, 0
         else:
-            z[i], flags[i] = _round(x, mode, before, word, bits)
+            z[i], flags[i] = rounded(x, mode, before, word, bits)
 
 
 def pairs(
