@@ -13,5 +13,6 @@ from halfsim.capture.device import UnsupportedError as UnsupportedError
 from halfsim.capture.program import capture as capture
 from halfsim.capture.program import open_device as open_device
 from halfsim.capture.reader import Capture as Capture
+from halfsim.capture.reader import Damage as Damage
 from halfsim.capture.reader import Record as Record
 from halfsim.capture.reader import read as read

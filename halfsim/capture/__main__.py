@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from halfsim.capture.checker import check, report
+from halfsim.capture.conformance import conform
 from halfsim.capture.device import DeviceError
 from halfsim.capture.groups import GROUPS
 from halfsim.capture.program import capture, open_device
@@ -20,20 +20,9 @@ Examples:
   python -m halfsim.capture --out vectors/cuda --only mma --only experiments
   python -m halfsim.capture --check vectors/cuda
 
-The same command continues an interrupted capture. Exit status: 0 success, 1 failure or disagreement, 2 wrong usage.
+The same command continues an interrupted capture. Exit status: 0 success, 1 failure or disagreement (and a check
+that found no capture), 2 wrong usage. halfsim vectors check says more.
 """
-
-
-def _check(folder: Path) -> int:
-    """Print the agreement of every instruction; return the exit status."""
-    wrong = seen = 0
-    for agreement in check(folder):
-        click.echo(report(agreement))
-        seen += 1
-        wrong += agreement.equal != agreement.count
-    if not seen:
-        click.echo(f"no capture below {folder} yet; record one with --out {folder} on a machine with an NVIDIA GPU")
-    return 1 if wrong else 0
 
 
 @click.command(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -59,7 +48,7 @@ def main(
             for group in GROUPS:
                 click.echo(f"{group.name}: {', '.join(item.name for item in group.instructions)}")
         elif checked is not None:
-            raise SystemExit(_check(checked))
+            raise SystemExit(conform(checked, click.echo).status)
         elif out is None:
             raise click.UsageError("pass --out FOLDER to record, --check FOLDER to compare, or --list")
         else:

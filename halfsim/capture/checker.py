@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from halfsim.capture.discrimination import Discrimination, of_record
+from halfsim.capture.groups import GROUPS
 from halfsim.capture.matrix import MATRIX_INSTRUCTIONS
 from halfsim.capture.model import Expected, expected
-from halfsim.capture.reader import Record, read
+from halfsim.capture.reader import Damage, Record, scan
+from halfsim.capture.reasons import reasons
 
-__all__ = ["Agreement", "Disagreement", "check", "compare", "report"]
+__all__ = ["Agreement", "Damage", "Disagreement", "check", "compare", "report"]
 
 Model = Callable[[Record], Expected | None]
 
@@ -33,6 +36,8 @@ class Disagreement:
         Hexadecimal patterns: the GPU's, the simulator's.
     where : str
         Coverage class or name of the experiment; may be empty.
+    reasons : tuple of str
+        How the simulator comes to its result.
     """
 
     index: tuple[int, ...]
@@ -40,6 +45,7 @@ class Disagreement:
     got: str
     wanted: str
     where: str
+    reasons: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         inputs = ", ".join(
@@ -65,6 +71,8 @@ class Agreement:
         Results that were recorded but not compared, as their definition leaves them open.
     first : tuple of Disagreement
         The first differences.
+    discrimination : tuple of Discrimination
+        Which neighbours of the row the results can tell from it, where that was asked.
     """
 
     gpu: str
@@ -74,6 +82,12 @@ class Agreement:
     equal: int
     open: int
     first: tuple[Disagreement, ...] = field(default=(), repr=False)
+    discrimination: tuple[Discrimination, ...] = field(default=(), repr=False)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether no compared result differs."""
+        return self.equal == self.count
 
 
 def _hex(word: Any) -> str:
@@ -106,7 +120,7 @@ def _disagreement(record: Record, index: tuple[int, ...], wanted: Any) -> Disagr
         name = record.labels[part] if record.labels else ""
     if record.coverage and "coverage" in record.operands:
         name = record.coverage[int(record.operands["coverage"][part])]
-    return Disagreement(index, operands, _hex(record.result[index]), _hex(wanted[index]), name)
+    return Disagreement(index, operands, _hex(record.result[index]), _hex(wanted[index]), name, reasons(record, index))
 
 
 def compare(record: Record, limit: int = 3, model: Model = expected) -> Agreement:
@@ -144,34 +158,64 @@ def compare(record: Record, limit: int = 3, model: Model = expected) -> Agreemen
     )
 
 
-def check(path: str | Path, *, limit: int = 3, model: Model = expected) -> Iterator[Agreement]:
+def check(
+    path: str | Path, *, limit: int = 3, model: Model = expected, discriminate: bool = False
+) -> Iterator[Agreement | Damage]:
     """Compare every captured result below a folder with the simulator.
 
     Parameters
     ----------
     path : str or Path
-        For example ``vectors/cuda``.
+        For example ``vectors/cuda``, or the manifest of one capture.
     limit : int
         How many differences to describe per instruction.
     model : callable
         What is expected of a record.
+    discriminate : bool
+        Whether to find which neighbours of its row an instruction's results can tell from it.
+
+    Yields
+    ------
+    Agreement or Damage
+        One per instruction and group; damage in place of what could not be read or compared.
 
     Raises
     ------
     ValueError
-        If the folder does not exist or a file is damaged.
+        If the path is neither a folder nor a manifest.
     """
-    for found in read(path):
-        for record in found.records():
-            yield compare(record, limit, model)
+    known = {item.name for group in GROUPS for item in group.instructions}
+    for found in scan(path):
+        for record in (found,) if isinstance(found, Damage) else found.contents():
+            if isinstance(record, Damage):
+                yield record
+                continue
+            place = record.gpu, record.group, record.instruction
+            if record.instruction not in known:
+                yield Damage("check: this version does not know the instruction; update halfsim", *place)
+                continue
+            try:
+                agreement = compare(record, limit, model)
+                power = of_record(record) if discriminate else ()
+            except (KeyError, IndexError, TypeError, ValueError) as error:
+                text = str(error) if str(error).startswith("check: ") else "check: operands and results do not fit"
+                yield Damage(f"{text.partition(';')[0]}; capture that group again", *place)
+            else:
+                yield replace(agreement, discrimination=power)
 
 
-def report(agreement: Agreement) -> str:
-    """Return one line, and one more per described difference."""
+def report(agreement: Agreement | Damage) -> str:
+    """Return one line, and below it the described differences with their reasons."""
+    if isinstance(agreement, Damage):
+        place = "  ".join(part for part in (agreement.gpu, agreement.group, agreement.instruction) if part)
+        return f"{place}: DAMAGED: {agreement.message}" if place else f"DAMAGED: {agreement.message}"
     head = f"{agreement.gpu}  {agreement.group}  {agreement.instruction}: "
     if agreement.count == 0:
         return head + f"{agreement.open:,} results, observed only"
     text = head + f"{agreement.equal:,} of {agreement.count:,} equal"
     if agreement.open:
         text += f", {agreement.open:,} left open"
-    return "\n".join([text, *(f"    {item}" for item in agreement.first)])
+    lines = [text]
+    for item in agreement.first:
+        lines += [f"    {item}", *(f"        {reason}" for reason in item.reasons)]
+    return "\n".join(lines)

@@ -10,16 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from halfsim import linalg
-from halfsim.accumulators import FusedDotAdd
+from halfsim.accumulators import FusedDotAdd, factor_formats
+from halfsim.capture.matrix import MATRIX_INSTRUCTIONS
+from halfsim.capture.model import matrix_operands, tensor_core
+from halfsim.capture.reader import Record
 from halfsim.capture.variants import AFTERWARDS, NORMALISED, WIDE, Variant
 from halfsim.formats import BINARY16, BINARY32
 from halfsim.rounding import Rounding
 
-__all__ = ["NEIGHBOURS", "Discrimination", "discriminate", "joined", "neighbours"]
+__all__ = ["NEIGHBOURS", "Discrimination", "discriminate", "joined", "neighbours", "of_record"]
 
 Arrays: TypeAlias = NDArray[Any]
 Model: TypeAlias = Callable[[Arrays, Arrays, Arrays], Arrays]
 
+_KINDS = {BINARY16: "f16", BINARY32: "f32"}
 _ONE_BLOCK = "every sum is one block"
 _WORDS: dict[int, Any] = {2: np.uint16, 4: np.uint32}
 
@@ -33,9 +37,9 @@ class Discrimination:
     neighbour : str
         Key in `NEIGHBOURS`.
     told : int
-        Outputs that the neighbour gets wrong; 0 if the set cannot tell it.
+        Outputs that the row gets right and the neighbour wrong; 0 if the set cannot tell it.
     outputs : int
-        Outputs in the set.
+        Outputs in the set that the row gets right.
     reason : str
         Why none differs; empty if some do.
     """
@@ -146,10 +150,34 @@ def discriminate(row: FusedDotAdd, A: Arrays, B: Arrays, C: Arrays, D: Arrays) -
     ['F - 1']
     """
     found = []
+    agreeing = _row(row)(A, B, C) == D
+    outputs = int(agreeing.sum())
     for name, model in neighbours(row).items():
-        told = int((model(A, B, C) != D).sum())
-        found.append(Discrimination(name, told, D.size, "" if told else _reason(name, row, A.shape[-1])))
+        told = int(((model(A, B, C) != D) & agreeing).sum())
+        found.append(Discrimination(name, told, outputs, "" if told else _reason(name, row, A.shape[-1])))
     return tuple(found)
+
+
+def of_record(record: Record) -> tuple[Discrimination, ...]:
+    """Return what the outputs of one instruction can tell; nothing where no row of its kind is known.
+
+    Parameters
+    ----------
+    record : Record
+        A captured instruction.
+    """
+    instruction = MATRIX_INSTRUCTIONS.get(record.instruction)
+    row = None if instruction is None else tensor_core(instruction, record.capability)
+    # An instruction that converts its result has no neighbours among rows.
+    if instruction is None or not isinstance(row, FusedDotAdd) or _KINDS[row.output] != instruction.output:
+        return ()
+    A, B, C = matrix_operands(instruction, record)
+    if "K" not in record.operands:
+        return discriminate(row, A, B, C, record.result)
+    lengths = [int(k) for k in record.operands["K"]]
+    return joined(
+        discriminate(row, A[..., :k], B[..., :k, :], C, d) for k, d in zip(lengths, record.result, strict=True)
+    )
 
 
 def joined(sets: Iterable[Iterable[Discrimination]]) -> tuple[Discrimination, ...]:
@@ -168,7 +196,7 @@ def joined(sets: Iterable[Iterable[Discrimination]]) -> tuple[Discrimination, ..
 def _reason(name: str, row: FusedDotAdd, length: int) -> str:
     if name in ("L * 2", "order reversed", "wide between blocks") and length <= row.terms:
         return _ONE_BLOCK
-    if name.startswith("z") and row.output == BINARY32:
+    if name.startswith("z") and row.output == BINARY32 and factor_formats(row) == (BINARY16, BINARY16):
         return "no product of binary16 factors is as small as z"
     return "no operands decide it"
 

@@ -16,7 +16,7 @@ from halfsim.capture.words import FORMATS, decode
 from halfsim.environment import CUDA, Environment
 from halfsim.formats import BINARY16, BINARY32, BINARY64
 
-__all__ = ["Expected", "expected", "tensor_core"]
+__all__ = ["Expected", "expected", "matrix_operands", "tensor_core"]
 
 Words = NDArray[Any]
 
@@ -110,12 +110,17 @@ def _factor(kind: str, words: Words) -> NDArray[Any]:
     return _floats(words) if kind == "f16" else decode(kind, words)
 
 
+def matrix_operands(instruction: MatrixInstruction, record: Record) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return A, B and C of a matrix instruction's record as `halfsim.matmul` takes them."""
+    A, B = (_factor(kind, record.operands[name]) for kind, name in zip(instruction.inputs, "AB", strict=True))
+    return A, B, _floats(record.operands[f"C.{instruction.addend}"])
+
+
 def _matrix(instruction: MatrixInstruction, record: Record) -> Expected | None:
     row = tensor_core(instruction, record.capability)
     if row is None:
         return None
-    A, B = (_factor(kind, record.operands[name]) for kind, name in zip(instruction.inputs, "AB", strict=True))
-    C = _floats(record.operands[f"C.{instruction.addend}"])
+    A, B, C = matrix_operands(instruction, record)
     # No instruction splits a block, so a chain of instructions is one sum over the whole of K.
     lengths = record.operands.get("K", np.array([A.shape[2]]))
     products = [linalg.matmul(A[:, :, :k], B[:, :k], C, accumulator=row) for k in lengths]

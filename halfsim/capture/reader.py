@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from halfsim.capture.recorder import MANIFEST, SCHEMA, digest
 
-__all__ = ["Capture", "Record", "read"]
+__all__ = ["Capture", "Damage", "Record", "read", "scan"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +48,29 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Damage:
+    """Something that could not be read or compared.
+
+    Parameters
+    ----------
+    message : str
+        One sentence: what, and the way out.
+    gpu, group, instruction : str
+        Where; empty as far as it is not known.
+    """
+
+    message: str
+    gpu: str = ""
+    group: str = ""
+    instruction: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        """False, always: what cannot be read agrees with nothing."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
 class Capture:
     """What one GPU answered.
 
@@ -67,37 +91,106 @@ class Capture:
         Raises
         ------
         ValueError
-            If a file is missing or differs from its digest.
+            If a file is missing, damaged or differs from its digest.
         """
-        major, minor = self.manifest["compute_capability"].split(".")
+        for item in self.contents():
+            if isinstance(item, Damage):
+                raise ValueError(item.message)
+            yield item
+
+    def contents(self) -> Iterator[Record | Damage]:
+        """Yield every recorded result, and what is damaged in place of those that cannot be read."""
         for group, entry in self.manifest["groups"].items():
-            arrays = self._arrays(entry)
-            operands = {name: array for name, array in arrays.items() if not name.startswith("D.")}
-            for name, details in entry["instructions"].items():
-                if details["status"] == "recorded":
-                    yield Record(
-                        self.manifest["gpu"],
-                        (int(major), int(minor)),
-                        group,
-                        name,
-                        details["opcode"],
-                        operands,
-                        arrays[f"D.{name}"],
-                        tuple(entry["coverage"]),
-                        tuple(entry["labels"]),
-                    )
+            try:
+                yield from self._group(group, entry)
+            except ValueError as error:
+                yield Damage(str(error), self.manifest["gpu"], group)
+            except (KeyError, TypeError, AttributeError):
+                path = self.folder / MANIFEST
+                yield Damage(f"read: {path} is damaged at {group}; restore it or capture again", group=group)
+
+    def _group(self, group: str, entry: dict[str, Any]) -> Iterator[Record | Damage]:
+        major, minor = self.manifest["compute_capability"].split(".")
+        arrays = self._arrays(entry)
+        operands = {name: array for name, array in arrays.items() if not name.startswith("D.")}
+        for name, details in entry["instructions"].items():
+            if details["status"] != "recorded":
+                continue
+            if f"D.{name}" not in arrays:
+                text = f"read: {self.folder / entry['file']} holds no results of {name}; capture that group again"
+                yield Damage(text, self.manifest["gpu"], group, name)
+                continue
+            yield Record(
+                self.manifest["gpu"],
+                (int(major), int(minor)),
+                group,
+                name,
+                details["opcode"],
+                operands,
+                arrays[f"D.{name}"],
+                tuple(entry["coverage"]),
+                tuple(entry["labels"]),
+            )
 
     def _arrays(self, entry: dict[str, Any]) -> dict[str, NDArray[Any]]:
         path = self.folder / entry["file"]
         if not path.is_file():
             raise ValueError(f"read: {path} is missing though its manifest lists it; capture that group again")
-        if digest(path.read_bytes()) != entry["sha256"]:
+        content = path.read_bytes()
+        if digest(content) != entry["sha256"]:
             raise ValueError(f"read: {path} differs from the digest in its manifest; restore it or capture it again")
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+        except Exception:  # a damaged archive can raise whatever its decoders do: zlib, lzma, struct, NumPy
+            raise ValueError(f"read: {path} is not a whole archive; restore it or capture it again") from None
         if entry["exhaustive"]:
             arrays["a"] = np.arange(1 << 16).astype(np.uint16)
         return arrays
+
+
+def _require(manifest: dict[str, Any]) -> None:
+    """Raise if a field that every reader uses is absent or malformed."""
+    major, minor = manifest["compute_capability"].split(".")
+    if not (major.isdecimal() and minor.isdecimal() and isinstance(manifest["gpu"], str)):
+        raise ValueError
+    manifest["groups"].items()
+
+
+def _open(file: Path) -> Capture:
+    try:
+        manifest = json.loads(file.read_text())
+        schema = manifest["schema"]
+        if schema == SCHEMA:
+            _require(manifest)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ValueError(f"read: {file} is damaged; restore it or capture again") from None
+    if schema != SCHEMA:
+        raise ValueError(f"read: {file} has schema {schema!r}, this version reads {SCHEMA}; use another version")
+    return Capture(file.parent, manifest)
+
+
+def scan(path: str | Path) -> Iterator[Capture | Damage]:
+    """Yield the captures in a folder and all folders below it, and what is damaged in place of the others.
+
+    Parameters
+    ----------
+    path : str or Path
+        A folder, or the manifest of one capture.
+
+    Raises
+    ------
+    ValueError
+        If there is neither.
+    """
+    root = Path(path)
+    if not (root.is_dir() or (root.is_file() and root.name == MANIFEST)):
+        raise ValueError(f"read: {root} is not a folder; pass the folder that capture wrote to, such as vectors/cuda")
+    for file in [root] if root.is_file() else sorted(root.rglob(MANIFEST)):
+        try:
+            yield _open(file)
+        except ValueError as error:
+            yield Damage(str(error))
 
 
 def read(path: str | Path) -> list[Capture]:
@@ -106,7 +199,7 @@ def read(path: str | Path) -> list[Capture]:
     Parameters
     ----------
     path : str or Path
-        For example ``vectors/cuda``.
+        For example ``vectors/cuda``, or the manifest of one capture.
 
     Raises
     ------
@@ -121,17 +214,9 @@ def read(path: str | Path) -> list[Capture]:
     ...     read(folder)
     []
     """
-    root = Path(path)
-    if not root.is_dir():
-        raise ValueError(f"read: {root} is not a folder; pass the folder that capture wrote to, such as vectors/cuda")
     found = []
-    for file in sorted(root.rglob(MANIFEST)):
-        try:
-            manifest = json.loads(file.read_text())
-            schema = manifest["schema"]
-        except (ValueError, KeyError, TypeError):
-            raise ValueError(f"read: {file} is damaged; restore it or capture again") from None
-        if schema != SCHEMA:
-            raise ValueError(f"read: {file} has schema {schema!r}, this version reads {SCHEMA}; use another version")
-        found.append(Capture(file.parent, manifest))
+    for item in scan(path):
+        if isinstance(item, Damage):
+            raise ValueError(item.message)
+        found.append(item)
     return found

@@ -1,4 +1,4 @@
-"""`halfsim vectors check`: compare files of test vectors with the simulator."""
+"""`halfsim vectors check`: compare files of test vectors, and captures of GPUs, with the simulator."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from halfsim.cli.captures import check_captures, is_capture
 from halfsim.cli.group import FAILED, examples, usage
 from halfsim.cli.settings import setting_of, setting_options
 
@@ -25,13 +26,17 @@ __all__ = ["check"]
 _FILE = "halfsim vectors check add.tv"
 _PIPE = "testfloat_gen f16_mul | halfsim vectors check - --operation f16_mul --format testfloat"
 _CI = "halfsim vectors check out/*.tv --junit report.xml"
+_CAPTURES = "halfsim vectors check vectors/cuda --discriminate"
 _NOTES = (
     "What the file does not say, or says wrongly, options say: --operation, --rounding, --environment and the others.",
-    "Exit status: 0 all rows agree, 1 a row disagrees or a file is damaged, 2 wrong usage.",
+    "A folder of captures, or one MANIFEST.json of it, takes --limit (of each instruction), --discriminate and --json.",
+    "Exit status: 0 all agrees, 1 a result disagrees, a file is damaged or a folder is empty, 2 wrong usage.",
 )
 
 
-@click.command(epilog=examples(_FILE, _PIPE, _CI, notes=_NOTES), short_help="Compare test vectors with the simulator.")
+@click.command(
+    epilog=examples(_FILE, _PIPE, _CI, _CAPTURES, notes=_NOTES), short_help="Compare test vectors with the simulator."
+)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--operation", help="Operation of files without a header, halfsim's name or TestFloat's.")
 @setting_options
@@ -40,17 +45,27 @@ _NOTES = (
 @click.option("--ignore-flags", is_flag=True, help="Compare results alone.")
 @click.option("--limit", type=click.IntRange(min=0), default=5, show_default=True, help="Disagreements to explain.")
 @click.option("--coverage", is_flag=True, help="Say which bins of the coverage model the rows hit and miss.")
+@click.option("--discriminate", is_flag=True, help="Of captures: show which neighbouring models the results exclude.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write the report as JUnit XML, too.")
 @click.option("--progress/--no-progress", default=True, help="Show a progress bar on standard error.")
-def check(files: tuple[str, ...], as_json: bool, junit: Path | None, **options: Any) -> int:
+def check(files: tuple[str, ...], as_json: bool, junit: Path | None, discriminate: bool, **options: Any) -> int:
     """Compare every row of FILE, or of standard input (-), with the simulator, results and flags.
+
+    FILE may be a folder of captures that python -m halfsim.capture recorded on a GPU.
 
     Each disagreement is explained bit by bit and named after the mistake that gives it: another rounding, tininess
     before instead of after, flushed subnormals, double rounding, a wrong NaN, a missing flag.
     """
     from halfsim.testvectors.formats import VectorFileError
 
+    if any(is_capture(name) for name in files):
+        if len(files) > 1 or junit is not None:
+            raise click.UsageError("a folder of captures is checked alone and without --junit; name the others apart")
+        chosen = {name: options[name] for name in ("limit", "progress")}
+        return check_captures(Path(files[0]), discriminate=discriminate, as_json=as_json, **chosen)
+    if discriminate:
+        raise click.UsageError("--discriminate is for a folder of captures, such as vectors/cuda")
     reports: list[Report] = []
     errors: list[tuple[str, str]] = []
     for name in files:

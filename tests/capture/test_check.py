@@ -199,4 +199,4 @@ def test_the_command_fails_in_one_sentence(tmp_path: Path, monkeypatch: pytest.M
     ):
         done = run(*arguments)
         assert done.exit_code == status and text in done.output and "Traceback" not in done.output
-    assert "no capture below" in run("--check", str(tmp_path)).output
+    assert "holds no capture" in run("--check", str(tmp_path)).output
