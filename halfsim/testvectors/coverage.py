@@ -1,94 +1,51 @@
 """The coverage model: classes of operands, class of the result and flags, of an operation in one rounding direction.
 
-A bin is a combination of these. It is reachable if some operands fall in it: that was found by trying all of them
-(`enumerated`), or, where there are too many, by searching (`searched`); the findings are in ``reachable.json``.
+A bin is a combination of these. It is reachable if some operands fall in it. Which bins are is found by trying all
+operands, once (``reachable.json``) or on the spot; by argument (`outcomes`), where there are too many; or by trying
+every order of every two classes, where nothing else matters.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
+from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from halfsim.core.fields import layout
-from halfsim.environment import Environment, Tininess
-from halfsim.flags import Flags
-from halfsim.formats import Specials
-from halfsim.rounding import ALIASES, Rounding, RoundingLike, as_rounding
+from halfsim.environment import IEEE, Environment, Tininess
+from halfsim.rounding import ALIASES, Rounding, RoundingLike, Stochastic, as_rounding
+from halfsim.testvectors.bins import CLASSES, bin_name, bin_of, indices, classify, outcome_name
+from halfsim.testvectors.cases.plan import Operands
 from halfsim.testvectors.formats.names import TYPES
-from halfsim.testvectors.patterns import FORMATS
+from halfsim.testvectors.outcomes import Outcomes, outcomes, rule_of
+from halfsim.testvectors.patterns import FORMATS, word_of
 from halfsim.testvectors.subjects import Subject
 
-__all__ = ["CLASSES", "Coverage", "Reachable", "bin_name", "classify", "indices", "key", "reachable"]
+__all__ = [
+    "CLASSES",
+    "Coverage",
+    "Reachable",
+    "argued",
+    "bin_name",
+    "indices",
+    "classify",
+    "encoded",
+    "key",
+    "measure",
+    "reachable",
+    "unreachable",
+]
 
-CLASSES = (
-    "+zero", "-zero", "+subnormal", "-subnormal", "+normal", "-normal", "+infinity", "-infinity", "quiet NaN",
-    "signaling NaN",
-)  # fmt: skip
-"""Classes of numbers; of integers and truth values only the first and the normal ones occur."""
-_OUTCOMES = 32
-
-
-def classify(words: NDArray[Any], kind: str) -> NDArray[np.uint8]:
-    """Return the index in `CLASSES` of every pattern of a type."""
-    if TYPES[kind] <= 16:
-        found: NDArray[np.uint8] = _table(kind)[words]
-        return found
-    return _classes(words, kind)
-
-
-@lru_cache(maxsize=16)
-def _table(kind: str) -> NDArray[np.uint8]:
-    return _classes(np.arange(1 << TYPES[kind], dtype=np.uint64), kind)
-
-
-def _classes(words: NDArray[Any], kind: str) -> NDArray[np.uint8]:
-    width = TYPES[kind]
-    word = words.astype(np.uint64)
-    if kind not in FORMATS:
-        negative = (word >> np.uint64(width - 1)).astype(np.uint8) if kind.startswith("i") else np.uint8(0)
-        return np.where(word == 0, 0, 4 + negative).astype(np.uint8)
-    fields = layout(FORMATS[kind])
-    magnitude = word & np.uint64((1 << (width - 1)) - 1)
-    sign = (word >> np.uint64(width - 1)).astype(np.uint8)
-    found = np.where(magnitude > fields.fraction_mask, 4, 2).astype(np.uint8)
-    found[magnitude == 0] = 0
-    found += sign
-    if fields.specials == Specials.nan_only:
-        found[magnitude == fields.infinity] = 8
-    elif fields.specials == Specials.ieee:
-        found[magnitude == fields.infinity] = 6 + sign[magnitude == fields.infinity]
-        nan = magnitude > np.uint64(fields.infinity)
-        quiet = (magnitude >> np.uint64(fields.precision - 2)) & np.uint64(1)
-        found[nan] = 9 - quiet[nan].astype(np.uint8)
-    return found
-
-
-def indices(
-    subject: Subject, operands: Sequence[NDArray[Any]], result: NDArray[Any], flags: NDArray[np.uint8]
-) -> NDArray[np.int64]:
-    """Return the bin of every row, as an integer."""
-    index = np.zeros(len(result), np.int64)
-    for words, kind in zip((*operands, result), (*subject.operands, subject.result), strict=True):
-        index = index * len(CLASSES) + classify(words, kind)
-    return index * _OUTCOMES + flags
-
-
-def bin_name(subject: Subject, index: int) -> str:
-    """Return a bin in words: ``+normal, -zero -> -zero (none)``."""
-    index, flags = divmod(index, _OUTCOMES)
-    classes = []
-    for _ in range(len(subject.operands) + 1):
-        index, found = divmod(index, len(CLASSES))
-        classes.append(CLASSES[found])
-    raised = ", ".join(str(flag.name) for flag in Flags(flags)) or "no flag"
-    return f"{', '.join(reversed(classes[1:]))} -> {classes[0]} ({raised})"
+_WIDEST = 19
+# Two numbers and a third of every class, of both signs, so that every order of every two classes is among the pairs.
+_MAGNITUDES = (0, 1, 2, 0x3FF, 0x400, 0x3C00, 0x7BFF, 0x7C00, 0x7C01, 0x7C02, 0x7DFF, 0x7E00, 0x7E01, 0x7FFF)
+_ORDERED = np.array([sign | word for sign in (0, 0x8000) for word in _MAGNITUDES], np.uint16)
 
 
 @dataclass(slots=True)
@@ -144,6 +101,53 @@ class Coverage:
         return [(bin_name(self.subject, index), self.hits[index]) for index in sorted(self.hits)]
 
 
+def measure(
+    subject: Subject,
+    blocks: Iterable[Operands],
+    rounding: RoundingLike = "rne",
+    environment: Environment = IEEE,
+    options: tuple[str, ...] = (),
+) -> Coverage:
+    """Return the coverage of the rows of a plan, or of a part of it.
+
+    Parameters
+    ----------
+    subject : Subject
+        The operation.
+    blocks : iterable of Operands
+        Rows, as the ``blocks`` of a plan gives them.
+    rounding : Rounding, Stochastic or str
+        Rounding direction.
+    environment : Environment
+        NaN rule, tininess and flushing.
+    options : tuple of str
+        Keywords that are set.
+
+    Returns
+    -------
+    Coverage
+        Rows per bin; the coverage of parts merges into that of the whole.
+
+    Examples
+    --------
+    >>> import halfsim as hs
+    >>> from halfsim.testvectors import subject
+    >>> from halfsim.testvectors.cases import plan
+    >>> from halfsim.testvectors.coverage import measure, reachable
+    >>> fma = subject("fma")
+    >>> hit = measure(fma, plan(fma, ["coverage"]).blocks(), "rup", hs.RISCV)
+    >>> reachable(fma, "rup", hs.RISCV).share(hit)
+    1.0
+    """
+    coverage = Coverage(subject)
+    for block in blocks:
+        result, flags = subject.evaluate(
+            block.words, rounding=rounding, environment=environment, options=options, first=block.first
+        )
+        coverage.add(block.words, result, flags)
+    return coverage
+
+
 @dataclass(frozen=True, slots=True)
 class Reachable:
     """The bins that operands can fall in.
@@ -151,10 +155,11 @@ class Reachable:
     Parameters
     ----------
     how : str
-        ``"enumerated"``: all operands were tried, so every other bin is unreachable. ``"searched"``: no operands were
-        found for other bins in so many rows.
+        ``"enumerated"``: all operands were tried. ``"argued"``: exact results lie where `outcomes` says.
+        ``"compared"``: the result depends on the classes and the order of two operands, and every order of every two
+        classes was tried.
     rows : int
-        Operands tried.
+        Operands tried; 0 where argued.
     bins : frozenset of int
         The bins.
     """
@@ -170,6 +175,18 @@ class Reachable:
     def share(self, coverage: Coverage) -> float:
         """Return the share of the reachable bins that were hit."""
         return len(self.bins & coverage.hits.keys()) / len(self.bins)
+
+    def to_dict(self, coverage: Coverage) -> dict[str, Any]:
+        """Return what was hit and what was missed as JSON can hold it."""
+        return {
+            "operation": coverage.subject.name,
+            "rows": sum(coverage.hits.values()),
+            "how": self.how,
+            "reachable": len(self.bins),
+            "hit": len(self.bins & coverage.hits.keys()),
+            "missed": self.missed(coverage),
+            "beyond": self.beyond(coverage),
+        }
 
     def beyond(self, coverage: Coverage) -> list[str]:
         """Return the bins that were hit though they are not known as reachable, in words."""
@@ -199,26 +216,78 @@ def reachable(subject: Subject, rounding: RoundingLike, environment: Environment
     """Return the reachable bins of a subject in a direction, or None where nobody has looked.
 
     The bins are those of gradual underflow; where subnormals are flushed, and for stochastic rounding, there are none.
-    Operations with one operand of up to 16 bits are tried on the spot.
     """
-    if environment.flush_inputs or environment.flush_results:
+    mode = as_rounding(rounding, "reachable")
+    if environment.flush_inputs or environment.flush_results or isinstance(mode, Stochastic):
         return None
-    if len(subject.operands) == 1 and TYPES[subject.operands[0]] <= 16:
-        return _enumerated(subject, as_rounding(rounding), environment)
-    table = _tables().get(key(subject, rounding, environment.tininess))
-    if table is None:
-        return None
-    return Reachable(table["how"], table["rows"], frozenset(int(word, 36) for word in table["bins"].split()))
+    if len(subject.operands) == 1 and TYPES[subject.operands[0]] <= _WIDEST:
+        return _tried(subject, mode, environment, "enumerated")
+    table = _tables().get(key(subject, mode, environment.tininess))
+    if table is not None and table["how"] == "enumerated":
+        return Reachable(table["how"], table["rows"], frozenset(int(word, 36) for word in table["bins"].split()))
+    if rule_of(subject):
+        return argued(subject, mode, environment)
+    return None if subject.rounds else _tried(subject, mode, environment, "compared")
+
+
+def argued(subject: Subject, rounding: Rounding, environment: Environment) -> Reachable:
+    """Return the bins that `outcomes` leaves, of an operation that it has a rule for."""
+    bins = set()
+    for classes, found in _rows(subject, rounding, environment):
+        for result, flags in found.possible:
+            bins.add(bin_of(classes, result, flags))
+    return Reachable("argued", 0, frozenset(bins))
+
+
+def unreachable(
+    subject: Subject, rounding: RoundingLike, environment: Environment
+) -> Iterator[tuple[str, list[str], str]]:
+    """Yield what operands of every choice of classes can give, and why they give nothing else.
+
+    Parameters
+    ----------
+    subject : Subject
+        The operation.
+    rounding : Rounding or str
+        Rounding direction.
+    environment : Environment
+        Tininess and NaN rule.
+
+    Yields
+    ------
+    tuple of (str, list of str, str)
+        Classes of the operands, the outcomes, and the reason. Nothing for operations without a rule: all their operands
+        were tried, or every order of every two classes.
+    """
+    mode = as_rounding(rounding, "unreachable")
+    if not rule_of(subject) or isinstance(mode, Stochastic):
+        return
+    for classes, found in _rows(subject, mode, environment):
+        given = ", ".join(CLASSES[index] for index in classes)
+        yield given, [outcome_name(*item) for item in sorted(found.possible)], found.reason
+
+
+def _rows(subject: Subject, rounding: Rounding, environment: Environment) -> Iterator[tuple[tuple[int, ...], Outcomes]]:
+    integers = {True: (0, 4, 5), False: (0, 4)}
+    present = [range(len(CLASSES)) if kind in FORMATS else integers[kind.startswith("i")] for kind in subject.operands]
+    for classes in product(*present):
+        found = outcomes(subject, classes, rounding, environment)
+        if found is not None:
+            yield classes, found
 
 
 @lru_cache(maxsize=64)
-def _enumerated(subject: Subject, rounding: RoundingLike, environment: Environment) -> Reachable:
-    kind = subject.operands[0]
-    every = [np.arange(1 << TYPES[kind]).astype(np.uint16 if TYPES[kind] > 8 else np.uint8)]
+def _tried(subject: Subject, rounding: Rounding, environment: Environment, how: str) -> Reachable:
+    if how == "enumerated":
+        kind = subject.operands[0]
+        operands = [np.arange(1 << TYPES[kind]).astype(word_of(kind))]
+    else:
+        operands = [column.ravel() for column in np.meshgrid(_ORDERED, _ORDERED)]
     coverage = Coverage(subject)
-    coverage.add(every, *subject.evaluate(every, rounding=rounding, environment=environment))
-    return Reachable("enumerated", len(every[0]), frozenset(coverage.hits))
+    coverage.add(operands, *subject.evaluate(operands, rounding=rounding, environment=environment))
+    return Reachable(how, len(operands[0]), frozenset(coverage.hits))
 
 
-def _encoded(bins: Iterable[int]) -> str:
+def encoded(bins: Iterable[int]) -> str:
+    """Return bins as a table holds them."""
     return " ".join(np.base_repr(index, 36).lower() for index in sorted(bins))

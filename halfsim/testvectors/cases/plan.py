@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from halfsim.testvectors.cases import ranges, structured, ties
+from halfsim.testvectors.cases import directed, ranges, structured, ties
 from halfsim.testvectors.cases.family import Family, Source, Words
 from halfsim.testvectors.subjects import Subject
 
 __all__ = ["FAMILIES", "Operands", "Plan", "family", "plan"]
 
-FAMILIES: tuple[Family, ...] = (*structured.FAMILIES, *ties.FAMILIES, *ranges.FAMILIES)
+FAMILIES: tuple[Family, ...] = (*structured.FAMILIES, *ties.FAMILIES, *ranges.FAMILIES, *directed.FAMILIES)
 """Every family, in the order in which a plan takes them."""
 
 _SIZE = 1 << 16
