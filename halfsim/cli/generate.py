@@ -125,8 +125,7 @@ def _print_coverage(measured: Coverage, setting: Setting) -> None:
     missed = bins.missed(measured)
     total = len(bins.bins)
     click.echo(f"coverage: {total - len(missed)} of {total} reachable bins hit ({bins.share(measured):.2%})", err=True)
-    every = "all operands were tried" if bins.how == "enumerated" else f"searched among {bins.rows:,} rows"
-    click.echo(f"reachable bins: {every}", err=True)
+    click.echo(f"reachable bins: {bins.found}", err=True)
     for name in missed:
         click.echo(f"  missed: {name}", err=True)
 

@@ -16,7 +16,7 @@ from halfsim.testvectors.formats.names import TYPES
 from halfsim.testvectors.patterns import FORMATS
 from halfsim.testvectors.subjects import Subject
 
-__all__ = ["CLASSES", "bin_name", "bin_of", "indices", "classify", "outcome_name"]
+__all__ = ["CLASSES", "bin_name", "bin_of", "classify", "indices", "outcome_name"]
 
 CLASSES = (
     "+zero", "-zero", "+subnormal", "-subnormal", "+normal", "-normal", "+infinity", "-infinity", "quiet NaN",

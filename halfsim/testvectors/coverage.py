@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from halfsim.environment import IEEE, Environment, Tininess
 from halfsim.rounding import ALIASES, Rounding, RoundingLike, Stochastic, as_rounding
-from halfsim.testvectors.bins import CLASSES, bin_name, bin_of, indices, classify, outcome_name
+from halfsim.testvectors.bins import CLASSES, bin_name, bin_of, classify, indices, outcome_name
 from halfsim.testvectors.cases.plan import Operands
 from halfsim.testvectors.formats.names import TYPES
 from halfsim.testvectors.outcomes import Outcomes, outcomes, rule_of
@@ -33,9 +33,9 @@ __all__ = [
     "Reachable",
     "argued",
     "bin_name",
-    "indices",
     "classify",
     "encoded",
+    "indices",
     "key",
     "measure",
     "reachable",
@@ -43,6 +43,11 @@ __all__ = [
 ]
 
 _WIDEST = 19
+_HOW = {
+    "enumerated": "all operands were tried",
+    "argued": "argued from where exact results lie",
+    "compared": "every order of every two classes was tried",
+}
 # Two numbers and a third of every class, of both signs, so that every order of every two classes is among the pairs.
 _MAGNITUDES = (0, 1, 2, 0x3FF, 0x400, 0x3C00, 0x7BFF, 0x7C00, 0x7C01, 0x7C02, 0x7DFF, 0x7E00, 0x7E01, 0x7FFF)
 _ORDERED = np.array([sign | word for sign in (0, 0x8000) for word in _MAGNITUDES], np.uint16)
@@ -167,6 +172,11 @@ class Reachable:
     how: str
     rows: int
     bins: frozenset[int]
+
+    @property
+    def found(self) -> str:
+        """How the bins were found, in words."""
+        return _HOW[self.how]
 
     def missed(self, coverage: Coverage) -> list[str]:
         """Return the reachable bins that were not hit, in words."""

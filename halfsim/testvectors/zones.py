@@ -47,11 +47,11 @@ class Zone(Enum):
     far_below_normal = "between 2**-14 - 2**-24 and 2**-14 - 2**-25"
     tie_below_normal = "2**-14 - 2**-25"
     tiny_below_normal = "between 2**-14 - 2**-25 and 2**-14 - 2**-26"
-    near_below_normal = "between 2**-14 - 2**-26 and 2**-14"
+    near_below_normal = "2**-14 - 2**-26, or between it and 2**-14"
     normal = "a normal number"
     between_normals = "between two normal numbers"
     below_halfway = "between 65504 and 65520"
-    above_halfway = "between 65520 and 65536"
+    above_halfway = "65520, or between it and 65536"
     beyond = "65536 or more"
 
 
