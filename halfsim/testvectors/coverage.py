@@ -20,27 +20,14 @@ from numpy.typing import NDArray
 
 from halfsim.environment import IEEE, Environment, Tininess
 from halfsim.rounding import ALIASES, Rounding, RoundingLike, Stochastic, as_rounding
-from halfsim.testvectors.bins import CLASSES, bin_name, bin_of, classify, indices, outcome_name
+from halfsim.testvectors.bins import CLASSES, bin_name, bin_of, indices, outcome_name
 from halfsim.testvectors.cases.plan import Operands
 from halfsim.testvectors.formats.names import TYPES
 from halfsim.testvectors.outcomes import Outcomes, outcomes, rule_of
 from halfsim.testvectors.patterns import FORMATS, word_of
 from halfsim.testvectors.subjects import Subject
 
-__all__ = [
-    "CLASSES",
-    "Coverage",
-    "Reachable",
-    "argued",
-    "bin_name",
-    "classify",
-    "encoded",
-    "indices",
-    "key",
-    "measure",
-    "reachable",
-    "unreachable",
-]
+__all__ = ["Coverage", "Reachable", "argued", "encoded", "key", "measure", "reachable", "unreachable"]
 
 _WIDEST = 19
 _HOW = {
@@ -76,7 +63,7 @@ class Coverage:
     ...     print(rows, name)
     1 +zero -> +zero (no flag)
     1 -zero -> -zero (no flag)
-    10 +subnormal -> +normal (no flag)
+    31 +subnormal -> +normal (no flag)
     """
 
     subject: Subject
@@ -233,7 +220,7 @@ def reachable(subject: Subject, rounding: RoundingLike, environment: Environment
     if len(subject.operands) == 1 and TYPES[subject.operands[0]] <= _WIDEST:
         return _tried(subject, mode, environment, "enumerated")
     table = _tables().get(key(subject, mode, environment.tininess))
-    if table is not None and table["how"] == "enumerated":
+    if table is not None:
         return Reachable(table["how"], table["rows"], frozenset(int(word, 36) for word in table["bins"].split()))
     if rule_of(subject):
         return argued(subject, mode, environment)

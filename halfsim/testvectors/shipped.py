@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 import halfsim as hs
 from halfsim.rounding import ALIASES
+from halfsim.testvectors.bins import indices
 from halfsim.testvectors.cases import Plan, plan
-from halfsim.testvectors.coverage import indices
 from halfsim.testvectors.diagnosis import Setting
 from halfsim.testvectors.formats import Block, Header
 from halfsim.testvectors.formats.files import replacing

@@ -130,7 +130,7 @@ def plan(
     >>> rows = plan(subject("divide"), ["halfway", "signed-zeros"])
     >>> rows.families, rows.rows > 1000
     (('signed-zeros', 'halfway'), True)
-    >>> [hex(word) for word in rows.block(0, 1).words]
+    >>> [hex(word.item()) for word in rows.block(0, 1).words]
     ['0x0', '0x0']
     """
     if level not in _COUNTS:
