@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
 
 from halfsim.accumulators import FP32, Accumulator, factor_formats
 from halfsim.arrays import check_out, deliver
+from halfsim.device_products import GpuProduct
 from halfsim.factors import factor, one
 from halfsim.flags import Flagged
 from halfsim.kernels import product
 from halfsim.kernels.product import Operands
-from halfsim.shapes import addend, matrices, summands, vectors
+from halfsim.shapes import addend, matrices, sum_layout, summands, vectors
 from halfsim.tensorcores import AccumulatorLike, as_accumulator
 
 __all__ = ["MatrixProduct", "Total", "dot", "matmul", "sum"]
@@ -35,9 +37,10 @@ class MatrixProduct:
         *,
         accumulator: AccumulatorLike = FP32,
         out: NDArray[Any] | None = None,
+        device: str | None = None,
     ) -> Any:
         """Compute the product; see the docstring of the object."""
-        return self._compute(self.name, A, B, C, accumulator, out, False)[0]
+        return self._compute(self.name, A, B, C, accumulator, out, device, False)[0]
 
     def flagged(
         self,
@@ -47,9 +50,10 @@ class MatrixProduct:
         *,
         accumulator: AccumulatorLike = FP32,
         out: NDArray[Any] | None = None,
+        device: str | None = None,
     ) -> Flagged:
         """Compute the product and, per output element, the OR of the flags of all its roundings."""
-        return Flagged(*self._compute(f"{self.name}.flagged", A, B, C, accumulator, out, True))
+        return Flagged(*self._compute(f"{self.name}.flagged", A, B, C, accumulator, out, device, True))
 
     def _compute(
         self,
@@ -59,12 +63,18 @@ class MatrixProduct:
         C: Any,
         accumulator: AccumulatorLike,
         out: NDArray[Any] | None,
+        device: str | None,
         flagged: bool,
     ) -> tuple[Any, Any]:
         row = as_accumulator(accumulator, name)
+        gpu = None if device is None else GpuProduct(name, device, A, B, C, out)
+        if gpu is not None and gpu.resident:
+            factors = gpu.factor("A", A, 0, row, accumulator), gpu.factor("B", B, 1, row, accumulator)
+            shape, operands = gpu.pair(self._pair, *factors)
+            return _deliver(gpu, name, row, operands, gpu.addend(C, shape), shape, out, flagged)
         left, right = factor(name, "A", A, 0, row, accumulator), factor(name, "B", B, 1, row, accumulator)
         shape, operands = self._pair(name, left, right)
-        return _deliver(name, row, operands, addend(name, C, shape), shape, out, flagged)
+        return _deliver(gpu, name, row, operands, addend(name, C, shape), shape, out, flagged)
 
     def __repr__(self) -> str:
         return f"<halfsim product {self.name}>"
@@ -85,9 +95,10 @@ class Total:
         accumulator: AccumulatorLike = FP32,
         keepdims: bool = False,
         out: NDArray[Any] | None = None,
+        device: str | None = None,
     ) -> Any:
         """Compute the sum; see the docstring of the object."""
-        return self._compute(self.name, x, axis, accumulator, keepdims, out, False)[0]
+        return self._compute(self.name, x, axis, accumulator, keepdims, out, device, False)[0]
 
     def flagged(
         self,
@@ -97,9 +108,10 @@ class Total:
         accumulator: AccumulatorLike = FP32,
         keepdims: bool = False,
         out: NDArray[Any] | None = None,
+        device: str | None = None,
     ) -> Flagged:
         """Compute the sum and, per output element, the OR of the flags of all its roundings."""
-        return Flagged(*self._compute(f"{self.name}.flagged", x, axis, accumulator, keepdims, out, True))
+        return Flagged(*self._compute(f"{self.name}.flagged", x, axis, accumulator, keepdims, out, device, True))
 
     def _compute(
         self,
@@ -109,35 +121,46 @@ class Total:
         accumulator: AccumulatorLike,
         keepdims: bool,
         out: NDArray[Any] | None,
+        device: str | None,
         flagged: bool,
     ) -> tuple[Any, Any]:
         row = as_accumulator(accumulator, name)
         ones = one(name, factor_formats(row)[0])
-        shape, operands = summands(name, factor(name, "x", x, 1, row, accumulator), ones, axis, keepdims)
-        return _deliver(name, row, operands, None, shape, out, flagged)
+        gpu = None if device is None else GpuProduct(name, device, x, out)
+        if gpu is not None and gpu.resident:
+            array = gpu.factor("x", x, 1, row, accumulator)
+            how = sum_layout(name, tuple(array.shape), axis, keepdims)
+            return _deliver(gpu, name, row, gpu.summands(array, ones, how), None, how.shape, out, flagged)
+        words = factor(name, "x", x, 1, row, accumulator)
+        how = sum_layout(name, words.shape, axis, keepdims)
+        return _deliver(gpu, name, row, summands(words, ones, how), None, how.shape, out, flagged)
 
     def __repr__(self) -> str:
         return f"<halfsim reduction {self.name}>"
 
 
 def _deliver(
+    gpu: GpuProduct | None,
     name: str,
     row: Accumulator,
     operands: Operands,
-    c: NDArray[Any] | None,
+    c: Any,
     shape: tuple[int, ...],
-    out: NDArray[Any] | None,
+    out: Any,
     flagged: bool,
 ) -> tuple[Any, Any]:
     """Compute a product and hand it over: (value, flags)."""
     chosen = product.plan(row)
     if out is not None:
-        check_out(name, out, shape, chosen.storage.values)
+        check = gpu.check_out if gpu is not None and gpu.resident else partial(check_out, name)
+        check(out, shape, chosen.storage.values)
     if flagged and not chosen.has_flags:
         raise ValueError(
             f"{name}: {type(row).__name__} has no flags, as matrix units raise none; drop .flagged, or pass a "
             "Sequential, Pairwise, Compensated or Exact accumulator"
         )
+    if gpu is not None:
+        return gpu.compute(chosen, operands, c, shape, out, flagged)
     value, flags = product.evaluate(chosen, operands, c, flagged)
     result = deliver(name, value.reshape(shape), out, True)
     return result, flags.reshape(shape)[()] if flagged else None
@@ -149,6 +172,9 @@ accumulator : Sequential, Pairwise, Compensated, Exact, a matrix unit or str
     `TwoStageDotAdd`; ``"h100:f32"`` or ``"h100:f32:wgmma"`` names one of a GPU.
 out : array, optional
     Where the result is written; it must have the result's shape and dtype.
+device : str, optional
+    ``"cuda"`` computes the same bits on the current CUDA device. Operands may then lie in its memory, and so does the
+    result if one does; see `halfsim.device.Gpu`.
 
 Returns
 -------
@@ -177,7 +203,7 @@ _ADDEND = """C : float16 or float32 array, optional
 matmul = MatrixProduct(
     "matmul",
     matrices,
-    f"""matmul(A, B, C=None, *, accumulator=FP32, out=None)
+    f"""matmul(A, B, C=None, *, accumulator=FP32, out=None, device=None)
 
 Return A @ B + C, every element summed as an accumulator says.
 
@@ -208,7 +234,7 @@ array([[0.00024414]], dtype=float32)
 dot = MatrixProduct(
     "dot",
     vectors,
-    f"""dot(A, B, C=None, *, accumulator=FP32, out=None)
+    f"""dot(A, B, C=None, *, accumulator=FP32, out=None, device=None)
 
 Return the sum of A * B along the last axis, plus C.
 
@@ -230,7 +256,7 @@ Examples
 
 sum = Total(
     "sum",
-    f"""sum(x, axis=None, *, accumulator=FP32, keepdims=False, out=None)
+    f"""sum(x, axis=None, *, accumulator=FP32, keepdims=False, out=None, device=None)
 
 Return the sum of an array's elements, each the product with 1 of a dot product.
 

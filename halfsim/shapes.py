@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from halfsim.arrays import contiguous
+from halfsim.arrays import contiguous, plain_array
 from halfsim.kernels.product import Operands
 
-__all__ = ["addend", "matrices", "summands", "vectors"]
+__all__ = ["SumLayout", "addend", "check_addend", "matrices", "sum_layout", "summands", "vectors"]
 
 _F16 = np.dtype(np.float16)
 _F32 = np.dtype(np.float32)
@@ -70,30 +70,50 @@ def addend(name: str, C: Any, shape: tuple[int, ...]) -> NDArray[Any] | None:
     """Return a contiguous copy of C, broadcast to the result."""
     if C is None:
         return None
-    array = C if isinstance(C, np.ndarray) else np.asarray(C)
-    if not (array.dtype.kind == "f" and array.dtype.itemsize in (2, 4)) or isinstance(C, float | int):
-        kind = type(C).__name__ if isinstance(C, float | int) else f"{array.dtype} array"
+    array = C if isinstance(C, np.ndarray) else plain_array(name, "C", C)
+    kind = type(C).__name__ if isinstance(C, float | int) else f"{array.dtype} array"
+    check_addend(name, kind, array.dtype, array.shape, shape)
+    return np.broadcast_to(array, shape).astype(_F16 if array.dtype.itemsize == 2 else _F32, order="C")
+
+
+def check_addend(name: str, kind: str, dtype: np.dtype[Any], own: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    """Raise an error unless C, of a kind, dtype and shape of its own, can be added to a result of a shape."""
+    if not (dtype.kind == "f" and dtype.itemsize in (2, 4)) or kind in ("float", "int"):
         raise TypeError(f"{name}: C is a {kind}; pass float16 or float32, rounding with halfsim.convert where needed")
-    if array.shape != shape:
-        try:
-            array = np.broadcast_to(array, shape)
-        except ValueError:
-            raise ValueError(
-                f"{name}: C has shape {array.shape}, which does not broadcast to the result's {shape}; pass that shape"
-            ) from None
-    return array.astype(_F16 if array.dtype.itemsize == 2 else _F32, order="C")
+    try:
+        fits = np.broadcast_shapes(own, shape) == shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"{name}: C has shape {own}, which does not broadcast to the result's {shape}; pass that shape"
+        )
 
 
-def summands(
-    name: str, x: NDArray[Any], one: NDArray[Any], axis: int | Sequence[int] | None, keepdims: bool
-) -> tuple[tuple[int, ...], Operands]:
-    """Return the shape of the sums along axes, and them as products with a row of ones; `one` is the pattern of 1."""
-    axes = _axes(name, axis, x.ndim)
-    kept = [i for i in range(x.ndim) if i not in axes]
-    terms, columns = (math.prod(x.shape[i] for i in chosen) for chosen in (axes, kept))
-    summed = x.transpose(*axes, *kept).reshape(1, terms, columns)
-    shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes)
-    return shape, Operands(np.full((1, 1, terms), one), contiguous(summed), _ONLY, _ONLY)
+class SumLayout(NamedTuple):
+    """How the sums along axes are the product of a row of ones with a matrix."""
+
+    shape: tuple[int, ...]
+    """Of the result."""
+    order: tuple[int, ...]
+    """The axes of the operand: those summed over, then the others."""
+    terms: int
+    columns: int
+
+
+def sum_layout(name: str, shape: tuple[int, ...], axis: int | Sequence[int] | None, keepdims: bool) -> SumLayout:
+    """Return the layout of the sums along axes of an operand of a shape."""
+    axes = _axes(name, axis, len(shape))
+    kept = [i for i in range(len(shape)) if i not in axes]
+    terms, columns = (math.prod(shape[i] for i in chosen) for chosen in (axes, kept))
+    result = tuple(1 if i in axes else n for i, n in enumerate(shape) if keepdims or i not in axes)
+    return SumLayout(result, (*axes, *kept), terms, columns)
+
+
+def summands(x: NDArray[Any], one: NDArray[Any], how: SumLayout) -> Operands:
+    """Return sums as products with a row of ones; `one` is the pattern of 1."""
+    summed = x.transpose(how.order).reshape(1, how.terms, how.columns)
+    return Operands(np.full((1, 1, how.terms), one), contiguous(summed), _ONLY, _ONLY)
 
 
 def _axes(name: str, axis: int | Sequence[int] | None, ndim: int) -> list[int]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from halfsim.core._jit import scalar
 from halfsim.formats import BINARY16, Format, Specials
 
-__all__ = ["F16", "Kind", "Layout", "bit_length", "is_zero", "layout", "unpack"]
+__all__ = ["F16", "Kind", "Layout", "bit_length", "is_zero", "larger", "layout", "smaller", "unpack"]
 
 
 class Kind(IntEnum):
@@ -71,6 +71,18 @@ def bit_length(value):
             length += step
             value >>= step
     return length + value
+
+
+@scalar
+def larger(a, b):
+    """Maximum of two integers; Numba compiles no `max` for GPUs."""
+    return a if a > b else b
+
+
+@scalar
+def smaller(a, b):
+    """Minimum of two integers."""
+    return a if a < b else b
 
 
 @scalar

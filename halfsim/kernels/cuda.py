@@ -21,10 +21,13 @@ from halfsim.kernels.dlpack import array_interface
 __all__ = [
     "adopt",
     "assign",
+    "cast",
     "download",
     "elementwise",
     "empty",
     "filled",
+    "indices",
+    "spans",
     "synchronize",
     "unavailable",
     "upload",
@@ -34,6 +37,8 @@ __all__ = [
 # Threads of a block, and most blocks of a launch; a thread takes every so-many-th element.
 _THREADS = 128
 _BLOCKS = 1 << 13
+# Most int64 of scratch memory, 256 MiB.
+_SCRATCH = 1 << 25
 
 
 def unavailable() -> str:
@@ -96,13 +101,40 @@ def synchronize() -> None:
     cuda.synchronize()
 
 
+def cast(array: Any, dtype: Any) -> Any:
+    """Return integers in another dtype, in a new array."""
+    result = empty(array.shape, dtype)
+    assign(result, array)
+    return result
+
+
+def indices(size: int) -> Any:
+    """Return the integers from 0 to size - 1."""
+    array = empty(size, np.int64)
+    _launch(_count, size, array)
+    return array
+
+
 # --- Kernels ----------------------------------------------------------------------------------------------------------
 
 
-def _launch(kernel: Any, size: int, *arguments: Any) -> None:
+def _launch(kernel: Any, size: int, *arguments: Any, most: int = 1 << 31) -> None:
+    """Start a thread per element, but `most` in all; whose number is less takes several elements."""
     if size:
-        threads = min(_THREADS, size)
-        kernel[min(_BLOCKS, -(-size // threads)), threads](*arguments)
+        blocks, threads = _grid(size, most)
+        kernel[blocks, threads](*arguments)
+
+
+def _grid(size: int, most: int) -> tuple[int, int]:
+    """Return (blocks, threads of a block)."""
+    threads = min(_THREADS, size, most)
+    return min(_BLOCKS, -(-size // threads), most // threads), threads
+
+
+@cuda.jit
+def _count(target):
+    for i in range(cuda.grid(1), target.size, cuda.gridsize(1)):
+        target[i] = i
 
 
 @cuda.jit
@@ -172,3 +204,46 @@ def elementwise(
 ) -> None:
     """Run a loop of `halfsim.kernels.elementwise` over flat arrays; every argument is as it has it."""
     _launch(_KERNELS[len(operands)](loop), z.size, operands, z, flags, control, seed, index, extra)
+
+
+@cache
+def _spans(loop: Callable[..., None]) -> Any:
+    @cuda.jit
+    def kernel(before, size, after):
+        for i in range(cuda.grid(1), size, cuda.gridsize(1)):
+            loop(*before, i, i + 1, *after)
+
+    return kernel
+
+
+@cache
+def _spans_with_scratch(loop: Callable[..., None]) -> Any:
+    @cuda.jit
+    def kernel(before, size, scratch, after):
+        # A column each, so that neighbouring threads touch neighbouring words.
+        own = scratch[:, cuda.grid(1)]
+        for i in range(cuda.grid(1), size, cuda.gridsize(1)):
+            loop(*before, i, i + 1, own, *after)
+
+    return kernel
+
+
+def spans(
+    loop: Callable[..., None],
+    before: tuple[Any, ...],
+    size: int,
+    minimum: int,
+    scratch: int = 0,
+    after: tuple[Any, ...] = (),
+) -> None:
+    """Run ``loop(*before, i, i + 1, *after)`` for every i of ``range(size)``, as `halfsim.kernels.host.spans` does.
+
+    Threads are so many that their scratch memory stays below `_SCRATCH` integers; `minimum` has no meaning here.
+    """
+    if not scratch:
+        _launch(_spans(loop), size, before, size, after)
+    elif size:
+        most = max(1, _SCRATCH // scratch)
+        blocks, threads = _grid(size, most)
+        memory = empty((scratch, blocks * threads), np.int64)
+        _launch(_spans_with_scratch(loop), size, before, size, memory, after, most=most)

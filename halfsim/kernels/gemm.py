@@ -5,7 +5,8 @@ that a loop is given beside them, in uint16 or uint32; `batch_a` and `batch_b`
 say which matrix of each a product uses. `elements` lists flat indices into the (products, M, N) result. For the
 element ``elements[i]``, ``d[i]`` holds the pattern of C and receives the result, and flags are added to ``flags[i]``.
 ``index`` is the Philox counter of element 0 and `step` the number of the first rounding. The loop covers
-``range(start, stop)`` of `elements`.
+``range(start, stop)`` of `elements`. Loops that need memory of their own take `scratch` next, int64, as long as
+`halfsim.kernels.product.Plan` says: on a GPU a thread can make no array.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import numpy as np
 from halfsim.core import arithmetic, dot
 from halfsim.core._jit import kernel, scalar
 from halfsim.core.convert import convert
-from halfsim.core.dot import EXACT_BOTTOM, LIMBS, Status
-from halfsim.core.fields import F16
+from halfsim.core.dot import EXACT_BOTTOM, Status
+from halfsim.core.fields import F16, larger, smaller
 from halfsim.core.philox import draw
 from halfsim.kernels.limbs import accumulate, round_limbs
 
@@ -108,10 +109,9 @@ def compensated(a, b, batch_a, batch_b, elements, d, flags, to, control, seed, i
 
 
 @kernel
-def pairwise(a, b, batch_a, batch_b, elements, d, flags, to, control, seed, index, step, start, stop):
+def pairwise(a, b, batch_a, batch_b, elements, d, flags, to, control, seed, index, step, start, stop, tree):
     """A tree of sums, level by level; C last."""
     rows, terms, columns = a.shape[1], a.shape[2], b.shape[2]
-    tree = np.zeros(terms, np.int64)
     for i in range(start, stop):
         element = elements[i]
         batch, row, column = place(element, rows, columns)
@@ -141,10 +141,9 @@ def pairwise(a, b, batch_a, batch_b, elements, d, flags, to, control, seed, inde
 
 
 @kernel
-def exact(a, b, batch_a, batch_b, elements, d, flags, to, control, seed, index, step, start, stop, fields):
+def exact(a, b, batch_a, batch_b, elements, d, flags, to, control, seed, index, step, start, stop, limbs, fields):
     """The long accumulator; C is read in the format `fields`."""
     rows, terms, columns = a.shape[1], a.shape[2], b.shape[2]
-    limbs = np.zeros(LIMBS, np.int64)
     for i in range(start, stop):
         element = elements[i]
         batch, row, column = place(element, rows, columns)
@@ -164,7 +163,9 @@ def exact(a, b, batch_a, batch_b, elements, d, flags, to, control, seed, index, 
 
 
 @kernel
-def fused_dot_add(a, b, batch_a, batch_b, elements, d, flags, to, control, seed, index, step, start, stop, block):
+def fused_dot_add(
+    a, b, batch_a, batch_b, elements, d, flags, to, control, seed, index, step, start, stop, scratch, block
+):
     """Block after block of a matrix unit.
 
     `block` is (terms, fraction bits, zero exponent, control word of the cut, layout of A, layout of B).
@@ -173,8 +174,8 @@ def fused_dot_add(a, b, batch_a, batch_b, elements, d, flags, to, control, seed,
     length, fraction_bits, zero_exponent, cut, left, right = block
     point = left.precision + right.precision - 2
     # The products of a block, kept from the search of the largest exponent to the sum.
-    size = min(length, terms)
-    signs, powers, products = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
+    size = smaller(length, terms)
+    signs, powers, products = scratch[:size], scratch[size : 2 * size], scratch[2 * size :]
     for i in range(start, stop):
         element = elements[i]
         batch, row, column = place(element, rows, columns)
@@ -183,16 +184,16 @@ def fused_dot_add(a, b, batch_a, batch_b, elements, d, flags, to, control, seed,
         total = np.int64(d[i])
         number = step
         for first in range(0, terms, length):
-            count = min(length, terms - first)
+            count = smaller(length, terms - first)
             status, sign, exponent, significand = dot.addend(total, to)
-            largest = max(zero_exponent, dot.alignment_exponent(exponent, significand, to.precision - 1))
+            largest = larger(zero_exponent, dot.alignment_exponent(exponent, significand, to.precision - 1))
             for j in range(count):
                 k = first + j
                 seen, signs[j], powers[j], products[j] = dot.product(
                     np.int64(x[k]), np.int64(y[k, column]), left, right
                 )
                 status |= seen
-                largest = max(largest, dot.alignment_exponent(powers[j], products[j], point))
+                largest = larger(largest, dot.alignment_exponent(powers[j], products[j], point))
             unit = largest - fraction_bits
             units = dot.align(sign, exponent, significand, unit, cut)
             for j in range(count):

@@ -11,7 +11,7 @@ from halfsim.core import arithmetic, dot, mfma
 from halfsim.core._jit import kernel
 from halfsim.core.control import Bit
 from halfsim.core.dot import LIMB_BITS, NO_EXPONENT, Status
-from halfsim.core.fields import Layout
+from halfsim.core.fields import Layout, larger, smaller
 from halfsim.core.philox import draw
 from halfsim.kernels.gemm import place
 from halfsim.kernels.limbs import accumulate, round_limbs
@@ -33,11 +33,12 @@ def limbs(left: Layout, right: Layout, to: Layout) -> tuple[int, int]:
 
 
 @kernel
-def exact_dot_add(a, b, batch_a, batch_b, elements, d, flags, to, control, seed, index, step, start, stop, block):
-    """Blocks summed exactly; `block` is (terms, limbs of the long accumulator, exponent of its last bit, layouts)."""
+def exact_dot_add(
+    a, b, batch_a, batch_b, elements, d, flags, to, control, seed, index, step, start, stop, digits, block
+):
+    """Blocks summed exactly; `block` is (terms, exponent of the long accumulator's last bit, layouts)."""
     rows, terms, columns = a.shape[1], a.shape[2], b.shape[2]
-    length, size, bottom, left, right = block
-    digits = np.zeros(size, np.int64)
+    length, bottom, left, right = block
     for i in range(start, stop):
         element = elements[i]
         batch, row, column = place(element, rows, columns)
@@ -50,7 +51,7 @@ def exact_dot_add(a, b, batch_a, batch_b, elements, d, flags, to, control, seed,
             status, sign, exponent, significand = dot.addend(total, to)
             if significand:
                 accumulate(digits, bottom, sign, exponent, significand)
-            for k in range(first, min(first + length, terms)):
+            for k in range(first, smaller(first + length, terms)):
                 seen, sign, exponent, significand = dot.product(np.int64(x[k]), np.int64(y[k, column]), left, right)
                 status |= seen
                 if significand:
@@ -63,13 +64,14 @@ def exact_dot_add(a, b, batch_a, batch_b, elements, d, flags, to, control, seed,
 
 
 @kernel
-def pairwise_dot_add(a, b, batch_a, batch_b, elements, d, flags, to, control, seed, index, step, start, stop, block):
+def pairwise_dot_add(
+    a, b, batch_a, batch_b, elements, d, flags, to, control, seed, index, step, start, stop, tree, block
+):
     """Blocks of rounded products, summed as a tree of rounded sums; `block` is (terms, depth, layouts)."""
     rows, terms, columns = a.shape[1], a.shape[2], b.shape[2]
     length, depth, left, right = block
     # Operands are flushed as the unit reads them, partial results only as they are made.
     made = control & ~_FLUSH_INPUTS
-    tree = np.zeros(length, np.int64)
     for i in range(start, stop):
         element = elements[i]
         batch, row, column = place(element, rows, columns)
@@ -97,7 +99,9 @@ def pairwise_dot_add(a, b, batch_a, batch_b, elements, d, flags, to, control, se
 
 
 @kernel
-def two_stage_dot_add(a, b, batch_a, batch_b, elements, d, flags, to, control, seed, index, step, start, stop, block):
+def two_stage_dot_add(
+    a, b, batch_a, batch_b, elements, d, flags, to, control, seed, index, step, start, stop, scratch, block
+):
     """Blocks whose products are summed first, C added after.
 
     `block` is (terms, fraction bits of a product, of their sum, of C, of the total, control words of the first cut and
@@ -106,8 +110,8 @@ def two_stage_dot_add(a, b, batch_a, batch_b, elements, d, flags, to, control, s
     rows, terms, columns = a.shape[1], a.shape[2], b.shape[2]
     length, term_bits, product_bits, addend_bits, total_bits, cut, later, left, right = block
     point = left.precision + right.precision - 2
-    size = min(length, terms)
-    signs, powers, products = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
+    size = smaller(length, terms)
+    signs, powers, products = scratch[:size], scratch[size : 2 * size], scratch[2 * size :]
     for i in range(start, stop):
         element = elements[i]
         batch, row, column = place(element, rows, columns)
@@ -116,7 +120,7 @@ def two_stage_dot_add(a, b, batch_a, batch_b, elements, d, flags, to, control, s
         total = np.int64(d[i])
         number = step
         for first in range(0, terms, length):
-            count = min(length, terms - first)
+            count = smaller(length, terms - first)
             status, sign, exponent, significand = dot.addend(total, to)
             largest = NO_EXPONENT
             for j in range(count):
@@ -125,12 +129,12 @@ def two_stage_dot_add(a, b, batch_a, batch_b, elements, d, flags, to, control, s
                     np.int64(x[k]), np.int64(y[k, column]), left, right, to
                 )
                 status |= seen
-                largest = max(largest, dot.alignment_exponent(powers[j], products[j], point))
+                largest = larger(largest, dot.alignment_exponent(powers[j], products[j], point))
             unit = largest - term_bits
             units = 0
             for j in range(count):
                 units += dot.align(signs[j], powers[j], products[j], unit, cut)
-            common = max(largest, to.emin, dot.alignment_exponent(exponent, significand, to.precision - 1))
+            common = larger(larger(largest, to.emin), dot.alignment_exponent(exponent, significand, to.precision - 1))
             units, unit = mfma.join(units, unit, sign, exponent, significand, common, product_bits, addend_bits, later)
             units, unit = mfma.normalised(units, unit, total_bits, to, later)
             total = mfma.finish_stages(status, units, unit, to, control, draw(control, seed, index + element, number))

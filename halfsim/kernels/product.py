@@ -22,21 +22,23 @@ from halfsim.accumulators import (
     factor_formats,
 )
 from halfsim.core.control import control_word, gradual
+from halfsim.core.dot import LIMBS
 from halfsim.core.fields import F16, layout
 from halfsim.environment import CUDA, DefaultNaN, Environment, NaNRule
 from halfsim.formats import BINARY16, BINARY32, BINARY64, Format
-from halfsim.kernels import fused, gemm, mfma, pairwise, sequential
+from halfsim.kernels import fused, gemm, host, mfma, pairwise, sequential
 from halfsim.kernels.threads import run_blocks
 from halfsim.mfma import ExactDotAdd, PairwiseDotAdd, TwoStageDotAdd
 from halfsim.rounding import Rounding, Stochastic, as_rounding
 
-__all__ = ["Operands", "Plan", "Storage", "evaluate", "plan"]
+__all__ = ["Operands", "Plan", "Storage", "evaluate", "evaluate_general", "plan"]
 
 # Multiply-adds worth a thread: about 0.2 ms of a vectorised loop, of a general one.
 _FAST_WORK = 1 << 19
 _GENERAL_WORK = 1 << 13
 # Multiply-adds that the general loop does in some 50 ms, less than a compilation takes.
 _FIRST_WORK = 1 << 20
+_WORDS = {BINARY16: np.dtype(np.uint16), BINARY32: np.dtype(np.uint32)}
 
 
 class Operands(NamedTuple):
@@ -69,6 +71,8 @@ class Plan(NamedTuple):
     offset: int
     """Philox counter of the first element."""
     general: Callable[..., None]
+    scratch: Callable[[int], int]
+    """Integers that the general loop needs as scratch memory, for so many terms."""
     extra: tuple[Any, ...]
     """Last arguments of the general loop."""
     exact_addend: bool
@@ -90,7 +94,7 @@ def plan(accumulator: Accumulator) -> Plan:
     seed, offset = 0, 0
     if isinstance(rounding, Stochastic):
         seed, offset = rounding.seed - (rounding.seed >> 63 << 64), rounding.offset
-    general, extra = _general(accumulator)
+    general, scratch, extra = _general(accumulator)
     fast, fast_extra = (None, ()) if numba.config.DISABLE_JIT else _fast(accumulator, control)
     exact_addend = isinstance(accumulator, Exact)
     return Plan(
@@ -100,6 +104,7 @@ def plan(accumulator: Accumulator) -> Plan:
         seed,
         offset,
         general,
+        scratch,
         extra,
         exact_addend,
         not matrix_unit,
@@ -127,30 +132,32 @@ def _storage(fmt: Format) -> Storage:
     return Storage(np.dtype(np.int64), np.dtype(np.float64), BINARY64)
 
 
-def _general(accumulator: Accumulator) -> tuple[Callable[..., None], tuple[Any, ...]]:
+def _general(accumulator: Accumulator) -> tuple[Callable[..., None], Callable[[int], int], tuple[Any, ...]]:
+    """Return (loop, its scratch memory, its last arguments)."""
     left, right = map(layout, factor_formats(accumulator))
     match accumulator:
         case Sequential():
-            return gemm.sequential_fused if accumulator.fused else gemm.sequential, ()
+            return gemm.sequential_fused if accumulator.fused else gemm.sequential, lambda _: 0, ()
         case Pairwise():
-            return gemm.pairwise, ()
+            return gemm.pairwise, lambda terms: terms, ()
         case Compensated():
-            return gemm.compensated, ()
+            return gemm.compensated, lambda _: 0, ()
         case Exact():
-            return gemm.exact, ()
-        case FusedDotAdd():
+            return gemm.exact, lambda _: LIMBS, ()
+        case FusedDotAdd(terms=length):
             cut = control_word(as_rounding(accumulator.align), CUDA)
-            block = (accumulator.terms, accumulator.fraction_bits, accumulator.zero_exponent, cut)
-            return gemm.fused_dot_add, ((*block, left, right),)
+            row = (length, accumulator.fraction_bits, accumulator.zero_exponent, cut, left, right)
+            return gemm.fused_dot_add, lambda terms: 3 * min(length, terms), (row,)
         case ExactDotAdd():
             size, bottom = mfma.limbs(left, right, layout(accumulator.output))
-            return mfma.exact_dot_add, ((accumulator.terms, size, bottom, left, right),)
-        case PairwiseDotAdd():
-            return mfma.pairwise_dot_add, ((accumulator.terms, accumulator.depth, left, right),)
-        case TwoStageDotAdd():
+            return mfma.exact_dot_add, lambda _: size, ((accumulator.terms, bottom, left, right),)
+        case PairwiseDotAdd(terms=length):
+            return mfma.pairwise_dot_add, lambda _: length, ((length, accumulator.depth, left, right),)
+        case TwoStageDotAdd(terms=length):
             cuts = (control_word(as_rounding(cut), Environment()) for cut in (accumulator.align, accumulator.join))
             bits = accumulator.term_bits, accumulator.product_bits, accumulator.addend_bits, accumulator.total_bits
-            return mfma.two_stage_dot_add, ((accumulator.terms, *bits, *cuts, left, right),)
+            block = (length, *bits, *cuts, left, right)
+            return mfma.two_stage_dot_add, lambda terms: 3 * min(length, terms), (block,)
 
 
 def _fast(accumulator: Accumulator, control: int) -> tuple[Callable[..., int | None] | None, tuple[Any, ...]]:
@@ -197,18 +204,28 @@ def evaluate(
         d = _patterns(chosen, c, rows * columns).reshape(rows, columns)
         _compute_fast(chosen, operands, d)
         return d.view(chosen.storage.values), np.empty(0, np.uint8)
-    elements = np.arange(rows * columns, dtype=np.int64)
+    d, flags = evaluate_general(host, chosen, operands, None if c is None else c.reshape(-1))
+    return d.view(chosen.storage.values), flags
+
+
+def evaluate_general(place: Any, chosen: Plan, operands: Operands, c: Any) -> tuple[Any, Any]:
+    """Return flat (patterns, flags) of a product, computed on the core alone.
+
+    `place` is `halfsim.kernels.host` or `halfsim.kernels.cuda`, where the arrays lie; `c` is flat. Else as `evaluate`.
+    """
+    size = operands.batch_a.size * operands.a.shape[1] * operands.b.shape[2]
+    elements = place.indices(size)
     source = chosen.format if c is None else BINARY16 if c.dtype == np.float16 else BINARY32
     if c is None and chosen.exact_addend:
         source = BINARY16
-    addends = np.zeros(elements.size, np.int64) if c is None else _widened(c)
-    if terms:
-        d, flags = _compute_general(chosen, operands, elements, addends, source)
+    d = place.filled(size, 0, np.int64) if c is None else place.cast(place.view(c, _WORDS[source]), np.int64)
+    if operands.a.shape[2]:
+        flags = _compute_general(place, chosen, operands, elements, d, source)
     else:
-        d, flags = _convert(chosen, addends, source, chosen.format, elements)
+        flags = _convert(place, chosen, d, source, chosen.format, elements)
     if chosen.storage.format != chosen.format:
-        d, _ = _convert(chosen, d, chosen.format, chosen.storage.format, elements)
-    return d.astype(chosen.storage.patterns).view(chosen.storage.values), flags
+        _convert(place, chosen, d, chosen.format, chosen.storage.format, elements)
+    return place.cast(d, chosen.storage.patterns), flags
 
 
 def _first_and_special(chosen: Plan, operands: Operands) -> bool:
@@ -223,11 +240,6 @@ def _first_and_special(chosen: Plan, operands: Operands) -> bool:
     return work <= _FIRST_WORK and any(bool(((x & special) == special).any()) for x in (operands.a, operands.b))
 
 
-def _widened(c: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the patterns of C as int64."""
-    return c.reshape(-1).view(np.uint16 if c.dtype == np.float16 else np.uint32).astype(np.int64)
-
-
 def _patterns(chosen: Plan, c: NDArray[Any] | None, size: int) -> NDArray[Any]:
     """Return C as patterns of the result's format, which is binary16 or binary32."""
     if c is None:
@@ -236,43 +248,38 @@ def _patterns(chosen: Plan, c: NDArray[Any] | None, size: int) -> NDArray[Any]:
         return c.reshape(-1).view(chosen.storage.patterns)
     if chosen.format == BINARY32:
         return c.reshape(-1).astype(np.float32).view(np.uint32)
-    d, _ = _convert(chosen, _widened(c), BINARY32, BINARY16, np.arange(size, dtype=np.int64))
+    d = c.reshape(-1).view(np.uint32).astype(np.int64)
+    _convert(host, chosen, d, BINARY32, BINARY16, host.indices(size))
     return d.astype(np.uint16)
 
 
-def _convert(
-    chosen: Plan, d: NDArray[np.int64], source: Format, target: Format, elements: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Round patterns, one per element, to another format in place, as rounding 0: return (patterns, flags)."""
-    flags = np.zeros(d.size, np.uint8)
+def _convert(place: Any, chosen: Plan, d: Any, source: Format, target: Format, elements: Any) -> Any:
+    """Round patterns, one per element, to another format in place, as rounding 0: return the flags."""
+    flags = place.filled(d.size, 0, np.uint8)
     fields, to = layout(source), layout(target)
     # A unit that flushes C does so when it reads it, in the unit's format.
-    gemm.convert_addend(elements, d, flags, fields, to, gradual(chosen.control), chosen.seed, chosen.offset, 0, d.size)
-    return d, flags
+    before = (elements, d, flags, fields, to, gradual(chosen.control), chosen.seed, chosen.offset)
+    place.spans(gemm.convert_addend, before, d.size, _GENERAL_WORK)
+    return flags
 
 
-def _compute_general(
-    chosen: Plan, operands: Operands, elements: NDArray[np.int64], c: NDArray[np.int64], source: Format
-) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Compute the listed elements on the core: return (patterns, flags).
+def _compute_general(place: Any, chosen: Plan, operands: Operands, elements: Any, d: Any, source: Format) -> Any:
+    """Compute the listed elements on the core: return the flags.
 
-    `c` holds the patterns of C in the format `source`, one per listed element, and is overwritten.
+    `d` holds the patterns of C in the format `source`, one per listed element, and receives the results.
     """
-    flags = np.zeros(c.size, np.uint8)
     extra, step, to = chosen.extra, 0, layout(chosen.format)
     if chosen.exact_addend:
         extra = (layout(source),)
-    elif source != chosen.format:
-        c, flags = _convert(chosen, c, source, chosen.format, elements)
+    if chosen.exact_addend or source == chosen.format:
+        flags = place.filled(d.size, 0, np.uint8)
+    else:
+        flags = _convert(place, chosen, d, source, chosen.format, elements)
         step = 0 if chosen.format.contains(source) else 1
-
-    def block(start: int, stop: int) -> None:
-        chosen.general(
-            *operands, elements, c, flags, to, chosen.control, chosen.seed, chosen.offset, step, start, stop, *extra
-        )
-
-    run_blocks(block, elements.size, max(1, _GENERAL_WORK // operands.a.shape[2]))
-    return c, flags
+    before = (*operands, elements, d, flags, to, chosen.control, chosen.seed, chosen.offset, step)
+    terms = operands.a.shape[2]
+    place.spans(chosen.general, before, d.size, max(1, _GENERAL_WORK // terms), chosen.scratch(terms), extra)
+    return flags
 
 
 def _compute_fast(chosen: Plan, operands: Operands, d: NDArray[Any]) -> None:
@@ -292,4 +299,6 @@ def _compute_fast(chosen: Plan, operands: Operands, d: NDArray[Any]) -> None:
     if any(counts):
         elements = np.flatnonzero(left)
         flat = d.reshape(-1)
-        flat[elements] = _compute_general(chosen, operands, elements, flat[elements].astype(np.int64), chosen.format)[0]
+        again = flat[elements].astype(np.int64)
+        _compute_general(host, chosen, operands, elements, again, chosen.format)
+        flat[elements] = again
