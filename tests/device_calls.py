@@ -49,6 +49,15 @@ def arguments(operation: hs.Operation, size: int) -> list[np.ndarray]:
     return columns
 
 
+def turned(array: Any) -> Any:
+    """Return the transpose of an array in its own memory, which Numba's own arrays do not give."""
+    if isinstance(array, np.ndarray):
+        return array.T
+    from halfsim.kernels import cuda as kernels
+
+    return kernels.view(array, shape=tuple(array.shape)[::-1], strides=tuple(array.strides)[::-1])
+
+
 def elementwise(size: int) -> Iterator[tuple[str, Call]]:
     """Every operation, and some in every rounding and environment."""
     for operation in OPERATIONS:
@@ -76,7 +85,7 @@ def shapes() -> Iterator[tuple[str, Call]]:
     yield "scalars", lambda put, how: hs.fma.flagged(put(square), np.float16(3), put(row), **how)
     yield "no dimension", lambda put, how: hs.sqrt.flagged(put(np.array(2, np.float16)), **how)
     yield "empty", lambda put, how: hs.add.flagged(put(np.zeros((0, 3), np.float16)), np.zeros(3, np.float16), **how)
-    yield "transposed", lambda put, how: hs.subtract(put(cube).T, put(b.reshape(4, 3, 2)), **how)
+    yield "transposed", lambda put, how: hs.subtract(turned(put(cube)), put(b.reshape(4, 3, 2)), **how)
     yield "every other", lambda put, how: hs.add(put(a)[::2], put(b)[1::2], rounding=STOCHASTIC, **how)
     yield "a column", lambda put, how: hs.add(put(square)[:, 1], put(column)[:, 0], **how)
     mask = np.arange(24).reshape(4, 6) % 3 > 0
@@ -90,7 +99,7 @@ def shapes() -> Iterator[tuple[str, Call]]:
 
     def out_where(put: Put, how: dict[str, Any]) -> Any:
         target = put(np.full((6, 4), 7, np.float16))
-        result = hs.add.flagged(put(square), put(row), out=target.T, where=put(mask), **how)
+        result = hs.add.flagged(put(square), put(row), out=turned(target), where=put(mask), **how)
         return target, result.flags
 
     def in_place(put: Put, how: dict[str, Any]) -> Any:
@@ -103,10 +112,79 @@ def shapes() -> Iterator[tuple[str, Call]]:
     yield "overlapping out", in_place
 
 
+def random(seed: int, *shape: int, scale: int = 6) -> np.ndarray:
+    """Numbers of many magnitudes, some zeros, and here and there an infinity or NaN."""
+    rng = np.random.default_rng(seed)
+    numbers = (rng.standard_normal(shape) * 2.0 ** rng.integers(-scale, scale, shape)).astype(np.float16)
+    numbers[rng.random(shape) < 0.05] = 0
+    special = rng.random(shape) < 0.01
+    numbers[special] = rng.choice(np.float16([np.inf, -np.inf, np.nan]), int(special.sum()))
+    return numbers
+
+
+def accumulators() -> dict[str, Any]:
+    """Every kind of accumulator, in every rounding that its loop treats apart."""
+    sums = {"sequential": hs.Sequential, "pairwise": hs.Pairwise, "compensated": hs.Compensated, "exact": hs.Exact}
+    rows = {name: kind() for name, kind in sums.items()}
+    rows |= {
+        f"{name} binary16 stochastic": kind(format=hs.BINARY16, rounding=STOCHASTIC) for name, kind in sums.items()
+    }
+    rows |= {f"{name} E5M2 down": kind(format=hs.E5M2, rounding="rdn") for name, kind in sums.items()}
+    rows["fused binary16"] = hs.FP16
+    rows["fused binary32 stochastic"] = hs.Sequential(fused=True, rounding=STOCHASTIC)
+    rows["binary64"] = hs.Sequential(format=hs.BINARY64)
+    for name in ("v100:f32", "v100:f16", "a100:f32", "a100:f16", "h100:f32", "mi100:f32", "mi210:f32", "mi300x:f32"):
+        rows[name] = name
+    rows["a block up"] = hs.FusedDotAdd(terms=5, fraction_bits=20, zero_exponent=-60, align="rup", rounding="rne")
+    return rows
+
+
+def products(rows: int) -> Iterator[tuple[str, Call]]:
+    """Products and sums of every accumulator, and of every shape."""
+    a, b, c = random(1, rows, 19), random(2, 19, 3), random(3, rows, 3).astype(np.float32)
+    for name, row in accumulators().items():
+        flagged = not isinstance(row, str | hs.FusedDotAdd)
+
+        def product(put: Put, how: dict[str, Any], row: Any = row, flagged: bool = flagged) -> Any:
+            call = hs.matmul.flagged if flagged else hs.matmul
+            return call(put(a), put(b), put(c), accumulator=row, **how)
+
+        yield f"matmul {name}", product
+        yield f"sum {name}", lambda put, how, row=row: hs.sum(put(b), axis=0, accumulator=row, **how)
+    x, y, z = random(4, 2, 1, 3, 7), random(5, 3, 7, 2), random(6, 2, 2, 5, 3)
+    f16 = {"accumulator": hs.Pairwise(format=hs.BINARY16, rounding=STOCHASTIC)}
+    yield "batches", lambda put, how: hs.matmul.flagged(put(x), put(y), **f16, **how)
+    yield "one B", lambda put, how: hs.matmul(put(x), put(y)[1], np.float16(1), **f16, **how)
+    yield "strides", lambda put, how: hs.matmul(turned(put(y)[0, ::2]), put(z)[1, 0, 1:], **how)
+    yield "row", lambda put, how: hs.matmul(put(x)[0, 0, 0], put(y)[0], **how)
+    yield "column", lambda put, how: hs.matmul(put(x), put(y)[0, :, 0], **how)
+    yield "inner", lambda put, how: hs.matmul(put(x)[0, 0, 0], put(y)[0, :, 0], **how)
+    yield "no terms", lambda put, how: hs.matmul(put(x[..., :0]), put(y[:, :0]), put(c[0, :2]), **how)
+    yield "no rows", lambda put, how: hs.matmul.flagged(put(x[..., :0, :]), put(y), **how)
+    yield "a row of addends", lambda put, how: hs.matmul(put(x), put(y), put(c[0, :2]), accumulator=hs.FP16, **how)
+    yield "dot", lambda put, how: hs.dot.flagged(put(x)[0], put(x)[1, :, :1], put(c[0]), **f16, **how)
+    yield "sum of all", lambda put, how: hs.sum.flagged(put(z), accumulator=hs.Exact(), **how)
+    yield "sum over axes", lambda put, how: hs.sum(put(z), axis=(2, 0), keepdims=True, accumulator=hs.FP16, **how)
+    yield "sum of none", lambda put, how: hs.sum(put(z[:, :0]), axis=1, accumulator=hs.Pairwise(), **how)
+    tf32 = hs.convert(random(7, 4, 9).astype(np.float32), hs.TF32)
+    row = hs.FusedDotAdd(terms=4, fraction_bits=24, zero_exponent=-132, inputs=hs.TF32)
+    yield "TF32", lambda put, how: hs.matmul(put(tf32), turned(put(tf32)), accumulator=row, **how)
+    single = hs.FusedDotAdd(terms=4, fraction_bits=10, zero_exponent=-132, inputs=hs.BINARY32)
+    yield "binary32", lambda put, how: hs.matmul(put(tf32), turned(put(tf32)), accumulator=single, **how)
+
+    def out(put: Put, how: dict[str, Any]) -> Any:
+        target = put(np.zeros((3, rows), np.float32))
+        hs.matmul(put(a), put(b), out=turned(target), **how)
+        return target
+
+    yield "out of a product", out
+
+
 def calls(size: int) -> Iterator[tuple[str, Call]]:
     """Every call by its name."""
     yield from elementwise(size)
     yield from shapes()
+    yield from products(3 if size < 1000 else 129)
 
 
 def words(result: Any) -> list[np.ndarray]:
@@ -143,7 +221,7 @@ def simulate() -> dict[Launch, None]:
 
     FakeCUDAArray.__cuda_array_interface__ = property(interface)
     cuda.from_cuda_array_interface = adopt
-    kernels._THREADS, kernels._BLOCKS = 2, 2
+    kernels._THREADS, kernels._BLOCKS, kernels._SCRATCH = 2, 2, 50
     launch, launches = kernels._launch, {}
 
     def type_of(argument: Any) -> Any:
@@ -154,12 +232,12 @@ def simulate() -> dict[Launch, None]:
             return types.Tuple([type_of(x) for x in argument])
         return typeof(argument)
 
-    def recorded(kernel: Any, size: int, *arguments: Any) -> None:
+    def recorded(kernel: Any, size: int, *arguments: Any, **limits: int) -> None:
         function = kernel.py_func if hasattr(kernel, "py_func") else kernel.fn
         loop = function.__closure__[0].cell_contents if function.__closure__ else None
         name = function.__qualname__.split(".")[0]
         launches[name, loop and (loop.__module__, loop.__name__), tuple(map(type_of, arguments))] = None
-        launch(kernel, size, *arguments)
+        launch(kernel, size, *arguments, **limits)
 
     kernels._launch = recorded
     return launches
