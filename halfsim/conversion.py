@@ -2,50 +2,29 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from halfsim.arrays import check_out, deliver, plain_array
-from halfsim.core.control import control_word
-from halfsim.core.fields import layout
+from halfsim.arrays import check_out, deliver, on_gpu, plain_array
+from halfsim.device import Gpu
 from halfsim.environment import IEEE, Environment
 from halfsim.factors import EXTENSION
 from halfsim.flags import Flagged
-from halfsim.formats import BINARY16, BINARY32, BINARY64, Format
-from halfsim.kernels import elementwise as loops
-from halfsim.kernels.select import conversion_loops
-from halfsim.kernels.threads import run_blocks
+from halfsim.formats import Format
+from halfsim.kernels import conversion, host
 from halfsim.options import rounding_control
-from halfsim.rounding import Rounding, RoundingLike
+from halfsim.rounding import RoundingLike
 
 __all__ = ["Conversion", "convert", "integer_dtype", "source_words"]
-
-_BLOCK = 1 << 15
-_NATIVE = {"float16": BINARY16, "float32": BINARY32, "float64": BINARY64}
-_layout = lru_cache(maxsize=64)(layout)
-
-
-def _words(width: int) -> np.dtype[Any]:
-    """Dtype in which patterns of a width travel: 64-bit ones as int64, for which the core is written."""
-    return np.dtype(np.uint16 if width <= 16 else np.uint32 if width <= 32 else np.int64)
-
-
-@lru_cache(maxsize=64)
-def _holder(fmt: Format) -> Format:
-    """The native format whose arrays hold every value of `fmt`."""
-    for native in _NATIVE.values():
-        if fmt == native:
-            return native
-    return BINARY32 if BINARY32.contains(fmt) else BINARY64
 
 
 @lru_cache(maxsize=64)
 def _format_of(dtype: np.dtype[Any]) -> Format | None:
     """The format of a floating-point dtype, else None."""
-    return _NATIVE.get(dtype.name) or EXTENSION.get(dtype.name)
+    return conversion.NATIVE.get(dtype.name) or EXTENSION.get(dtype.name)
 
 
 def source_words(x: Any) -> tuple[NDArray[Any], Format | None]:
@@ -57,7 +36,7 @@ def source_words(x: Any) -> tuple[NDArray[Any], Format | None]:
         stored = native if native.flags.carray else native.copy()
         if fmt.width == 8:
             return stored.view(np.uint8).astype(np.uint16), fmt
-        return stored.view(_words(fmt.width)), fmt
+        return stored.view(conversion.words(fmt.width)), fmt
     if array.dtype.kind in "iu":
         return np.ascontiguousarray(array.astype(np.int64)).reshape(array.shape), None
     raise TypeError(
@@ -80,8 +59,11 @@ class Conversion:
         where: ArrayLike | bool = True,
         exact: bool = False,
         saturate: bool = False,
+        device: str | None = None,
     ) -> Any:
         """Convert; see the docstring of `halfsim.convert`."""
+        if device is not None:
+            return self._on_device(device, x, to, rounding, environment, out, where, exact, saturate).value
         value, _ = self._compute(x, to, rounding, environment, out, exact, saturate, flagged=False)
         return deliver("convert", value, out, where)
 
@@ -96,8 +78,11 @@ class Conversion:
         where: ArrayLike | bool = True,
         exact: bool = False,
         saturate: bool = False,
+        device: str | None = None,
     ) -> Flagged:
         """Convert, and return the exception flags of every element too."""
+        if device is not None:
+            return self._on_device(device, x, to, rounding, environment, out, where, exact, saturate)
         value, flags = self._compute(x, to, rounding, environment, out, exact, saturate, flagged=True)
         return Flagged(deliver("convert", value, out, where), deliver("convert", flags, None, where))
 
@@ -114,18 +99,39 @@ class Conversion:
         flagged: bool,
     ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
         words, source = source_words(x)
-        target = to if isinstance(to, Format) else integer_dtype(to)
-        dtype = np.dtype(_holder(target).name.replace("binary", "float")) if isinstance(target, Format) else target
+        target, dtype = _target(to)
         if out is not None:
             check_out("convert", out, words.shape, dtype)
         options = rounding_control("convert", rounding, environment, exact, saturate)
         unsigned = source is None and np.asarray(x).dtype.kind == "u"
         flat = words.reshape(-1)
-        if isinstance(target, Format):
-            value, flags = _to_format(flat, source, unsigned, target, flagged, options)
-        else:
-            value, flags = _to_integer(flat, source, target, options)
-        return value.reshape(words.shape), flags.reshape(words.shape) if flagged else flags
+        found = conversion.fast(flat, source, target, flagged, options)
+        value, flags = found or conversion.general(host, flat, source, unsigned, target, options)
+        return value.view(dtype).reshape(words.shape), flags.reshape(words.shape) if flagged else flags
+
+    def _on_device(
+        self,
+        device: str,
+        x: Any,
+        to: Format | DTypeLike,
+        rounding: RoundingLike,
+        environment: Environment,
+        out: Any,
+        where: Any,
+        exact: bool,
+        saturate: bool,
+    ) -> Flagged:
+        gpu = Gpu("convert", device, x, out)
+        words, source, unsigned = _device_words(gpu, x)
+        shape = tuple(words.shape)
+        target, dtype = _target(to)
+        if out is not None:
+            (gpu.check_out if gpu.resident else partial(check_out, "convert"))(out, shape, dtype)
+        options = rounding_control("convert", rounding, environment, exact, saturate)
+        value, flags = conversion.general(gpu.kernels, gpu.flat(words, shape), source, unsigned, target, options)
+        return Flagged(
+            gpu.deliver(value, shape, dtype, out, where), gpu.deliver(flags, shape, flags.dtype, None, where)
+        )
 
     def __repr__(self) -> str:
         return "<halfsim operation convert (convertFormat)>"
@@ -145,65 +151,35 @@ def integer_dtype(to: Any) -> np.dtype[Any]:
     return native
 
 
-def _to_format(
-    words: NDArray[Any],
-    source: Format | None,
-    unsigned: bool,
-    target: Format,
-    flagged: bool,
-    options: tuple[int, int, int],
-) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """Round to a format: its values, in the native dtype that holds them, and flags if somebody asks."""
-    control, seed, index = options
-    z = np.empty(words.size, _words(target.width))
-    to = _layout(target)
-    fast = None if source is None else conversion_loops(source, target, control)
-    flags = np.empty(words.size if flagged or fast is None else 0, np.uint8)
-    if source is None:
-        _run(loops.from_integer, words, z, flags, control, seed, index, 0 if unsigned else 1, to)
-    elif fast is None:
-        _run(loops.convert, words, z, flags, control, seed, index, _layout(source), to)
-    elif flagged:
-        _run(fast.flagged, words, z, flags, control, seed, index)
-    else:
-        values = fast.values
-        run_blocks(lambda start, stop: values(words[start:stop], z[start:stop], control), words.size, _BLOCK)
-    holder = _holder(target)
-    if holder != target:
-        held = np.empty(words.size, _words(holder.width))
-        # Exact: only the container changes. A NaN is quiet already and keeps its payload.
-        plain = control_word(Rounding.roundTiesToEven, IEEE)
-        _run(loops.convert, z, held, np.empty(z.size, np.uint8), plain, 0, 0, to, _layout(holder))
-        z = held
-    return z.view(np.dtype(holder.name.replace("binary", "float"))), flags
+def _target(to: Any) -> tuple[Format | np.dtype[Any], np.dtype[Any]]:
+    """Return what to round to, and the dtype of the result."""
+    if not isinstance(to, Format):
+        dtype = integer_dtype(to)
+        return dtype, dtype
+    return to, np.dtype(conversion.holder(to).name.replace("binary", "float"))
 
 
-def _to_integer(
-    words: NDArray[Any], source: Format | None, target: np.dtype[Any], options: tuple[int, int, int]
-) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """Round to integers."""
-    if source is None:
-        raise TypeError("convert: x and to are both integers; use numpy's astype, there is nothing to round")
-    control, seed, index = options
-    z = np.empty(words.size, np.int64)
-    flags = np.empty(words.size, np.uint8)
-    width, signed = 8 * target.itemsize, int(target.kind == "i")
-    _run(loops.to_integer, words, z, flags, control, seed, index, _layout(source), width, signed)
-    return z.view(np.uint64) if target == np.uint64 else z.astype(target), flags
-
-
-def _run(kernel: Any, words: NDArray[Any], z: NDArray[Any], flags: NDArray[Any], *arguments: Any) -> None:
-    control, seed, index, *extra = arguments
-
-    def block(start: int, stop: int) -> None:
-        kernel(words[start:stop], z[start:stop], flags[start:stop], control, seed, index + start, *extra)
-
-    run_blocks(block, words.size, _BLOCK)
+def _device_words(gpu: Gpu, x: Any) -> tuple[Any, Format | None, bool]:
+    """Return (words, format or None, whether unsigned) of an operand on a GPU, as `source_words` has them."""
+    if not on_gpu(x):
+        words, source = source_words(x)
+        return gpu.kernels.upload(words), source, source is None and np.asarray(x).dtype.kind == "u"
+    array = gpu.array("x", x)
+    fmt = conversion.NATIVE.get(array.dtype.name)
+    if fmt is not None and array.dtype.isnative:
+        return gpu.kernels.view(array, conversion.words(fmt.width)), fmt, False
+    if array.dtype.kind not in "iu":
+        raise TypeError(
+            f"convert: x on the GPU has dtype {array.dtype}; pass float16, float32, float64 or an integer dtype"
+        )
+    unsigned = array.dtype.kind == "u"
+    # 64-bit ones travel in two's complement.
+    return (gpu.kernels.view if array.dtype.itemsize == 8 else gpu.kernels.cast)(array, np.int64), None, unsigned
 
 
 convert = Conversion()
 convert.__doc__ = """
-convert(x, to, *, rounding='rne', environment=IEEE, out=None, where=True, exact=False, saturate=False)
+convert(x, to, *, rounding='rne', environment=IEEE, out=None, where=True, exact=False, saturate=False, device=None)
 
 Round numbers to a format, or to integers, with one rounding whatever the width of the source.
 
@@ -227,6 +203,9 @@ exact : bool
     To integers: whether a value that is not integral raises inexact.
 saturate : bool
     To formats without infinity (E4M3): whether overflow gives the largest finite number instead of NaN.
+device : str, optional
+    ``"cuda"`` computes the same bits on the current CUDA device; `x` may then lie in its memory, and so does the result
+    if it does; see `halfsim.device.Gpu`. There `x` is float16, float32, float64 or integers.
 
 Returns
 -------

@@ -112,6 +112,37 @@ def shapes() -> Iterator[tuple[str, Call]]:
     yield "overlapping out", in_place
 
 
+def conversions(size: int) -> Iterator[tuple[str, Call]]:
+    """Every kind of source and target."""
+    rng = np.random.default_rng(8)
+    half = operands(size)[0]
+    sources = {
+        "binary16": half,
+        "binary32": rng.integers(0, 2**32, size, np.uint32).view(np.float32),
+        "binary64": half.astype(np.float64) * (1 + rng.random(size) / 2**11),
+        "int8": rng.integers(-128, 128, size).astype(np.int8),
+        "uint64": rng.integers(0, 2**64, size, np.uint64),
+        "int64": rng.integers(-(2**63), 2**63, size),
+    }
+    formats = (hs.BINARY16, hs.BINARY32, hs.BINARY64, hs.BFLOAT16, hs.E4M3)
+    for name, x in sources.items():
+        for mode, rounding in ("rne", "rne"), ("stochastic", STOCHASTIC):
+            control = {"rounding": rounding, "environment": hs.ARM, "saturate": True}
+            for to in formats:
+                yield (
+                    f"{name} to {to.name} {mode}",
+                    lambda put, how, x=x, to=to, c=control: hs.convert.flagged(put(x), to, **c, **how),
+                )
+            for to in (np.int8, np.uint16, np.int64, np.uint64) if x.dtype.kind == "f" else ():
+                yield (
+                    f"{name} to {to.__name__} {mode}",
+                    lambda put, how, x=x, to=to, c=control: hs.convert.flagged(put(x), to, exact=True, **c, **how),
+                )
+    yield "every other number", lambda put, how: hs.convert(put(sources["binary64"])[::2], hs.BINARY16, **how)
+    mask = np.arange(size) % 2 > 0
+    yield "converted where", lambda put, how: hs.convert(put(half), np.int16, where=put(mask), **how)
+
+
 def random(seed: int, *shape: int, scale: int = 6) -> np.ndarray:
     """Numbers of many magnitudes, some zeros, and here and there an infinity or NaN."""
     rng = np.random.default_rng(seed)
@@ -184,6 +215,7 @@ def calls(size: int) -> Iterator[tuple[str, Call]]:
     """Every call by its name."""
     yield from elementwise(size)
     yield from shapes()
+    yield from conversions(size)
     yield from products(3 if size < 1000 else 129)
 
 

@@ -1,161 +1,175 @@
-"""The core as device code of a GPU.
+"""The front door of calls with ``device="cuda"``: what it refuses, and what it needs.
 
-What shows what: the compiler's test, that every function of the core is legal device code and computes with integers
-alone; no GPU or driver is needed, only NVIDIA's libNVVM. The simulator's test, that kernels which call the core thread
-by thread give the bits of the loops; in the simulator a kernel is plain Python, and so is the core here. Only the test
-marked `gpu` shows both at once, on a GPU.
+Their bits are tested in tests/kernels/test_cuda.py. Refusals are tested in Numba's simulator, in one process.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import os
-import re
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import halfsim as hs
-from halfsim.core.fields import F16
-from halfsim.kernels import elementwise
-from tests import core_rows, device_kernels
+from halfsim.kernels.dlpack import array_interface
 
 ROOT = Path(__file__).resolve().parent.parent
-FLOATING = re.compile(r"^\s*(?:@!?%p\d+\s+)?(?!ld|st|mov)[a-z][\w.]*\.(?:b?f16(?:x2)?|tf32|f32|f64)\b.*", re.MULTILINE)
+ONE = np.float16([1, 2, 3])
 
 
-def run(*arguments, **variables):
-    """Run the kernels' module in a process of its own."""
+def run(code: str, **variables: str) -> str:
+    """Run Python in a process of its own and return what it prints."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.device_kernels", *map(str, arguments)],
+        [sys.executable, "-c", code],
         cwd=ROOT,
-        env={**os.environ, **variables},
+        env={**os.environ, "NUMBA_ENABLE_CUDASIM": "0", "PYTHONPATH": str(ROOT), **variables},
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
-@pytest.fixture(scope="module")
-def loops():
-    """What the compiled loops give for the operands of the kernels: (bits, flags) by control word and element."""
-    columns, words = device_kernels.inputs()
-    a, b, c = columns
-    integers = a * b - (c << 40)
-    rows = {
-        **{
-            name: (getattr(elementwise, name), (a, b))
-            for name in ("add", "subtract", "multiply", "divide", "remainder")
-        },
-        **{name: (getattr(elementwise, name), (a,)) for name in ("sqrt", "round_to_integral", "logb")},
-        **{name: (getattr(elementwise, name), (a,)) for name in ("nextup", "nextdown", "classify")},
-        "fma": (elementwise.fma, (a, b, c)),
-        "scaleb": (elementwise.scaleb, (a, (b & 63) - 32)),
-        "less": (elementwise.compare_relation, (a, b), 1, 1),
-        "minimum_number": (elementwise.extremum, (a, b), 1),
-        "total_order": (elementwise.total_order, (a, b), False),
-        "to_binary32": (elementwise.convert, (a,), F16, core_rows.B32),
-        "to_e4m3": (elementwise.convert, (a,), F16, core_rows.B8),
-        "to_int8": (elementwise.to_integer, (a,), F16, 8, 1),
-        "from_int64": (elementwise.from_integer, (integers,), 1, F16),
-    }
-    found = {}
-    for name, (loop, operands, *extra) in rows.items():
-        found[name] = np.zeros((words.size, a.size, 2), np.int64)
-        for w, word in enumerate(words):
-            bits, flags = np.zeros(a.size, np.int64), np.zeros(a.size, np.uint8)
-            loop(*operands, bits, flags, int(word), core_rows.SEED, 0, *extra)
-            found[name][w] = np.stack([bits, flags], axis=1)
-    for name, row in block_rows().items():
-        found[name] = blocks(row)
-    return found
+class OnGpu:
+    """What a GPU's array says of itself."""
+
+    def __init__(self, array: np.ndarray, device: tuple[int, int] = (2, 0)) -> None:
+        self.array = array
+        self.device = device
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.device
+
+    def __dlpack__(self, stream: int | None = None) -> object:
+        assert stream == 1, "the default stream"
+        return self.array.__dlpack__()
 
 
-def block_rows():
-    """The rows of the blocks, whose rounding the words then choose."""
-    bits, wide = device_kernels.FRACTION_BITS, device_kernels.SUM_BITS
-    return {
-        "fused_dot_add": hs.FusedDotAdd(
-            terms=device_kernels.TERMS, fraction_bits=bits, zero_exponent=device_kernels.ZERO_EXPONENT
-        ),
-        "exact_dot_add": hs.ExactDotAdd(terms=device_kernels.TERMS),
-        "pairwise_dot_add": hs.PairwiseDotAdd(terms=2, depth=2, environment=device_kernels.FLUSH),
-        "two_stage_dot_add": hs.TwoStageDotAdd(
-            terms=device_kernels.TERMS,
-            term_bits=bits,
-            product_bits=wide,
-            addend_bits=bits,
-            total_bits=wide - 1,
-            join=device_kernels.BLOCK_ROUNDINGS[-1],
-        ),
-    }
+@pytest.mark.parametrize("call", [hs.add, hs.add.flagged, hs.matmul, hs.dot.flagged], ids=repr)
+def test_an_array_on_a_gpu_needs_the_keyword(call):
+    with pytest.raises(TypeError, match=r"operand (a|A) is on a GPU; pass device='cuda', or copy it to the host first"):
+        call(OnGpu(ONE), ONE)
 
 
-def blocks(row):
-    """The blocks of a matrix unit, through the front door; elements without a full block stay zero."""
-    columns, _ = device_kernels.inputs(hs.CUDA)
-    a, b = (
-        np.lib.stride_tricks.sliding_window_view(hs.from_bits(column), device_kernels.TERMS) for column in columns[:2]
+def test_conversions_sums_and_addends_on_a_gpu_need_the_keyword():
+    for call in (
+        lambda x: hs.convert(x, hs.E4M3),
+        hs.sum,
+        lambda x: hs.matmul(ONE, ONE, x),
+        hs.to_bits,
+        hs.sqrt,
+    ):
+        with pytest.raises(TypeError, match="is on a GPU; pass device='cuda'"):
+            call(OnGpu(ONE, (13, 1)))
+
+
+@pytest.mark.parametrize("device", ["gpu", "CUDA", "cpu", 0])
+def test_an_unknown_device_is_named(device):
+    for call in (
+        lambda: hs.add(ONE, ONE, device=device),
+        lambda: hs.convert(ONE, hs.E4M3, device=device),
+        lambda: hs.matmul(ONE, ONE, device=device),
+        lambda: hs.sum(ONE, device=device),
+    ):
+        with pytest.raises(ValueError, match=rf"device={device!r} is not known; pass 'cuda', or None for the CPU"):
+            call()
+
+
+def test_without_a_gpu_one_sentence_says_what_is_missing():
+    code = """
+import numpy as np, halfsim as hs
+try:
+    hs.add(np.float16(1), np.float16(1), device="cuda")
+except RuntimeError as error:
+    print(error)
+"""
+    said = run(code, CUDA_VISIBLE_DEVICES="-1")
+    assert said.startswith("add: device='cuda' cannot be used, as no NVIDIA GPU with a working driver")
+    assert said.endswith("install halfsim[cuda] on a machine with an NVIDIA GPU and its driver, or drop the keyword\n")
+
+
+def test_nothing_of_cuda_is_imported_before_it_is_asked_for():
+    code = """
+import sys, numpy as np, halfsim as hs
+hs.add(np.float16(1), np.float16(1))
+print([name for name in sys.modules if name.startswith("numba.cuda") or name == "halfsim.kernels.cuda"])
+"""
+    assert run(code) == "[]\n"
+
+
+def test_the_simulator_refuses_with_one_sentence():
+    code = """
+import numpy as np, halfsim as hs
+from numba import cuda
+from tests.device_calls import simulate
+simulate()
+one = np.float16([1, 2, 3])
+device = cuda.to_device(one)
+calls = [
+    lambda: hs.add(cuda.to_device(np.float32([1])), one, device="cuda"),
+    lambda: hs.add(device, one, out=one, device="cuda"),
+    lambda: hs.add(device, one, out=cuda.to_device(np.float32([1, 2, 3])), device="cuda"),
+    lambda: hs.add(device, one, out=cuda.to_device(np.float16([1])), device="cuda"),
+    lambda: hs.add(device, one[:2], device="cuda"),
+    lambda: hs.add(device, one, where=np.ones(3), device="cuda"),
+    lambda: hs.add(device, one, where=np.ones(2, bool), device="cuda"),
+    lambda: hs.convert(cuda.to_device(np.ones(2, complex)), hs.BINARY16, device="cuda"),
+    lambda: hs.matmul(device, one, cuda.to_device(np.ones(2)), device="cuda"),
+    lambda: hs.matmul(device, one, cuda.to_device(np.ones(2, np.float32)), device="cuda"),
+    lambda: hs.scaleb(device, device, device="cuda"),
+    lambda: hs.add(device, one, divice="cuda"),
+]
+for call in calls:
+    try:
+        call()
+    except (TypeError, ValueError) as error:
+        print(type(error).__name__, error)
+"""
+    said = run(code, NUMBA_ENABLE_CUDASIM="1", NUMBA_DISABLE_JIT="1").splitlines()
+    starts = (
+        "TypeError add: operand a is of type float32 array on the GPU, not float16; round it first",
+        "TypeError add: out is of type ndarray, but an operand is on the GPU and so is the result; pass an array on",
+        "TypeError add: out has dtype float32, but the result is float16; pass an array of that dtype",
+        "ValueError add: out has shape (1,), but the operands broadcast to (3,); pass that shape",
+        "ValueError add: operand shapes do not broadcast together: a (3,), b (2,); trailing dimensions",
+        "TypeError add: where has dtype float64; pass a boolean mask",
+        "ValueError add: where has shape (2,), which does not broadcast to the result's (3,); pass a mask of that",
+        "TypeError convert: x on the GPU has dtype complex128; pass float16, float32, float64 or an integer dtype",
+        "TypeError matmul: C is a float64 array; pass float16 or float32",
+        "ValueError matmul: C has shape (2,), which does not broadcast to the result's (); pass that shape",
+        "TypeError scaleb: operand b has dtype float16; pass signed integers",
+        "TypeError add: unknown keyword 'divice'; known are rounding, environment, out, where, device",
     )
-    c = hs.convert(hs.from_bits(columns[2][: len(a)]), hs.BINARY32)
-    found = np.zeros((len(device_kernels.BLOCK_ROUNDINGS), columns[0].size, 2), np.int64)
-    for w, rounding in enumerate(device_kernels.BLOCK_ROUNDINGS):
-        chosen = replace(row, rounding=rounding)
-        terms = min(row.terms, device_kernels.TERMS)
-        found[w, : len(a), 0] = hs.dot(a[:, :terms], b[:, :terms], c, accumulator=chosen).view(np.uint32)
-    finite = (found[:, : len(a), 0] & 0x7F800000) != 0x7F800000
-    assert 0.4 < finite.mean() < 1, "blocks of numbers, and some with infinities and NaNs"
-    return found
+    assert len(said) == len(starts), said
+    for sentence, start in zip(said, starts, strict=True):
+        assert sentence.startswith(start), sentence
 
 
-def assert_loops(loops, file):
-    kernels = dict(np.load(file))
-    assert kernels.keys() == loops.keys()
-    for name, want in loops.items():
-        for w, i, _ in np.argwhere(want != kernels[name])[:1]:
-            pytest.fail(f"{name}: word {w}, element {i}: the loop gives {want[w, i]}, the kernel {kernels[name][w, i]}")
+@pytest.mark.parametrize("dtype", ["float16", "float32", "int64", "uint8", "bool"])
+def test_dlpack_is_read_without_a_copy(dtype):
+    array = np.arange(24).reshape(4, 6).astype(dtype)[::2, 1::2]
+    described, owner = array_interface(OnGpu(array))
+    assert described["shape"] == (2, 3) and described["strides"] == array.strides
+    assert np.dtype(described["typestr"]) == array.dtype
+    assert described["data"] == (array.__array_interface__["data"][0], False)
+    assert owner is not None
 
 
-def test_kernels_in_the_simulator_give_the_bits_of_the_loops(loops, tmp_path):
-    file = tmp_path / "results.npz"
-    run("results", file, NUMBA_ENABLE_CUDASIM="1", NUMBA_DISABLE_JIT="1")
-    assert_loops(loops, file)
+def test_dlpack_lets_the_memory_go():
+    freed = []
 
+    class Watched(np.ndarray):
+        def __del__(self) -> None:
+            freed.append(True)
 
-@pytest.mark.gpu
-def test_kernels_on_a_gpu_give_the_bits_of_the_loops(loops, tmp_path):
-    file = tmp_path / "results.npz"
-    run("results", file)
-    assert_loops(loops, file)
-
-
-@pytest.fixture(scope="module")
-def toolkit():
-    """The folder of a CUDA toolkit, or of its part with libNVVM and libdevice."""
-    package = importlib.util.find_spec("nvidia")
-    places = [Path(place) / "cuda_nvcc" for place in (package.submodule_search_locations if package else ())]
-    places = [Path(os.environ.get("CUDA_HOME", "/usr/local/cuda")), *places]
-    for place in places:
-        if [*place.glob("nvvm/lib64/libnvvm.so*")] and [*place.glob("nvvm/libdevice/libdevice*.bc")]:
-            return place
-    pytest.skip(f"no libNVVM in {', '.join(map(str, places))}: pip install nvidia-cuda-nvcc-cu12 brings it")
-
-
-def test_the_core_compiles_to_device_code_without_floating_point(toolkit, tmp_path):
-    run("code", tmp_path / "ptx.json", CUDA_HOME=str(toolkit), NUMBA_DISABLE_JIT="0", NUMBA_ENABLE_CUDASIM="0")
-    ptx = json.loads((tmp_path / "ptx.json").read_text())
-    assert FLOATING.search(ptx.pop("floating")), "the search finds nothing"
-    assert len(ptx) == len(device_kernels.ELEMENTWISE) + len(device_kernels.BLOCKS)
-    for name, text in ptx.items():
-        assert ".visible .entry" in text, name
-        assert "st.global" in text, name
-        assert ".extern" not in text, f"{name} calls something"
-        found = FLOATING.search(text)
-        assert found is None, f"{name}: {found[0] if found else ''}"
+    array = np.arange(3.0).view(Watched)
+    _, owner = array_interface(OnGpu(array))
+    del array
+    assert not freed
+    del owner
+    assert freed
