@@ -94,24 +94,10 @@ def plan(accumulator: Accumulator) -> Plan:
     seed, offset = 0, 0
     if isinstance(rounding, Stochastic):
         seed, offset = rounding.seed - (rounding.seed >> 63 << 64), rounding.offset
-    general, scratch, extra = _general(accumulator)
-    fast, fast_extra = (None, ()) if numba.config.DISABLE_JIT else _fast(accumulator, control)
-    exact_addend = isinstance(accumulator, Exact)
-    return Plan(
-        fmt,
-        _storage(fmt),
-        control,
-        seed,
-        offset,
-        general,
-        scratch,
-        extra,
-        exact_addend,
-        not matrix_unit,
-        fast,
-        fast_extra,
-        isinstance(accumulator, FusedDotAdd),
-    )
+    fast = (None, ()) if numba.config.DISABLE_JIT else _fast(accumulator, control)
+    exact, leaves = isinstance(accumulator, Exact), isinstance(accumulator, FusedDotAdd)
+    general = _general(accumulator)
+    return Plan(fmt, _storage(fmt), control, seed, offset, *general, exact, not matrix_unit, *fast, leaves)
 
 
 def _environment(accumulator: Accumulator) -> Environment:
