@@ -173,7 +173,7 @@ def object_code(functions: Sequence[Function]) -> bytes:
     Raises
     ------
     RuntimeError
-        If Numba's compiler is off or older than 0.62, or the machine is big-endian.
+        If Numba's compiler is off or its form unknown, or the machine is big-endian.
     """
     if numba.config.DISABLE_JIT or sys.byteorder != "little":
         raise RuntimeError(
@@ -207,7 +207,7 @@ def _compiled(function: Function, llvm: Any) -> Any:
     (result,) = dispatcher.overloads.values()
     text = result.library.get_llvm_str()
     if "ptr %" not in text:
-        raise RuntimeError("object_code: needs numba 0.62 or newer; update numba")
+        raise RuntimeError("object_code: this numba writes another form of LLVM assembly; update numba")
     loop = llvm.parse_assembly(text)
     shim = llvm.parse_assembly(function.shim.format(loop=result.fndesc.llvm_func_name))
     # Python's entry to the loop: with it gone nothing of Python is left.
