@@ -13,7 +13,7 @@ from halfsim.cli.group import examples
 
 if TYPE_CHECKING:
     from halfsim.accumulators import MatrixUnit
-    from halfsim.tensorcores import TensorCore
+    from halfsim.tensorcores import Evidence, TensorCore
 
 __all__ = ["models"]
 
@@ -26,6 +26,12 @@ zero: least exponent of a block. rounding: of each block's sum to D. mark: A raw
 projects with hardware tests agree; C one project only, or inference."""
 
 
+_KINDS = {
+    "ownCapture": "own capture",
+    "publishedCapture": "published capture",
+    "simulator": "simulator",
+    "inferred": "inferred",
+}
 _EPILOG = examples("halfsim models", "halfsim models h100 f32", "halfsim models ampere --json")
 
 
@@ -56,8 +62,8 @@ def _keys(row: TensorCore) -> tuple[str, ...]:
 
 def _plain(row: TensorCore) -> dict[str, Any]:
     plain = asdict(row) | {"confidence": row.confidence}
-    for item in plain["evidence"]:
-        item["kind"] = item["kind"].name
+    for item, given in zip(plain["evidence"], row.evidence, strict=True):
+        item |= {"kind": given.kind.name, "title": given.title, "claim": given.claim}
     accumulator = plain["accumulator"]
     accumulator["kind"] = type(row.accumulator).__name__
     for key in accumulator.keys() & {"align", "join", "rounding"}:
@@ -71,19 +77,26 @@ def _text(rows: list[TensorCore]) -> str:
     """Aligned table, then source and evidence of each row by number."""
     from halfsim.explanation.parts import columns
 
-    notes: dict[str, int] = {}
+    notes: dict[tuple[Evidence, ...], int] = {}
     cells: list[tuple[str, ...]] = [_HEAD]
     for row in rows:
         model = row.accumulator
-        note = f"{model.source}. {model.evidence}."
-        number = notes.setdefault(note, len(notes) + 1)
+        number = notes.setdefault(row.evidence, len(notes) + 1)
         identity = (row.generation, row.architecture, " ".join(row.gpus), row.instruction, row.inputs, row.output)
         parameters = (str(model.terms), *_alignment(model), _rounding(row))
         cells.append((*identity, *parameters, row.confidence, f"[{number}]"))
     lines = [*columns(cells), "", _LEGEND, ""]
-    for note, number in notes.items():
-        lines.append(fill(note, 110, initial_indent=f"[{number}]".ljust(5), subsequent_indent=" " * 5))
+    for evidence, number in notes.items():
+        for position, item in enumerate(evidence):
+            head = "" if position else f"[{number}]"
+            lines.append(fill(_reason(item), 110, initial_indent=head.ljust(5), subsequent_indent=" " * 7))
     return "\n".join(lines)
+
+
+def _reason(item: Evidence) -> str:
+    """One item of evidence: its kind, its claim, its source, what it covers and what not."""
+    covers = f"; operands: {', '.join(item.coverage)}" if item.coverage else ""
+    return f"{_KINDS[item.kind.name]}: {item.claim} [{item.title}]{covers}; not shown: {item.limits}"
 
 
 def _alignment(model: MatrixUnit) -> tuple[str, str]:

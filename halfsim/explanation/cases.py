@@ -91,6 +91,16 @@ _F32 = (
      "The sign and the payload of a NaN are lost."),
     ("signaling-nan-c", "signaling NaN C", "3c00", "3c00", "7f800001",
      "A signaling NaN in C is a NaN like any other."),
+    ("rz-above-2", "RZ result above 2", "3c00 3c00 0002 0004", "3c00 3c00 3c00 3c00", "0",
+     "1 + 1 + 3 * 2^-23 has 25 bits, all kept by every block, and its last bit is cut."),
+    ("block-of-16", "terms per block: 8192*8192 at k0, 1 at k8, C = -2^26", "0:7000 8:3c00", "0:7000 8:3c00",
+     "cc800000",
+     "1 is lost beside 2^26 and -2^26 when k = 8 is in one block with k = 0, even if that keeps 25 bits."),
+    ("block-above-4", "terms per block: 8192*8192 at k0, 1 at k4, C = -2^26", "0:7000 4:3c00", "0:7000 4:3c00",
+     "cc800000",
+     "1 is lost beside 2^26 and -2^26 when k = 4 is in one block with k = 0, even if that keeps 25 bits."),
+    ("truncation-half", "more than half a unit is cut", "3c00 bc00 0e00 0e00", "3c00 3c00 0c00 0400", "0",
+     "3/4 of a unit is cut to nothing, not rounded up, before it is summed."),
 )  # fmt: skip
 _F16 = (
     ("tie", "tie to even", "3c00 1000", "3c00 3c00", "0",
@@ -137,6 +147,14 @@ _F16 = (
      "A sum of -0 alone is +0 with binary16 results too."),
     ("largest-carry-f16", "largest carry", _ONES, _ONES, "3fff",
      "The largest sum that a block can carry, rounded to binary16."),
+    ("truncation-f16", "truncation at a tie, not floor", "3c01 1000 8001", "3c00 3c00 0001", "0",
+     "A term of -2^-48 is cut to nothing beside a tie, which stays a tie."),
+    ("overflow-after-4", "overflow between blocks of four", "0:7bff 4:fbff", "0:4000 4:4000", "0",
+     "A block of four that overflows hands infinity to the next one; in a block of eight the sum is 0."),
+    ("sticky-above-2", "product above 2, sticky at 2^-25", "3e00 1400 0800", "3e00 3c00 0c00", "0",
+     "2.25 is aligned by exponent 0, its factors', so 25 bits keep a term of 2^-25, which breaks a tie."),
+    ("truncation-half-f16", "more than half a unit is cut", "4400 c400 0e00 0e00", "4400 4400 1c00 1400", "0",
+     "3/4 of a unit is cut to nothing, not rounded up, before it is summed."),
 )  # fmt: skip
 
 CASES: dict[str, Case] = {

@@ -177,11 +177,11 @@ def test_the_command_records_checks_and_lists(tmp_path: Path, monkeypatch: pytes
     done = run("--out", str(tmp_path), "--only", "experiments.mma.m16n8k16.f")
     assert done.exit_code == 0 and "[ 1/2] experiments.mma.m16n8k16.f32: 1 recorded" in done.output
     done = run("--check", str(tmp_path))
-    assert done.exit_code == 0 and "2,560 of 2,560 equal" in done.output
+    assert done.exit_code == 0 and "3,072 of 3,072 equal" in done.output
     machine.planted = lambda name, words: words if words.shape[0] == 8 else words ^ words.dtype.type(1)
     run("--out", str(tmp_path / "wrong"), "--only", "experiments.mma.m16n8k16.f32")
     done = run("--check", str(tmp_path / "wrong"))
-    assert done.exit_code == 1 and "0 of 2,560 equal" in done.output and "cancel" in done.output
+    assert done.exit_code == 1 and "0 of 3,072 equal" in done.output and "cancel" in done.output
     listed = run("--list").output.splitlines()
     assert len(listed) > 40 and listed[0].startswith("experiments.mma.m16n8k16.f32:")
 

@@ -10,7 +10,7 @@ import pytest
 
 import halfsim as hs
 from halfsim.accumulators import FusedDotAdd
-from halfsim.capture.discrimination import Discrimination, discriminate
+from halfsim.capture.discrimination import NEIGHBOURS, Discrimination, discriminate, joined
 from halfsim.capture.experiments import experiments
 from halfsim.capture.tiles import chains, tiles
 from halfsim.capture.variants import AFTERWARDS, NORMALISED, PLAIN, WIDE, Variant
@@ -135,3 +135,50 @@ def test_what_published_outputs_cannot_tell(gpu_data: Path) -> None:
         assert all(entry.outputs == len(item.d) and bool(entry.reason) == (not entry.told) for entry in found)
         reported[item.name] = untold(found)
     assert reported == UNTOLD
+
+
+# What the named experiments alone cannot tell, as the row's own answers show: they have K = 16, one block on Hopper and
+# later but for the small shape; the chains of instructions decide there. z never acts in binary32.
+EXPERIMENTS_UNTOLD = {
+    "v100-f32": ZERO,
+    "v100-f16": set(),
+    "a100-f32": ZERO,
+    "a100-f16": set(),
+    "h100-f32": ZERO | {"L * 2", "order reversed"},
+    "h100-f16": ONE_BLOCK,
+    "h100-f32-m16n8k8": ZERO,
+    "h100-f16-m16n8k8": set(),
+}
+REASONS = {
+    **dict.fromkeys(ONE_BLOCK, "every sum is one block"),
+    **dict.fromkeys(ZERO, "no product of binary16 factors is as small as z"),
+}
+
+
+def answered(name: str, kind: str) -> tuple[Discrimination, ...]:
+    """What a capture would tell on hardware that answers as the row does."""
+    row, output = ROWS[name], name.split("-")[1]
+    A, B, C = operands(kind, output)
+    return discriminate(row, A, B, C, hs.matmul(A, B, C, accumulator=row).view(WORDS[output]))
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_experiments_would_exclude_every_neighbour(name: str) -> None:
+    found = answered(name, "experiments")
+    assert untold(found) == EXPERIMENTS_UNTOLD[name]
+    assert all(item.reason == REASONS[item.neighbour] for item in found if not item.told)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_whole_capture_would_exclude_every_neighbour(name: str) -> None:
+    whole = joined(answered(name, kind) for kind in OPERANDS)
+    assert untold(whole) == (ZERO if "f32" in name else set())
+    assert untold(joined([answered(name, "chains")])) & ONE_BLOCK == set()
+    assert {item.neighbour for item in whole} == set(NEIGHBOURS) - ({"wide between blocks"} if "f32" in name else set())
+
+
+def test_outputs_that_the_row_gets_wrong_exclude_nothing() -> None:
+    row = ROWS["a100-f32"]
+    A, B, C = operands("experiments", "f32")
+    D = hs.matmul(A, B, C, accumulator=row).view(np.uint32)
+    assert all(item.told == item.outputs == 0 for item in discriminate(row, A, B, C, D ^ 1))

@@ -13,7 +13,7 @@ from halfsim.capture.experiments import EXPERIMENTS, experiments
 from halfsim.capture.tiles import CLASSES, chains, tiles
 
 SHAPE = (16, 8, 16)
-# Published values of D, by experiment: Volta, Turing to Ada, Hopper and later.
+# Values of D, published or worked out by hand, by experiment: Volta, Turing to Ada, Hopper and later.
 PUBLISHED = {
     "f32": {
         "cancel": (0x00000000, 0xBF000000, 0xBF400000),
@@ -30,6 +30,10 @@ PUBLISHED = {
         "C = FLT_MAX absorbs": (0x7F7FFFFF, 0x7F7FFFFF, 0x7F7FFFFF),
         "largest carry": (0x4283E000, 0x4283E000, 0x4283E001),
         "subnormal C passes": (0x80000001, 0x80000001, 0x80000001),
+        "more than half a unit is cut": (0x00000000, 0x33800000, 0x33C00000),
+        "terms per block: 8192*8192 at k0, 1 at k4, C = -2^26": (0x3F800000, 0x00000000, 0x00000000),
+        "RZ result above 2": (0x40000001, 0x40000001, 0x40000001),
+        "terms per block: 8192*8192 at k0, 1 at k8, C = -2^26": (0x3F800000, 0x3F800000, 0x00000000),
         "Inf + C = -Inf": (0x7FFFFFFF, 0x7FFFFFFF, 0x7FFFFFFF),
     },
     "f16": {
@@ -52,6 +56,10 @@ PUBLISHED = {
         "floor: 2^-25 + 2^-46": (0x0000, 0x0000, 0x0001),
         "floor: 2^-25 + 2^-47": (0x0000, 0x0000, 0x0000),
         "-2^-26 rounds to zero: which sign": (0x0000, 0x0000, 0x0000),
+        "more than half a unit is cut": (0x0000, 0x0010, 0x0018),
+        "truncation at a tie, not floor": (0x3C02, 0x3C02, 0x3C02),
+        "overflow between blocks of four": (0x7C00, 0x0000, 0x0000),
+        "product above 2, sticky at 2^-25": (0x4080, 0x4080, 0x4081),
         "subnormal C keeps e = -14": (0x0000, 0x0000, 0x0000),
     },
 }

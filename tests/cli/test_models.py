@@ -67,3 +67,15 @@ def test_models_as_text() -> None:
     assert len(models("ampere", "f16")) == sum(
         row.generation == "ampere" and row.output == "f16" for row in hs.tensorcores.TABLE
     )
+
+
+def test_evidence_is_structured() -> None:
+    (row,) = models("volta", "f32", "m8n8k4")
+    kinds = [item["kind"] for item in row["evidence"]]
+    assert kinds == ["publishedCapture", "publishedCapture", "simulator"] and row["confidence"] == "A"
+    assert [item["outputs"] for item in row["evidence"]] == [5000, 89, 0]
+    assert {"kind", "source", "gpus", "outputs", "coverage", "limits", "title", "claim"} == row["evidence"][0].keys()
+    shown = " ".join(invoke("models", "volta", "f32").stdout.split())
+    for item in row["evidence"]:
+        assert f"{item['claim']} [{item['title']}]" in shown and f"not shown: {item['limits']}" in shown
+    assert "published capture: 5,000 of 5,000 captured outputs agree (V100)" in shown
