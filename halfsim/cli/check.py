@@ -162,7 +162,8 @@ def _covered(report: Report) -> list[str]:
 
     if report.coverage is None:
         return []
-    bins = reachable(report.setting.subject, report.setting.rounding, report.setting.environment)
+    setting = report.setting
+    bins = reachable(setting.subject, setting.rounding, setting.environment, setting.options)
     if bins is None:
         return ["", f"  coverage: {len(report.coverage.hits)} bins hit; what is reachable here is not known"]
     missed = bins.missed(report.coverage)

@@ -118,7 +118,7 @@ def _print_coverage(measured: Coverage, setting: Setting) -> None:
     """Say on standard error, which stays free of rows, what was hit and missed."""
     from halfsim.testvectors.coverage import reachable
 
-    bins = reachable(setting.subject, setting.rounding, setting.environment)
+    bins = reachable(setting.subject, setting.rounding, setting.environment, setting.options)
     if bins is None:
         click.echo(f"coverage: {len(measured.hits)} bins hit; what is reachable here is not known", err=True)
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from halfsim.cli.check import check
+from halfsim.cli.coverage import coverage
 from halfsim.cli.generate import generate
 from halfsim.cli.group import Group, examples
 
@@ -20,5 +21,5 @@ def vectors() -> None:
     """Make test vectors, and compare them with the simulator."""
 
 
-for _command in (check, generate):
+for _command in (check, coverage, generate):
     vectors.add_command(_command)

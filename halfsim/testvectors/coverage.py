@@ -209,7 +209,9 @@ def _tables() -> dict[str, dict[str, Any]]:
     return tables
 
 
-def reachable(subject: Subject, rounding: RoundingLike, environment: Environment) -> Reachable | None:
+def reachable(
+    subject: Subject, rounding: RoundingLike, environment: Environment, options: tuple[str, ...] = ()
+) -> Reachable | None:
     """Return the reachable bins of a subject in a direction, or None where nobody has looked.
 
     The bins are those of gradual underflow; where subnormals are flushed, and for stochastic rounding, there are none.
@@ -218,13 +220,13 @@ def reachable(subject: Subject, rounding: RoundingLike, environment: Environment
     if environment.flush_inputs or environment.flush_results or isinstance(mode, Stochastic):
         return None
     if len(subject.operands) == 1 and TYPES[subject.operands[0]] <= _WIDEST:
-        return _tried(subject, mode, environment, "enumerated")
+        return _tried(subject, mode, environment, options, "enumerated")
     table = _tables().get(key(subject, mode, environment.tininess))
     if table is not None:
         return Reachable(table["how"], table["rows"], frozenset(int(word, 36) for word in table["bins"].split()))
     if rule_of(subject):
         return argued(subject, mode, environment)
-    return None if subject.rounds else _tried(subject, mode, environment, "compared")
+    return None if subject.rounds else _tried(subject, mode, environment, options, "compared")
 
 
 def argued(subject: Subject, rounding: Rounding, environment: Environment) -> Reachable:
@@ -274,14 +276,17 @@ def _rows(subject: Subject, rounding: Rounding, environment: Environment) -> Ite
 
 
 @lru_cache(maxsize=64)
-def _tried(subject: Subject, rounding: Rounding, environment: Environment, how: str) -> Reachable:
+def _tried(
+    subject: Subject, rounding: Rounding, environment: Environment, options: tuple[str, ...], how: str
+) -> Reachable:
     if how == "enumerated":
         kind = subject.operands[0]
         operands = [np.arange(1 << TYPES[kind]).astype(word_of(kind))]
     else:
         operands = [column.ravel() for column in np.meshgrid(_ORDERED, _ORDERED)]
     coverage = Coverage(subject)
-    coverage.add(operands, *subject.evaluate(operands, rounding=rounding, environment=environment))
+    result, flags = subject.evaluate(operands, rounding=rounding, environment=environment, options=options)
+    coverage.add(operands, result, flags)
     return Reachable(how, len(operands[0]), frozenset(coverage.hits))
 
 
