@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import shutil
 from pathlib import Path
@@ -170,6 +171,8 @@ def simulate(design: str, fault: str, tmp_path: Path, monkeypatch: pytest.Monkey
     from hdl.designs import DESIGNS, mutants
 
     runner_module = pytest.importorskip("cocotb_tools.runner", reason="cocotb is not installed")
+    if importlib.import_module("find_libpython").find_libpython() is None:
+        pytest.skip("cocotb needs a Python with a shared library")
     row = DESIGNS[design]
     (mutant,) = [m for m in mutants() if (m.design, m.name) == (design, fault)] or [None]
     top = "tensor_dot" if row.parameters else f"binary16_{design}"
