@@ -18,8 +18,10 @@ _F16 = np.dtype(np.float16)
 class Gpu:
     """One call of a function on the current CUDA device.
 
-    Operands in the device's memory are read in place where they are contiguous, else gathered there; others are copied
-    to it. The result stays on the device if an operand or `out` lies there, else it is copied back.
+    Operands in the device's memory, of any library that speaks DLPack or the CUDA array interface, are read in place
+    where they are contiguous, else gathered there; others are copied to it. The result, an array of Numba that speaks
+    the CUDA array interface, stays on the device if an operand or `out` lies there; else it is copied back. The work is
+    done on the device's default stream, after that of the operands' streams, and is complete when the call returns.
 
     Parameters
     ----------

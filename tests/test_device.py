@@ -122,7 +122,7 @@ calls = [
     lambda: hs.matmul(device, one, cuda.to_device(np.ones(2)), device="cuda"),
     lambda: hs.matmul(device, one, cuda.to_device(np.ones(2, np.float32)), device="cuda"),
     lambda: hs.scaleb(device, device, device="cuda"),
-    lambda: hs.add(device, one, divice="cuda"),
+    lambda: hs.add(device, one, devices="cuda"),
 ]
 for call in calls:
     try:
@@ -143,11 +143,39 @@ for call in calls:
         "TypeError matmul: C is a float64 array; pass float16 or float32",
         "ValueError matmul: C has shape (2,), which does not broadcast to the result's (); pass that shape",
         "TypeError scaleb: operand b has dtype float16; pass signed integers",
-        "TypeError add: unknown keyword 'divice'; known are rounding, environment, out, where, device",
+        "TypeError add: unknown keyword 'devices'; known are rounding, environment, out, where, device",
     )
     assert len(said) == len(starts), said
     for sentence, start in zip(said, starts, strict=True):
         assert sentence.startswith(start), sentence
+
+
+def test_dlpack_and_the_array_interface_are_accepted():
+    code = """
+import numpy as np, halfsim as hs
+from types import SimpleNamespace
+from tests.device_calls import simulate
+from tests.test_device import OnGpu
+simulate()
+one = np.float16([[1, 2], [3, 4]])
+described = SimpleNamespace(__cuda_array_interface__={**one.__array_interface__, "strides": one.strides})
+print(hs.add(OnGpu(one), OnGpu(one.T), device="cuda").tolist())
+print(hs.sum(described, axis=0, device="cuda").tolist())
+target = np.zeros((2, 2), np.float16)
+hs.add(one, described, out=OnGpu(target.T), device="cuda")
+print(target.tolist())
+try:
+    hs.add(one, OnGpu(one, (2, 3)), device="cuda")
+except TypeError as error:
+    print(error)
+"""
+    assert run(code, NUMBA_ENABLE_CUDASIM="1", NUMBA_DISABLE_JIT="1").splitlines() == [
+        "[[2.0, 5.0], [5.0, 8.0]]",
+        "[4.0, 6.0]",
+        "[[2.0, 6.0], [4.0, 8.0]]",
+        "add: b, a OnGpu, cannot be read on the GPU (it lies on device 3, and the current one is 0); pass a plain "
+        "array in the memory of the current CUDA device",
+    ]
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "int64", "uint8", "bool"])
@@ -173,3 +201,52 @@ def test_dlpack_lets_the_memory_go():
     assert not freed
     del owner
     assert freed
+
+
+@pytest.fixture
+def torch():
+    """PyTorch with a GPU."""
+    module = pytest.importorskip("torch", reason="needs torch with CUDA")
+    if not module.cuda.is_available():
+        pytest.skip("torch sees no GPU")
+    return module
+
+
+@pytest.mark.gpu
+def test_tensors_are_read_and_written_in_place(torch):
+    a, b = np.float16([[1, 2048, 65504]]), np.float16([[0.1], [1], [-16]])
+    x, y = torch.tensor(a, device="cuda"), torch.tensor(b, device="cuda")
+    out = torch.zeros((3, 3), dtype=torch.float16, device="cuda")
+    assert hs.add(x, y, rounding="rup", out=out.T, device="cuda") is not None
+    np.testing.assert_array_equal(out.T.cpu().numpy(), hs.add(a, b, rounding="rup"))
+    # The result lies on the GPU and speaks the array interface itself.
+    product = torch.as_tensor(hs.matmul(y, x, accumulator="h100:f32", device="cuda"), device="cuda")
+    np.testing.assert_array_equal(product.cpu().numpy(), hs.matmul(b, a, accumulator="h100:f32"))
+
+
+@pytest.mark.gpu
+def test_work_of_another_stream_is_waited_for(torch):
+    with torch.cuda.stream(torch.cuda.Stream()):
+        x = torch.full((1 << 22,), 1.5, dtype=torch.float16, device="cuda")
+        for _ in range(50):
+            x = x * -1
+        result = hs.negative(x, device="cuda")
+    assert (np.asarray(result.copy_to_host()) == -1.5).all()
+
+
+@pytest.mark.gpu
+def test_dlpack_alone_is_enough(torch):
+    class OnlyDLPack:
+        def __init__(self, tensor):
+            self.__dlpack__, self.__dlpack_device__ = tensor.__dlpack__, tensor.__dlpack_device__
+
+    x = torch.arange(12, device="cuda").to(torch.float16).reshape(3, 4)[:, ::2]
+    result = hs.sqrt(OnlyDLPack(x), device="cuda")
+    np.testing.assert_array_equal(result.copy_to_host(), hs.sqrt(x.cpu().numpy()))
+
+
+@pytest.mark.gpu
+def test_a_tensor_that_tracks_gradients_is_refused(torch):
+    x = torch.ones(3, dtype=torch.float16, device="cuda", requires_grad=True)
+    with pytest.raises(TypeError, match=r"a, a Tensor, cannot be read on the GPU .*; pass a plain array"):
+        hs.sqrt(x, device="cuda")

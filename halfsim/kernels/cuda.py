@@ -8,6 +8,7 @@ Work goes to the default stream of the current device, in order; `download` and 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -16,12 +17,13 @@ import numpy as np
 from numba import cuda
 from numpy.typing import NDArray
 
-from halfsim.kernels.dlpack import array_interface
+from halfsim.kernels.dlpack import GPU_DEVICES, array_interface
 
 __all__ = [
     "adopt",
     "assign",
     "cast",
+    "current_device",
     "download",
     "elementwise",
     "empty",
@@ -48,15 +50,30 @@ def unavailable() -> str:
     return ""
 
 
+def current_device() -> tuple[str, tuple[int, int]]:
+    """Return the (name, compute capability) of the current device."""
+    device = cuda.get_current_device()
+    name = device.name.decode() if isinstance(device.name, bytes) else str(device.name)
+    major, minor = device.compute_capability
+    return name, (int(major), int(minor))
+
+
 # --- Arrays -----------------------------------------------------------------------------------------------------------
 
 
 def adopt(value: Any) -> Any:
-    """Return a GPU array of any library as Numba's, over the same memory, which it keeps alive."""
-    interface = getattr(value, "__cuda_array_interface__", None)
-    owner = value
-    if interface is None:
-        interface, owner = array_interface(value)
+    """Return a GPU array of any library as Numba's, over the same memory, which it keeps alive.
+
+    By DLPack where the array speaks it, as its producer then waits for work of other streams; else by the CUDA array
+    interface, whose stream is waited for if it names one.
+    """
+    device = getattr(value, "__dlpack_device__", None)
+    if device is None or device()[0] not in GPU_DEVICES:
+        return cuda.from_cuda_array_interface(value.__cuda_array_interface__, owner=value)
+    here, there = cuda.get_current_device().id, int(device()[1])
+    if here != there:
+        raise ValueError(f"it lies on device {there}, and the current one is {here}")
+    interface, owner = array_interface(value)
     return cuda.from_cuda_array_interface(interface, owner=owner)
 
 
@@ -122,7 +139,10 @@ def _launch(kernel: Any, size: int, *arguments: Any, most: int = 1 << 31) -> Non
     """Start a thread per element, but `most` in all; whose number is less takes several elements."""
     if size:
         blocks, threads = _grid(size, most)
-        kernel[blocks, threads](*arguments)
+        with warnings.catch_warnings():
+            # Numba's advice that a small grid leaves most of a GPU idle.
+            warnings.filterwarnings("ignore", message="Grid size")
+            kernel[blocks, threads](*arguments)
 
 
 def _grid(size: int, most: int) -> tuple[int, int]:

@@ -37,7 +37,7 @@ def run(*arguments: object, **variables: str) -> str:
         env={**os.environ, **variables},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=1500,
         check=False,
     )
     return done.stderr if done.returncode else ""
@@ -69,8 +69,11 @@ def test_the_simulator_gives_the_bits_of_the_cpu(simulated: Path) -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.timeout(1800)  # a hundred kernels to compile
 def test_a_gpu_gives_the_bits_of_the_cpu(tmp_path: Path) -> None:
     failure = run("gpu", tmp_path, **COMPILED)
+    if "device='cuda' cannot be used" in failure:
+        pytest.skip(failure.splitlines()[-1])
     assert not failure, failure[-2000:]
     assert_bits(tmp_path, LARGE)
 
@@ -119,7 +122,7 @@ def assemble(toolkit: Path, folder: Path, ptx: str, architecture: str) -> str:
 
 def test_every_launch_compiles_to_device_code_without_floating_point(simulated: Path, toolkit: Path) -> None:
     ptx = compiled(simulated, toolkit, 8, 0)
-    assert len(ptx) > 30
+    assert len(ptx) > 60
     for name, text in ptx.items():
         assert ".visible .entry" in text, name
         assert "st.global" in text, name
