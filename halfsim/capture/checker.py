@@ -159,7 +159,7 @@ def compare(record: Record, limit: int = 3, model: Model = expected) -> Agreemen
 
 
 def check(
-    path: str | Path, *, limit: int = 3, model: Model = expected, discriminate: bool = False
+    path: str | Path, *, limit: int = 3, model: Model = expected, explain: bool = False, discriminate: bool = False
 ) -> Iterator[Agreement | Damage]:
     """Compare every captured result below a folder with the simulator.
 
@@ -171,6 +171,8 @@ def check(
         How many differences to describe per instruction.
     model : callable
         What is expected of a record.
+    explain : bool
+        Whether described differences get the reasons of the simulator's result.
     discriminate : bool
         Whether to find which neighbours of its row an instruction's results can tell from it.
 
@@ -201,7 +203,10 @@ def check(
                 text = str(error) if str(error).startswith("check: ") else "check: operands and results do not fit"
                 yield Damage(f"{text.partition(';')[0]}; capture that group again", *place)
             else:
-                yield replace(agreement, discrimination=power)
+                first = agreement.first
+                if explain:  # of the first ones alone: a long chain takes seconds
+                    first = tuple(replace(item, reasons=reasons(record, item.index)) for item in first)
+                yield replace(agreement, first=first, discrimination=power)
 
 
 def report(agreement: Agreement | Damage) -> str:

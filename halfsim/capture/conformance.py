@@ -137,7 +137,7 @@ def conform(
         If the path is neither a folder nor a manifest.
     """
     agreements, damages = [], []
-    for item in check(path, limit=limit, discriminate=discriminate):
+    for item in check(path, limit=limit, explain=True, discriminate=discriminate):
         if isinstance(item, Damage):
             damages.append(item)
         else:
