@@ -120,7 +120,7 @@ def _disagreement(record: Record, index: tuple[int, ...], wanted: Any) -> Disagr
         name = record.labels[part] if record.labels else ""
     if record.coverage and "coverage" in record.operands:
         name = record.coverage[int(record.operands["coverage"][part])]
-    return Disagreement(index, operands, _hex(record.result[index]), _hex(wanted[index]), name, reasons(record, index))
+    return Disagreement(index, operands, _hex(record.result[index]), _hex(wanted[index]), name)
 
 
 def compare(record: Record, limit: int = 3, model: Model = expected) -> Agreement:
