@@ -155,12 +155,28 @@ def _block(accumulator: FusedDotAdd) -> Callable[..., Any]:
     chosen, terms = plan(accumulator), accumulator.terms
     kernel: Any = chosen.general
     to, control, extra = layout(chosen.format), chosen.control, chosen.extra
+    scratch = chosen.scratch(terms)
 
     def loop(a, b, zero, d, flags):  # type: ignore[no-untyped-def]
         first = numba.carray(zero, 1)
         x, y = numba.carray(a, (1, 1, terms)), numba.carray(b, (1, terms, 1))
         kernel(
-            x, y, first, first, first, numba.carray(d, 1), numba.carray(flags, 1), to, control, 0, 0, 0, 0, 1, *extra
+            x,
+            y,
+            first,
+            first,
+            first,
+            numba.carray(d, 1),
+            numba.carray(flags, 1),
+            to,
+            control,
+            0,
+            0,
+            0,
+            0,
+            1,
+            np.empty(scratch, np.int64),
+            *extra,
         )
         return 0
 
