@@ -103,21 +103,11 @@ def _report(name: str, options: dict[str, Any]) -> Report:
 def _given(options: dict[str, Any]) -> Header | None:
     """Return what options say of a file without a header."""
     from halfsim.testvectors import subject
-    from halfsim.testvectors.formats import Header
 
     if options["operation"] is None:
         return None
     known = subject(options["operation"], "--operation")
-    setting = setting_of(known.name, options)
-    return Header(
-        operation=known.name,
-        operands=known.operands,
-        result=known.result,
-        rounding=setting.rounding,
-        environment=setting.environment,
-        options=setting.options,
-        flag_order=options["order"],
-    )
+    return setting_of(known.name, options).header(flag_order=options["order"])
 
 
 def _setting(header: Header, options: dict[str, Any]) -> Setting:

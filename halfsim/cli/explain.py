@@ -12,18 +12,17 @@ from halfsim.cli.explain_dot import explain_product, list_cases
 from halfsim.cli.group import examples, near, usage
 from halfsim.cli.literals import number
 from halfsim.cli.output import FORMATS, show
+from halfsim.cli.settings import ENVIRONMENTS, environment_of
 
 if TYPE_CHECKING:
-    from halfsim.environment import Environment
     from halfsim.formats import Format
-    from halfsim.rounding import Stochastic
+    from halfsim.rounding import Rounding, Stochastic
 
 __all__ = ["explain"]
 
 _NAMES = ("a", "b", "c")
 _FORMATS = ("BINARY16", "BINARY32", "BINARY64", "BFLOAT16", "TF32", "E5M2", "E4M3")
 _INTEGERS = tuple(f"{sign}int{width}" for sign in ("", "u") for width in (8, 16, 32, 64))
-_ENVIRONMENTS = ("ieee", "riscv", "arm", "arm_default_nan", "x86", "cuda")
 
 _EPILOG = examples(
     "halfsim explain fma 0x3c01 0x3c01 0x8001 --rounding rtz",
@@ -38,7 +37,7 @@ _EPILOG = examples(
 _ROUNDING = "rne rna rtz rup rdn odd, an IEEE 754 name, or stochastic:BITS:SEED."
 _ACCUMULATOR = "dot: every step of one sum: h100, a100:f16, ..., fp16, fp32, exact, pairwise, compensated."
 _ADDEND = "dot: addend, in the format of the result, or binary32 where the results differ."
-_ENVIRONMENT = click.Choice(_ENVIRONMENTS, case_sensitive=False)
+_ENVIRONMENT = click.Choice(ENVIRONMENTS, case_sensitive=False)
 
 
 def _list_cases(context: click.Context, _: click.Parameter, asked: bool) -> None:
@@ -102,6 +101,7 @@ def explain(operation: str, operands: tuple[str, ...], **options: Any) -> None:
 
 def _operation(name: str, texts: tuple[str, ...], options: dict[str, Any]) -> Any:
     """Explain an elementwise operation or a conversion."""
+    from halfsim.environment import IEEE
     from halfsim.explanation.elementwise import explain as steps_of
 
     _check_name(name)
@@ -112,7 +112,7 @@ def _operation(name: str, texts: tuple[str, ...], options: dict[str, Any]) -> An
             name,
             *_operands(name, texts, options),
             rounding=_rounding(options["rounding"]),
-            environment=_environment(options),
+            environment=environment_of(IEEE, options),
             **keywords,
         )
 
@@ -190,34 +190,11 @@ def _target(text: str) -> Any:
     return _format(text)
 
 
-def _rounding(text: str) -> str | Stochastic:
-    """Return a rounding's name as it is, and ``stochastic:BITS:SEED`` as the object."""
-    from halfsim.rounding import Stochastic, as_rounding
+def _rounding(text: str) -> Rounding | Stochastic:
+    """Return the rounding that a name, or ``stochastic:BITS:SEED``, stands for."""
+    from halfsim.testvectors.formats import rounding_of
 
-    if not text.startswith("stochastic"):
-        try:
-            as_rounding(text, "--rounding")
-        except ValueError as error:
-            raise click.UsageError(str(error).replace("halfsim.Stochastic(...)", "stochastic:BITS:SEED")) from None
-        return text
     try:
-        _, bits, seed = text.split(":")
-        return Stochastic(bits=int(bits), seed=int(seed, 0))
+        return rounding_of(text, "--rounding")
     except ValueError as error:
-        detail = str(error) if str(error).startswith("Stochastic") else "write stochastic:BITS:SEED"
-        raise click.UsageError(f"--rounding {text}: {detail}") from None
-
-
-def _environment(options: dict[str, Any]) -> Environment:
-    from dataclasses import replace
-
-    from halfsim import environment
-
-    row: Environment = getattr(environment, options["environment"].upper())
-    if options["tininess"]:
-        row = replace(row, tininess=environment.Tininess[f"{options['tininess']}Rounding"])
-    return replace(
-        row,
-        flush_inputs=row.flush_inputs or options["flush_inputs"],
-        flush_results=row.flush_results or options["flush_results"],
-    )
+        raise click.UsageError(str(error).replace("halfsim.Stochastic(...)", "stochastic:BITS:SEED")) from None

@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from halfsim.environment import Environment
     from halfsim.testvectors.diagnosis import Setting
 
-__all__ = ["setting_of", "setting_options", "shard_option"]
+__all__ = ["ENVIRONMENTS", "environment_of", "setting_of", "setting_options", "shard_option"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-_ENVIRONMENTS = ("ieee", "riscv", "arm", "arm_default_nan", "x86", "cuda")
+ENVIRONMENTS = ("ieee", "riscv", "arm", "arm_default_nan", "x86", "cuda")
+"""Names of the environments."""
 
 
 def _shard(context: click.Context, parameter: click.Parameter, text: str) -> tuple[int, int]:
@@ -30,7 +31,7 @@ shard_option = click.option("--shard", default="1/1", callback=_shard, help="Do 
 
 _OPTIONS = (
     click.option("-r", "--rounding", help="rne rna rtz rup rdn odd, or stochastic:BITS:SEED.  [default: rne]"),
-    click.option("--environment", type=click.Choice(_ENVIRONMENTS, case_sensitive=False), help="[default: riscv]"),
+    click.option("--environment", type=click.Choice(ENVIRONMENTS, case_sensitive=False), help="[default: riscv]"),
     click.option("--tininess", type=click.Choice(["after", "before"]), help="Instead of the environment's."),
     click.option("--flush-inputs", is_flag=True, help="Subnormal operands are read as zeros."),
     click.option("--flush-results", is_flag=True, help="Tiny results are replaced by zeros."),
@@ -68,12 +69,13 @@ def setting_of(operation: str, options: dict[str, Any], base: Setting | None = N
     return replace(
         setting,
         rounding=rounding_of(options["rounding"], "--rounding") if options["rounding"] else setting.rounding,
-        environment=_environment(setting.environment, options),
+        environment=environment_of(setting.environment, options),
         options=chosen or setting.options,
     )
 
 
-def _environment(row: Environment, options: dict[str, Any]) -> Environment:
+def environment_of(row: Environment, options: dict[str, Any]) -> Environment:
+    """Return the environment that options describe; what is not given is that of `row`."""
     from halfsim import environment as presets
 
     if options["environment"]:

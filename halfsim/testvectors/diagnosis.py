@@ -14,6 +14,7 @@ from halfsim.environment import Environment, Tininess
 from halfsim.flags import Flags
 from halfsim.formats import Specials
 from halfsim.rounding import Rounding, RoundingLike
+from halfsim.testvectors.formats import Header
 from halfsim.testvectors.patterns import FORMATS
 from halfsim.testvectors.subjects import SUBJECTS, Subject, subject
 
@@ -48,6 +49,20 @@ class Setting:
         """Return patterns and flags."""
         return self.subject.evaluate(
             operands, rounding=self.rounding, environment=self.environment, options=self.options, first=first
+        )
+
+    def header(self, **more: Any) -> Header:
+        """Return the header of a file of such rows; `more` are fields of `Header` that a setting does not know."""
+        known = self.subject
+        return Header(
+            operation=known.name,
+            operands=known.operands,
+            result=known.result,
+            rounding=self.rounding,
+            environment=self.environment,
+            options=self.options,
+            testfloat=known.testfloat,
+            **more,
         )
 
 

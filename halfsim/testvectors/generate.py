@@ -39,21 +39,13 @@ def header_of(
         ``"exact"`` or ``"any"``.
     """
     start, stop = plan.part(shard)
-    known = setting.subject
-    return Header(
-        operation=known.name,
-        operands=known.operands,
-        result=known.result,
-        rounding=setting.rounding,
-        environment=setting.environment,
-        options=setting.options,
+    return setting.header(
         flag_order=flag_order,
         nan=nan,
         rows=stop - start,
         seed=seed,
         families=plan.families,
         version=halfsim.__version__,
-        testfloat=known.testfloat,
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,9 +23,10 @@ from halfsim.rounding import ALIASES
 from halfsim.testvectors.bins import indices
 from halfsim.testvectors.cases import Plan, plan
 from halfsim.testvectors.diagnosis import Setting
-from halfsim.testvectors.formats import Block, Header
+from halfsim.testvectors.formats import Block
 from halfsim.testvectors.formats.files import replacing
 from halfsim.testvectors.formats.text import TV
+from halfsim.testvectors.generate import header_of
 from halfsim.testvectors.subjects import SUBJECTS, Subject
 
 __all__ = ["ENVIRONMENTS", "Member", "compact", "main", "members", "write_member"]
@@ -127,19 +128,7 @@ def write_member(member: Member, folder: Path) -> str:
     """Write one file, and return its table of the manifest."""
     planned, block = compact(member)
     setting, known = member.setting, member.subject
-    header = Header(
-        operation=known.name,
-        operands=known.operands,
-        result=known.result,
-        rounding=setting.rounding,
-        environment=setting.environment,
-        options=setting.options,
-        rows=len(block.result),
-        seed=SEED,
-        families=planned.families,
-        version=hs.__version__,
-        testfloat=known.testfloat,
-    )
+    header = replace(header_of(planned, setting, seed=SEED), rows=len(block.result))
     path = folder / member.file
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary, temporary.open("wb") as file:
