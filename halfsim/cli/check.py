@@ -15,11 +15,13 @@ import click
 from halfsim.cli.captures import check_captures, is_capture
 from halfsim.cli.group import FAILED, examples, usage
 from halfsim.cli.settings import setting_of, setting_options
+from halfsim.cli.tiles import compare_tiles, tile_text
 
 if TYPE_CHECKING:
     from halfsim.testvectors.check import Disagreement, Report
     from halfsim.testvectors.diagnosis import Setting
     from halfsim.testvectors.formats import Header
+    from halfsim.testvectors.tilecheck import TileReport
 
 __all__ = ["check"]
 
@@ -66,7 +68,7 @@ def check(files: tuple[str, ...], as_json: bool, junit: Path | None, discriminat
         return check_captures(Path(files[0]), discriminate=discriminate, as_json=as_json, **chosen)
     if discriminate:
         raise click.UsageError("--discriminate is for a folder of captures, such as vectors/cuda")
-    reports: list[Report] = []
+    reports: list[Report | TileReport] = []
     errors: list[tuple[str, str]] = []
     for name in files:
         try:
@@ -85,13 +87,16 @@ def check(files: tuple[str, ...], as_json: bool, junit: Path | None, discriminat
     return FAILED if errors or any(report.wrong for report in reports) else 0
 
 
-def _report(name: str, options: dict[str, Any]) -> Report:
+def _report(name: str, options: dict[str, Any]) -> Report | TileReport:
     from halfsim.testvectors.check import check as compare
     from halfsim.testvectors.formats import format_of, read
+    from halfsim.testvectors.tilereader import is_tiles
 
     path = None if name == "-" else Path(name)
     with usage():
         given, fmt = _given(options), format_of(path, options["fmt"])
+    if path is not None and is_tiles(path, fmt):
+        return compare_tiles(path, fmt, options)
     with read(path, given, fmt) as vectors:
         with usage():
             setting = _setting(vectors.header, options)
@@ -127,9 +132,13 @@ def _setting(header: Header, options: dict[str, Any]) -> Setting:
     return replace(setting_of(known.name, options, base))
 
 
-def _text(report: Report, limit: int) -> str:
+def _text(report: Report | TileReport, limit: int) -> str:
     """Return a report in words."""
     from halfsim.testvectors.formats import environment_name, rounding_name
+    from halfsim.testvectors.tilecheck import TileReport
+
+    if isinstance(report, TileReport):
+        return tile_text(report)
 
     setting = report.setting
     lines = [
@@ -200,7 +209,7 @@ def _steps(item: Disagreement, setting: Setting) -> list[str]:
     return str(record).splitlines()
 
 
-def _write_junit(path: Path, reports: list[Report], errors: list[tuple[str, str]]) -> None:
+def _write_junit(path: Path, reports: list[Report | TileReport], errors: list[tuple[str, str]]) -> None:
     from halfsim.testvectors.formats.files import replacing
     from halfsim.testvectors.junit import junit
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from halfsim.testvectors.coverage import Coverage
     from halfsim.testvectors.diagnosis import Setting
 
-__all__ = ["generate"]
+__all__ = ["bar", "generate"]
 
 _ADD = "halfsim vectors generate add -o add.tv"
 _FMA = "halfsim vectors generate fma --rounding rup --environment arm --level 2 -o fma.tv.gz"
@@ -100,7 +100,7 @@ def _write(planned: Plan, setting: Setting, path: Path | None, options: dict[str
     measured = Coverage(setting.subject) if options["coverage"] else None
     with usage():
         header = header_of(planned, setting, seed=seed, shard=shard, flag_order=options["order"], nan=options["nan"])
-        with _bar(header.rows, options["progress"]) as advance:
+        with bar(header.rows, options["progress"]) as advance:
 
             def seen(operands: Any, block: Any) -> None:
                 if measured is not None:
@@ -131,8 +131,9 @@ def _print_coverage(measured: Coverage, setting: Setting) -> None:
 
 
 @contextlib.contextmanager
-def _bar(rows: int, shown: bool) -> Iterator[Callable[[int], None]]:
-    if not shown or rows < _MEGA:
+def bar(rows: int, shown: bool, least: int = _MEGA) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar on standard error, for at least so many rows."""
+    if not shown or rows < least:
         yield lambda steps: None
         return
     with click.progressbar(length=rows, label="rows", show_pos=True, file=sys.stderr) as bar:

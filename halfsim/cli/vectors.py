@@ -8,6 +8,7 @@ from halfsim.cli.check import check
 from halfsim.cli.coverage import coverage
 from halfsim.cli.generate import generate
 from halfsim.cli.group import Group, examples
+from halfsim.cli.tiles import tiles
 
 __all__ = ["vectors"]
 
@@ -21,5 +22,5 @@ def vectors() -> None:
     """Make test vectors, and compare them with the simulator."""
 
 
-for _command in (check, coverage, generate):
+for _command in (check, coverage, generate, tiles):
     vectors.add_command(_command)

@@ -79,6 +79,11 @@ class Report:
     first: list[Disagreement] = field(default_factory=list)
     coverage: Coverage | None = None
 
+    @property
+    def subject(self) -> str:
+        """What was checked: the name of the operation."""
+        return self.setting.subject.name
+
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON can hold it."""
         from halfsim.testvectors.formats import environment_name, rounding_name

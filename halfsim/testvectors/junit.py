@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from xml.etree import ElementTree
 
-from halfsim.testvectors.check import Report
+from halfsim.testvectors.check import Disagreement, Report
+from halfsim.testvectors.tilecheck import TileReport, WrongElement
 
 __all__ = ["junit"]
 
 
-def junit(reports: Iterable[Report], errors: Iterable[tuple[str, str]] = ()) -> str:
+def _described(item: Disagreement | WrongElement) -> str:
+    return str(item) if isinstance(item, WrongElement) else f"line {item.line}: {item}"
+
+
+def junit(reports: Iterable[Report | TileReport], errors: Iterable[tuple[str, str]] = ()) -> str:
     """Return a JUnit XML document: a suite per file, a case per kind of mistake, one case for a file without any.
 
     Parameters
     ----------
-    reports : iterable of Report
+    reports : iterable of Report or TileReport
         Files that were compared.
     errors : iterable of tuple of str
         Files that could not be read, and why.
@@ -25,15 +30,15 @@ def junit(reports: Iterable[Report], errors: Iterable[tuple[str, str]] = ()) -> 
         suite = ElementTree.SubElement(root, "testsuite", name=report.name, tests=str(max(len(report.mistakes), 1)))
         suite.set("failures", str(len(report.mistakes)))
         properties = ElementTree.SubElement(suite, "properties")
-        for key in ("rows", "wrong", "values", "flags"):
+        for key in ("rows", "wrong", "values", "flags")[: 2 if isinstance(report, TileReport) else 4]:
             ElementTree.SubElement(properties, "property", name=key, value=str(getattr(report, key)))
-        name = report.setting.subject.name
+        name = report.subject
         if not report.mistakes:
             ElementTree.SubElement(suite, "testcase", classname=name, name=f"all {report.rows} rows")
         for mistake, count in report.mistakes.most_common():
             case = ElementTree.SubElement(suite, "testcase", classname=name, name=mistake)
             failure = ElementTree.SubElement(case, "failure", message=f"{count} rows")
-            lines = [f"line {item.line}: {item}" for item in report.first if item.mistake == mistake]
+            lines = [_described(item) for item in report.first if item.mistake == mistake]
             failure.text = "\n".join(lines)
     for file, problem in errors:
         suite = ElementTree.SubElement(root, "testsuite", name=file, tests="1", errors="1")

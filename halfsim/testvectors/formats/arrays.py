@@ -18,7 +18,16 @@ from halfsim.testvectors.formats.files import VectorFileError
 from halfsim.testvectors.formats.header import Header
 from halfsim.testvectors.formats.rows import word_dtype
 
-__all__ = ["read_npz", "read_npz_header", "read_parquet", "read_parquet_header", "write_npz", "write_parquet"]
+__all__ = [
+    "member",
+    "read_npz",
+    "read_npz_header",
+    "read_npz_lines",
+    "read_parquet",
+    "read_parquet_header",
+    "write_npz",
+    "write_parquet",
+]
 
 _ROWS = 1 << 16
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -44,7 +53,8 @@ def _block(header: Header, rows: NDArray[Any], first: int, name: str) -> Block:
     return block
 
 
-def _member(name: str) -> zipfile.ZipInfo:
+def member(name: str) -> zipfile.ZipInfo:
+    """Return what describes a compressed member of an npz file."""
     # A fixed date: the same rows give the same bytes on any day.
     info = zipfile.ZipInfo(name, _DATE)
     info.compress_type = zipfile.ZIP_DEFLATED
@@ -57,8 +67,8 @@ def write_npz(stream: IO[bytes], header: Header, blocks: Iterable[Block]) -> int
     with zipfile.ZipFile(stream, "w") as archive:
         text = io.BytesIO()
         np.lib.format.write_array(text, np.array("\n".join(header.lines())))
-        archive.writestr(_member("header.npy"), text.getvalue())
-        with archive.open(_member("rows.npy"), "w", force_zip64=True) as file:
+        archive.writestr(member("header.npy"), text.getvalue())
+        with archive.open(member("rows.npy"), "w", force_zip64=True) as file:
             shape = {"descr": np.lib.format.dtype_to_descr(_dtype(header)), "fortran_order": False}
             np.lib.format.write_array_header_1_0(file, {**shape, "shape": (header.rows,)})
             for block in blocks:
@@ -69,12 +79,16 @@ def write_npz(stream: IO[bytes], header: Header, blocks: Iterable[Block]) -> int
 
 def read_npz_header(path: Path) -> Header | None:
     """Return the header of an npz file."""
+    return Header.from_lines(read_npz_lines(path))
+
+
+def read_npz_lines(path: Path) -> list[str]:
+    """Return the lines of the header of an npz file."""
     try:
         with zipfile.ZipFile(path) as archive, archive.open("header.npy") as file:
-            lines = str(np.lib.format.read_array(file, allow_pickle=False)).splitlines()
+            return str(np.lib.format.read_array(file, allow_pickle=False)).splitlines()
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise VectorFileError(str(path), 0, f"is no readable npz file of test vectors: {error}") from None
-    return Header.from_lines(lines)
 
 
 def read_npz(path: Path, header: Header) -> Generator[Block]:

@@ -16,7 +16,7 @@ from halfsim.testvectors.formats.header import Header
 from halfsim.testvectors.formats.rows import Codec, Field, word_dtype
 from halfsim.testvectors.formats.text import decode_lines, whole_lines
 
-__all__ = ["column_path", "read_columns", "read_memory_header", "write_columns"]
+__all__ = ["column_path", "read_column", "read_columns", "read_memory_header", "read_memory_lines", "write_columns"]
 
 _ROWS = 1 << 16
 
@@ -47,20 +47,28 @@ def write_columns(path: Path, header: Header, blocks: Iterable[Block]) -> int:
 
 def read_memory_header(path: Path) -> Header | None:
     """Return the header of the first column's file."""
+    return Header.from_lines(read_memory_lines(path))
+
+
+def read_memory_lines(path: Path) -> list[str]:
+    """Return the lines of the header of the first column's file."""
     with open_source(column_path(path, "A")) as stream:
         lines = []
         for line in stream:
             if not line.startswith(b"//"):
                 break
             lines.append(line.decode("utf-8", "replace").removeprefix("//").strip())
-    return Header.from_lines(lines)
+    return lines
 
 
 def read_columns(path: Path, header: Header) -> Generator[Block]:
     """Yield the rows of the files of all columns."""
     rows = 0
     with contextlib.ExitStack() as stack:
-        columns = [stack.enter_context(contextlib.closing(_column(path, field))) for field in header.fields]
+        columns = [
+            stack.enter_context(contextlib.closing(read_column(column_path(path, field.name), field)))
+            for field in header.fields
+        ]
         while True:
             parts = [next(column, None) for column in columns]
             sizes = [0 if part is None else len(part[0]) for part in parts]
@@ -82,9 +90,8 @@ def read_columns(path: Path, header: Header) -> Generator[Block]:
         raise VectorFileError(str(path), 0, problem)
 
 
-def _column(path: Path, field: Field) -> Generator[tuple[NDArray[Any], NDArray[np.int64]]]:
-    """Yield the words of a column and their lines, a fixed number at a time."""
-    file = column_path(path, field.name)
+def read_column(file: Path, field: Field, rows: int = _ROWS) -> Generator[tuple[NDArray[Any], NDArray[np.int64]]]:
+    """Yield the words of a column's file and their lines, a fixed number at a time."""
     codecs = [Codec([field, end]) for end in ("\n", "\r\n")]
     words, lines = np.empty(0, word_dtype(field.digits)), np.empty(0, np.int64)
     with open_source(file) as stream:
@@ -94,9 +101,9 @@ def _column(path: Path, field: Field) -> Generator[tuple[NDArray[Any], NDArray[n
                 part, head = part[part.index(b"\n") + 1 :], head + 1
             (more,), numbers = decode_lines(codecs, [field], _split, part, str(file), first + head)
             words, lines = np.concatenate([words, more]), np.concatenate([lines, numbers])
-            while len(words) >= _ROWS:
-                yield words[:_ROWS], lines[:_ROWS]
-                words, lines = words[_ROWS:], lines[_ROWS:]
+            while len(words) >= rows:
+                yield words[:rows], lines[:rows]
+                words, lines = words[rows:], lines[rows:]
     if len(words):
         yield words, lines
 

@@ -24,6 +24,7 @@ __all__ = [
     "decode_lines",
     "read_rows",
     "split_header",
+    "split_word",
     "whole_lines",
 ]
 
@@ -207,7 +208,8 @@ def _joined(header: Header, separator: str, prefix: str = "") -> list[str | Fiel
     return [piece for piece in pieces if piece]
 
 
-def _split_tv(line: str, header: Header) -> list[str] | None:
+def split_word(line: str) -> list[str] | None:
+    """Return the texts that underscores join to one word of `$readmemh`, or None of a line without a word."""
     row = line.split("//")[0].strip()
     if row.startswith("@"):
         raise ValueError("addresses (@) are not read; give the rows in order without them")
@@ -262,7 +264,7 @@ TV = TextFormat(
     lambda header: [f"// {line}" for line in header.lines()],
     lambda line: line.startswith("//"),
     _uncommented("//"),
-    _split_tv,
+    lambda line, header: split_word(line),
 )
 """``A_B_Z_FF``, which ``$readmemh`` reads as one wide word a row."""
 

@@ -1,0 +1,251 @@
+"""Read files of tiles back, every line of them accounted for."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import zipfile
+import zlib
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfsim.testvectors.formats import format_of
+from halfsim.testvectors.formats.arrays import read_npz_lines
+from halfsim.testvectors.formats.files import VectorFileError, open_source
+from halfsim.testvectors.formats.memory import column_path, read_column, read_memory_lines
+from halfsim.testvectors.formats.names import TYPES
+from halfsim.testvectors.formats.rows import Codec
+from halfsim.testvectors.formats.text import TV, decode_lines, split_header, split_word, whole_lines
+from halfsim.testvectors.tiles import Part, TileHeader
+from halfsim.testvectors.tilewriter import array_dtype, classes_of, row_fields
+
+__all__ = ["Tiles", "is_tiles", "read_tiles"]
+
+_WORDS = 1 << 20
+_LINES = 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tiles:
+    """An opened file of tiles.
+
+    Parameters
+    ----------
+    name : str
+        What errors call it.
+    header : TileHeader
+        What the tiles are.
+    parts : iterator of Part
+        The tiles, or of tv the dot products, read as they are asked for.
+    """
+
+    name: str
+    header: TileHeader
+    parts: Iterator[Part]
+
+
+def is_tiles(path: Path, format: str | None = None) -> bool:
+    """Return whether the header of a vector file names an accumulator; False for a file that cannot be read."""
+    try:
+        lines = _lines(path, format_of(path, format))
+    except (OSError, ValueError, EOFError, zlib.error):
+        return False
+    return any(line.startswith("accumulator:") for line in lines)
+
+
+def _lines(path: Path, chosen: str) -> list[str]:
+    """Return the lines of a file's header; none of a format that has no tiles."""
+    if chosen == "npz":
+        return read_npz_lines(path)
+    if chosen == "mem":
+        return read_memory_lines(path)
+    if chosen not in ("tv", "jsonl"):
+        return []
+    with open_source(path) as stream:
+        head = [stream.readline(_WORDS).decode("utf-8") for _ in range(_LINES)]
+    if chosen == "jsonl":
+        record = json.loads(head[0])
+        found = record.get("header", []) if isinstance(record, dict) else []
+        return [str(line) for line in found]
+    return [line.removeprefix("//").strip() for line in head if line.startswith("//")]
+
+
+@contextlib.contextmanager
+def read_tiles(path: Path, format: str | None = None) -> Iterator[Tiles]:
+    """Open a file of tiles.
+
+    Parameters
+    ----------
+    path : Path
+        The file; ``x.mem`` stands for ``x.a.mem`` to ``x.d.mem``.
+    format : str, optional
+        ``"npz"``, ``"mem"`` or ``"tv"``; by default what the suffix says.
+
+    Raises
+    ------
+    VectorFileError
+        If a file is cut, damaged or of another form; as it is read.
+    OSError
+        If a file cannot be read.
+    """
+    chosen, name = format_of(path, format), str(path)
+    if chosen == "jsonl":
+        problem = "holds traces of steps, which are not compared; check the npz, mem or tv file of the same tiles"
+        raise VectorFileError(name, 0, problem)
+    if chosen == "tv":
+        with open_source(path) as stream:
+            yield _rows(stream, name)
+        return
+    reader = {"npz": _read_npz, "mem": _read_memories}[chosen]
+    header = _header(name, _lines(path, chosen))
+    with contextlib.closing(reader(path, header)) as parts:
+        yield Tiles(name, header, parts)
+
+
+def _header(name: str, lines: list[str]) -> TileHeader:
+    try:
+        header = TileHeader.from_lines(lines)
+    except ValueError as error:
+        raise VectorFileError(name, 1, f"the header cannot be read: {error}") from None
+    if header is None:
+        raise VectorFileError(name, 1, "the header names no accumulator; it may be cut")
+    return header
+
+
+def _lot(header: TileHeader) -> int:
+    """Return how many tiles are read at a time."""
+    return max(1, _WORDS // sum(rows * columns for rows, columns in header.shapes.values()))
+
+
+def _read_npz(path: Path, header: TileHeader) -> Generator[Part]:
+    lot, (m, n, _), first = _lot(header), header.shape, 0
+    try:
+        with zipfile.ZipFile(path) as archive, contextlib.ExitStack() as stack:
+            classes = np.lib.format.read_array(stack.enter_context(archive.open("class.npy")), allow_pickle=False)
+            if not np.array_equal(classes, classes_of(header)):
+                raise ValueError("class.npy is not what the header says of the classes")
+            files = {name: stack.enter_context(archive.open(f"{name}.npy")) for name in "ABCD"}
+            for name, file in files.items():
+                _expect(header, name, file)
+            while first < header.tiles:
+                count = min(lot, header.tiles - first)
+                found = {name: _array(header, name, file, count) for name, file in files.items()}
+                for name, array in found.items():
+                    _in_width(header, name, array, str(path), None)
+                yield Part(first * m * n, **found)
+                first += count
+            for name, file in files.items():
+                if file.read(1):
+                    raise ValueError(f"{name}.npy goes on after {header.tiles} tiles")
+    except VectorFileError:
+        raise
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise VectorFileError(str(path), first + 1, f"cannot be read: {error}; the file is damaged", "tile") from None
+
+
+def _expect(header: TileHeader, name: str, file: IO[bytes]) -> None:
+    """Read what an array says of itself."""
+    version = np.lib.format.read_magic(file)
+    if version != (1, 0):
+        raise ValueError(f"{name}.npy has version {version}")
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+    wanted = (header.tiles, *header.shapes[name]), array_dtype(header, name)
+    if fortran or (shape, dtype) != wanted:
+        raise ValueError(f"{name}.npy is {shape} of {dtype}; the header says {wanted[0]} of {wanted[1]}")
+
+
+def _array(header: TileHeader, name: str, file: IO[bytes], tiles: int) -> NDArray[Any]:
+    shape, dtype = (tiles, *header.shapes[name]), array_dtype(header, name)
+    size = int(np.prod(shape)) * dtype.itemsize
+    data = file.read(size)
+    if len(data) != size:
+        raise ValueError(f"{name}.npy ends early")
+    return np.frombuffer(data, dtype).astype(dtype.newbyteorder("=")).reshape(shape)
+
+
+def _in_width(header: TileHeader, name: str, words: NDArray[Any], file: str, lines: NDArray[np.int64] | None) -> None:
+    """Refuse a word with bits beyond its format; `lines` are those of the words, if they have any."""
+    kind = header.kinds[name]
+    if TYPES[kind] == 8 * words.itemsize:
+        return
+    over = np.flatnonzero(words >> words.dtype.type(TYPES[kind]))
+    if over.size:
+        word = int(words.reshape(-1)[over[0]])
+        line = 0 if lines is None else int(lines[over[0]])
+        problem = f"{name} = {word:X} has more than the {TYPES[kind]} bits of {kind}"
+        raise VectorFileError(file, line, problem)
+
+
+def _read_memories(path: Path, header: TileHeader) -> Generator[Part]:
+    lot, first, (m, n, _) = _lot(header), 0, header.shape
+    sizes = {name: rows * columns for name, (rows, columns) in header.shapes.items()}
+    with contextlib.ExitStack() as stack:
+        files = {name: column_path(path, name) for name in sizes}
+        for file in files.values():
+            if _header(str(file), _comments(file)) != header:
+                raise VectorFileError(str(file), 1, f"its header is not that of {files['A'].name}; write them together")
+        columns = {
+            name: stack.enter_context(contextlib.closing(read_column(files[name], field, lot * sizes[name])))
+            for name, field in header.fields.items()
+        }
+        while first < header.tiles:
+            count, found = min(lot, header.tiles - first), {}
+            for name, column in columns.items():
+                words, lines = next(column, (np.empty(0, np.uint8), np.empty(0, np.int64)))
+                if len(words) != count * sizes[name]:
+                    elements = first * sizes[name] + len(words)
+                    problem = f"has {elements} elements so far, not {header.tiles * sizes[name]}; it may be cut"
+                    over = "has more elements than its header says; elements were added"
+                    cut = len(words) < count * sizes[name]
+                    raise VectorFileError(str(files[name]), 0, problem if cut else over)
+                _in_width(header, name, words, str(files[name]), lines)
+                found[name] = words.reshape(count, *header.shapes[name])
+            yield Part(first * m * n, **found)
+            first += count
+        for name, column in columns.items():
+            if next(column, None) is not None:
+                problem = f"has more than {header.tiles * sizes[name]} elements; elements were added"
+                raise VectorFileError(str(files[name]), 0, problem)
+
+
+def _comments(file: Path) -> list[str]:
+    with open_source(file) as stream:
+        head = [stream.readline(_WORDS).decode("utf-8", "replace") for _ in range(_LINES)]
+    return [line.removeprefix("//").strip() for line in head if line.startswith("//")]
+
+
+def _rows(stream: IO[bytes], name: str) -> Tiles:
+    try:
+        lines, data = split_header(TV, stream, name)
+    except (EOFError, OSError, zlib.error) as error:
+        raise VectorFileError(name, 0, f"cannot be decompressed: {error}; the file is cut or damaged") from None
+    header = _header(name, [line.removeprefix("//").strip() for line in lines])
+    return Tiles(name, header, _read_rows(stream, name, header, data, len(lines) + 1))
+
+
+def _read_rows(stream: IO[bytes], name: str, header: TileHeader, data: bytes, line: int) -> Iterator[Part]:
+    fields, k, first, last = row_fields(header), header.shape[2], 0, line - 1
+    pieces = [piece for field in fields for piece in (field, "_")][:-1]
+    codecs = [Codec([*pieces, end]) for end in ("\n", "\r\n")]
+    try:
+        for part, start in whole_lines(stream, name, data, line):
+            columns, numbers = decode_lines(codecs, fields, split_word, part, name, start)
+            for field, words in zip(fields, columns, strict=True):
+                _in_width(header, field.name[0], words, name, numbers)
+            count = len(numbers)
+            A, B = (np.stack(lanes, axis=1) for lanes in (columns[:k], columns[k : 2 * k]))
+            C, D = (words.reshape(count, 1, 1) for words in columns[2 * k :])
+            if count:
+                yield Part(first, A.reshape(count, 1, k), B.reshape(count, k, 1), C, D)
+            first, last = first + count, start + part.count(b"\n") - 1
+    except (EOFError, OSError, zlib.error) as error:
+        raise VectorFileError(name, 0, f"cannot be decompressed: {error}; the file is cut or damaged") from None
+    if first != header.elements:
+        way_out = "it may be cut" if first < header.elements else "rows were added"
+        problem = f"the file ends after {first} rows but its header says {header.elements}; {way_out}"
+        raise VectorFileError(name, last, problem)
