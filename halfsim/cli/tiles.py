@@ -21,8 +21,8 @@ _MEMORIES = "halfsim vectors tiles h100:f32:e4m3 --shape 16x8x64 --count 100 -o 
 _ROWS = "halfsim vectors tiles mi300x:f32 --classes ties,cancellation -o dot.tv"
 _TRACES = "halfsim vectors tiles a100:f16 --traces 50 -o steps.jsonl"
 _NOTES = (
-    "The format is that of the suffix: .npz (arrays A, B, C, D), .mem (a file per matrix, an element a line), .tv (a word",
-    "for each dot product: lanes of A, lanes of B, C, D), .jsonl (steps of dot products); .gz compresses the last two.",
+    "The format is that of the suffix: .npz (arrays A, B, C, D), .mem (a file per matrix, an element a line), .tv (a",
+    "word for each dot product: lanes of A, lanes of B, C, D), .jsonl (steps of dot products); .gz compresses those two.",
     "Beside .tv and .mem appears a file with the sizes. halfsim vectors check compares .npz, .mem and .tv.",
 )
 
