@@ -14,7 +14,8 @@ import halfsim as hs
 from halfsim.testvectors import subject
 from halfsim.testvectors.cases import plan
 from halfsim.testvectors.formats import Block, Header, write
-from halfsim.testvectors.formats.rows import Codec, Field
+from halfsim.testvectors.tiles import Part, TileHeader
+from halfsim.testvectors.tilewriter import write_tiles
 
 __all__ = ["DOTS", "ELEMENTWISE", "ROUNDINGS", "Vectors", "dot_files", "elementwise_files"]
 
@@ -106,9 +107,7 @@ def dot_files(gpu: str, folder: Path, rows: int, seed: int = 1) -> Iterator[Vect
     a[alone], c[alone] = 0, rng.choice(np.array([0, 0x80000000, 1, 0x807FFFFF], np.uint32), int(alone.sum()))
     d = hs.dot(hs.from_bits(a), hs.from_bits(b), c.view(np.float32), accumulator=row).view(np.uint32)
     path = folder / f"dot_{gpu}.tv"
-    # Wider than 64 bits: a row has one field a lane.
-    columns = [*a.T, *b.T, c, d]
-    fields = [Field(f"lane{i}", 2 * column.itemsize) for i, column in enumerate(columns)]
-    codec = Codec([*[piece for field in fields for piece in (field, "_")][:-1], "\n"])
-    path.write_bytes(b"// dot product: lanes of A, lanes of B, C, D\n" + codec.encode(columns))
+    shape = (1, 1, row.terms)
+    header = TileHeader(accumulator=f"{gpu}:f32", shape=shape, classes=("mixed",), tiles=rows, seed=seed)
+    write_tiles(path, header, [Part(0, a[:, None, :], b[:, :, None], c[:, None, None], d[:, None, None])])
     yield Vectors(path, rows, 0, 0)

@@ -22,7 +22,7 @@ _ROWS = "halfsim vectors tiles mi300x:f32 --classes ties,cancellation -o dot.tv"
 _TRACES = "halfsim vectors tiles a100:f16 --traces 50 -o steps.jsonl"
 _NOTES = (
     "The format is that of the suffix: .npz (arrays A, B, C, D), .mem (a file per matrix, an element a line), .tv (a",
-    "word for each dot product: lanes of A, lanes of B, C, D), .jsonl (steps of dot products); .gz compresses those two.",
+    "word for each dot product: lanes of A, lanes of B, C, D), .jsonl (steps of dot products); .gz compresses these.",
     "Beside .tv and .mem appears a file with the sizes. halfsim vectors check compares .npz, .mem and .tv.",
 )
 

@@ -63,7 +63,7 @@ def _lines(path: Path, chosen: str) -> list[str]:
     if chosen == "npz":
         return read_npz_lines(path)
     if chosen == "mem":
-        return read_memory_lines(path)
+        return read_memory_lines(column_path(path, "A"))
     if chosen not in ("tv", "jsonl"):
         return []
     with open_source(path) as stream:
@@ -71,7 +71,7 @@ def _lines(path: Path, chosen: str) -> list[str]:
     if chosen == "jsonl":
         record = json.loads(head[0])
         found = record.get("header", []) if isinstance(record, dict) else []
-        return [str(line) for line in found]
+        return [str(line) for line in found] if isinstance(found, list) else []
     return [line.removeprefix("//").strip() for line in head if line.startswith("//")]
 
 
@@ -187,7 +187,7 @@ def _read_memories(path: Path, header: TileHeader) -> Generator[Part]:
     with contextlib.ExitStack() as stack:
         files = {name: column_path(path, name) for name in sizes}
         for file in files.values():
-            if _header(str(file), _comments(file)) != header:
+            if _header(str(file), read_memory_lines(file)) != header:
                 raise VectorFileError(str(file), 1, f"its header is not that of {files['A'].name}; write them together")
         columns = {
             name: stack.enter_context(contextlib.closing(read_column(files[name], field, lot * sizes[name])))
@@ -211,12 +211,6 @@ def _read_memories(path: Path, header: TileHeader) -> Generator[Part]:
             if next(column, None) is not None:
                 problem = f"has more than {header.tiles * sizes[name]} elements; elements were added"
                 raise VectorFileError(str(files[name]), 0, problem)
-
-
-def _comments(file: Path) -> list[str]:
-    with open_source(file) as stream:
-        head = [stream.readline(_WORDS).decode("utf-8", "replace") for _ in range(_LINES)]
-    return [line.removeprefix("//").strip() for line in head if line.startswith("//")]
 
 
 def _rows(stream: IO[bytes], name: str) -> Tiles:

@@ -298,6 +298,5 @@ def product(header: TileHeader, A: NDArray[Any], B: NDArray[Any], C: NDArray[Any
     """Return the patterns of D = A B + C of stacks of tiles."""
     kinds = header.kinds
     a, b, c = (numbers(words, kinds[name]) for name, words in (("A", A), ("B", B), ("C", C)))
-    D = hs.matmul(a, b, c, accumulator=header.accumulator)
-    patterns: NDArray[Any] = D.view(f"u{D.itemsize}")
-    return patterns
+    D: NDArray[Any] = hs.matmul(a, b, c, accumulator=header.accumulator)
+    return D.view(np.dtype(f"u{D.itemsize}"))

@@ -47,12 +47,12 @@ def write_columns(path: Path, header: Header, blocks: Iterable[Block]) -> int:
 
 def read_memory_header(path: Path) -> Header | None:
     """Return the header of the first column's file."""
-    return Header.from_lines(read_memory_lines(path))
+    return Header.from_lines(read_memory_lines(column_path(path, "A")))
 
 
-def read_memory_lines(path: Path) -> list[str]:
-    """Return the lines of the header of the first column's file."""
-    with open_source(column_path(path, "A")) as stream:
+def read_memory_lines(file: Path) -> list[str]:
+    """Return the lines of the header of a column's file."""
+    with open_source(file) as stream:
         lines = []
         for line in stream:
             if not line.startswith(b"//"):
@@ -65,10 +65,8 @@ def read_columns(path: Path, header: Header) -> Generator[Block]:
     """Yield the rows of the files of all columns."""
     rows = 0
     with contextlib.ExitStack() as stack:
-        columns = [
-            stack.enter_context(contextlib.closing(read_column(column_path(path, field.name), field)))
-            for field in header.fields
-        ]
+        files = [(column_path(path, field.name), field) for field in header.fields]
+        columns = [stack.enter_context(contextlib.closing(read_column(file, field))) for file, field in files]
         while True:
             parts = [next(column, None) for column in columns]
             sizes = [0 if part is None else len(part[0]) for part in parts]
