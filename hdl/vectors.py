@@ -14,7 +14,8 @@ import halfsim as hs
 from halfsim.testvectors import subject
 from halfsim.testvectors.cases import plan
 from halfsim.testvectors.formats import Block, Header, write
-from halfsim.testvectors.tiles import Part, TileHeader
+from halfsim.testvectors.tileheader import TileHeader
+from halfsim.testvectors.tiles import Part
 from halfsim.testvectors.tilewriter import write_tiles
 
 __all__ = ["DOTS", "ELEMENTWISE", "ROUNDINGS", "Vectors", "dot_files", "elementwise_files"]

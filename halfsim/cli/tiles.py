@@ -12,7 +12,7 @@ from halfsim.cli.group import examples, usage
 
 if TYPE_CHECKING:
     from halfsim.testvectors.tilecheck import TileReport
-    from halfsim.testvectors.tiles import TileHeader
+    from halfsim.testvectors.tileheader import TileHeader
 
 __all__ = ["compare_tiles", "tile_text", "tiles"]
 
@@ -56,7 +56,8 @@ def tiles(accumulator: str, out: str, **options: Any) -> None:
 
 
 def _header(accumulator: str, options: dict[str, Any]) -> TileHeader:
-    from halfsim.testvectors.tiles import shape_of, tile_header
+    from halfsim.testvectors.tileheader import shape_of
+    from halfsim.testvectors.tiles import tile_header
 
     given: dict[str, Any] = {"count": options["count"], "seed": options["seed"]}
     if options["shape"] is not None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from halfsim.testvectors.tileheader import TileHeader
 from halfsim.testvectors.tilereader import Tiles
-from halfsim.testvectors.tiles import Part, TileHeader, product
+from halfsim.testvectors.tiles import Part, product
 from halfsim.testvectors.tilewriter import element, trace
 
 __all__ = ["TileReport", "WrongElement", "check_tiles"]

@@ -21,7 +21,8 @@ from halfsim.testvectors.formats.memory import column_path, read_column, read_me
 from halfsim.testvectors.formats.names import TYPES
 from halfsim.testvectors.formats.rows import Codec
 from halfsim.testvectors.formats.text import TV, decode_lines, split_header, split_word, whole_lines
-from halfsim.testvectors.tiles import Part, TileHeader
+from halfsim.testvectors.tileheader import TileHeader
+from halfsim.testvectors.tiles import Part
 from halfsim.testvectors.tilewriter import array_dtype, classes_of, row_fields
 
 __all__ = ["Tiles", "is_tiles", "read_tiles"]

@@ -22,7 +22,8 @@ from halfsim.testvectors.formats.files import replacing, sink
 from halfsim.testvectors.formats.memory import column_path
 from halfsim.testvectors.formats.names import TYPES
 from halfsim.testvectors.formats.rows import Codec, Field, word_dtype
-from halfsim.testvectors.tiles import Part, TileHeader, numbers
+from halfsim.testvectors.tileheader import TileHeader
+from halfsim.testvectors.tiles import Part, numbers
 
 __all__ = ["FORMATS", "array_dtype", "classes_of", "element", "row_fields", "tile_format", "trace", "write_tiles"]
 

@@ -1,0 +1,108 @@
+"""`halfsim vectors tiles`, and `check` of what it writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.cli.running import invoke
+
+
+def generate(path: Path, *arguments: str, accumulator: str = "h100:f32") -> str:
+    shown = invoke("vectors", "tiles", accumulator, "-o", str(path), *arguments)
+    assert shown.exit_code == 0, shown.stderr
+    return shown.stdout
+
+
+@pytest.mark.parametrize("name", ["x.npz", "x.mem", "x.tv", "x.tv.gz"])
+def test_what_is_generated_agrees(name, tmp_path):
+    path = tmp_path / name
+    said = generate(path, "--shape", "4x8x32", "--count", "2", "--classes", "ties,carry", accumulator="H100:f32:bf16")
+    assert said == f"4 tiles 4x8x32 of h100:f32:bf16: 128 dot products in {path}\n"
+    shown = invoke("vectors", "check", str(path))
+    assert shown.exit_code == 0, shown.output
+    assert shown.stdout == f"{path}: h100:f32:bf16, 4 tiles 4x8x32: all 128 elements of D agree\n"
+
+
+def test_sizes_stand_beside_the_words(tmp_path):
+    generate(tmp_path / "x.tv", "--count", "1", accumulator="a100:f32:tf32")
+    sizes = (tmp_path / "x_params.vh").read_text()
+    named = {"TILES": 13, "M": 16, "N": 8, "K": 8, "ROWS": 1664, "A_BITS": 19, "C_BITS": 32, "ROW_BITS": 16 * 20 + 64}
+    assert all(f"localparam {name} = {size};\n" in sizes for name, size in named.items())
+    row = (tmp_path / "x.tv").read_text().splitlines()[-1]
+    assert 4 * len(row.replace("_", "")) == named["ROW_BITS"]
+
+
+def test_traces_say_of_how_many(tmp_path):
+    said = generate(tmp_path / "x.jsonl", "--traces", "5", "--shape", "2x2x4", accumulator="fp16")
+    assert f"the steps of 5 of 520 dot products in {tmp_path / 'x.jsonl'}" in said
+    head, *records = (tmp_path / "x.jsonl").read_text().splitlines()
+    assert "traces: 5 (of 520 dot products)" in json.loads(head)["header"]
+    assert [len(json.loads(record)["trace"]["steps"]) for record in records] == [4] * 5
+    shown = invoke("vectors", "check", str(tmp_path / "x.jsonl"))
+    assert shown.exit_code == 1
+    assert shown.stderr.count("\n") == 1
+    assert "holds traces of steps, which are not compared" in shown.stderr
+
+
+def test_a_disagreement_is_explained_and_counted(tmp_path):
+    path = tmp_path / "x.tv"
+    generate(path, "--count", "1", "--classes", "normal,ties")
+    lines = path.read_text().splitlines()
+    lines[-1] = lines[-1][:-1] + ("1" if lines[-1][-1] == "0" else "0")
+    path.write_text("\n".join(lines) + "\n")
+    shown = invoke("vectors", "check", str(path), "--junit", str(tmp_path / "j.xml"))
+    assert shown.exit_code == 1
+    assert "1 of 256 elements of D disagree\n          1  ties\n" in shown.stdout
+    assert "tile 1 row 15 column 7 (ties): file 0x" in shown.stdout
+    assert "largest exponent" in shown.stdout
+    shown = invoke("vectors", "check", str(path), "--json")
+    (report,) = json.loads(shown.stdout)
+    assert (report["elements"], report["wrong"], report["classes"]) == (256, 1, {"ties": 1})
+    assert report["first"][0]["row"] == 15
+    suite = ElementTree.parse(tmp_path / "j.xml").getroot()[0]
+    assert suite.get("failures") == "1"
+    assert "tile 1 row 15 column 7" in "".join(suite.itertext())
+
+
+def test_tiles_and_rows_are_checked_together(tmp_path):
+    generate(tmp_path / "x.npz", "--count", "1")
+    invoke("vectors", "generate", "add", "-o", str(tmp_path / "add.npz"), "--count", "10")
+    shown = invoke("vectors", "check", str(tmp_path / "add.npz"), str(tmp_path / "x.npz"))
+    assert shown.exit_code == 0, shown.output
+    assert "add, roundTiesToEven" in shown.stdout
+    assert "elements of D agree" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("h101:f32", "-o", "x.npz"), "unknown GPU 'h101'"),
+        (("fp33", "-o", "x.npz"), "accumulator='fp33' is not 'GPU:output'"),
+        (("h100:f32", "-o", "x.csv"), "the format csv does not hold tiles; choose npz, mem, tv, jsonl"),
+        (("h100:f32", "-o", "x.doc"), "the suffix '.doc' names no format"),
+        (("h100:f32", "-o", "x.npz.gz"), "is written to files without .gz"),
+        (("h100:f32", "-o", "-", "--format", "npz"), "is written to files without .gz"),
+        (("h100:f32", "-o", "x.npz", "--shape", "16x8"), "shape '16x8' is not of the form MxNxK"),
+        (("h100:f32", "-o", "x.npz", "--shape", "16x8x9999"), "each from 1 to 1024"),
+        (("h100:f32", "-o", "x.npz", "--classes", "normal,tie"), "unknown class 'tie'; known are normal"),
+        (("h100:f32",), "Missing option '-o'"),
+    ],
+)
+def test_wrong_usage_is_one_line(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shown = invoke("vectors", "tiles", *arguments)
+    assert shown.exit_code == 2
+    assert message in shown.stderr
+    assert len(shown.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_settings_of_operations_do_not_apply(tmp_path):
+    generate(tmp_path / "x.tv", "--count", "1")
+    shown = invoke("vectors", "check", str(tmp_path / "x.tv"), "--rounding", "rup")
+    assert shown.exit_code == 2
+    assert "whose header names the accumulator; drop --rounding" in shown.stderr
