@@ -128,6 +128,8 @@ class Header:
         """
         given = dict(line.partition(":")[::2] for line in lines if ":" in line)
         found = {key.strip(): value.strip() for key, value in given.items()}
+        if "accumulator" in found:
+            raise ValueError(f"{function}: these are tiles of a matrix product; give their file by its path")
         if "operation" not in found:
             return None
         missing = [key for key in ("operands", "result", "rounding", "environment") if key not in found]
