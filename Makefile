@@ -14,7 +14,7 @@ PYTHON = $(shell for p in $(CANDIDATES); do "$$p" -c '$(SUPPORTED)' 2>/dev/null 
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test check slow nightly exhaustive hdl vectors bench clean
+.PHONY: help install study test check slow nightly gpu exhaustive hdl vectors bench clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,11 @@ slow: $(STAMPS)/test  ## run the tests that take minutes
 
 nightly: $(STAMPS)/oracles  ## compare every matrix unit with another simulator on 100,000 outputs
 	$(BIN)/python -m pytest -n $(JOBS) -m nightly $(ARGS)
+
+gpu: $(STAMPS)/test  ## run the tests that need an NVIDIA GPU, and time it beside the processor
+	$(BIN)/python -m pip install --quiet --editable '.[studies,test,cuda]'
+	$(BIN)/python -m pytest -m gpu $(ARGS)
+	$(BIN)/python benchmarks/bench_cuda.py
 
 exhaustive: $(STAMPS)/studies  ## verify every input of the two-operand operations (resumable; hours)
 	$(BIN)/halfsim verify exhaustive --op all --digests vectors/digests/exhaustive.toml $(ARGS)

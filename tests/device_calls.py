@@ -254,6 +254,7 @@ def simulate() -> dict[Launch, None]:
     FakeCUDAArray.__cuda_array_interface__ = property(interface)
     cuda.from_cuda_array_interface = adopt
     cuda.get_current_device = lambda: SimpleNamespace(id=0, name="simulator", compute_capability=(5, 0))
+    kernels.unavailable = lambda: ""
     kernels._THREADS, kernels._BLOCKS, kernels._SCRATCH = 2, 2, 50
     launch, launches = kernels._launch, {}
 

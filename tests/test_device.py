@@ -93,6 +93,18 @@ except RuntimeError as error:
     assert said.endswith("install halfsim[cuda] on a machine with an NVIDIA GPU and its driver, or drop the keyword\n")
 
 
+def test_the_simulator_is_refused_with_one_sentence():
+    code = """
+import numpy as np, halfsim as hs
+try:
+    hs.matmul(np.ones((1, 1), np.float16), np.ones((1, 1), np.float16), device="cuda")
+except RuntimeError as error:
+    print(error)
+"""
+    said = run(code, NUMBA_ENABLE_CUDASIM="1")
+    assert said.startswith("matmul: device='cuda' cannot be used, as Numba simulates CUDA (NUMBA_ENABLE_CUDASIM")
+
+
 def test_nothing_of_cuda_is_imported_before_it_is_asked_for():
     code = """
 import sys, numpy as np, halfsim as hs

@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import cuda
+from numba import config, cuda
 from numpy.typing import NDArray
 
 from halfsim.kernels.dlpack import GPU_DEVICES, array_interface
@@ -45,6 +45,8 @@ _SCRATCH = 1 << 25
 
 def unavailable() -> str:
     """Return why no GPU can be used, or an empty string."""
+    if config.ENABLE_CUDASIM:
+        return "Numba simulates CUDA (NUMBA_ENABLE_CUDASIM is set), and its arrays have no CUDA array interface"
     if not cuda.is_available():
         return "no NVIDIA GPU with a working driver and CUDA compiler was found"
     return ""
