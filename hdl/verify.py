@@ -93,7 +93,11 @@ def _kills(files: _Files, folder: Path, jobs: int) -> list[Kill]:
 
 @click.command()
 @click.option(
-    "--rows", type=click.IntRange(100, 1 << 18), default=20_000, show_default=True, help="Rows of each vector file."
+    "--rows",
+    type=click.IntRange(100, 1 << 18),
+    default=20_000,
+    show_default=True,
+    help="Rows of each vector file; below 2,500 some mutants survive.",
 )
 @click.option("--simulator", "simulators", multiple=True, type=click.Choice(SIMULATORS),
               help="Simulators of the designs, by default all that are installed.")  # fmt: skip

@@ -22,6 +22,7 @@ import halfsim as hs
 from halfsim.rounding import ALIASES
 from halfsim.testvectors.bins import indices
 from halfsim.testvectors.cases import Plan, plan
+from halfsim.testvectors.coverage import reachable
 from halfsim.testvectors.diagnosis import Setting
 from halfsim.testvectors.formats import Block
 from halfsim.testvectors.formats.files import replacing
@@ -124,6 +125,12 @@ def compact(member: Member) -> tuple[Plan, Block]:
     return planned, Block(tuple(column[rows] for column in words), result[rows], flags[rows])
 
 
+def _reachable(setting: Setting) -> list[str]:
+    """Return the line of the manifest with the number of bins that operands can reach, where it is known."""
+    known = reachable(setting.subject, setting.rounding, setting.environment, setting.options)
+    return [] if known is None else [f"reachable = {len(known.bins)}"]
+
+
 def write_member(member: Member, folder: Path) -> str:
     """Write one file, and return its table of the manifest."""
     planned, block = compact(member)
@@ -146,6 +153,7 @@ def write_member(member: Member, folder: Path) -> str:
             f"seed = {SEED}",
             f"count = {len(block.result)}",
             f"bins = {bins}",
+            *_reachable(setting),
             'licence = "BSD-3-Clause"',
             f'sha256 = "{hashlib.sha256(path.read_bytes()).hexdigest()}"',
             'evidence = "all rows equal the exact rational arithmetic of tests/oracles"',
