@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ import pytest
 
 import halfsim as hs
 from halfsim.capture import capture, check, read
+from halfsim.capture.discrimination import joined, of_record
 from halfsim.capture.matrix import MATRIX_INSTRUCTIONS
 from halfsim.capture.model import tensor_core
+from halfsim.capture.reader import Record
 from halfsim.tensorcores import TABLE, Evidence, EvidenceKind, TensorCore
 from halfsim.tensorcores.evidence import SOURCES
 from tests.capture.machine import Machine
@@ -60,6 +63,10 @@ def _cited(row: TensorCore, item: Evidence) -> list[str]:
     return found
 
 
+def _untold(records: Iterable[Record]) -> set[str]:
+    return {found.neighbour for found in joined(of_record(record) for record in records) if not found.told}
+
+
 def _own(row: TensorCore, item: Evidence, cuda: Path) -> list[str]:
     if not (cuda / item.source).is_dir() or not read(cuda / item.source):
         return ["no such capture"]
@@ -81,6 +88,8 @@ def _own(row: TensorCore, item: Evidence, cuda: Path) -> list[str]:
         problems.append(f"is of {found.manifest['gpu']}, not {', '.join(item.gpus)}")
     if differing:
         problems.append(f"{differing} outputs disagree")
+    elif agreed and (left := _untold(records.values()) - set(item.untold or ())):
+        problems.append(f"cannot tell {sorted(left)}")
     if item.outputs > agreed:
         problems.append(f"has {agreed} outputs that agree, not {item.outputs}")
     covered = {name for record in records.values() for name in record.coverage or record.labels}
@@ -159,11 +168,14 @@ def test_an_own_capture_supports_what_it_holds(tmp_path: Path) -> None:
         "gpus": ("NVIDIA Paper 1",),
         "outputs": count,
         "coverage": ("tie to even", "NaN C"),
+        "limits": "L * 2, order reversed, wide between blocks",
+        "untold": ("L * 2", "order reversed", "wide between blocks"),
     }
     assert overclaims(made_up(row, **own), tmp_path) == []
     for change, text in (
         ({"outputs": count + 1}, f"has {count} outputs that agree, not {count + 1}"),
         ({"gpus": ("NVIDIA Paper 2",)}, "is of NVIDIA Paper 1, not NVIDIA Paper 2"),
+        ({"untold": ("L * 2",)}, "cannot tell ['order reversed', 'wide between blocks']"),
         ({"coverage": ("chains",)}, "does not cover ['chains']"),
         ({"source": "9.0/absent"}, "no such capture"),
     ):
@@ -185,9 +197,12 @@ def test_an_own_capture_that_disagrees_supports_nothing(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------------------ marks
 
 
-def evidence(kind: str, source: str = "mmasim2025") -> Evidence:
+def evidence(kind: str, source: str = "mmasim2025", *, left: tuple[str, ...] = ()) -> Evidence:
     outputs = int(EvidenceKind[kind] >= EvidenceKind.publishedCapture)
-    return Evidence(kind=EvidenceKind[kind], source=source, gpus=("X",), outputs=outputs, limits="all else")
+    untold = left if outputs else None
+    return Evidence(
+        kind=EvidenceKind[kind], source=source, gpus=("X",), outputs=outputs, limits=f"all else {untold}", untold=untold
+    )
 
 
 @pytest.mark.parametrize(
@@ -195,6 +210,15 @@ def evidence(kind: str, source: str = "mmasim2025") -> Evidence:
     [
         ([evidence("ownCapture")], "A"),
         ([evidence("simulator"), evidence("publishedCapture", "mmascope")], "A"),
+        # Another rounding or half the block is excluded by all captures together, or the rest decides.
+        ([evidence("ownCapture", left=("F + 1", "L * 2", "z - 1"))], "A"),
+        ([evidence("ownCapture", left=("L / 2",)), evidence("publishedCapture", left=("other rounding",))], "A"),
+        ([evidence("ownCapture", left=("L / 2",)), evidence("publishedCapture", left=("L / 2",))], "C"),
+        ([evidence("publishedCapture", left=("other rounding",)), evidence("simulator")], "C"),
+        (
+            [evidence("ownCapture", left=("L / 2",)), evidence("simulator"), evidence("simulator", "qqqtao2026")],
+            "B",
+        ),
         ([evidence("simulator"), evidence("simulator", "qqqtao2026")], "B"),
         ([evidence("simulator"), evidence("simulator")], "C"),
         ([evidence("simulator"), evidence("inferred", "khattak2025")], "C"),
@@ -208,8 +232,9 @@ def test_the_mark_follows_from_the_evidence(items: list[Evidence], mark: str) ->
 def test_marks_of_the_table() -> None:
     """The table of the literature: captures for the large shape everywhere but on Turing, one project for the rest."""
     captured = {row.architecture for row in TABLE if row.confidence == "A" and row.output == "f32"}
-    assert captured == {"sm_70", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"}
-    assert NAMES["sm_120-m16n8k16-f16-f16"].confidence == "B"
+    assert captured == {"sm_70", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100"}
+    # The 19 captured outputs of the RTX 5090 exclude neither another rounding nor blocks of eight.
+    assert NAMES["sm_120-m16n8k16-f16-f32"].confidence == NAMES["sm_120-m16n8k16-f16-f16"].confidence == "B"
     for name, row in NAMES.items():
         small = "m16n8k8" in name or row.instruction in ("wgmma", "tcgen05") or row.generation == "turing"
         amd = row.architecture.startswith("gfx")  # one project compared its models with these
@@ -234,6 +259,12 @@ def test_evidence_is_checked_when_it_is_made() -> None:
         replace(evidence("publishedCapture"), outputs=0)
     with pytest.raises(ValueError, match="names no GPU or no limits"):
         replace(evidence("simulator"), limits="")
+    with pytest.raises(ValueError, match=r"mmasim2025 is simulator with untold=.*; captures, and no others, say what"):
+        replace(evidence("simulator"), untold=("F + 1",))
+    with pytest.raises(ValueError, match="is publishedCapture with untold=None"):
+        replace(evidence("publishedCapture"), untold=None)
+    with pytest.raises(ValueError, match=r"the limits of mmasim2025 do not name F \+ 1; name them"):
+        replace(evidence("publishedCapture"), untold=("F + 1",))
     with pytest.raises(ValueError, match="TensorCore: volta m8n8k4 f32 has no evidence"):
         replace(TABLE[0], evidence=())
 

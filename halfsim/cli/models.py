@@ -22,8 +22,9 @@ _HEAD = (*_IDENTITY, "terms", "fraction", "zero", "rounding", "mark", "notes")
 _LEGEND = """\
 terms: products per block. fraction: bits kept below the block's largest exponent; what lies below is cut toward zero.
 Of AMD's GPUs: all, summed exactly; tree, rounded sums; or the bits of products, their sum, C and the total.
-zero: least exponent of a block. rounding: of each block's sum to D. mark: A raw hardware outputs agree; B separate
-projects with hardware tests agree; C one project only, or inference."""
+zero: least exponent of a block. rounding: of each block's sum to D. mark: A raw hardware outputs agree and exclude
+another final rounding and blocks of half the length; B separate projects with hardware tests agree; C one project only,
+or inference. In the changes that agree too, and so are not shown, L, F and z are terms, fraction and zero."""
 
 
 _KINDS = {
@@ -38,13 +39,16 @@ _EPILOG = examples("halfsim models", "halfsim models h100 f32", "halfsim models 
 @click.command(epilog=_EPILOG, short_help="Print the table of tensor cores, with sources and evidence.")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
-def models(names: tuple[str, ...], as_json: bool) -> None:
+@click.option("--markdown", is_flag=True, help="Print the rows as a page of Markdown.")
+def models(names: tuple[str, ...], as_json: bool, markdown: bool) -> None:
     """Print the tensor-core table, or the rows that NAMEs select.
 
     A NAME is a GPU, generation, sm_XX or instruction, f32 or f16 (the result), bf16, tf32, e4m3 or e5m2 (the factors).
     """
     from halfsim.tensorcores import TABLE
 
+    if as_json and markdown:
+        raise click.UsageError("--json and --markdown exclude each other; give one")
     rows = [row for row in TABLE if all(name.lower() in _keys(row) for name in names)]
     known = dict.fromkeys(key for row in TABLE for key in _keys(row))
     for name in names:
@@ -52,7 +56,10 @@ def models(names: tuple[str, ...], as_json: bool) -> None:
             raise click.UsageError(f"unknown name {name!r}; known are {', '.join(known)}")
     if not rows:
         raise click.UsageError(f"no row is {' and '.join(names)} at once; drop a name")
-    click.echo(json.dumps([_plain(row) for row in rows], indent=2, ensure_ascii=False) if as_json else _text(rows))
+    if as_json:
+        click.echo(json.dumps([_plain(row) for row in rows], indent=2, ensure_ascii=False))
+    else:
+        click.echo(_markdown(rows) if markdown else _text(rows))
 
 
 def _keys(row: TensorCore) -> tuple[str, ...]:
@@ -73,10 +80,8 @@ def _plain(row: TensorCore) -> dict[str, Any]:
     return plain
 
 
-def _text(rows: list[TensorCore]) -> str:
-    """Aligned table, then source and evidence of each row by number."""
-    from halfsim.explanation.parts import columns
-
+def _table(rows: list[TensorCore]) -> tuple[list[tuple[str, ...]], dict[tuple[Evidence, ...], int]]:
+    """Cells under their head, and the evidence that the last column numbers."""
     notes: dict[tuple[Evidence, ...], int] = {}
     cells: list[tuple[str, ...]] = [_HEAD]
     for row in rows:
@@ -85,11 +90,30 @@ def _text(rows: list[TensorCore]) -> str:
         identity = (row.generation, row.architecture, " ".join(row.gpus), row.instruction, row.inputs, row.output)
         parameters = (str(model.terms), *_alignment(model), _rounding(row))
         cells.append((*identity, *parameters, row.confidence, f"[{number}]"))
+    return cells, notes
+
+
+def _text(rows: list[TensorCore]) -> str:
+    """Aligned table, then source and evidence of each row by number."""
+    from halfsim.explanation.parts import columns
+
+    cells, notes = _table(rows)
     lines = [*columns(cells), "", _LEGEND, ""]
     for evidence, number in notes.items():
         for position, item in enumerate(evidence):
             head = "" if position else f"[{number}]"
             lines.append(fill(_reason(item), 110, initial_indent=head.ljust(5), subsequent_indent=" " * 7))
+    return "\n".join(lines)
+
+
+def _markdown(rows: list[TensorCore]) -> str:
+    """Page with the same table and numbers."""
+    cells, notes = _table(rows)
+    lines = ["# Tensor cores and their evidence", "", "`halfsim models --markdown` prints this page.", ""]
+    head, *body = (f"| {' | '.join(row)} |" for row in cells)
+    lines += [head, f"|{' --- |' * len(_HEAD)}", *body, "", _LEGEND]
+    for evidence, number in notes.items():
+        lines += ["", f"## [{number}]", "", *(f"- {_reason(item)}" for item in evidence)]
     return "\n".join(lines)
 
 

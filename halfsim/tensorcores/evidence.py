@@ -20,6 +20,8 @@ SOURCES = {
 }
 """Short titles of the entries of docs/references.bib that evidence may name."""
 
+_DECISIVE = {"L / 2", "other rounding"}
+
 
 class EvidenceKind(IntEnum):
     """How something is known, the weakest first.
@@ -53,11 +55,15 @@ class Evidence:
         Classes of operands behind them.
     limits : str
         What it does not show.
+    untold : tuple of str, optional
+        Of a capture, the changes of the row that agree with all its outputs too, as keys in
+        `halfsim.capture.discrimination.NEIGHBOURS`; `limits` names them.
 
     Raises
     ------
     ValueError
-        If outputs are counted that nobody can see, a capture has none, or the boards or limits are missing.
+        If outputs are counted that nobody can see, a capture has none or does not say what it cannot tell, or the
+        boards or limits are missing.
 
     Examples
     --------
@@ -73,6 +79,7 @@ class Evidence:
     outputs: int = 0
     coverage: tuple[str, ...] = ()
     limits: str
+    untold: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.gpus or not self.limits:
@@ -82,6 +89,14 @@ class Evidence:
                 f"Evidence: {self.source} is {self.kind.name} with {self.outputs} outputs; captures, and no others, "
                 "count raw outputs"
             )
+        if self.captured != (self.untold is not None):
+            raise ValueError(
+                f"Evidence: {self.source} is {self.kind.name} with untold={self.untold!r}; captures, and no others, "
+                "say what they cannot tell, () if nothing"
+            )
+        missing = [name for name in self.untold or () if name not in self.limits]
+        if missing:
+            raise ValueError(f"Evidence: the limits of {self.source} do not name {', '.join(missing)}; name them")
 
     @property
     def captured(self) -> bool:
@@ -126,11 +141,13 @@ def inferred(source: str, gpu: str, limits: str) -> Evidence:
 def confidence(evidence: Iterable[Evidence]) -> str:
     """Return the mark of a row, derived from nothing but its evidence.
 
-    A: raw outputs of the hardware agree. B: two or more separate projects that compared their models with the hardware
-    agree. C: one project only, or inference.
+    A: raw outputs of the hardware agree and, all together, exclude another rounding of the result and blocks of half
+    the length. B: two or more separate projects that compared their models with the hardware agree. C: one project
+    only, or inference.
     """
     items = tuple(evidence)
-    if any(item.captured for item in items):
+    captures = [set(item.untold) for item in items if item.untold is not None]
+    if captures and not _DECISIVE & captures[0].intersection(*captures):
         return "A"
     return "B" if len({item.source for item in items if item.kind is EvidenceKind.simulator}) > 1 else "C"
 

@@ -14,6 +14,7 @@ from halfsim.capture.discrimination import NEIGHBOURS, Discrimination, discrimin
 from halfsim.capture.experiments import experiments
 from halfsim.capture.tiles import chains, tiles
 from halfsim.capture.variants import AFTERWARDS, NORMALISED, PLAIN, WIDE, Variant
+from halfsim.tensorcores import EvidenceKind, TensorCore
 from tests.published import WORDS, load
 
 SHAPE = (16, 8, 16)
@@ -135,6 +136,40 @@ def test_what_published_outputs_cannot_tell(gpu_data: Path) -> None:
         assert all(entry.outputs == len(item.d) and bool(entry.reason) == (not entry.told) for entry in found)
         reported[item.name] = untold(found)
     assert reported == UNTOLD
+
+
+CAPTURED = [
+    pytest.param(row, id=f"{row.architecture}-{row.instruction}-{row.output}")
+    for row in hs.tensorcores.TABLE
+    if any(item.captured for item in row.evidence)
+]
+
+
+@pytest.mark.parametrize("row", CAPTURED)
+def test_the_limits_of_a_row_name_what_its_sets_cannot_tell(row: TensorCore) -> None:
+    sets = []
+    for item in row.evidence:
+        if item.kind is EvidenceKind.publishedCapture:
+            boards = [UNTOLD[f"{item.source}, {gpu}, {row.output}"] for gpu in item.gpus]
+            assert item.untold is not None and len(set(item.untold)) == len(item.untold)
+            assert set(item.untold) == set.intersection(*boards) <= NEIGHBOURS.keys()
+            sets += boards
+    together = set.intersection(*sets)
+    limits = " ".join(item.limits for item in row.evidence)
+    assert together and all(name in limits for name in together)
+    assert (row.confidence == "A") == (not together & {"L / 2", "other rounding"})
+
+
+def test_every_published_set_is_evidence_of_a_row() -> None:
+    published = EvidenceKind.publishedCapture
+    named = {
+        f"{item.source}, {gpu}, {row.output}"
+        for row in hs.tensorcores.TABLE
+        for item in row.evidence
+        for gpu in item.gpus
+        if item.kind is published
+    }
+    assert named == UNTOLD.keys()
 
 
 # What the named experiments alone cannot tell, as the row's own answers show: they have K = 16, one block on Hopper and

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import halfsim as hs
@@ -74,8 +75,38 @@ def test_evidence_is_structured() -> None:
     kinds = [item["kind"] for item in row["evidence"]]
     assert kinds == ["publishedCapture", "publishedCapture", "simulator"] and row["confidence"] == "A"
     assert [item["outputs"] for item in row["evidence"]] == [5000, 89, 0]
-    assert {"kind", "source", "gpus", "outputs", "coverage", "limits", "title", "claim"} == row["evidence"][0].keys()
+    fields = {"kind", "source", "gpus", "outputs", "coverage", "limits", "untold", "title", "claim"}
+    assert fields == row["evidence"][0].keys()
+    assert row["evidence"][0]["untold"] == ["L * 2", "order reversed", "z - 1", "z + 1"]
+    assert row["evidence"][2]["untold"] is None
     shown = " ".join(invoke("models", "volta", "f32").stdout.split())
     for item in row["evidence"]:
         assert f"{item['claim']} [{item['title']}]" in shown and f"not shown: {item['limits']}" in shown
     assert "published capture: 5,000 of 5,000 captured outputs agree (V100)" in shown
+
+
+def test_the_page_of_the_documentation_is_what_the_command_prints(root: Path) -> None:
+    page = (root / "docs" / "tensor-cores.md").read_text()
+    assert page == invoke("models", "--markdown").stdout, "run: halfsim models --markdown > docs/tensor-cores.md"
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")][2:]
+    assert [(row[1], row[3], row[4], row[5], row[10]) for row in rows] == [
+        (row.architecture, row.instruction, row.inputs, row.output, row.confidence) for row in hs.tensorcores.TABLE
+    ]
+    notes = {note.partition("\n")[0]: note for note in page.split("\n## ")[1:]}
+    for row, cells in zip(hs.tensorcores.TABLE, rows, strict=True):
+        assert all(item.claim in notes[cells[11]] and item.limits in notes[cells[11]] for item in row.evidence)
+    assert "(docs/tensor-cores.md)" in (root / "README.md").read_text().split("## Tensor cores")[1].split("\n## ")[0]
+
+
+def test_one_form_at_a_time() -> None:
+    result = invoke("models", "--json", "--markdown")
+    assert result.exit_code == 2
+    assert "exclude each other; give one" in result.stderr
+
+
+def test_the_open_question_of_the_mixed_form_is_shown() -> None:
+    for gpu in ("v100", "t4"):
+        (row,) = models(gpu, "f32", "m8n8k4")
+        assert any("a subnormal C of binary16 beside a binary32 result" in item["limits"] for item in row["evidence"])
+        (narrow,) = models(gpu, "f16", "m8n8k4")
+        assert not any("subnormal C" in item["limits"] for item in narrow["evidence"])

@@ -18,7 +18,9 @@ def test_every_row_has_its_evidence():
         assert entry.accumulator.evidence
         assert entry.confidence in "ABC"
         assert re.fullmatch(r"sm_\d+a?|gfx908|gfx90a|gfx942", entry.architecture)
-        assert (entry.confidence == "A") == ("captured outputs agree" in entry.accumulator.evidence)
+        # The few captured outputs of the RTX 5090 do not decide its row.
+        captured = "captured outputs agree" in entry.accumulator.evidence
+        assert (entry.confidence == "A") == (captured and entry.architecture != "sm_120")
 
 
 def test_keys_instructions_and_short_names():
