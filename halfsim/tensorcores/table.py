@@ -45,10 +45,12 @@ def names() -> tuple[str, ...]:
     return tuple(dict.fromkeys([*boards, *(entry.generation for entry in TABLE), *SUMS]))
 
 
-def _one_of(argument: str, arrived: object, rows: list[TensorCore], known: list[str], function: str) -> None:
+def _one_of(
+    argument: str, arrived: object, rows: list[TensorCore], known: list[str], function: str, also: str = ""
+) -> None:
     if not rows:
         names = ", ".join(repr(name) for name in dict.fromkeys(known))
-        raise ValueError(f"{function}: unknown {argument} {arrived!r}; known are {names}")
+        raise ValueError(f"{function}: unknown {argument} {arrived!r}; known are {names}{also}")
 
 
 def row(gpu: str, output: str = "f32", instruction: str | None = None, inputs: str | None = None) -> MatrixUnit:
@@ -60,14 +62,16 @@ def row(gpu: str, output: str = "f32", instruction: str | None = None, inputs: s
         A board (v100, t4, a100, a10, l40s, h100, h200, b200, rtx5090, mi100, mi210, mi250x, mi300a, mi300x) or a
         generation (volta, turing, ampere, ada, hopper, blackwell, rtx_blackwell, cdna1, cdna2, cdna3).
     output : str
-        ``"f32"`` or ``"f16"``, the format of C and D.
+        ``"f32"`` or ``"f16"``, the format of C and D. A binary16 C beside a binary32 D, on m8n8k4, counts as widened;
+        sources conflict where it is subnormal.
     instruction : str, optional
         One of the instructions that the GPU has; by default its largest ``mma.sync`` shape, if it has one, or the
         ``v_mfma`` with the most products.
     inputs : str, optional
         Format of the factors: ``"f16"``, or ``"bf16"``, ``"tf32"``, ``"e4m3"``, ``"e5m2"`` where the GPU has it; by
         default the one that the instruction has, ``"f16"`` where it has several or none is named. FP8 factors may
-        differ: ``dataclasses.replace(row, inputs=(halfsim.E4M3, halfsim.E5M2))``.
+        differ: ``dataclasses.replace(row, inputs=(halfsim.E4M3, halfsim.E5M2))``. Upper and lower case are the same in
+        all four.
 
     Raises
     ------
@@ -83,6 +87,8 @@ def row(gpu: str, output: str = "f32", instruction: str | None = None, inputs: s
     >>> hs.tensorcores.row("h100", inputs="e4m3").fraction_bits
     13
     """
+    gpu, output = str(gpu).lower(), str(output).lower()
+    instruction, inputs = (None if name is None else str(name).lower() for name in (instruction, inputs))
     return _find(gpu, output, instruction, inputs, "tensorcores.row")
 
 
@@ -93,7 +99,8 @@ def _of(gpu: str) -> list[TensorCore]:
 def _find(gpu: str, output: str, instruction: str | None, inputs: str | None, function: str) -> MatrixUnit:
     rows = _of(gpu)
     known = [name for entry in TABLE for name in entry.gpus] + [entry.generation for entry in TABLE]
-    _one_of("GPU", gpu, rows, known, function)
+    sums = ", ".join(name for name in SUMS if ":" not in name)
+    _one_of("GPU", gpu, rows, known, function, f"; accumulators of no GPU are {sums}")
     known = [entry.output for entry in rows]
     rows = [entry for entry in rows if entry.output == output]
     _one_of(f"output of {gpu}", output, rows, known, function)
@@ -104,9 +111,10 @@ def _find(gpu: str, output: str, instruction: str | None, inputs: str | None, fu
     rows = [entry for entry in rows if entry.inputs == inputs]
     _one_of(f"inputs of {gpu}:{output}", inputs, rows, known, function)
     if instruction is not None:
+        elsewhere = any(entry.instruction == instruction for entry in _of(gpu))
         known = [entry.instruction for entry in rows]
         rows = [entry for entry in rows if entry.instruction == instruction]
-        of = gpu if inputs == "f16" else f"{gpu} with {inputs} inputs"
+        of = f"{gpu} with {inputs} inputs" if elsewhere or inputs != "f16" else gpu
         _one_of(f"instruction of {of}", instruction, rows, known, function)
     return rows[0].accumulator
 
@@ -116,6 +124,8 @@ def _parse(text: str, function: str) -> Accumulator:
     if text.lower() in SUMS:
         return SUMS[text.lower()]
     parts = text.lower().split(":")
+    if parts[1:] == ["f32"] and f"{parts[0]}:f16" in SUMS:
+        return SUMS[parts[0]]
     formats = [part for part in parts[2:] if part in INPUTS]
     instructions = [part for part in parts[2:] if part not in INPUTS]
     if len(parts) < 2 or len(formats) > 1 or len(instructions) > 1:
@@ -123,8 +133,8 @@ def _parse(text: str, function: str) -> Accumulator:
             f"{function}: accumulator={text!r} is not 'GPU:output', as 'h100:f32' is, with an instruction, inputs or "
             f"both after it, as in 'h100:f32:wgmma:e4m3', and not one of {', '.join(SUMS)}"
         )
-    shapes = dict.fromkeys(entry.instruction for entry in _of(parts[0]) or TABLE)
-    if instructions and instructions[0] not in shapes:
+    if instructions and instructions[0] not in {entry.instruction for entry in TABLE}:
+        shapes = dict.fromkeys(entry.instruction for entry in _of(parts[0]) or TABLE)
         raise ValueError(
             f"{function}: {instructions[0]!r} in accumulator={text!r} is no instruction ({', '.join(shapes)}) and no "
             f"inputs ({', '.join(INPUTS)})"
@@ -140,8 +150,8 @@ def as_accumulator(accumulator: AccumulatorLike, function: str = "as_accumulator
     accumulator : Sequential, Pairwise, Compensated, Exact, a matrix unit or str
         A string names a tensor core, ``"h100:f32"``, ``"h100:f32:wgmma"``, ``"h100:f32:bf16"`` or
         ``"h100:f32:wgmma:e4m3"``, a matrix core of AMD, as ``"mi300x:f32"``, or another accumulator: ``"fp16"``,
-        ``"fp32"``, ``"exact"``, ``"pairwise"``, ``"compensated"``, the last three also with ``":f16"``. Upper and lower
-        case are the same.
+        ``"fp32"``, ``"exact"``, ``"pairwise"``, ``"compensated"``, the last three also with ``":f16"`` or ``":f32"``,
+        their default. Upper and lower case are the same.
     function : str, optional
         Name that errors begin with.
 

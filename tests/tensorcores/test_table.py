@@ -67,6 +67,19 @@ def test_short_names_take_instruction_and_factors_in_any_order(text, arguments):
     assert as_accumulator(text) is row(*arguments)
 
 
+def test_binary32_of_a_sum_can_be_named():
+    assert as_accumulator("exact:f32") == as_accumulator("EXACT") == hs.Exact()
+    assert as_accumulator("Pairwise:F32") == hs.Pairwise() and as_accumulator("compensated:f32") == hs.Compensated()
+    assert hs.sum(np.float16([2048, 1]), accumulator="exact:f32") == 2049
+    with pytest.raises(ValueError, match=r"unknown GPU 'fp16'"):
+        as_accumulator("fp16:f32")
+
+
+def test_keys_have_any_case():
+    assert row("H100", "F32", "WGMMA", "E4M3") is row("h100", "f32", "wgmma", "e4m3")
+    assert row("RTX_Blackwell", "F16") is row("rtx_blackwell", "f16")
+
+
 def generations(inputs, output):
     return {entry.generation for entry in TABLE if (entry.inputs, entry.output) == (inputs, output)}
 
@@ -126,6 +139,9 @@ def test_mixed_factors_are_a_replacement():
             "h100:f32:bf17",
             r"f: 'bf17' in accumulator='h100:f32:bf17' is no .*\(m16n8k16, m16n8k8, wg.*\) and no inputs \(f16, bf16",
         ),
+        ("h100:f32:tcgen05", "f: unknown instruction of h100 'tcgen05'; known are 'm16n8k16', 'm16n8k8', 'wgmma'$"),
+        ("l40s:f32:m16n8k32", "f: unknown instruction of l40s with f16 inputs 'm16n8k32'; known are 'm16n8k16', 'm1"),
+        ("gtx:f32", "f: unknown GPU 'gtx'; known .*; accumulators of no GPU are fp16, fp32, exact, pairwise, compens"),
         ("v100:f32:bf16", "f: unknown inputs of v100:f32 'bf16'; known are 'f16'$"),
         ("h100:f16:tf32", "f: unknown inputs of h100:f16 'tf32'; known are 'f16', 'e4m3', 'e5m2'$"),
         ("h100:f32:e4m3:m16n8k16", "f: unknown instruction of h100 with e4m3 inputs 'm16n8k16'; known are 'wgmma'$"),
