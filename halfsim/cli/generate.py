@@ -34,7 +34,7 @@ _MEGA = 1 << 20
 @click.command(epilog=examples(_ADD, _FMA, _PIPE, notes=_NOTES), short_help="Write test vectors of an operation.")
 @click.argument("operation")
 @setting_options
-@click.option("--families", help="Families of operands, separated by commas.  [default: all that are compact]")
+@click.option("--families", help="Families, or models of IBM (B12), separated by commas.  [default: all compact]")
 @click.option("--level", type=click.Choice(["1", "2"]), default="1", show_default=True, help="Compact or large.")
 @click.option("--count", type=click.IntRange(min=1), help="Rows of each random family.  [default: by the level]")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of random families.")

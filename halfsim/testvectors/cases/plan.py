@@ -11,6 +11,7 @@ import numpy as np
 
 from halfsim.testvectors.cases import directed, ranges, structured, ties
 from halfsim.testvectors.cases.family import Family, Source, Words
+from halfsim.testvectors.cases.ibm import MODELS
 from halfsim.testvectors.subjects import Subject
 
 __all__ = ["FAMILIES", "Operands", "Plan", "family", "plan"]
@@ -104,8 +105,9 @@ def plan(
     subject : Subject
         The operation.
     families : sequence of str, optional
-        Names of families. By default all but ``"pairs"``; for operations with one operand of up to 19 bits,
-        ``"exhaustive"`` alone, which holds all others.
+        Names of families, or of IBM's models ("B12"), which stand for those of their families that have rows. By
+        default all but ``"pairs"``; for operations with one operand of up to 19 bits, ``"exhaustive"`` alone, which
+        holds all others.
     level : int
         1 for a compact set, 2 for a large one.
     seed : int
@@ -135,7 +137,20 @@ def plan(
     """
     if level not in _COUNTS:
         raise ValueError(f"plan: level={level!r} is not 1 (compact) or 2 (large)")
-    return _plan(subject, None if families is None else tuple(families), level, seed, count or _COUNTS[level])
+    names = None if families is None else tuple(_named(subject, families, level, seed))
+    return _plan(subject, names, level, seed, count or _COUNTS[level])
+
+
+def _named(subject: Subject, names: Sequence[str], level: int, seed: int) -> Iterator[str]:
+    """Yield the names of families, with those of a model for its name."""
+    for name in names:
+        if name not in MODELS:
+            yield name
+            continue
+        found = [known for known in MODELS[name][1] if family(known).source(subject, level, seed, 1) is not None]
+        if not found:
+            raise ValueError(f"plan: {name} ({MODELS[name][0]}) has no rows for {subject.name}; leave it out")
+        yield from found
 
 
 @lru_cache(maxsize=32)

@@ -256,6 +256,77 @@ def test_the_models_of_ibm_name_families():
     for purpose, families in MODELS.values():
         assert purpose
         assert set(families) <= NAMES
+    assert plan(subject("add"), ["B12"]).families == ("cancellation",)
+    assert plan(subject("sqrt"), ["B20"]).families == ("exhaustive", "corners")
+    with pytest.raises(ValueError, match=r"B12 \(cancellation: every number of leading bits\) has no rows for sqrt"):
+        plan(subject("sqrt"), ["B12"])
+
+
+def distances(a, b):
+    """Distances of the exponents of finite numbers that are not zero."""
+    exponents = [np.maximum(words >> 10 & 31, 1).astype(int) for words in (a, b)]
+    counted = np.logical_and.reduce([(words & 0x7C00 != 0x7C00) & (words & 0x7FFF != 0) for words in (a, b)])
+    return set((exponents[0] - exponents[1])[counted].tolist())
+
+
+@pytest.mark.parametrize("name", ["add", "multiply", "divide", "fma"])
+def test_b3_has_every_combination_of_last_bit_guard_and_sticky(name):
+    seen = set()
+    words = rows(name, "B3", level=2)
+    for operands in list(zip(*map(numbers, words), strict=True))[:: len(words[0]) // 20_000 | 1]:
+        value = None if None in operands else exact(name, operands)
+        if value and 2**-13 < abs(value) < 65504:
+            scaled = abs(units(value))
+            whole, rest = int(scaled), scaled % 1
+            seen.add((value < 0, whole % 2, rest >= Fraction(1, 2), rest % Fraction(1, 2) != 0))
+    # A quotient of significands of 11 bits is never a tie of a normal number.
+    assert len(seen) == (12 if name == "divide" else 16)
+
+
+def test_models_of_alignment_have_every_distance():
+    for model in ("B10", "B11"):
+        assert distances(*rows("add", model)) == set(range(-29, 30))
+    for model in ("B14", "B15"):
+        a, b, c = rows("fma", model)
+        with np.errstate(all="ignore"):
+            product = hs.from_bits(a).astype(np.float64) * hs.from_bits(b).astype(np.float64)
+        addend = hs.from_bits(c).astype(np.float64)
+        finite = np.isfinite(product) & np.isfinite(addend) & (product != 0) & (addend != 0)
+        apart = np.frexp(product[finite])[1] - np.frexp(addend[finite])[1]
+        assert set(range(-40, 40)) <= set(apart.tolist())
+
+
+@pytest.mark.parametrize(("name", "model"), [("add", "B12"), ("fma", "B16")])
+def test_models_of_cancellation_lose_every_number_of_bits(name, model):
+    lost = set()
+    for row in zip(*map(numbers, rows(name, model)), strict=True):
+        if None in row or not row[-1]:
+            continue
+        value = exact(name, row)
+        if value:
+            ratio = abs(row[-1]) / abs(value)
+            lost.add(max(ratio.numerator.bit_length() - ratio.denominator.bit_length(), 0))
+    assert set(range(11)) <= lost
+
+
+def test_b6_and_b18_go_below_the_smallest_number():
+    for name, model in (("multiply", "B6"), ("divide", "B6"), ("fma", "B18")):
+        values = [exact(name, row) for row in zip(*map(numbers, rows(name, model)), strict=True) if None not in row]
+        assert sum(bool(value) and abs(value) < Fraction(1, 1 << 25) for value in values) > 20
+
+
+def test_b21_divides_everything_by_zero():
+    a, b = rows("divide", "B21")
+    zero = b & 0x7FFF == 0
+    _, flags = subject("divide").evaluate([a[zero], b[zero]], environment=hs.RISCV)
+    assert set((flags & (hs.Flags.divideByZero | hs.Flags.invalid)).tolist()) == {0, 8, 16}
+    assert len(set(hs.classify(hs.from_bits(a[zero])).tolist())) == 10
+
+
+def test_b22_has_exponents_about_those_of_the_target():
+    (words,) = rows("convert_f32_f16", "B22")
+    exponents = set(((words >> 23) & 255).astype(int) - 127)
+    assert set(range(-27, 18)) <= exponents
 
 
 @pytest.mark.parametrize(
