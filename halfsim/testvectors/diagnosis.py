@@ -1,156 +1,39 @@
-"""Which mistake gives a wrong result: hypotheses, each a variant of the operation that a design may compute instead."""
+"""Which mistake gives a wrong result: every hypothesis is tried on the wrong rows, and the plain difference is named
+where none explains them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from halfsim.core.fields import Layout, layout
-from halfsim.environment import Environment, Tininess
 from halfsim.flags import Flags
 from halfsim.formats import Specials
-from halfsim.rounding import Rounding, RoundingLike
-from halfsim.testvectors.formats import Header
+from halfsim.testvectors.hypotheses import Difference, Hypothesis, hypotheses
 from halfsim.testvectors.patterns import FORMATS
-from halfsim.testvectors.subjects import SUBJECTS, Subject, subject
+from halfsim.testvectors.setting import Results, Setting, Words
+from halfsim.testvectors.subjects import Subject
 
 __all__ = ["Setting", "diagnose"]
 
-Words = NDArray[Any]
-Results = tuple[Words, NDArray[np.uint8]]
+# What differs little coincides with what many mistakes give: the one that is meant explains nearly all such rows.
+_SHARE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """What a file's rows are to be compared with.
+class _Wrong:
+    """The wrong rows: how each differs, those that differ alike and little, and which hypothesis gives which row.
 
-    Parameters
-    ----------
-    subject : Subject
-        The operation.
-    rounding : Rounding, Stochastic or str
-        Rounding direction.
-    environment : Environment
-        NaN rule, tininess and flushing.
-    options : tuple of str
-        Keywords that are set.
+    `same` is by result, `exact` by result and flags.
     """
 
-    subject: Subject
-    rounding: RoundingLike
-    environment: Environment
-    options: tuple[str, ...] = ()
-
-    def evaluate(self, operands: Sequence[Words], first: int = 0) -> Results:
-        """Return patterns and flags."""
-        return self.subject.evaluate(
-            operands, rounding=self.rounding, environment=self.environment, options=self.options, first=first
-        )
-
-    def header(self, **more: Any) -> Header:
-        """Return the header of a file of such rows; `more` are fields of `Header` that a setting does not know."""
-        known = self.subject
-        return Header(
-            operation=known.name,
-            operands=known.operands,
-            result=known.result,
-            rounding=self.rounding,
-            environment=self.environment,
-            options=self.options,
-            testfloat=known.testfloat,
-            **more,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Hypothesis:
-    """A mistake: its name, and what a design that makes it would give."""
-
-    name: str
-    evaluate: Callable[[Sequence[Words]], Results]
-
-
-_DIRECTIONS = {
-    Rounding.roundTiesToEven: "rounded to nearest, ties to even",
-    Rounding.roundTiesToAway: "rounded to nearest, ties away from zero",
-    Rounding.roundTowardZero: "truncated",
-    Rounding.roundTowardPositive: "rounded toward positive",
-    Rounding.roundTowardNegative: "rounded toward negative",
-    Rounding.roundToOdd: "rounded to odd",
-}
-_OTHERS = {
-    "add": "subtract",
-    "subtract": "add",
-    "multiply": "divide",
-    **{name: name.replace("min", "max") for name in ("minimum", "minimum_number", "min_num", "minsh")},
-    **{name: name.replace("max", "min") for name in ("maximum", "maximum_number", "max_num", "maxsh")},
-}
-_SWAPPED = ("subtract", "divide", "remainder", "copysign", "minsh", "maxsh", "less", "less_equal")
-
-
-def _variants(setting: Setting) -> Iterator[_Hypothesis]:
-    """Give the mistakes that can be made within an operation, the most telling first."""
-    environment, mode = setting.environment, setting.rounding
-    if setting.subject.name == "fma":
-        yield _Hypothesis("two roundings: the product was rounded before the sum", lambda x: _unfused(setting, x))
-    if setting.subject.name == "convert_f64_f16":
-        yield _Hypothesis("double rounding, through binary32", lambda x: _through_binary32(setting, x))
-    other = Tininess.beforeRounding if environment.tininess == Tininess.afterRounding else Tininess.afterRounding
-    changes: list[tuple[str, dict[str, Any]]] = [
-        (f"tininess {_words(other)} instead of {_words(environment.tininess)}", {"tininess": other})
-    ]
-    for key, name in (("flush_inputs", "subnormal operands were"), ("flush_results", "subnormal results were")):
-        kept = getattr(environment, key)
-        changes.append((f"{name} {'not ' if kept else ''}flushed to zero", {key: not kept}))
-    if not environment.flush_inputs and not environment.flush_results:
-        changes.append(("subnormals were flushed to zero", {"flush_inputs": True, "flush_results": True}))
-    for name, change in changes:
-        yield _variant(name, setting, **change)
-    if setting.subject.rounds:
-        for direction, name in _DIRECTIONS.items():
-            if direction != mode:
-                yield _Hypothesis(name, replace(setting, rounding=direction).evaluate)
-
-
-def _confusions(setting: Setting) -> Iterator[_Hypothesis]:
-    """Give other operations that a design may compute instead."""
-    if setting.subject.name in _SWAPPED:
-        yield _Hypothesis("the operands are swapped", lambda x: setting.evaluate([x[1], x[0]]))
-    if setting.subject.name in _OTHERS:
-        another = replace(setting, subject=subject(_OTHERS[setting.subject.name]))
-        yield _Hypothesis(f"the result of {another.subject.name}", another.evaluate)
-    if "min" in setting.subject.name or "max" in setting.subject.name:
-        for known in SUBJECTS:
-            same = known.operands == setting.subject.operands and known.name[:3] == setting.subject.name[:3]
-            if same and known != setting.subject:
-                yield _Hypothesis(f"the result of {known.name}", replace(setting, subject=known).evaluate)
-
-
-def _variant(name: str, setting: Setting, **changes: Any) -> _Hypothesis:
-    return _Hypothesis(name, replace(setting, environment=replace(setting.environment, **changes)).evaluate)
-
-
-def _words(tininess: Tininess) -> str:
-    return tininess.name.replace("Rounding", " rounding")
-
-
-def _unfused(setting: Setting, operands: Sequence[Words]) -> Results:
-    product, raised = replace(setting, subject=subject("multiply")).evaluate(operands[:2])
-    total, more = replace(setting, subject=subject("add")).evaluate([product, operands[2]])
-    return total, raised | more
-
-
-def _through_binary32(setting: Setting, operands: Sequence[Words]) -> Results:
-    import halfsim as hs
-
-    settings: dict[str, Any] = {"rounding": setting.rounding, "environment": setting.environment}
-    wide, raised = hs.convert.flagged(operands[0].astype(np.uint64).view(np.float64), hs.BINARY32, **settings)
-    narrow, more = subject("convert_f32_f16").evaluate([wide.view(np.uint32)], **settings)
-    return narrow, (raised & np.uint8(Flags.inexact | Flags.invalid)) | more
+    kinds: NDArray[np.object_]
+    near: tuple[NDArray[np.bool_], ...]
+    same: NDArray[np.bool_]
+    exact: NDArray[np.bool_]
 
 
 def diagnose(
@@ -181,72 +64,111 @@ def diagnose(
     -------
     list of str
         One name per row: a mistake that gives the same result and flags, or failing that the same result, or else what
-        differs. Of several, the one that explains most rows.
+        differs. Of several, the one that explains most rows. Where results are one ulp apart, or only flags, the NaN or
+        the sign of zero differ, a mistake that other rows do not show must explain nine in ten of the rows alike.
     """
     counted = np.full_like(got[0], ~got[0].dtype.type(0)) if mask is None else mask
+    tried = hypotheses(setting)
     same_value = ((got[0] ^ wanted[0]) & counted) == 0
-    names = [""] * len(got[0])
-    left = np.arange(len(names))
-    for hypotheses, suffix in (
-        ((*_variants(setting), *_confusions(setting)), ""),
-        (tuple(_variants(setting)), ", and flags differ"),
-    ):
-        hits = _hits(hypotheses, [words[left] for words in operands], (got[0][left], got[1][left]), counted[left])
-        if ignore_flags:
-            hits[1] = True
-        if suffix:
-            # A right result is not explained by a mistake that happens to give it too.
-            hits[0] &= ~same_value[left]
-        chosen = _assign(hits[0] if suffix else hits[0] & hits[1])
-        for i, index in zip(left[chosen >= 0], chosen[chosen >= 0], strict=True):
-            names[i] = hypotheses[index].name + suffix
-        left = left[chosen < 0]
-    for i in left:
-        numbers = (int(x[i]) for x in (*got, *wanted))
-        names[i] = _difference(setting.subject, *numbers, same=bool(same_value[i]))
+    described = [
+        _difference(setting.subject, *(int(x[i]) for x in (*got, *wanted)), same=bool(same_value[i]))
+        for i in range(len(got[0]))
+    ]
+    names = [name for _, name in described]
+    apart = np.abs(got[0].astype(np.int64) - wanted[0].astype(np.int64)) == 1
+    kinds = np.array([kind for kind, _ in described], object)
+    same, exact = _hits(tried, operands, got, counted, ignore_flags)
+    near = apart & (kinds == Difference.value), *(kinds == kind for kind in Difference if kind != Difference.value)
+    wrong = _Wrong(kinds, near, same, exact)
+    exactly, loosely = _assign(tried, wrong)
+    for i, (index, other) in enumerate(zip(exactly, loosely, strict=True)):
+        if index >= 0:
+            names[i] = tried[index].name
+        elif other >= 0:
+            names[i] = f"{tried[other].name}, and flags differ"
     return names
 
 
 def _hits(
-    hypotheses: Sequence[_Hypothesis], operands: Sequence[Words], got: Results, counted: Words
-) -> NDArray[np.bool_]:
-    """Return, per hypothesis and row, whether it gives the same result, and whether it gives the same flags."""
-    hits = np.zeros((2, len(hypotheses), len(got[0])), np.bool_)
-    for i, hypothesis in enumerate(hypotheses):
+    tried: Sequence[Hypothesis], operands: Sequence[Words], got: Results, counted: Words, ignore_flags: bool
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return, per hypothesis and row, whether it gives the same result, and whether it gives the same flags too."""
+    same = np.zeros((len(tried), len(got[0])), np.bool_)
+    exact = same.copy()
+    for i, hypothesis in enumerate(tried):
         z, flags = hypothesis.evaluate(operands)
-        hits[0, i] = ((z ^ got[0]) & counted) == 0
-        hits[1, i] = flags == got[1]
-    return hits
+        same[i] = ((z ^ got[0]) & counted) == 0
+        exact[i] = same[i] & (ignore_flags | (flags == got[1]))
+    return same, exact
 
 
-def _assign(hits: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return which hypothesis explains each row, -1 for none: time and again the one that explains most of the rest."""
-    chosen = np.full(hits.shape[1], -1, np.int64)
-    left = hits.copy()
-    while left.any():
-        best = int(left.sum(axis=1).argmax())
-        chosen[left[best]] = best
-        left[:, left[best]] = False
-    return chosen
+def _assign(tried: Sequence[Hypothesis], wrong: _Wrong) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return which hypothesis gives each row exactly, and which but for the flags; -1 for none.
+
+    Time and again it is the one that explains most of the rest.
+    """
+    own = np.array([[kind in item.explains for kind in wrong.kinds] for item in tried]).reshape(wrong.same.shape)
+    # A right result is not explained by a mistake that happens to give it too, unless flags agree.
+    loose = wrong.same & own & (wrong.kinds != Difference.flags) & np.array([[item.loose] for item in tried])
+    meant = np.zeros(len(tried), np.bool_)
+    left = np.ones(len(wrong.kinds), np.bool_)
+    chosen = []
+    for hits in (wrong.exact, loose):
+        found = np.full(len(left), -1, np.int64)
+        while left.any():
+            doubtful = _doubtful(wrong, left) & ~meant[:, None]
+            claims = hits & own & left & ~doubtful
+            best = int(claims.sum(axis=1).argmax())
+            if not claims[best].any():
+                break
+            taken = claims[best]
+            if Difference.value in tried[best].explains:
+                # Once some rows show the mistake, it explains rows that differ in other ways, too.
+                taken = hits[best] & left & ~(doubtful[best] & own[best])
+            found[taken] = best
+            left &= ~taken
+            meant[best] = True
+        chosen.append(found)
+    return chosen[0], chosen[1]
 
 
-def _difference(known: Subject, got: int, got_flags: int, wanted: int, wanted_flags: int, *, same: bool) -> str:
-    """Say what differs when no hypothesis explains it."""
+def _doubtful(wrong: _Wrong, left: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return, per hypothesis and row, whether it may give the row by chance: it gives too few of those alike."""
+    doubtful = np.zeros_like(wrong.same)
+    for rows in wrong.near:
+        alike = rows & left
+        # A right result tells nothing: where only flags differ, the flags count.
+        hits = wrong.exact if (wrong.kinds[alike] == Difference.flags).any() else wrong.same
+        doubtful |= alike & ((hits & alike).sum(axis=1) < _SHARE * alike.sum())[:, None]
+    return doubtful
+
+
+def _difference(
+    known: Subject, got: int, got_flags: int, wanted: int, wanted_flags: int, *, same: bool
+) -> tuple[Difference, str]:
+    """Say what differs, whatever the reason."""
     if same:
         missing, extra = Flags(wanted_flags & ~got_flags), Flags(got_flags & ~wanted_flags)
         parts = [f"{_names(missing)} missing" if missing else "", f"{_names(extra)} raised wrongly" if extra else ""]
-        return "flag " + ", ".join(part for part in parts if part)
+        return Difference.flags, "flag " + ", ".join(part for part in parts if part)
     if known.result not in FORMATS:
-        return "wrong truth value" if known.result == "bool" else "wrong integer"
+        return Difference.value, "wrong truth value" if known.result == "bool" else "wrong integer"
     fields = layout(FORMATS[known.result])
     sign, magnitude = fields.sign_bit & ((1 << 64) - 1), (1 << fields.sign_shift) - 1
     got_nan, wanted_nan = _is_nan(got & magnitude, fields), _is_nan(wanted & magnitude, fields)
-    if got_nan or wanted_nan:
-        if got_nan and wanted_nan:
-            return "wrong NaN"
+    if got_nan and wanted_nan:
+        return Difference.nan, "wrong NaN"
+    if got ^ wanted == sign and got & magnitude == 0:
+        return Difference.zero, "wrong sign of zero"
+    return Difference.value, _numbers(fields, got, wanted, got_nan or wanted_nan, got_nan)
+
+
+def _numbers(fields: Layout, got: int, wanted: int, one_nan: bool, got_nan: bool) -> str:
+    if one_nan:
         return "a NaN instead of a number" if got_nan else "a number instead of a NaN"
+    sign, magnitude = fields.sign_bit & ((1 << 64) - 1), (1 << fields.sign_shift) - 1
     if got ^ wanted == sign:
-        return "wrong sign of zero" if got & magnitude == 0 else "wrong sign"
+        return "wrong sign"
     infinite = [bits & magnitude == fields.infinity for bits in (got, wanted)]
     if infinite[0] != infinite[1]:
         return "an infinity instead of a number" if infinite[0] else "a number instead of an infinity"

@@ -80,7 +80,7 @@ MISTAKES = [
     ),
     ("multiply", "rne", {"flush_inputs": True}, "subnormal operands were flushed to zero"),
     ("multiply", "rne", {"flush_results": True}, "subnormal results were flushed to zero"),
-    ("multiply", "rne", {"nan": hs.X86.nan}, "wrong NaN"),
+    ("multiply", "rne", {"nan": hs.X86.nan}, "wrong NaN (the NaN rule of X86)"),
 ]
 
 
@@ -146,7 +146,16 @@ def one(name, given, got, wanted, mask=None):
         ("add", (0x3C00, 0x3C00), (0x4000, 1), (0x4000, 0), "flag inexact raised wrongly"),
         ("add", (0x3C00, 0x1001), (0x3C01, 0), (0x3C01, 1), "flag inexact missing"),
         ("multiply", (0x7BFF, 0x7BFF), (0x7C00, 1), (0x7C00, 5), "flag overflow missing"),
-        ("add", (0x3C00, 0xBC00), (0x8000, 0), (0x0000, 0), "rounded toward negative"),
+        ("add", (0x3C00, 0xBC00), (0x8000, 0), (0x0000, 0), "wrong sign of zero (as when rounding toward negative)"),
+        (
+            "multiply",
+            (0x0400, 0x3BFF),
+            (0x0400, 1),
+            (0x0400, 3),
+            "flag underflow missing (as when derived from the delivered result)",
+        ),
+        ("remainder", (0x4200, 0x4000), (0x3C00, 0), (0xBC00, 0), "the remainder of a truncated quotient, as of fmod"),
+        ("fma", (0x3C00, 0x3C00, 0x4000), (0xBC00, 0), (0x4200, 0), "the addend was negated"),
         ("multiply", (0x8000, 0x3C00), (0x0000, 0), (0x8000, 0), "wrong sign of zero"),
         ("multiply", (0xC000, 0x3C00), (0x4000, 0), (0xC000, 0), "wrong sign"),
         ("add", (0x3C00, 0x3C00), (0x7E00, 0), (0x4000, 0), "a NaN instead of a number"),
@@ -162,6 +171,16 @@ def one(name, given, got, wanted, mask=None):
 )
 def test_single_rows(name, given, got, wanted, mistake):
     assert one(name, given, got, wanted) == mistake
+
+
+def test_one_ulp_too_many_is_no_rounding():
+    right = setting("multiply")
+    given = operands("multiply")
+    result, flags = right.evaluate(given)
+    magnitude = result & 0x7FFF
+    off = ((flags & 1) != 0) & (magnitude < 0x7BFF)
+    report = check(vectors(right, given, result + off.astype(np.uint16), flags), right)
+    assert set(report.mistakes) == {"one ulp off"}
 
 
 def test_masked_bits_do_not_count():
