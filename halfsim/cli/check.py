@@ -70,12 +70,15 @@ def check(files: tuple[str, ...], as_json: bool, junit: Path | None, discriminat
         raise click.UsageError("--discriminate is for a folder of captures, such as vectors/cuda")
     reports: list[Report | TileReport] = []
     errors: list[tuple[str, str]] = []
+    _command_line(files, options)
     for name in files:
         try:
             reports.append(_report(name, options))
-        except VectorFileError as error:
-            errors.append((error.name, str(error)))
-            click.echo(f"halfsim vectors check: {error}", err=True)
+        except (VectorFileError, OSError, click.UsageError, ValueError, TypeError) as error:
+            # One bad file must not hide how the others compare.
+            problem = _problem(name, error)
+            errors.append((name, problem))
+            click.echo(f"halfsim vectors check: {problem}", err=True)
         else:
             if not as_json:
                 click.echo(_text(reports[-1], options["limit"]))
@@ -85,6 +88,29 @@ def check(files: tuple[str, ...], as_json: bool, junit: Path | None, discriminat
     if junit is not None:
         _write_junit(junit, reports, errors)
     return FAILED if errors or any(report.wrong for report in reports) else 0
+
+
+def _command_line(files: tuple[str, ...], options: dict[str, Any]) -> None:
+    """Refuse what is wrong whatever the files hold."""
+    from halfsim.testvectors.formats import format_of, rounding_of
+
+    with usage():
+        _given(options)
+        if options["rounding"]:
+            rounding_of(options["rounding"], "--rounding")
+        for name in files:
+            format_of(None if name == "-" else Path(name), options["fmt"])
+
+
+def _problem(name: str, error: Exception) -> str:
+    """Return what is wrong with a file, in one line that names it."""
+    if isinstance(error, OSError):
+        text = f"{error.strerror or error}; check the path"
+    else:
+        text = error.format_message() if isinstance(error, click.UsageError) else str(error)
+    text = " ".join(text.split())
+    shown = "standard input" if name == "-" else name
+    return text if shown in text else f"{shown}: {text}"
 
 
 def _report(name: str, options: dict[str, Any]) -> Report | TileReport:
@@ -128,6 +154,12 @@ def _setting(header: Header, options: dict[str, Any]) -> Setting:
         )
     if options["operation"] and subject(options["operation"], "--operation") != known:
         raise ValueError(f"check: the header says {known.name}, but --operation {options['operation']}; drop one")
+    foreign = [option for option in header.options if option not in known.options]
+    if foreign:
+        raise ValueError(
+            f"check: the header gives {known.name} the option {foreign[0]!r}; "
+            f"it has {' and '.join(known.options) or 'none'}"
+        )
     base = Setting(known, header.rounding, header.environment, header.options)
     return replace(setting_of(known.name, options, base))
 

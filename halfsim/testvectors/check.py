@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from halfsim.testvectors.coverage import Coverage
 from halfsim.testvectors.diagnosis import Setting, diagnose
 from halfsim.testvectors.formats import Block, Vectors
+from halfsim.testvectors.formats.block import nan_mask
 
 __all__ = ["Disagreement", "Report", "check"]
 
@@ -152,7 +153,9 @@ def _compare(block: Block, setting: Setting, report: Report, limit: int, ignore_
         report.coverage.add(block.operands, wanted, raised)
     differs = wanted != block.result
     if block.mask is not None:
-        differs &= ((wanted ^ block.result) & block.mask) != 0
+        # The file's own masks decide nothing: zeros would let everything pass.
+        mask = nan_mask(wanted, setting.subject.result)
+        differs = (((wanted ^ block.result) & mask) != 0) | (block.mask != mask)
     other_flags = np.zeros_like(differs) if ignore_flags else raised != block.flags
     wrong = np.flatnonzero(differs | other_flags)
     if wrong.size:
@@ -177,8 +180,12 @@ def _describe(
     operands = [words[rows] for words in block.operands]
     got = block.result[rows], block.flags[rows]
     right = wanted[rows], raised[rows]
-    mask = None if block.mask is None else block.mask[rows]
+    mask = None if block.mask is None else nan_mask(right[0], setting.subject.result)
     names = diagnose(setting, operands, got, right, mask, ignore_flags=ignore_flags)
+    if block.mask is not None and mask is not None:
+        other_mask = block.mask[rows] != mask
+        agrees = (((got[0] ^ right[0]) & mask) == 0) & (ignore_flags | (got[1] == right[1]))
+        names = ["wrong mask" if bad else name for bad, name in zip(other_mask & agrees, names, strict=True)]
     report.mistakes.update(names)
     for i, name in enumerate(names[: max(limit - len(report.first), 0)]):
         line = int(rows[i]) + report.rows + 1 if block.lines is None else int(block.lines[rows[i]])

@@ -1,5 +1,4 @@
-"""Which mistake gives a wrong result: every hypothesis is tried on the wrong rows, and the plain difference is named
-where none explains them."""
+"""Which mistake gives a wrong result: every hypothesis is tried on the wrong rows; else the difference is named."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from typing import Any
 
 import halfsim.environment as presets
@@ -100,7 +101,7 @@ def _arithmetic(setting: Setting) -> Iterator[Hypothesis]:
             ("the addend was negated", (0, 0, 0x8000)),
             ("the product and the addend were negated", (0x8000, 0, 0x8000)),
         ):
-            yield Hypothesis(words, lambda x, signs=signs: mistakes.negated(setting, x, signs))
+            yield Hypothesis(words, partial(mistakes.negated, setting, signs=signs))
     if name == "convert_f64_f16":
         yield Hypothesis("double rounding, through binary32", lambda x: mistakes.through_binary32(setting, x))
     if name in mistakes.EXACT and isinstance(setting.rounding, Rounding):
@@ -111,9 +112,6 @@ def _arithmetic(setting: Setting) -> Iterator[Hypothesis]:
     if setting.subject.result in FORMATS and setting.subject.rounds:
         saturated = "overflow gives the largest number"
         yield Hypothesis(saturated, lambda x: mistakes.saturated(setting, x))
-        delivered = "flag underflow missing (as when derived from the delivered result)"
-        flags_only = frozenset({Difference.flags})
-        yield Hypothesis(delivered, lambda x: mistakes.delivered_underflow(setting, x), flags_only, loose=False)
 
 
 def _integers(setting: Setting) -> Iterator[Hypothesis]:
@@ -147,6 +145,11 @@ def _roundings(setting: Setting) -> Iterator[Hypothesis]:
     for direction, name in _DIRECTIONS.items():
         if direction != mode:
             yield Hypothesis(name, replace(setting, rounding=direction).evaluate)
+    # Where tininess explains the flags as well, it is meant: so this comes later.
+    if setting.subject.result in FORMATS:
+        delivered = "flag underflow missing (as when derived from the delivered result)"
+        flags_only = frozenset({Difference.flags})
+        yield Hypothesis(delivered, lambda x: mistakes.delivered_underflow(setting, x), flags_only, loose=False)
     # An exact zero of two operands has the sign that the direction says (IEEE 754-2019 6.3).
     down, nearest = Rounding.roundTowardNegative, Rounding.roundTiesToEven
     other, word = (nearest, "not ") if mode == down else (down, "")

@@ -161,3 +161,17 @@ def test_a_missing_file_is_one_line(tmp_path):
     assert shown.exit_code == 1
     assert shown.stderr.count("\n") == 1
     assert "none.tv" in shown.stderr
+
+
+def test_one_bad_file_does_not_stop_the_others(tmp_path):
+    generate(tmp_path / "x.tv")
+    text = (tmp_path / "x.tv").read_text()
+    (tmp_path / "odd.tv").write_text(text.replace("// operation:", "// options: sparkle\n// operation:", 1))
+    names = [str(tmp_path / name) for name in ("none.tv", "odd.tv", "x.tv")]
+    shown = invoke("vectors", "check", *names, "--junit", str(tmp_path / "report.xml"))
+    assert shown.exit_code == 1
+    assert len(shown.stderr.splitlines()) == 2
+    assert "odd.tv" in shown.stderr
+    assert "sparkle" in shown.stderr
+    assert "rows agree" in shown.stdout
+    assert len(ElementTree.parse(tmp_path / "report.xml").findall(".//error")) == 2

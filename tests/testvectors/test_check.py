@@ -190,6 +190,8 @@ def test_masked_bits_do_not_count():
     header = Header(operation="add", operands=("f16", "f16"), result="f16", nan="any")
     assert check(Vectors("x", header, iter([block])), right).wrong == 0
     assert check(Vectors("x", header, iter([block._replace(mask=None)])), right).wrong == 1
+    empty = block._replace(mask=np.zeros(1, np.uint16))
+    assert dict(check(Vectors("x", header, iter([empty])), right).mistakes) == {"wrong mask": 1}
 
 
 def test_stochastic_rows_are_compared_with_their_own_words():
