@@ -8,8 +8,7 @@ import click
 
 from halfsim.capture.conformance import conform
 from halfsim.capture.device import DeviceError
-from halfsim.capture.groups import GROUPS
-from halfsim.capture.program import capture, open_device
+from halfsim.capture.program import capture, open_device, select_groups
 
 __all__ = ["main"]
 
@@ -31,7 +30,9 @@ that found no capture), 2 wrong usage. halfsim vectors check says more.
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(min=0), help="Seed of the random operands.")
 @click.option("--gpu", default=0, show_default=True, type=click.IntRange(min=0), help="Number of the GPU.")
 @click.option("--time-limit", type=click.FloatRange(min=0), metavar="SECONDS", help="Begin no instruction after this.")
-@click.option("--list", "listing", is_flag=True, help="List the groups, the most decisive first, and stop.")
+@click.option(
+    "--list", "listing", is_flag=True, help="List the groups (with --only, those), the most decisive first, and stop."
+)
 @click.option("--check", "checked", type=click.Path(path_type=Path), help="Compare a folder's captures and stop.")
 def main(
     out: Path | None,
@@ -44,8 +45,12 @@ def main(
 ) -> None:
     """Record an NVIDIA GPU's results bit for bit; needs its driver, and no toolkit."""
     try:
+        chosen = select_groups(only)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    try:
         if listing:
-            for group in GROUPS:
+            for group in chosen:
                 click.echo(f"{group.name}: {', '.join(item.name for item in group.instructions)}")
         elif checked is not None:
             raise SystemExit(conform(checked, click.echo).status)

@@ -14,8 +14,9 @@ from halfsim.capture.discrimination import Discrimination, of_record
 from halfsim.capture.groups import GROUPS
 from halfsim.capture.matrix import MATRIX_INSTRUCTIONS
 from halfsim.capture.model import Expected, expected
-from halfsim.capture.reader import Damage, Record, scan
+from halfsim.capture.reader import Damage, Record, scan, unlisted
 from halfsim.capture.reasons import reasons
+from halfsim.capture.scalar import ScalarInstruction
 
 __all__ = ["Agreement", "Damage", "Disagreement", "check", "compare", "report"]
 
@@ -100,6 +101,13 @@ def _factors(words: NDArray[Any]) -> list[str]:
     return [_hex(word) for word in words[: used[-1] + 1 if used.size else 1]]
 
 
+def _operands(record: Record) -> str:
+    """Names of the operands that a scalar instruction takes: others of its group may take more."""
+    rows = (item for group in GROUPS if group.name == record.group for item in group.instructions)
+    taken = (item.operands for item in rows if isinstance(item, ScalarInstruction) and item.name == record.instruction)
+    return "abcr"[: len(next(taken, "abcr"))]
+
+
 def _disagreement(record: Record, index: tuple[int, ...], wanted: Any) -> Disagreement:
     instruction = MATRIX_INSTRUCTIONS.get(record.instruction)
     operands: dict[str, Any]
@@ -107,7 +115,7 @@ def _disagreement(record: Record, index: tuple[int, ...], wanted: Any) -> Disagr
         element = index[0]
         if record.result.shape[0] == 2 * record.operands["a"].shape[0]:  # packed results of unpacked operands
             element //= 2
-        operands = {name: _hex(record.operands[name][element]) for name in "abcr" if name in record.operands}
+        operands = {name: _hex(record.operands[name][element]) for name in _operands(record) if name in record.operands}
         part, name = element, ""
     else:
         part, row, column = index[-3:]
@@ -207,6 +215,7 @@ def check(
                 if explain:  # of the first ones alone: a long chain takes seconds
                     first = tuple(replace(item, reasons=reasons(record, item.index)) for item in first)
                 yield replace(agreement, first=first, discrimination=power)
+    yield from unlisted(path)
 
 
 def report(agreement: Agreement | Damage) -> str:

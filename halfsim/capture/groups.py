@@ -132,6 +132,8 @@ def _binary16() -> list[Group]:
     sizes = zip(widths_of_wgmma(), ((4, None), (2, None), (1, 6), (1, 2)), strict=True)
     made += [_tiles("wgmma", (64, n, 16), *size) for n, size in sizes]
     made += [_chains("wgmma", (64, 8, 16), 1024), _tiles("wmma", (16, 16, 16), 6), _tiles("mma", (8, 8, 4), 16)]
+    # The only chains of Turing and of Volta.
+    made += [_chains("mma", (16, 8, 8), 1024), _chains("mma", (8, 8, 4), 512)]
     return made
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import metadata
 from types import ModuleType
 from typing import Any
 
@@ -25,6 +26,20 @@ def _imported(package: str) -> ModuleType | None:
         return importlib.import_module(package)
     except (ImportError, OSError):
         return None
+
+
+def _cublas(module: ModuleType) -> str:
+    """Return which cuBLAS computes: as CuPy asks it, else the installed distributions of it, as they are on PyPI."""
+    if module.__name__ == "cupy":
+        try:
+            return str(module.cuda.cublas.getVersion(module.cuda.device.get_cublas_handle()))
+        except (AttributeError, ImportError, OSError, RuntimeError):  # the last without a GPU
+            pass
+    # A list may hold one that is not loaded: two of them can be installed beside each other, for two versions of CUDA.
+    # Remains of a distribution have no name.
+    named = ((item.metadata["Name"], item) for item in metadata.distributions() if "Name" in item.metadata)
+    found = sorted({f"{name} {item.version}" for name, item in named if name.startswith("nvidia-cublas")})
+    return f"of {', '.join(found)}" if found else "unknown"
 
 
 def _torch_matmul(torch: ModuleType, A: NDArray[Any], B: NDArray[Any], mode: str, place: str) -> NDArray[Any]:
@@ -81,12 +96,13 @@ class LibraryCall:
 
     @property
     def opcode(self) -> str:
-        """The library with its version and, from torch, that of the CUDA it was built for."""
+        """The library and cuBLAS with their versions and, from torch, that of the CUDA it was built for."""
         module = _imported(self.package)
         if module is None:
             return f"{self.package} (not installed)"
         built = getattr(getattr(module, "version", None), "cuda", None)
-        return f"{self.package} {module.__version__}{f' for CUDA {built}' if built else ''}: matmul, {self.mode}"
+        version = f"{module.__version__}{f' for CUDA {built}' if built else ''}"
+        return f"{self.package} {version}, cuBLAS {_cublas(module)}: matmul, {self.mode}"
 
     def supported(self, capability: tuple[int, int]) -> bool:
         """Every GPU."""

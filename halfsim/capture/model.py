@@ -142,6 +142,16 @@ def _clamp(words: Words, modifiers: list[str]) -> Words:
     return words
 
 
+def _signed(words: Words, modifiers: list[str]) -> NDArray[np.bool_]:
+    """Where a clamped result is specified.
+
+    The PTX ISA says that .sat clamps to [0.0, 1.0] and .relu clamps negative results to 0, but not whether -0 stays.
+    """
+    values = _floats(words)
+    specified: NDArray[np.bool_] = ~((values == 0) & np.signbit(values))
+    return specified if {"sat", "relu"} & set(modifiers) else np.ones(words.shape, np.bool_)
+
+
 def _conversion(parts: list[str], record: Record) -> Expected | None:
     mode, source, target = parts[1], parts[-1], parts[-2]
     if mode == "rs":
@@ -171,10 +181,12 @@ def _conversion(parts: list[str], record: Record) -> Expected | None:
         if dtype.itemsize == 8:  # PTX ISA, cvt: NaN gives 0 except to 64-bit integers, where it gives 2**63
             values = _patterns(values).copy()
             values[np.isnan(_floats(a))] = np.uint64(1 << 63)
-    words = _clamp(_patterns(values), parts) if target.startswith("f") else _patterns(values)
+    words = _patterns(values)
     specified = np.ones(words.shape, np.bool_)
+    if target.startswith("f"):
+        words, specified = _clamp(words, parts), _signed(words, parts)
     if target == "f64":  # no document says which NaN binary16 widens to
-        specified = ~np.isnan(_floats(words))
+        specified &= ~np.isnan(_floats(words))
     return Expected(words, specified)
 
 
@@ -210,8 +222,8 @@ def _arithmetic(parts: list[str], record: Record) -> Expected | None:
         "max": operations.maximum_number if number else operations.maximum,
     }
     if base in table:
-        words = _clamp(_patterns(table[base](*operands, environment=environment)), parts)
-        return Expected(words, np.ones(words.shape, np.bool_))
+        words = _patterns(table[base](*operands, environment=environment))
+        return Expected(_clamp(words, parts), _signed(words, parts))
     if base not in ("neg", "abs"):
         return None
     words = _patterns((predicates.negative if base == "neg" else predicates.absolute)(operands[0]))

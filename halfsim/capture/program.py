@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,16 @@ def open_device(gpu: int = 0) -> Device:
     return CudaDevice(gpu)
 
 
+def _near(name: str) -> str:
+    """Say which beginnings of names of groups are like a name, or all names."""
+    parts = [group.name.split(".") for group in GROUPS]
+    beginnings = dict.fromkeys(".".join(words[:length]) for words in parts for length in range(1, len(words) + 1))
+    alike = get_close_matches(name, beginnings, n=4)
+    if alike:
+        return f"did you mean {' or '.join(alike)}?"
+    return f"groups are {', '.join(group.name for group in GROUPS)}"
+
+
 def select_groups(names: Iterable[str]) -> tuple[Group, ...]:
     """Return the groups whose names begin with one of some names; all of them for none.
 
@@ -50,8 +61,7 @@ def select_groups(names: Iterable[str]) -> tuple[Group, ...]:
     wanted = tuple(names)
     for name in wanted:
         if not any(group.name.startswith(name) for group in GROUPS):
-            known = ", ".join(group.name for group in GROUPS)
-            raise ValueError(f"capture: no group begins with {name!r}; groups are {known}")
+            raise ValueError(f"capture: no group begins with {name!r}; {_near(name)}")
     return tuple(group for group in GROUPS if not wanted or group.name.startswith(wanted))
 
 

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from halfsim.capture.recorder import MANIFEST, SCHEMA, digest
 
-__all__ = ["Capture", "Damage", "Record", "read", "scan"]
+__all__ = ["Capture", "Damage", "Record", "read", "scan", "unlisted"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -184,6 +185,8 @@ def scan(path: str | Path) -> Iterator[Capture | Damage]:
         If there is neither.
     """
     root = Path(path)
+    if not root.exists():
+        raise ValueError(f"read: {root} does not exist; pass the folder that capture wrote to, such as vectors/cuda")
     if not (root.is_dir() or (root.is_file() and root.name == MANIFEST)):
         raise ValueError(f"read: {root} is not a folder; pass the folder that capture wrote to, such as vectors/cuda")
     for file in [root] if root.is_file() else sorted(root.rglob(MANIFEST)):
@@ -191,6 +194,37 @@ def scan(path: str | Path) -> Iterator[Capture | Damage]:
             yield _open(file)
         except ValueError as error:
             yield Damage(str(error))
+
+
+def unlisted(path: str | Path) -> Iterator[Damage]:
+    """Yield what is wrong with archives that belong to no capture, as no manifest beside them lists them.
+
+    Parameters
+    ----------
+    path : str or Path
+        As for `scan`.
+    """
+    root = Path(path)
+    archives = root.parent.glob("*.npz") if root.is_file() else root.rglob("*.npz")
+    for folder, files in groupby(
+        sorted(archives, key=lambda file: (file.parent, file.name)), key=lambda file: file.parent
+    ):
+        manifest = folder / MANIFEST
+        if not manifest.is_file():
+            yield Damage(
+                f"read: {folder} holds {next(files).name} but no {MANIFEST}, so it is no capture; restore the manifest "
+                "or capture again (vectors are checked file by file)"
+            )
+            continue
+        try:
+            entries = _open(manifest).manifest["groups"].values()
+            listed = {entry["file"] for entry in entries}
+        except (ValueError, KeyError, TypeError):
+            continue  # a damaged manifest is reported as such
+        for file in files:
+            if file.name not in listed:
+                text = f"read: {file} is not listed in the {MANIFEST} beside it; continue the capture, or move it away"
+                yield Damage(text)
 
 
 def read(path: str | Path) -> list[Capture]:

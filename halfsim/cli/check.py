@@ -115,10 +115,13 @@ def _problem(name: str, error: Exception) -> str:
 
 def _report(name: str, options: dict[str, Any]) -> Report | TileReport:
     from halfsim.testvectors.check import check as compare
-    from halfsim.testvectors.formats import format_of, read
+    from halfsim.testvectors.formats import VectorFileError, format_of, read
     from halfsim.testvectors.tilereader import is_tiles
 
     path = None if name == "-" else Path(name)
+    # Memory images are one file per column, and none has the name that is given.
+    if path and not path.exists() and options["fmt"] != "mem" and ".mem" not in path.suffixes:
+        raise VectorFileError(name, 0, "does not exist; check the path")
     with usage():
         given, fmt = _given(options), format_of(path, options["fmt"])
     if path is not None and is_tiles(path, fmt):

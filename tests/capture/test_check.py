@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from halfsim.capture import DeviceError, Record, __main__, capture, check, report
+from halfsim.capture import DeviceError, Record, __main__, capture, check, read, report
 from halfsim.capture.matrix import FP8_PAIRS, MATRIX_INSTRUCTIONS
 from halfsim.capture.model import expected
 from tests.capture.machine import Machine
@@ -56,6 +56,7 @@ def test_a_machine_that_answers_with_the_simulator_agrees_everywhere(clean: Path
         ("chain.mma.m16n8k16", "mma.sync.aligned.m16n8k16.row.col.f16.f16.f16.f16"),
         ("wmma.m16n16k16", "wmma.mma.sync.aligned.row.row.m16n16k16.f32.f32"),
         ("mma.m16n8k16.bf16", "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32"),
+        ("chain.mma.m16n8k8", "mma.sync.aligned.m16n8k8.row.col.f16.f16.f16.f16"),
         ("chain.mma.m16n8k8.tf32", "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32"),
         ("wgmma.m64n8k32.e5m2-e4m3", "wgmma.mma_async.sync.aligned.m64n8k32.f32.e5m2.e4m3"),
         ("arithmetic", "add.rn.ftz.f16"),
@@ -89,6 +90,23 @@ def test_one_wrong_bit_is_found_where_it_is(group: str, opcode: str, tmp_path: P
     assert f"{agreement.equal:,} of {agreement.count:,} equal" in text and f"GPU {first.got}" in text
     if "mma" in opcode:
         assert {"A", "B", "C"} == set(first.operands)
+
+
+@pytest.mark.parametrize(("capability", "shape", "longest"), [((7, 5), "m16n8k8", 1024), ((7, 0), "m8n8k4", 512)])
+def test_turing_and_volta_are_chained_over_k(
+    capability: tuple[int, int], shape: str, longest: int, tmp_path: Path
+) -> None:
+    """K = 16 and more is beyond one instruction there."""
+    capture(tmp_path, Machine(capability), only=("chain.mma",))
+    found = list(check(tmp_path))
+    assert {(item.instruction, item.count > 0, item.agrees) for item in found if shape in item.group} == {
+        (f"mma.{shape}.{kind}", True, True) for kind in ("f32", "f16")
+    }
+    (recorded,) = read(tmp_path)
+    record = next(item for item in recorded.records() if item.group == f"chain.mma.{shape}")
+    k = int(shape.rpartition("k")[2])
+    assert record.operands["K"].tolist() == [k << e for e in range(8)] and k << 7 == longest
+    assert record.result.shape[0] == 8
 
 
 def test_a_neighbouring_row_disagrees(clean: Path) -> None:
@@ -158,6 +176,28 @@ def test_the_model_says_what_the_ptx_isa_says(opcode: str, operands: tuple[Any, 
     assert answer(opcode, *operands) == wanted
 
 
+@pytest.mark.parametrize(
+    ("opcode", "operands", "open_at"),
+    [
+        ("add.rn.sat.f16", (h(-0.0, 0.0, -1, 1, np.nan), h(-0.0, 0.0, 0, 0, 0)), [0]),
+        ("mul.rn.ftz.sat.f16", (h(-(2**-14), 2**-14, -1), h(0.5, 0.5, 1)), [0]),
+        ("fma.rn.relu.f16", (h(-0.0, -1, np.nan), h(1, 1, 1), h(-0.0, 0, 0)), [0]),
+        ("fma.rn.f16", (h(-0.0, -1), h(1, 1), h(-0.0, 0)), []),
+        ("cvt.rn.relu.f16.f32", (np.float32([-1, -1e-30, -0.0, 0]).view(np.uint32),), [1, 2]),
+        ("cvt.rn.sat.f16.f32", (np.float32([-1, -1e-30, -0.0, 0]).view(np.uint32),), [1, 2]),
+        ("cvt.rni.sat.f16.f16", (h(-0.25, -1, 0.25),), [0]),
+        ("cvt.sat.f64.f16", (h(-0.0, -1, np.nan),), [0]),
+        ("cvt.rn.f16.f32", (np.float32([-1e-30, -0.0]).view(np.uint32),), []),
+    ],
+)
+def test_whether_a_clamp_keeps_negative_zero_is_left_open(
+    opcode: str, operands: tuple[Any, ...], open_at: list[int]
+) -> None:
+    arrays = dict(zip("abc", operands, strict=False))
+    wanted = expected(Record("", (9, 0), "", opcode, opcode, arrays, arrays["a"]))
+    assert wanted is not None and np.flatnonzero(~wanted.specified).tolist() == open_at
+
+
 def test_nothing_is_promised_where_nothing_is_specified() -> None:
     word = {"a": h(np.nan)}
     for opcode in ("neg.f16", "cvt.f64.f16"):
@@ -184,6 +224,8 @@ def test_the_command_records_checks_and_lists(tmp_path: Path, monkeypatch: pytes
     assert done.exit_code == 1 and "0 of 3,072 equal" in done.output and "cancel" in done.output
     listed = run("--list").output.splitlines()
     assert len(listed) > 40 and listed[0].startswith("experiments.mma.m16n8k16.f32:")
+    some = run("--list", "--only", "wmma", "--only", "cvt.s").output.splitlines()
+    assert [line.partition(":")[0] for line in some] == ["wmma.m16n16k16", "cvt.s16", "cvt.s32", "cvt.s64"]
 
 
 def test_the_command_fails_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +235,9 @@ def test_the_command_fails_in_one_sentence(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(__main__, "open_device", absent)
     for arguments, status, text in (
         (["--out", str(tmp_path)], 1, "Error: gone"),
-        (["--check", str(tmp_path / "absent")], 1, "is not a folder"),
+        (["--check", str(tmp_path / "absent")], 1, "does not exist"),
+        (["--list", "--only", "mma.m16n8k61"], 2, "no group begins with 'mma.m16n8k61'; did you mean mma.m16n8k16 or"),
+        (["--out", str(tmp_path), "--only", "arithmetic2"], 2, "did you mean arithmetic?"),
         ([], 2, "pass --out FOLDER"),
         (["--out", str(tmp_path), "--seed", "-1"], 2, "-1 is not in the range"),
     ):

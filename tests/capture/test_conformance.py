@@ -216,6 +216,37 @@ def test_damage_is_one_line_and_the_rest_is_checked(name: str, tmp_path: Path) -
     assert printed.count("DAMAGED:") == len(found.damages) and f"{len(found.damages)} damaged" in printed
 
 
+def test_archives_without_a_manifest_are_named(tmp_path: Path) -> None:
+    folder = record(tmp_path, only=("comparisons", "cvt.s16"))
+    (folder / MANIFEST).unlink()
+    found, text = checked(tmp_path)
+    assert found.status == 1 and not found.agreements and len(found.damages) == 1
+    assert f"{folder} holds comparisons.npz but no {MANIFEST}" in text and "holds no capture" not in text
+
+
+@pytest.mark.parametrize("part", ["", f"{FOLDER}/{MANIFEST}"])
+def test_an_archive_that_no_manifest_lists_is_one_line(part: str, tmp_path: Path) -> None:
+    folder = record(tmp_path, only=("comparisons", "cvt.s16"))
+    assert checked(tmp_path / part)[0].status == 0
+    (folder / "zzz.npz").write_bytes((folder / "comparisons.npz").read_bytes())
+    found, text = checked(tmp_path / part)
+    assert found.status == 1 and all(item.agrees for item in found.agreements)
+    (damage,) = found.damages
+    assert damage.message.startswith(f"read: {folder / 'zzz.npz'} is not listed in the {MANIFEST} beside it")
+    assert text.count("zzz.npz") == 1
+
+
+def test_a_difference_shows_the_operands_that_the_instruction_takes(tmp_path: Path) -> None:
+    """The group holds a second operand for cvt.f16x2 alone."""
+    record(tmp_path, {"cvt.rz.f16.f32": 300, "cvt.rz.f16x2.f32": 301}, only=("cvt.f32",))
+    first = {item.instruction: item.first for item in checked(tmp_path)[0].agreements if item.first}
+    assert {name: list(items[0].operands) for name, items in first.items()} == {
+        "cvt.rz.f16.f32": ["a"],
+        "cvt.rz.f16x2.f32": ["a", "b"],
+    }
+    assert ", b = " not in str(first["cvt.rz.f16.f32"][0])
+
+
 def test_a_damaged_manifest_does_not_hide_another(clean: Path, tmp_path: Path) -> None:
     for broken in ("{", "[]", '{"schema": 1}', '{"schema": 1, "gpu": "x", "compute_capability": "9", "groups": {}}'):
         root = tmp_path / hashlib.sha256(broken.encode()).hexdigest()[:8]

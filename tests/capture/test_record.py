@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from halfsim.capture import DeviceError, LostError, UnsupportedError, capture, functions, read
+from halfsim.capture import DeviceError, LostError, UnsupportedError, capture, functions, libraries, read
 from halfsim.capture.groups import GROUPS
 from halfsim.capture.libraries import LibraryCall, _torch_matmul, matrices
 from halfsim.capture.program import select_groups
@@ -201,8 +202,12 @@ def test_bad_input_gets_one_sentence(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DeviceError, match="cannot be written"):
         capture(tmp_path / "file", Machine())
-    with pytest.raises(ValueError, match="is not a folder"):
+    with pytest.raises(ValueError, match=r"no group begins with 'experimental'; did you mean experiments"):
+        capture(tmp_path, Machine(), only=("experimental",))
+    with pytest.raises(ValueError, match="does not exist"):
         read(tmp_path / "absent")
+    with pytest.raises(ValueError, match="is not a folder"):
+        read(tmp_path / "file")
     archive = folder / "comparisons.npz"
     archive.write_bytes(archive.read_bytes() + b" ")
     with pytest.raises(ValueError, match="differs from the digest"):
@@ -228,6 +233,44 @@ def test_libraries_are_recorded_with_their_versions() -> None:
     A, B = (operands[name].view(np.float16).astype(np.float64) for name in "AB")
     assert D.shape == (8, 4) and np.allclose(D, A @ B, atol=0.05)
     assert call.opcode.startswith("torch 2.")
+
+
+class _Distribution:
+    def __init__(self, name: str, version: str) -> None:
+        self.metadata, self.version = {"Name": name}, version
+
+
+def _library(monkeypatch: pytest.MonkeyPatch, module: Any, *distributions: _Distribution) -> str:
+    call = LibraryCall(module.__name__, "default", _torch_matmul)
+    with monkeypatch.context() as patched:
+        patched.setattr(libraries.metadata, "distributions", lambda: distributions)
+        patched.setattr(libraries.importlib, "import_module", lambda name: module)
+        return call.opcode
+
+
+def test_the_cublas_behind_a_library_is_recorded_or_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = ModuleType("torch")
+    torch.__version__, torch.version = "9.1", SimpleNamespace(cuda="12.8")  # type: ignore[attr-defined]
+    wheel, other = _Distribution("nvidia-cublas-cu12", "12.8.4.1"), _Distribution("nvidia-cudnn-cu12", "9.9")
+    text = _library(monkeypatch, torch, other, wheel)
+    assert text == "torch 9.1 for CUDA 12.8, cuBLAS of nvidia-cublas-cu12 12.8.4.1: matmul, default"
+    assert _library(monkeypatch, torch, other) == "torch 9.1 for CUDA 12.8, cuBLAS unknown: matmul, default"
+
+
+def test_cupy_is_asked_for_its_cublas(monkeypatch: pytest.MonkeyPatch) -> None:
+    cupy = ModuleType("cupy")
+    cublas = SimpleNamespace(getVersion={77: 120803}.__getitem__)
+    device = SimpleNamespace(get_cublas_handle=lambda: 77)
+    cupy.__version__, cupy.cuda = "14.0", SimpleNamespace(cublas=cublas, device=device)  # type: ignore[attr-defined]
+    wheel = _Distribution("nvidia-cublas", "13.0.0.19")
+    assert _library(monkeypatch, cupy, wheel) == "cupy 14.0, cuBLAS 120803: matmul, default"
+
+    def no_gpu() -> int:
+        raise RuntimeError("cudaErrorNoDevice")
+
+    device.get_cublas_handle = no_gpu
+    assert _library(monkeypatch, cupy, wheel) == "cupy 14.0, cuBLAS of nvidia-cublas 13.0.0.19: matmul, default"
+    assert _library(monkeypatch, cupy) == "cupy 14.0, cuBLAS unknown: matmul, default"
 
 
 def test_functions_without_a_compiler_are_unsupported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

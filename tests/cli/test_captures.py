@@ -51,13 +51,29 @@ def test_nothing_to_compare_is_no_success(tmp_path: Path) -> None:
     assert done.exit_code == 1 and "holds no capture, so nothing was compared" in done.stdout
 
 
+@pytest.mark.parametrize("name", ["absent", "absent.tv", "absent.npz", "absent.doc", "absent/below"])
+def test_a_path_that_does_not_exist_is_said_to(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = invoke("vectors", "check", name)
+    assert done.exit_code == 1
+    assert done.stderr.splitlines() == [f"halfsim vectors check: {name}: does not exist; check the path"]
+
+
+def test_archives_without_their_manifest(captured: Path, tmp_path: Path) -> None:
+    (archive, *_) = sorted(captured.rglob("*.npz"))
+    (tmp_path / archive.name).write_bytes(archive.read_bytes())
+    done = invoke("vectors", "check", str(tmp_path))
+    assert done.exit_code == 1 and f"holds {archive.name} but no MANIFEST.json" in done.stdout
+    assert "holds no capture" not in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
         (["vectors/cuda", "add.tv"], "a folder of captures is checked alone"),
         (["vectors/cuda", "--junit", "x.xml"], "without --junit"),
         (["add.tv", "--discriminate"], "--discriminate is for a folder of captures"),
-        (["absent/MANIFEST.json"], "is not a folder"),
+        (["absent/MANIFEST.json"], "does not exist"),
         (["vectors/cuda", "--limit", "-1"], "is not in the range x>=0"),
     ],
 )
