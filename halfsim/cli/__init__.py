@@ -23,7 +23,7 @@ _EPILOG = examples(
     "halfsim models ampere",
     "halfsim study run quickstart",
     notes=(
-        "Exit status: 0 success, 1 failure or disagreement, 2 wrong usage, 130 interrupted.",
+        "Exit status: 0 success, 1 failure or disagreement, 2 wrong usage, 130 interrupted, 143 terminated.",
         "HALFSIM_DEBUG=1 shows the details of an unexpected error.",
     ),
 )

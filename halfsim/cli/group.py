@@ -6,7 +6,9 @@ import contextlib
 import io
 import os
 import re
+import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -15,7 +17,7 @@ import click
 
 __all__ = ["Group", "examples", "near", "usage"]
 
-FAILED, USAGE, INTERRUPTED = 1, 2, 130
+FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 
 class _InterruptedError(Exception):
@@ -50,7 +52,9 @@ class Group(click.Group):
         """Run the command line; exits unless `standalone_mode` is false."""
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, **extra)
-        sys.exit(self._run(args, prog_name, complete_var, extra))
+        with _terminations() as received:
+            status = self._run(args, prog_name, complete_var, extra)
+        sys.exit(TERMINATED if received else status)
 
     def _run(
         self, args: Sequence[str] | None, prog_name: str | None, complete_var: str | None, extra: dict[str, Any]
@@ -82,6 +86,28 @@ class Group(click.Group):
             kind = type(error).__name__
             return _complain(f"halfsim: {kind}: {_one_line(str(error))} (HALFSIM_DEBUG=1 shows where)", FAILED)
         return status if isinstance(status, int) else 0
+
+
+@contextlib.contextmanager
+def _terminations() -> Iterator[list[int]]:
+    """Let SIGTERM, as service managers and `timeout` send it, clean up as Ctrl-C does; give those received."""
+    received: list[int] = []
+
+    def interrupt(number: int, frame: object) -> None:
+        # `timeout` sends it twice; the second must not cut short the cleaning up.
+        signal.signal(number, signal.SIG_IGN)
+        received.append(number)
+        raise KeyboardInterrupt
+
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield received
+        return
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _one_line(message: str) -> str:

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -16,7 +16,7 @@ from halfsim.cli.group import FAILED, Group, examples, usage
 from halfsim.cli.settings import shard_option
 
 if TYPE_CHECKING:
-    from halfsim.testvectors.exhaustive import Block, Job, Workers
+    from halfsim.testvectors.exhaustive import Block, Digests, Job, Store, Workers
 
 __all__ = ["verify"]
 
@@ -25,6 +25,13 @@ _ONE = "halfsim verify exhaustive --op multiply --rounding all"
 _MANY = "halfsim verify exhaustive --op divide --scheduler tcp://localhost:8786"
 _PART = "halfsim verify exhaustive --op add --rounding rup --shard 1/8"
 _SHOWN = 10
+
+
+class _Doubts(NamedTuple):
+    """Parts of a job that differed from a table, and their stored blocks that became others when computed again."""
+
+    parts: list[range]
+    changed: list[int]
 
 
 @click.group(cls=Group, epilog=examples(_ONE, _MANY), short_help="Verify every pair of operands.")
@@ -38,7 +45,8 @@ def verify() -> None:
         _PART,
         _MANY,
         notes=(
-            "Interrupted or killed, the same command goes on where it stopped.",
+            "Interrupted or killed, the same command goes on where it stopped; wrong blocks are computed again.",
+            "Parts that differ from --digests are computed again, to tell a damaged log from other results.",
             "A cluster: run `dask scheduler` on one machine and `dask worker tcp://HOST:8786` on the others,",
             "with the same halfsim installed on all.",
             "Exit status: 0 all blocks agree, 1 a block does not, 2 wrong usage.",
@@ -78,19 +86,31 @@ def exhaustive(operation: str, rounding: str, tininess: str, **options: Any) -> 
 
 def _verify(job: Job, workers: Workers, options: dict[str, Any]) -> bool:
     """Run one job; return whether anything is wrong."""
-    from halfsim.testvectors.exhaustive import Store, ordered
+    from halfsim.testvectors.exhaustive import Store, compare, load, ordered
 
+    path = options["digests"]
+    with usage():
+        wanted = load(path).get(job.name) if path else None
     with Store(options["out"], job) as store:
-        todo = [number for number in ordered(job, options["shard"]) if number not in store.done][: options["blocks"]]
-        with _bar(job, len(todo), options["progress"]) as advance:
-            for block in workers.run(job, todo):
-                store.add(block)
-                advance(1)
+        unfinished = (number for number in ordered(job, options["shard"]) if number not in store.done)
+        todo = list(dict.fromkeys((*store.wrong, *unfinished)))[: options["blocks"]]
+        _compute(job, todo, store, workers, options["progress"])
+        # What was computed just now needs no second look: only stored blocks may have been damaged since.
+        parts = compare(job, store.done, wanted) if wanted else []
+        doubted = {number: store.done[number] for part in parts for number in part if number not in todo}
+        _compute(job, list(doubted), store, workers, options["progress"])
     wrong = [block for block in store.done.values() if block.wrong]
     click.echo(f"{job.name:32} {len(store.done) - len(wrong)} of {job.blocks} blocks agree with the witness")
     _report(wrong)
-    differs = _digests(job, store.done, options["digests"], options["sign"])
-    return bool(wrong) or differs
+    changed = [number for number, block in doubted.items() if store.done[number].digest != block.digest]
+    return _digests(job, store.done, path, options["sign"], _Doubts(parts, changed)) or bool(wrong)
+
+
+def _compute(job: Job, numbers: list[int], store: Store, workers: Workers, progress: bool) -> None:
+    with _bar(job, len(numbers), progress) as advance:
+        for block in workers.run(job, numbers):
+            store.add(block)
+            advance(1)
 
 
 @contextlib.contextmanager
@@ -133,27 +153,42 @@ def _report(wrong: Iterable[Block]) -> None:
             click.echo(f"    {mismatch}")
 
 
-def _digests(job: Job, done: dict[int, Block], path: Path | None, sign: bool) -> bool:
+def _digests(job: Job, done: dict[int, Block], path: Path | None, sign: bool, doubts: _Doubts) -> bool:
     """Compare with a table of digests, or enter the job in it; return whether they differ."""
-    from halfsim.testvectors.exhaustive import compare, load, save, summary
+    from halfsim.testvectors.exhaustive import load, save, summary
 
     found = summary(job, done)
     if found is not None:
         click.echo(f"  SHA-256 {found.root} of {found.rows:,} rows")
     if path is None:
         return False
-    with usage():
-        table = load(path)
+    table = load(path)
     if job.name in table:
-        differing = compare(job, done, table[job.name])
-        for blocks in differing:
-            click.echo(f"  blocks {blocks.start} to {blocks.stop - 1} differ from {path}")
-        if not differing:
-            click.echo(f"  no finished part differs from {path}")
-        return bool(differing)
+        return _differing(job, done, table[job.name], path, doubts)
     if sign and found is not None:
         save(path, {**table, job.name: found})
         click.echo(f"  entered in {path}")
     else:
         click.echo(f"  {path} has no digest of this job")
     return False
+
+
+def _differing(job: Job, done: dict[int, Block], wanted: Digests, path: Path, doubts: _Doubts) -> bool:
+    """Say which parts differ from a table, now that their blocks were computed again; return whether any does."""
+    from halfsim.testvectors.exhaustive import compare
+
+    differing = compare(job, done, wanted)
+    for part in doubts.parts:
+        where = f"blocks {part.start} to {part.stop - 1}"
+        damaged = ", ".join(str(number) for number in doubts.changed if number in part)
+        if damaged:
+            click.echo(f"  block {damaged}: computed again, the digest is not the stored one: the log was damaged")
+        if part not in differing:
+            click.echo(f"  {where}, computed again, do not differ from {path}")
+        elif wrong := [number for number in part if done[number].wrong]:
+            click.echo(f"  {where} differ from {path}: block {', '.join(map(str, wrong))}, whose rows are above")
+        else:
+            click.echo(f"  {where} differ from {path}, but agree with the witness: the table is of other results")
+    if not differing:
+        click.echo(f"  no finished part differs from {path}")
+    return bool(differing)

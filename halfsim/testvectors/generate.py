@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import halfsim
+from halfsim.rounding import Stochastic
 from halfsim.testvectors.cases import Operands, Plan
 from halfsim.testvectors.diagnosis import Setting
 from halfsim.testvectors.formats import Block, Header
@@ -32,13 +34,16 @@ def header_of(
     seed : int
         Seed of the plan.
     shard : tuple of int
-        Part I of N of the rows.
+        Part I of N of the rows. The offset of a stochastic rounding counts from the first of them.
     flag_order : str
         Name of the order of the flags.
     nan : str
         ``"exact"`` or ``"any"``.
     """
     start, stop = plan.part(shard)
+    mode = setting.rounding
+    if isinstance(mode, Stochastic):
+        setting = replace(setting, rounding=replace(mode, offset=mode.offset + start))
     return setting.header(
         flag_order=flag_order,
         nan=nan,
@@ -63,15 +68,15 @@ def rows_of(
     plan : Plan
         The operands.
     setting : Setting
-        Operation, rounding, environment and options. A stochastic rounding draws the word of row n of the file for it.
+        Operation, rounding, environment and options. A stochastic rounding draws the word of row n of the plan
+        for it, so that parts make the whole.
     shard : tuple of int
         Part I of N of the rows.
     seen : callable, optional
         Called with each block of operands and of rows.
     """
-    base, _ = plan.part(shard)
     for operands in plan.blocks(shard):
-        result, flags = setting.evaluate(operands.words, operands.first - base)
+        result, flags = setting.evaluate(operands.words, operands.first)
         block = Block(operands.words, result, flags)
         if seen is not None:
             seen(operands, block)

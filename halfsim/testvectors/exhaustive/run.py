@@ -6,9 +6,13 @@ import concurrent.futures
 import contextlib
 import itertools
 import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
 from typing import Any
 
 from halfsim.testvectors.exhaustive.jobs import Block, Job, check
@@ -30,14 +34,30 @@ def ordered(job: Job, shard: tuple[int, int] = (1, 1)) -> list[int]:
 
 @contextlib.contextmanager
 def processes(workers: int) -> Iterator[Executor]:
-    """Give a pool of fresh processes, each of one thread."""
+    """Give a pool of fresh processes, each of one thread; they end at once when this process does, however it ends."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
+    # Only this process holds the other end, so the workers see it closed even when this one is killed.
+    watched, held = context.Pipe(duplex=False)
+    with watched, held, ProcessPoolExecutor(workers, context, _begin, (watched,)) as pool:
         try:
             yield pool
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            held.close()
             raise
+
+
+def _begin(watched: Connection) -> None:
+    """Prepare a worker; an interrupt is its parent's business, which ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(watched,), daemon=True).start()
+    _one_thread()
+
+
+def _end_with(watched: Connection) -> None:
+    with contextlib.suppress(EOFError, OSError):
+        watched.recv_bytes()
+    os._exit(1)
 
 
 def _one_thread() -> None:

@@ -41,6 +41,13 @@ class Store:
         Folder of all runs.
     job : Job
         Whose blocks they are.
+
+    Attributes
+    ----------
+    done : dict of int to Block
+        What is finished, by number. A stored block with wrong rows is not: it is to be computed again.
+    wrong : list of int
+        Numbers of the blocks that were stored with wrong rows.
     """
 
     def __init__(self, folder: Path, job: Job) -> None:
@@ -49,6 +56,9 @@ class Store:
         self._file: IO[bytes] | None = None
         self._synced = 0.0
         self._read()
+        self.wrong = sorted(number for number, block in self.done.items() if block.wrong)
+        for number in self.wrong:
+            del self.done[number]
 
     def __enter__(self) -> Store:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +84,7 @@ class Store:
                 return
             if not line.endswith(b"\n"):
                 return
-            self.done[block.number] = block
+            self.done[block.number] = block  # of a block computed again, the last line counts
             self._whole += len(line)
 
     def add(self, block: Block) -> None:
