@@ -27,7 +27,7 @@ def test_the_table_is_of_known_jobs():
     for digests in table.values():
         assert digests.rows == 1 << 32
         assert len(digests.parts) == 64
-        assert len(set(digests.parts)) > 32  # quotients of NaNs are all alike
+        assert len(set(digests.parts)) > 10  # results for NaN operands are all alike
         assert all(len(digest) == 64 for digest in (digests.root, *digests.parts))
 
 
