@@ -99,7 +99,14 @@ def _command_line(files: tuple[str, ...], options: dict[str, Any]) -> None:
         if options["rounding"]:
             rounding_of(options["rounding"], "--rounding")
         for name in files:
-            format_of(None if name == "-" else Path(name), options["fmt"])
+            if not _absent(name, options["fmt"]):
+                format_of(None if name == "-" else Path(name), options["fmt"])
+
+
+def _absent(name: str, fmt: str | None) -> bool:
+    """Whether there is no such file; memory images are one file per column, and none has the name that is given."""
+    path = Path(name)
+    return name != "-" and fmt != "mem" and ".mem" not in path.suffixes and not path.exists()
 
 
 def _problem(name: str, error: Exception) -> str:
@@ -119,8 +126,7 @@ def _report(name: str, options: dict[str, Any]) -> Report | TileReport:
     from halfsim.testvectors.tilereader import is_tiles
 
     path = None if name == "-" else Path(name)
-    # Memory images are one file per column, and none has the name that is given.
-    if path and not path.exists() and options["fmt"] != "mem" and ".mem" not in path.suffixes:
+    if _absent(name, options["fmt"]):
         raise VectorFileError(name, 0, "does not exist; check the path")
     with usage():
         given, fmt = _given(options), format_of(path, options["fmt"])
