@@ -161,9 +161,17 @@ def read_parquet(path: Path, header: Header) -> Generator[Block]:
     first, dtype = 0, _dtype(header)
     try:
         with parquet.ParquetFile(path) as file:
+            for name in header.names:
+                wanted, found = pyarrow.from_numpy_dtype(dtype[name]), file.schema_arrow.field(name).type
+                if found != wanted:
+                    # A cast would change values without a word.
+                    raise VectorFileError(str(path), 0, f"column {name} is of type {found}; its words are {wanted}")
             for batch in file.iter_batches(_ROWS, columns=list(header.names)):
                 rows = np.empty(batch.num_rows, dtype)
                 for name in header.names:
+                    if batch.column(name).null_count:
+                        row = first + 1 + batch.column(name).is_null().to_pylist().index(True)
+                        raise VectorFileError(str(path), row, f"{name} has no value", "row")
                     rows[name] = batch.column(name).to_numpy(zero_copy_only=False)
                 yield _block(header, rows, first, str(path))
                 first += len(rows)

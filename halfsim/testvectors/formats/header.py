@@ -140,7 +140,7 @@ class Header:
             rows, seed = int(found.get("rows", "-1")), int(found["seed"]) if "seed" in found else None
         except ValueError:
             raise ValueError(f"{function}: the header's rows and seed must be integers; it may be damaged") from None
-        return cls(
+        header = cls(
             operation=found["operation"].split()[0],
             operands=tuple(found["operands"].split()),
             result=found["result"],
@@ -154,3 +154,8 @@ class Header:
             families=tuple(found.get("families", "").split()),
             version=first[1] if len(first) > 1 and first[0] == "halfsim" else "",
         )
+        if found.get("fields", "_".join(header.names)) != "_".join(header.names):
+            raise ValueError(f"{function}: the fields are {found['fields']}; give them as {'_'.join(header.names)}")
+        if header.version and header.rows < 0:
+            raise ValueError(f"{function}: the header lacks the number of rows; it may be damaged")
+        return header

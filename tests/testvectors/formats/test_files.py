@@ -279,6 +279,9 @@ def test_swapped_columns_are_refused(tmp_path):
         ("rounding: roundTiesToEven", "rounding: up", "unknown rounding 'up'"),
         ("operands: f16 f16", "operands: f16 f17", "unknown type 'f17'"),
         ("rows: 40", "rows: many", "must be integers"),
+        ("rows: 40", "rows: -1", "lacks the number of rows"),
+        ("// rows: 40\n", "", "lacks the number of rows"),
+        ("fields: A_B_Z_FF", "fields: A_Z_B_FF", "the fields are A_Z_B_FF; give them as A_B_Z_FF"),
         ("// rounding: roundTiesToEven\n", "", "the header names no rounding"),
         ("flags: testfloat", "flags: vax", "unknown order 'vax'; known are testfloat, mxcsr, fpsr"),
     ],
@@ -365,3 +368,24 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base)
 """
     grown = int(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout)
     assert grown < 60_000  # KiB
+
+
+@pytest.mark.parametrize("kind", ["wider", "fraction", "text", "null"])
+def test_parquet_columns_are_never_cast(tmp_path, kind):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    header, block = sums(40)
+    write(tmp_path / "x.parquet", header, [block])
+    table = parquet.read_table(tmp_path / "x.parquet")
+    words = table.column("Z").to_pylist()
+    changed = {
+        "wider": pyarrow.array([word + 65536 for word in words], pyarrow.int64()),
+        "fraction": pyarrow.array([word + 0.4 for word in words]),
+        "text": pyarrow.array([str(word) for word in words]),
+        "null": pyarrow.array([*words[:7], None, *words[8:]], pyarrow.uint16()),
+    }[kind]
+    parquet.write_table(table.set_column(table.column_names.index("Z"), "Z", changed), tmp_path / "x.parquet")
+    message = "row 8: Z has no value" if kind == "null" else "column Z is of type .*; its words are uint16"
+    with pytest.raises(VectorFileError, match=message), read(tmp_path / "x.parquet") as vectors:
+        list(vectors.blocks)
