@@ -58,8 +58,8 @@ class Machine:
         self.policy = policy
         self._seed, self._stream, self._drawn = seed, stream, 0
         self.ledger = ledger or Ledger()
-        self.storage = arithmetic(policy.storage)
-        self.reductions = arithmetic(policy.reductions)
+        self.storage = arithmetic(policy.activations)
+        self.reductions = arithmetic(policy.reduction("softmax").format)
 
     def store(self, x: Array) -> Array:
         """Round to the storage format, to nearest, ties to even."""
@@ -93,7 +93,7 @@ class Machine:
         stored = self.store(computed)
         if self.ledger.sampling:
             # What binary16 reductions flushed, the same expression in binary32 shows.
-            plain = self.policy.reductions == BINARY32
+            plain = self.reductions.dtype == np.float32
             self.ledger.gradient(kind, computed if plain else expression(arithmetic(BINARY32)), stored)
         return stored
 

@@ -117,6 +117,7 @@ def make_weights(initial: Array, machine: Machine, seed: int) -> Weights:
             return StochasticallyRounded(start, seed)
         case WeightUpdate.kahan:
             return Kahan(start)
+    raise NotImplementedError(machine.policy.update)
 
 
 def split(flat: Array, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
