@@ -19,7 +19,7 @@ from halfsim.formats import BINARY16, BINARY32, Format
 from halfsim.kernels import elementary
 from halfsim.kernels.gemm32 import matmul32
 from halfsim.linalg import matmul
-from halfsim.operations import add, divide, maximum, multiply, subtract
+from halfsim.operations import add, divide, maximum, multiply, sqrt, subtract
 
 __all__ = ["Arithmetic", "Array", "arithmetic", "product32", "round16"]
 
@@ -37,7 +37,7 @@ class Arithmetic:
         Of operands and results.
     convert : callable
         Rounds to the format, once.
-    add, subtract, multiply, divide : callable
+    add, subtract, multiply, divide, sqrt : callable
         Correctly rounded elementwise operations.
     positive_part : callable
         The larger of an element and +0: +0 for -0, NaN for NaN.
@@ -51,6 +51,7 @@ class Arithmetic:
     subtract: _Binary
     multiply: _Binary
     divide: _Binary
+    sqrt: Callable[[Any], Any]
     positive_part: Callable[[Array], Array]
     product: Callable[[Array, Array], Array]
 
@@ -156,6 +157,7 @@ _BINARY16 = Arithmetic(
     subtract=subtract,
     multiply=multiply,
     divide=divide,
+    sqrt=sqrt,
     positive_part=_positive16,
     product=_product16,
 )
@@ -167,6 +169,7 @@ _BINARY32 = Arithmetic(
     subtract=np.subtract,
     multiply=np.multiply,
     divide=np.divide,
+    sqrt=np.sqrt,
     positive_part=_positive32,
     product=product32,
 )

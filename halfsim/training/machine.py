@@ -58,6 +58,7 @@ class Machine:
         self.policy = policy
         self._seed, self._stream, self._drawn = seed, stream, 0
         self.ledger = ledger or Ledger()
+        self.weights = arithmetic(policy.weights)
         self.storage = arithmetic(policy.activations)
         self.reductions = arithmetic(policy.reduction("softmax").format)
 

@@ -81,7 +81,7 @@ def test_the_error_of_an_accumulator_is_measured() -> None:
 
 @pytest.mark.parametrize("reductions", [hs.BINARY32, hs.BINARY16], ids=["binary32", "binary16"])
 def test_binary16_reductions_hide_no_flushed_gradient(reductions: hs.Format) -> None:
-    machine = Machine(replace(named("mixed"), name="x", reductions=reductions))
+    machine = Machine(named("mixed").reducing(reductions, "x"))
     tape = Tape(machine)
     # p = 1.2e-4, p / 40000 = 2^-28: zero in binary16, wherever it is computed.
     z = tape.parameter(np.full((4000, 10), -9, np.float16))
@@ -89,7 +89,7 @@ def test_binary16_reductions_hide_no_flushed_gradient(reductions: hs.Format) -> 
     tape.backward(loss, machine.reductions.convert(np.float32(1)))
     assert machine.ledger.as_dict()["counts"]["activation"] == [40000, 40000, 0]
     # exp(-20) = 2^-28.9 is zero in binary16 already.
-    machine = Machine(replace(named("mixed"), name="x", reductions=reductions))
+    machine = Machine(named("mixed").reducing(reductions, "x"))
     tape = Tape(machine)
     z = tape.parameter(np.float16([[0, -20], [0, -20]]))
     loss = nn.softmax_cross_entropy(tape, z, np.array([1, 1]))
