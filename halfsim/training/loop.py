@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from halfsim.policy import Policy
-from halfsim.training.arithmetic import Array, arithmetic
+from halfsim.training.arithmetic import Array
 from halfsim.training.ledger import Ledger
 from halfsim.training.loss_scale import loss_scaler
 from halfsim.training.machine import Machine
@@ -120,7 +120,7 @@ def train(
     weights = make_weights(model.initial(seed), machine, seed)
     # Weights move in place: these views follow.
     views = split(weights.stored, model.shapes)
-    stepping = (optimizer or Adam(settings.rate)).start(weights.stored.size, arithmetic(policy.optimizer_state))
+    stepping = (optimizer or Adam(settings.rate)).start(weights.stored.size, machine.optimizer)
     scaler = loss_scaler(policy.loss_scale)
     record = Record()
     stream = batches(task.data, settings.batch, seed)
