@@ -195,7 +195,7 @@ class Trainer:
             for name, view in owner.views.items()
         }
         loss = experiment.task.loss(tape, experiment.settings.model, parameters, batch, phase.name)
-        tape.backward(loss, self._machine.loss.convert(np.float32(scale)), scale)
+        tape.backward(loss, self._machine.loss.number(scale), scale)
         mine = [parameters[name] for name in phase.views]
         if self.step == 0:
             self._weigh(phase, tape, mine)
