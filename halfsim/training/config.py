@@ -40,7 +40,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
@@ -67,7 +67,7 @@ class _Run(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    batch: _Count
+    batch: _Count | Literal["full"]
     steps: _Count
     evaluate_every: _Count | None = None
     sample_every: _Count = 1

@@ -9,9 +9,9 @@ from typing import Any
 from halfsim.checks import integer
 from halfsim.policy import Policy, from_table
 from halfsim.training.models import MODELS, Model
-from halfsim.training.optim import OPTIMIZERS, OptimizerRow
+from halfsim.training.optim import OPTIMIZERS, Optimizer
 from halfsim.training.registry import row_of
-from halfsim.training.tasks import TASKS, Task
+from halfsim.training.tasks import TASKS, BatchSize, Task
 
 __all__ = ["Experiment", "Settings"]
 
@@ -29,8 +29,10 @@ class Settings:
         The network.
     optimizer : SGD, Adam or Adagrad
         How a gradient becomes a change of the weights.
-    batch, steps : int
-        Examples per step, and steps.
+    batch : int or "full"
+        Examples per step; "full" for all there are.
+    steps : int
+        Length of the run.
     evaluate_every, sample_every : int
         Steps between two evaluations, and between two samples of the ledger.
     clip_norm : float, optional
@@ -38,8 +40,8 @@ class Settings:
     """
 
     model: Model
-    optimizer: OptimizerRow
-    batch: int
+    optimizer: Optimizer
+    batch: BatchSize
     steps: int
     evaluate_every: int
     sample_every: int = 1
@@ -47,7 +49,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in _COUNTS:
-            object.__setattr__(self, name, integer("Settings", name, getattr(self, name), 1, _LARGEST))
+            if getattr(self, name) != "full" or name != "batch":
+                object.__setattr__(self, name, integer("Settings", name, getattr(self, name), 1, _LARGEST))
         if self.clip_norm is not None and not 0 < self.clip_norm < float("inf"):
             raise ValueError(f"Settings: clip_norm={self.clip_norm!r} must be positive and finite, or None for none")
 

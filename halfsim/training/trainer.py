@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from halfsim.policy import Policy
-from halfsim.training.arithmetic import Array
+from halfsim.training.arithmetic import Array, arithmetic
 from halfsim.training.experiment import Experiment as Experiment
 from halfsim.training.experiment import Settings as Settings
 from halfsim.training.ledger import Ledger
 from halfsim.training.loss_scale import LossScaler, loss_scaler
 from halfsim.training.machine import Machine
 from halfsim.training.models import Model
-from halfsim.training.optim import Optimizer
+from halfsim.training.optim import OptimizerState
 from halfsim.training.record import Curve, Record
 from halfsim.training.tape import Tape, Variable
 from halfsim.training.tasks import Task
@@ -54,7 +54,7 @@ class _Phase:
 
     name: str
     weights: Weights
-    optimizer: Optimizer
+    optimizer: OptimizerState
     scaler: LossScaler
     views: dict[str, Array]
     layers: list[tuple[str, slice]]
@@ -129,7 +129,7 @@ class Trainer:
                 views[name] = weights.stored[start:stop].reshape(model.shapes[name])
                 layers.append((name.rpartition(".")[0], slice(start, stop)))
                 start = stop
-            optimizer = experiment.settings.optimizer.start(start, experiment.policy)
+            optimizer = experiment.settings.optimizer.start(start, arithmetic(experiment.policy.optimizer_state))
             scaler = loss_scaler(experiment.policy.loss_scale)
             phases.append(_Phase(phase.name, weights, optimizer, scaler, views, layers))
         return phases
