@@ -38,7 +38,7 @@ def row_of(registry: Mapping[str, type[_Row]], table: Mapping[str, Any]) -> _Row
     """
     values = {key: _frozen(value) for key, value in table.items() if key != "name"}
     name = table.get("name")
-    if name not in registry:
+    if not isinstance(name, str) or name not in registry:
         raise ValueError(f"row_of: name={name!r} is unknown{_meant(name, registry)}; known are {', '.join(registry)}")
     kind: Any = registry[name]
     known = {field.name: field.default is MISSING and field.default_factory is MISSING for field in fields(kind)}

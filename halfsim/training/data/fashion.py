@@ -81,20 +81,28 @@ def fashion_mnist(train: int = 8000, test: int = 2000, *, pool: int = 1, folder:
 
 @lru_cache(maxsize=4)
 def _read(folder: Path, train: int, test: int, pool: int) -> Dataset:
-    files, lines, halves = [], [], []
-    for part, count in zip(_PARTS, (train, test), strict=True):
-        arrays = []
-        for name, dimensions in ((f"{part}-images-idx3-ubyte", 3), (f"{part}-labels-idx1-ubyte", 1)):
-            path = _find(folder, name)
-            if path is None:
-                raise FileNotFoundError(f"fashion_mnist: {folder / name} is gone; put it back")
-            content = path.read_bytes()
-            files.append(path.name)
-            lines.append(f"{hashlib.sha256(content).hexdigest()}  {path.name}\n")
-            arrays.append(parse_idx(content, str(path), dimensions))
-        halves.append(_examples(arrays[0], arrays[1], count, pool, str(folder / part)))
+    files, sha256, arrays = _files(folder)
+    halves = [
+        _examples(images, labels, count, pool, str(folder / part))
+        for part, count, (images, labels) in zip(_PARTS, (train, test), arrays, strict=True)
+    ]
+    return Dataset("fashion-mnist", files, sha256, halves[0], halves[1])
+
+
+@lru_cache(maxsize=1)
+def _files(folder: Path) -> tuple[str, str, list[tuple[Array, Array]]]:
+    """Return the names of the files, their digest, and images and labels of both parts as they are."""
+    files, lines, arrays = [], [], []
+    for name in _NAMES:
+        path = _find(folder, name)
+        if path is None:
+            raise FileNotFoundError(f"fashion_mnist: {folder / name} is gone; put it back")
+        content = path.read_bytes()
+        files.append(path.name)
+        lines.append(f"{hashlib.sha256(content).hexdigest()}  {path.name}\n")
+        arrays.append(parse_idx(content, str(path), dimensions=3 if "images" in name else 1))
     sha256 = hashlib.sha256("".join(lines).encode()).hexdigest()
-    return Dataset("fashion-mnist", " ".join(files), sha256, halves[0], halves[1])
+    return " ".join(files), sha256, [(arrays[0], arrays[1]), (arrays[2], arrays[3])]
 
 
 def _examples(images: Array, labels: Array, count: int, pool: int, source: str) -> tuple[Array, Array]:

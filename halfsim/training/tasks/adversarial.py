@@ -15,7 +15,7 @@ from halfsim.training.models import Adversaries, Model
 from halfsim.training.registry import check_count, check_number
 from halfsim.training.tape import Tape, Variable
 from halfsim.training.tasks.streams import Batches, BatchSize, Order
-from halfsim.training.tasks.task import Parameters, Phase, TapeFactory, Task, constant
+from halfsim.training.tasks.task import Parameters, Phase, TapeFactory, Task, constant, outputs
 from halfsim.training.words import Words
 
 __all__ = ["Adversarial", "frechet_distance"]
@@ -82,44 +82,36 @@ class Adversarial(Task):
         real, *latent = batch
         generated = model(tape, parameters, constant(tape, latent[phase == "generator"]))
         if phase == "generator":
-            logits, targets = model.judge(tape, parameters, generated), np.ones((len(real), 1))
+            logits, targets = model.judge(tape, parameters, generated), np.ones((len(real), 1), np.float32)
         else:
             with tape.layer("batch"):
                 both = nn.concatenate(tape, [constant(tape, real), generated], 0)
             logits = model.judge(tape, parameters, both)
-            targets = np.repeat([self.label, 0.0], len(real))[:, None]
+            targets = np.repeat(np.array([self.label, 0.0], np.float32), len(real))[:, None]
         with tape.layer("loss"):
             return nn.sigmoid_cross_entropy(tape, logits, targets)
 
     def evaluate(self, model: Adversaries, parameters: Parameters, tape_factory: TapeFactory) -> dict[str, float]:
-        """Return the discriminator's cross entropy on test digits and generated ones, and their Fréchet distance."""
+        """Return the discriminator's cross entropy on test digits and generated ones, and their Fréchet distance.
+
+        Test digits have the distance 0.047 from training digits; generated ones that no weight was trained for, 5.
+        """
         generated = self.generate(model, parameters, tape_factory, self.samples)
-        real = _centred(self.data.test[0])
-        logits = [
-            np.concatenate(
-                [
-                    model.judge(tape, parameters, constant(tape, x[start : start + _CHUNK])).value.astype(np.float64)
-                    for start in range(0, len(x), _CHUNK)
-                    for tape in [tape_factory()]
-                ]
-            )
-            for x in (real, generated)
-        ]
-        loss = (np.logaddexp(0.0, -logits[0]).mean() + np.logaddexp(0.0, logits[1]).mean()) / 2
-        axes = principal_axes(_centred(self.data.train[0]), self.components)
-        distance = frechet_distance(real @ axes, generated @ axes)
+        on_real, on_generated = (
+            np.concatenate([z for _, z in outputs(model.judge, parameters, tape_factory, x, _CHUNK)])
+            for x in (_centred(self.data.test[0]), generated)
+        )
+        loss = (np.logaddexp(0.0, -on_real).mean() + np.logaddexp(0.0, on_generated).mean()) / 2
+        # In pixels from 0 to 1, as the data have them.
+        axes = principal_axes(self.data.train[0], self.components)
+        found = (generated + 1) / 2
+        distance = frechet_distance(self.data.test[0].astype(np.float64) @ axes, found @ axes)
         return {"loss": float(loss), "distance": distance}
 
     def generate(self, model: Adversaries, parameters: Parameters, tape_factory: TapeFactory, count: int) -> Array:
-        """Return `count` generated digits (count, 64), always from the same latent numbers."""
+        """Return `count` generated digits (count, 64) as float64, always from the same latent numbers."""
         latent = _uniform(Words(0, _TESTED), (count, self.latent))
-        return np.concatenate(
-            [
-                model(tape, parameters, constant(tape, latent[start : start + _CHUNK])).value
-                for start in range(0, count, _CHUNK)
-                for tape in [tape_factory()]
-            ]
-        )
+        return np.concatenate([x for _, x in outputs(model, parameters, tape_factory, latent, _CHUNK)])
 
 
 class _Confrontations:

@@ -50,7 +50,7 @@ class Classification(Task):
     >>> task = Classification(dataset="digits")
     >>> x, y = task.batches(seed=0, size=4).next()
     >>> x.shape, y.tolist()
-    ((4, 64), [3, 2, 8, 5])
+    ((4, 64), [6, 5, 5, 0])
     """
 
     dataset: str

@@ -93,8 +93,10 @@ class Language(Task):
 @lru_cache(maxsize=4)
 def _windows(length: int, text: str, unit: str, vocabulary: int, train: int, test: int, skip: int) -> Dataset:
     source = corpus(text, unit, vocabulary, train, test, skip)
-    halves = []
-    for tokens in (source.train, source.test):
+
+    def half(tokens: Array) -> tuple[Array, Array]:
         count = (len(tokens) - 1) // length
-        halves.append(tuple(tokens[shift : shift + count * length].reshape(count, length) for shift in (0, 1)))
-    return Dataset(source.name, source.file, source.sha256, halves[0], halves[1])
+        x, y = (tokens[shift : shift + count * length].reshape(count, length) for shift in (0, 1))
+        return x, y
+
+    return Dataset(source.name, source.file, source.sha256, half(source.train), half(source.test))

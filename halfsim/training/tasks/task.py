@@ -74,7 +74,11 @@ def constant(tape: Tape, x: Array) -> Variable:
 
 
 def outputs(
-    model: Model, parameters: Parameters, tape_factory: TapeFactory, x: Array, chunk: int
+    model: Callable[[Tape, Parameters, Any], Variable],
+    parameters: Parameters,
+    tape_factory: TapeFactory,
+    x: Array,
+    chunk: int,
 ) -> Iterator[tuple[slice, Array]]:
     """Yield the outputs of a network for `chunk` examples after the other as float64, with the range they belong to.
 
