@@ -48,7 +48,7 @@ class Order:
     --------
     >>> order = Order(6, 2, seed=0)
     >>> [order.next().tolist() for _ in range(3)]
-    [[4, 2], [0, 3], [5, 1]]
+    [[5, 3], [2, 4], [1, 0]]
     """
 
     def __init__(self, count: int, size: BatchSize, seed: int) -> None:
