@@ -35,13 +35,13 @@ class Master:
     def __init__(self, initial: Array, machine: Machine) -> None:
         self._machine = machine
         self.master = initial.astype(np.float32)
-        self.stored = machine.store(self.master).copy()
+        self.stored = machine.weights.convert(self.master).copy()
 
     def move(self, delta: Array) -> Array:
         """Add a float32 Δ; return a bool array that says which weights are as they were."""
         before = self.master
         self.master = before + delta
-        self.stored[:] = self._machine.store(self.master)
+        self.stored[:] = self._machine.weights.convert(self.master)
         return np.asarray(self.master == before)
 
 
@@ -107,7 +107,7 @@ class Kahan:
 
 def make_weights(initial: Array, machine: Machine, seed: int) -> Weights:
     """Return the weights that the machine's policy asks for, all starting from `initial` rounded to storage."""
-    start = machine.store(initial)
+    start = machine.weights.convert(initial)
     match machine.policy.update:
         case WeightUpdate.master:
             return Master(start, machine)
