@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from halfsim.policy import Policy
-from halfsim.studies import figures, report, runner
+from halfsim.studies import report, runner
 from halfsim.studies.grid import Part, jobs_of
 
 __all__ = ["Study"]
@@ -58,7 +58,6 @@ class Study:
         grid = jobs_of(self.parts, runner.check_seeds(seeds))
         runs = runner.execute(grid, out / "runs", jobs, progress)
         report.write(self.name, self.summary, self.claim, self.parts, runs, out)
-        figures.draw(self.parts, runs, out)
         return out
 
     def report(self, out: Path) -> str:
