@@ -101,4 +101,5 @@ def _zones(axes: Axes, height: float) -> None:
         axes.axvline(edge, color=FAINT, linewidth=0.9, linestyle=":", zorder=1)
     for left, right, colour, alpha, name in zones:
         axes.axvspan(left, right, color=colour, alpha=alpha, linewidth=0, zorder=0)
-        axes.text((left + right) / 2, 0.975 * height, name, ha="center", va="top", fontsize=9, color=INK)
+        if name:
+            axes.text((left + right) / 2, 0.975 * height, name, ha="center", va="top", fontsize=9, color=INK)

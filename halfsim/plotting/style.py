@@ -28,8 +28,8 @@ COLOURS = ("#4d4d4d", "#0072b2", "#d55e00", "#cc79a7", "#009e73", "#e69f00", "#5
 """Distinguishable without colour vision (Okabe and Ito), the baseline's grey first."""
 
 INK, FAINT, PAPER, BLANK = "#24292f", "#d0d4d9", "#ffffff", "#fcfcfc"
-"""Text and axes, grid lines, background, cells without a value: colours that nothing else has, so that a page in another
-colour scheme can replace them."""
+"""Text and axes, grid lines, background, cells without a value: colours that nothing else has, so that a page in
+another colour scheme can replace them."""
 
 ZONES = {"zero": "#b2182b", "subnormal": "#ef8a62", "infinite": "#762a83"}
 """Where binary16 stores a number as zero, imprecisely, or as infinity."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from halfsim.plotting.style import COLOURS, INK, PAPER, Look, below, looks_of, tidy, written
+from halfsim.plotting.style import COLOURS, INK, Look, below, looks_of, tidy, written
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -174,12 +175,12 @@ def required_scale(
             axes.plot([value], [i], marker, color=colour, markersize=7)
     for label, colour, marker in zip(labels, (COLOURS[1], COLOURS[4], COLOURS[2]), "osD", strict=False):
         axes.plot([], [], marker, color=colour, markersize=7, label=written(label))
-    axes.set_yticks(range(len(rows)), [written(row[by]) for row in rows])
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-    low, high = axes.get_xlim()
-    axes.set_xlim(low / 4, high * 4)
+    _names(axes, [row[by] for row in rows])
+    scales = [_number(row[column]) for row in rows for column in (*smallest, largest)]
+    finite = [1.0, *(scale for scale in scales if 0 < scale < math.inf)]
+    axes.set_xlim(min(finite) / 4, max(finite) * 4)
     axes.set_xlabel("loss scale S")
-    below(tidy(axes, grid="x"), columns=3)
+    below(tidy(axes, grid="x"))
     return axes
 
 
@@ -222,11 +223,10 @@ def memory_bars(axes: Axes, rows: Rows, *, by: str = "policy", classes: Sequence
     for i, total in enumerate(totals):
         share = f"  {total / totals[0]:.2f} ×" if totals[0] else ""
         axes.text(total / factor, i, share, va="center", ha="left", fontsize=9, color=INK)
-    axes.set_yticks(range(len(rows)), [written(row[by]) for row in rows])
-    axes.set_ylim(len(rows) - 0.5, -0.5)
+    _names(axes, [row[by] for row in rows])
     axes.set_xlim(0, 1.15 * max(max(totals, default=0) / factor, 1e-9))
     axes.set_xlabel(f"memory, {unit}")
-    below(tidy(axes, grid="x"), columns=3)
+    below(tidy(axes, grid="x"))
     return axes
 
 
@@ -265,8 +265,8 @@ def disagreement(
         table[i, j] = table[j, i] = _number(row[share])
     axes.imshow(100 * table, cmap="cividis_r", vmin=0, vmax=100, interpolation="nearest")
     for i, j in zip(*np.nonzero(np.isfinite(table)), strict=True):
-        # Dark cells take light numbers.
-        colour = PAPER if table[i, j] > 0.55 else INK
+        # Dark cells take light numbers, on a light page and on a dark one.
+        colour = "#f8f8f8" if table[i, j] > 0.55 else "#101418"
         axes.text(j, i, f"{100 * table[i, j]:.3g} %", ha="center", va="center", fontsize=9, color=colour)
     axes.set_xticks(range(len(names)), [written(name) for name in names], rotation=35, ha="right")
     axes.set_yticks(range(len(names)), [written(name) for name in names])
@@ -276,6 +276,13 @@ def disagreement(
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     return axes
+
+
+def _names(axes: Axes, names: Sequence[object]) -> None:
+    """Name the bars, the first on top; long names take several lines, so that the bars have room."""
+    wrapped = ["\n".join(map(written, textwrap.wrap(str(name), 20) or [""])) for name in names]
+    axes.set_yticks(range(len(names)), wrapped)
+    axes.set_ylim(len(names) - 0.5, -0.5)
 
 
 def _number(value: Any) -> float:

@@ -89,6 +89,8 @@ def save_drawing(drawing: Drawing, folder: Path) -> str:
         svg, png = io.StringIO(), io.BytesIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(svg, format="svg", dpi=_DPI, metadata=nothing)
+        # The layout is that of the SVG: once is enough.
+        figure.set_layout_engine("none")
         figure.savefig(png, format="png", dpi=_DPI, metadata={"Software": None})
     write_atomically(folder / f"{drawing.name}.svg", svg.getvalue())
     write_atomically(folder / f"{drawing.name}.png", png.getvalue())
@@ -109,10 +111,18 @@ def inline(svg: str, number: int, title: str) -> str:
         What a screen reader says.
     """
     body = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
-    body = re.sub(r'\bid="', f'id="f{number}-', body)
+    seen: set[str] = set()
+    body = re.sub(r'\bid="([^"]*)"', lambda found: f'id="f{number}-{_fresh(found[1], seen)}"', body)
     body = re.sub(r'(href="|url\()#', rf"\1#f{number}-", body)
     body = re.sub("|".join(_SCHEME), lambda found: f"var(--{_SCHEME[found[0]]})", body)
     body = re.sub(r"\n\s*", "\n", body)
     head, rest = body.split(">", 1)
     head = re.sub(r'\b(width|height)="[^"]*"', "", head)
     return f'{head} role="img" aria-label="{html.escape(title)}">{rest}'
+
+
+def _fresh(name: str, seen: set[str]) -> str:
+    """Return an identifier that was not seen: matplotlib names an image by its bytes, and two may be equal."""
+    fresh = name if name not in seen else f"{name}-{len(seen)}"
+    seen.add(fresh)
+    return fresh

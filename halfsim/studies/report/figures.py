@@ -95,7 +95,7 @@ def _curve(
     ]
     return Drawing(
         name=slug(part["name"], name),
-        title=f"{part['title']}: {how.label}",
+        title=how.label[:1].upper() + how.label[1:],
         caption="Mean over seeds; bands are one standard deviation wide on either side.",
         size=_NARROW,
         draw=draw,
@@ -128,7 +128,7 @@ def _gradients(part: Part, groups: Mapping[str, Sequence[Run]]) -> Drawing | Non
     arrow = "" if scale is None else " The arrow is as long as the largest constant loss scale moves them."
     return Drawing(
         name=slug(part["name"], "gradients"),
-        title=f"{part['title']}: gradients of {baseline}, all layers and seeds",
+        title=f"Gradients of {baseline}, all layers and seeds",
         caption=f"Shaded is what binary16 stores as zero, as a subnormal number and as infinity.{arrow}",
         size=(5.6, 4.2),
         draw=draw,
@@ -165,7 +165,7 @@ def _scales(part: Part, groups: Mapping[str, Sequence[Run]], looks: Mapping[str,
     ]
     return Drawing(
         name=slug(part["name"], "scale"),
-        title=f"{part['title']}: loss scale",
+        title="Loss scale",
         caption="One line per seed; ticks at the foot are steps whose gradient overflowed: the update was skipped.",
         size=_NARROW,
         draw=draw,
@@ -183,7 +183,7 @@ def _memory(part: Part, groups: Mapping[str, Sequence[Run]]) -> Drawing | None:
 
     return Drawing(
         name=slug(part["name"], "memory"),
-        title=f"{part['title']}: memory",
+        title="Memory",
         caption="Bytes of the arrays that one step of training holds, and their ratio to the first bar.",
         size=(5.6, 1.9 + 0.34 * len(rows)),
         draw=draw,
@@ -215,7 +215,7 @@ def table_drawing(part: Part, function: Callable[..., Any], looks: Mapping[str, 
     return Drawing(
         name=slug(part["name"]),
         title=part["title"],
-        caption=part["claim"],
+        caption="",
         size=(6.0, 4.6),
         draw=draw,
         rows=part["rows"],

@@ -23,11 +23,12 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table: its caption, its head, and its rows; the first column names the row, the others are numbers."""
+    """A table: its caption, its head, its rows, and which columns are words; the others are numbers."""
 
     title: str
     head: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    words: tuple[int, ...] = (0,)
 
 
 def outcomes(part: Mapping[str, Any]) -> Grid:
@@ -99,7 +100,9 @@ def memory(part: Mapping[str, Any]) -> Grid | None:
 def computed(part: Mapping[str, Any]) -> Grid:
     """Return a computed table as it is."""
     rows = tuple(tuple(Cell(_plain(row.get(column))) for column in part["columns"]) for row in part["rows"])
-    return Grid("", tuple(name.replace("_", " ") for name in part["columns"]), rows)
+    columns = enumerate(part["columns"])
+    words = tuple(i for i, name in columns if any(isinstance(row.get(name), str) for row in part["rows"]))
+    return Grid("", tuple(name.replace("_", " ") for name in part["columns"]), rows, words)
 
 
 def checks(found: Sequence[Mapping[str, Any]]) -> Grid:
@@ -114,7 +117,7 @@ def checks(found: Sequence[Mapping[str, Any]]) -> Grid:
         )
         for check in found
     )
-    return Grid("Checks", ("expectation", "number", "expected", "found", "met"), rows)
+    return Grid("", ("expectation", "number", "expected", "found", "met"), rows, (0, 1))
 
 
 def _subject(check: Mapping[str, Any]) -> str:
@@ -135,7 +138,8 @@ def _plain(value: Any) -> str:
         return DASH
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
-    return (f"{value:,}" if isinstance(value, int) else f"{value:.4g}").replace("-", "−").replace("inf", "∞")
+    whole = float(value).is_integer() and abs(value) < 2**53
+    return (f"{int(value):,}" if whole else f"{value:.4g}").replace("-", "−").replace("inf", "∞")
 
 
 def _names(part: Mapping[str, Any], group: str) -> list[str]:

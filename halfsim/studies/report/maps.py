@@ -39,17 +39,19 @@ def ledger_maps(part: Part, shown: Mapping[str, Sequence[Run]], folder: Path) ->
     maps = {name: one for name, one in found.items() if one is not None and _marked(one)}
     if not maps:
         return None
-    panels = [
-        name for name in next(iter(maps.values())).shares if any(_panel(one, name).any() for one in maps.values())
-    ]
-    never = [name for one in maps.values() for name in one.shares if name not in panels]
+    counted = list(dict.fromkeys(name for one in maps.values() for name in one.shares))
+    panels = [name for name in counted if any(_panel(one, name).any() for one in maps.values())]
+    never = [name for name in counted if name not in panels]
     height = sum(0.85 + 0.2 * max(len(one.layers), 2) for one in maps.values()) + 0.2
 
     def draw(figure: Figure) -> None:
         heights = [2 + len(one.layers) for one in maps.values()]
         boxes = np.atleast_1d(figure.subfigures(len(maps), 1, height_ratios=heights))
         for i, (box, (name, one)) in enumerate(zip(boxes, maps.items(), strict=True)):
-            _row(box, name, one, panels, i == 0)
+            grid = _row(box, name, one, panels)
+            for axes, panel in zip(grid, panels, strict=True):
+                axes.set_title(panel if i == 0 else "", fontsize=10, color=INK)
+                axes.set_xlabel("step" if i == len(maps) - 1 else "")
 
     rows = [
         {"row": name, "counted": panel, "layer": layer, "step": step, "share": float(one.shares[panel][i, j])}
@@ -61,7 +63,7 @@ def ledger_maps(part: Part, shown: Mapping[str, Sequence[Run]], folder: Path) ->
     unseen = f" Never: {', '.join(never)}." if never else ""
     return Drawing(
         name=slug(part["name"], "ledger"),
-        title=f"{part['title']}: the ledger by layer and step",
+        title="The ledger by layer and step",
         caption=f"Share of the elements that are not zero, all seeds together; blank where it never happened.{unseen}",
         size=(2.6 + 2.6 * len(panels), height),
         draw=draw,
@@ -69,17 +71,17 @@ def ledger_maps(part: Part, shown: Mapping[str, Sequence[Run]], folder: Path) ->
     )
 
 
-def _row(box: Any, name: str, one: Maps, panels: Sequence[str], first: bool) -> None:
+def _row(box: Any, name: str, one: Maps, panels: Sequence[str]) -> list[Any]:
     """Draw the maps of one row of the part side by side, with their bar of colours."""
     box.suptitle(written(name), x=0.01, ha="left", fontsize=10, fontweight="bold", color=INK)
     grid = np.atleast_1d(box.subplots(1, len(panels)))
     for i, (axes, panel) in enumerate(zip(grid, panels, strict=True)):
-        title = panel if first else ""
-        plotting.ledger_map(axes, one.steps, one.layers, _panel(one, panel), title=title, names=i == 0)
+        plotting.ledger_map(axes, one.steps, one.layers, _panel(one, panel), names=i == 0)
     bar = box.colorbar(grid[-1].images[0], ax=list(grid), aspect=8, pad=0.01)
     bar.set_label("share", color=INK)
     bar.ax.tick_params(colors=INK)
     bar.outline.set_linewidth(0.5)
+    return list(grid)
 
 
 def _panel(one: Maps, name: str) -> Any:

@@ -68,8 +68,9 @@ def _table(grid: Grid) -> str:
     body = [tuple(_cell(cell) for cell in row) for row in grid.rows]
     head = tuple(_cell(Cell(name)) for name in grid.head)
     widths = [max(len(line[column]) for line in (head, *body)) for column in range(len(head))]
-    rule = "|" + "|".join("-" * (width + 1) + (":" if i else "-") for i, width in enumerate(widths)) + "|"
-    return "\n".join([_line(head, widths), rule, *(_line(line, widths) for line in body)])
+    ends = ["-" if i in grid.words else ":" for i in range(len(widths))]
+    rule = "|" + "|".join("-" * (width + 1) + end for width, end in zip(widths, ends, strict=True)) + "|"
+    return "\n".join([_line(head, widths, grid), rule, *(_line(line, widths, grid) for line in body)])
 
 
 def _cell(cell: Cell) -> str:
@@ -77,9 +78,10 @@ def _cell(cell: Cell) -> str:
     return f"{text} *" if cell.strong else text
 
 
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+def _line(cells: Sequence[str], widths: Sequence[int], grid: Grid) -> str:
     padded = [
-        cell.rjust(width) if i else cell.ljust(width) for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        cell.ljust(width) if i in grid.words else cell.rjust(width)
+        for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
     ]
     return "| " + " | ".join(padded) + " |"
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from halfsim.studies import report
-from tests.studies import records
+from tests.studies.report import records
 
 __all__ = ["ROWS", "make"]
 
