@@ -118,5 +118,14 @@ def below(axes: Axes, *, columns: int = 2) -> None:
     if not found:
         return
     columns = min(columns, len(found)) if max(map(len, names)) < 32 else 1
-    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.17), "ncols": columns}
-    axes.legend(found, names, frameon=False, fontsize=9, labelcolor=INK, handlelength=2.6, **place)
+    axes.legend(
+        found,
+        names,
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.17),
+        ncols=columns,
+        frameon=False,
+        fontsize=9,
+        labelcolor=INK,
+        handlelength=2.6,
+    )

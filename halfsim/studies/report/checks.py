@@ -17,7 +17,7 @@ def evaluate(checks: Sequence[Any], parts: Sequence[Mapping[str, Any]]) -> list[
     Parameters
     ----------
     checks : sequence of Check
-        ``measure`` of ``row`` in ``part`` must land in [``low``, ``high``]: the mean over seeds, or the cell of a
+        ``measure`` of ``variant`` in ``part`` must land in [``low``, ``high``]: the mean over seeds, or the cell of a
         computed table. With ``against``, its difference to that row, or with ``relative`` too, its ratio. The row of a
         computed table is the value of its first column, or a mapping of columns to values that one row alone has.
     parts : sequence of mapping
@@ -63,7 +63,7 @@ def _value(part: Mapping[str, Any], row: Any, measure: str) -> float | None:
         found = [
             {**line["measures"], **line["books"]}.get(measure, {}).get("mean")
             for line in part["summary"]
-            if line["row"] == row
+            if line["variant"] == row
         ]
     value = found[0] if len(found) == 1 else None
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

@@ -80,7 +80,7 @@ def save_drawing(drawing: Drawing, folder: Path) -> str:
     from matplotlib.figure import Figure
 
     # The look is this package's, whatever the user's own settings are; identifiers in the SVG depend on the name.
-    settings = {"svg.hashsalt": drawing.name, "svg.fonttype": "path", "font.size": 9.5, "text.color": INK}
+    settings: Any = {"svg.hashsalt": drawing.name, "svg.fonttype": "path", "font.size": 9.5, "text.color": INK}
     with style.context("default"), mpl.rc_context(settings), warnings.catch_warnings():
         # Letters that the font lacks are drawn as boxes; the table beside the figure has them.
         warnings.filterwarnings("ignore", _WARNING, UserWarning)

@@ -19,7 +19,8 @@ PANELS = {
     "updates lost": (("update",), "lost"),
     "overflowed": (("activation", *_GRADIENTS, "weight"), "overflowed"),
 }
-"""What a map counts: of which tensors, and which of their counts. Shares are of the elements that are not zero."""
+"""What a map counts: of which tensors, and which of their counts. Shares are of the elements that are not zero, and of
+the updates that are not zero."""
 
 SWALLOWED = "partial sums swallowed"
 
@@ -85,7 +86,8 @@ def _pairs(event: dict[str, Any]) -> Iterator[tuple[tuple[str, str], NDArray[np.
         for panel, (wanted, what) in PANELS.items():
             for kind in wanted:
                 if what in (counted := kinds.get(kind, {})):
-                    yield (panel, layer), np.array([counted[what], counted["elements"] - counted["zero"]], np.float64)
+                    possible = counted["moves"] if what == "lost" else counted["elements"] - counted["zero"]
+                    yield (panel, layer), np.array([counted[what], possible], np.float64)
     for layer, products in event.get("swallowed", {}).items():
         for pair in products.values():
             yield (SWALLOWED, layer), np.array(pair, np.float64)

@@ -40,7 +40,7 @@ def drawings(part: Part, runs: Sequence[Run], looks: Mapping[str, Look], folder:
     folder : Path
         Of the runs; ``RUN/events.jsonl`` in it is read for the maps.
     """
-    groups = {name: [run for run in runs if run["row"] == name] for name in part["names"]}
+    groups = {name: [run for run in runs if run["variant"] == name] for name in part["names"]}
     groups = {name: found for name, found in groups.items() if found}
     if not groups:
         return []
@@ -88,7 +88,7 @@ def _curve(
 
     seeds = {variant: [run["seed"] for run in found if name in run["measures"]] for variant, found in shown.items()}
     rows = [
-        {"row": variant, "seed": seed, "step": step, name: value}
+        {"variant": variant, "seed": seed, "step": step, name: value}
         for variant, values in curves
         for seed, line in zip(seeds[variant], values, strict=True)
         for step, value in zip(steps, line, strict=True)
@@ -158,7 +158,7 @@ def _scales(part: Part, groups: Mapping[str, Sequence[Run]], looks: Mapping[str,
         plotting.loss_scale(figure.subplots(), curves, last=last, skipped=skipped, looks=own)
 
     rows = [
-        {"row": names[key], "seed": seed, "from step": step, "scale": value}
+        {"variant": names[key], "seed": seed, "from step": step, "scale": value}
         for key, runs in moving.items()
         for seed, scale, _ in runs
         for step, value in scale

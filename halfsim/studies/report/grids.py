@@ -37,7 +37,7 @@ def outcomes(part: Mapping[str, Any]) -> Grid:
     head = ["policy", "n", *(text for name in names for text in (measure(name).head, "Δ [95 %]"))]
     rows = [
         (
-            Cell(row["row"]),
+            Cell(row["variant"]),
             Cell(str(row["seeds"])),
             *(cell for name in names for cell in _pair(row["measures"].get(name), name)),
         )
@@ -77,7 +77,7 @@ def books(part: Mapping[str, Any]) -> Grid:
             Cell(DASH if one is None else "NaN" if one["mean"] is None else number(one["mean"], measure(name)))
             for name, one in zip(dict.fromkeys(names), means, strict=True)
         ]
-        rows.append((Cell(row["row"]), *cells))
+        rows.append((Cell(row["variant"]), *cells))
     heads = (measure(name).head for name in dict.fromkeys(names))
     return Grid("What was lost", ("policy", *heads), tuple(rows))
 

@@ -46,7 +46,7 @@ def ledger_maps(part: Part, shown: Mapping[str, Sequence[Run]], folder: Path) ->
 
     def draw(figure: Figure) -> None:
         heights = [2 + len(one.layers) for one in maps.values()]
-        boxes = np.atleast_1d(figure.subfigures(len(maps), 1, height_ratios=heights))
+        boxes = figure.subfigures(len(maps), 1, height_ratios=heights, squeeze=False)[:, 0]
         for i, (box, (name, one)) in enumerate(zip(boxes, maps.items(), strict=True)):
             grid = _row(box, name, one, panels)
             for axes, panel in zip(grid, panels, strict=True):
@@ -54,7 +54,7 @@ def ledger_maps(part: Part, shown: Mapping[str, Sequence[Run]], folder: Path) ->
                 axes.set_xlabel("step" if i == len(maps) - 1 else "")
 
     rows = [
-        {"row": name, "counted": panel, "layer": layer, "step": step, "share": float(one.shares[panel][i, j])}
+        {"variant": name, "counted": panel, "layer": layer, "step": step, "share": float(one.shares[panel][i, j])}
         for name, one in maps.items()
         for panel in one.shares
         for i, layer in enumerate(one.layers)
@@ -64,7 +64,7 @@ def ledger_maps(part: Part, shown: Mapping[str, Sequence[Run]], folder: Path) ->
     return Drawing(
         name=slug(part["name"], "ledger"),
         title="The ledger by layer and step",
-        caption=f"Share of the elements that are not zero, all seeds together; blank where it never happened.{unseen}",
+        caption=f"Shares of what is not zero, all seeds together; blank where it never happened.{unseen}",
         size=(2.6 + 2.6 * len(panels), height),
         draw=draw,
         rows=rows,

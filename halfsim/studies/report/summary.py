@@ -13,7 +13,7 @@ CONFIDENCE = 0.95
 """Of the two-sided intervals."""
 
 Run: TypeAlias = Mapping[str, Any]
-_LABELS = ("part", "row", "seed", "final_scale", "weights_sha256", "run")
+_LABELS = ("part", "variant", "seed", "final_scale", "weights_sha256", "run")
 
 
 def rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -31,7 +31,7 @@ def rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
         table.append(
             {
                 "part": run["part"],
-                "row": run["row"],
+                "variant": run["variant"],
                 "seed": run["seed"],
                 **{name: final.get(name) for name in names},
                 **{name: kept.get(name) for name in books},
@@ -66,7 +66,7 @@ def summarise(runs: Sequence[Run], part: str, names: Sequence[str]) -> list[dict
     Parameters
     ----------
     runs : sequence of mapping
-        Summaries of runs, with ``part`` and ``row``.
+        Summaries of runs, with ``part`` and ``variant``.
     part : str
         Those of this part are taken.
     names : sequence of str
@@ -75,7 +75,7 @@ def summarise(runs: Sequence[Run], part: str, names: Sequence[str]) -> list[dict
     Returns
     -------
     list of dict
-        Per row ``{"row", "seeds", "measures", "books"}``; the last two map a name to what `estimate` returns, with
+        Per row ``{"variant", "seeds", "measures", "books"}``; the last two map a name to what `estimate` returns, with
         ``"difference"``, the estimate of value less the baseline's of the same seed (None for the baseline itself).
         A row without a single run has zero seeds and no measures.
 
@@ -83,7 +83,7 @@ def summarise(runs: Sequence[Run], part: str, names: Sequence[str]) -> list[dict
     --------
     >>> run = {"part": "a", "ledger": {}, "skipped": [], "scale": [], "seconds": 1, "weights_sha256": "", "id": ""}
     >>> runs = [
-    ...     {**run, "row": name, "seed": seed, "measures": {"loss": [loss]}}
+    ...     {**run, "variant": name, "seed": seed, "measures": {"loss": [loss]}}
     ...     for name, seed, loss in (("x", 0, 1.0), ("x", 1, 2.0), ("y", 0, 2.0), ("y", 1, 3.0))
     ... ]
     >>> summarise(runs, "a", ["x", "y"])[1]["measures"]["loss"]["difference"]["mean"]
@@ -93,14 +93,14 @@ def summarise(runs: Sequence[Run], part: str, names: Sequence[str]) -> list[dict
     table = rows(mine)
     outcomes = list(dict.fromkeys(name for run in mine for name in run["measures"]))
     books = [name for name in (table[0] if table else ()) if name not in (*_LABELS, *outcomes)]
-    baseline = {row["seed"]: row for row in table if row["row"] == names[0]}
+    baseline = {row["seed"]: row for row in table if row["variant"] == names[0]}
     summary = []
     for name in names:
-        found = [row for row in table if row["row"] == name]
+        found = [row for row in table if row["variant"] == name]
         against = None if name == names[0] else baseline
         summary.append(
             {
-                "row": name,
+                "variant": name,
                 "seeds": len(found),
                 "measures": _estimates(found, outcomes, against),
                 "books": _estimates(found, books, against),

@@ -33,7 +33,7 @@ def write(study: Study, runs: Sequence[Result], tables: Sequence[Result], out: P
     study : Study
         Claim, parts and checks.
     runs, tables : sequence of mapping
-        Summaries of the runs, with ``part`` and ``row``, and of the computed tables, with ``part`` and ``rows``.
+        Summaries of the runs, with ``part`` and ``variant``, and of the computed tables, with ``part`` and ``rows``.
     out : Path
         Folder: ``results.json``, ``results.csv``, ``results.parquet``, ``report.md``, ``report.html``, and ``figures/``
         with a PNG, an SVG and a CSV file each. The events of the runs are read from ``runs/``.
@@ -79,7 +79,7 @@ def _part(part: Any, runs: Sequence[Result], computed: Mapping[str, Sequence[Res
         return {**head, "columns": columns, "rows": found, "figure": part.figure, "drawing": dict(part.drawing)}
     names = [row.name for row in part.rows]
     mine = [run for run in runs if run["part"] == part.name]
-    held = {name: next((run["bytes"] for run in mine if run["row"] == name), {}) for name in names}
+    held: dict[str, Any] = {name: next((run["bytes"] for run in mine if run["variant"] == name), {}) for name in names}
     return {
         **head,
         "names": names,

@@ -24,7 +24,7 @@ def run(part: str, row: str, seed: int, measures: dict[str, list[float | None]],
     histogram = [500, *rng.poisson(1000 * bins).tolist(), 0]
     return {
         "part": part,
-        "row": row,
+        "variant": row,
         "id": hashlib.sha256(f"{part}/{row}/{seed}".encode()).hexdigest()[:16],
         "config": {
             "seed": seed,
@@ -105,6 +105,7 @@ def _sample(rng: np.random.Generator, flushed: float, lost: float, layers: tuple
         ledger[layer] = {kind: dict(empty) for kind in KINDS}
         ledger[layer]["activation gradient"]["flushed"] = some
         ledger[layer]["weight gradient"]["flushed"] = some // 8
+        ledger[layer]["update"] |= {"moves": 4000}
         ledger[layer]["update"]["lost"] = int(4000 * min(lost * rng.uniform(0.8, 1), 1))
     swallowed = {layer: {"forward": [int(rng.integers(100)), 100_000]} for layer in layers}
     return {"ledger": ledger, "swallowed": swallowed, "error": {}, "histogram": {}}

@@ -114,6 +114,6 @@ def _tables() -> list[dict[str, Any]]:
     computed = {"error": sums, "sweep": sweep, "scales": scales, "pairs": pairs}
     provenance = {"halfsim": "0.1.0", "python": "3.11.7", "processor": "Another processor", "threads": 2}
     return [
-        {"part": name, "row": "", "id": name, "config": {}, "rows": rows, "seconds": 0.1, "provenance": provenance}
+        {"part": name, "variant": "", "id": name, "config": {}, "rows": rows, "seconds": 0.1, "provenance": provenance}
         for name, rows in computed.items()
     ]

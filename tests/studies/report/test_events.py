@@ -22,12 +22,12 @@ def test_shares_are_of_what_is_not_zero_over_kinds_and_seeds(tmp_path: Path) -> 
         5,
         {
             "fc1": {"activation gradient": counts(flushed=2), "weight gradient": counts(flushed=4, overflowed=1)},
-            "fc2": {"update": counts(lost=8)},
+            "fc2": {"update": {"lost": 8, "moves": 8}},
         },
         swallowed={"fc1": {"forward": [1, 4], "data_gradient": [2, 4]}},
     )
     other = event(5, {"fc1": {"activation gradient": counts(flushed=0), "weight gradient": counts(zero=10)}})
-    later = event(9, {"fc2": {"update": counts(lost=2)}})
+    later = event(9, {"fc2": {"update": {"lost": 2, "moves": 8}}})
     paths = [
         records.write_events(tmp_path, "a", [{"step": 0, "loss": 1.0}, one, later]),
         records.write_events(tmp_path, "b", [other]),
@@ -49,7 +49,7 @@ def test_shares_are_of_what_is_not_zero_over_kinds_and_seeds(tmp_path: Path) -> 
 
 
 def test_a_line_cut_off_by_a_kill_does_not_count(tmp_path: Path) -> None:
-    path = records.write_events(tmp_path, "a", [event(0, {"fc": {"update": counts(lost=4)}})])
+    path = records.write_events(tmp_path, "a", [event(0, {"fc": {"update": {"lost": 4, "moves": 8}}})])
     with path.open("a") as file:
         file.write('{"step": 1, "ledger": {"fc": {"upd')
     maps = maps_of([path])

@@ -101,13 +101,13 @@ def test_a_measure_that_only_some_have_is_theirs_alone() -> None:
 
 def test_a_row_without_runs_is_empty() -> None:
     _, missing = report.summarise(runs({"base": [1.0]}), "p", ["base", "missing"])
-    assert missing == {"row": "missing", "seeds": 0, "measures": {}, "books": {}}
+    assert missing == {"variant": "missing", "seeds": 0, "measures": {}, "books": {}}
 
 
 def test_rows_are_flat_and_final() -> None:
     run = records.run("p", "a", 7, {"loss": [3.0, 2.0]}, scale=[[0, 8.0], [5, 4.0]], skipped=[5, 6])
     (row,) = report.rows([run])
-    assert (row["part"], row["row"], row["seed"], row["loss"], row["final_scale"]) == ("p", "a", 7, 2.0, 4.0)
+    assert (row["part"], row["variant"], row["seed"], row["loss"], row["final_scale"]) == ("p", "a", 7, 2.0, 4.0)
     assert (row["steps_skipped"], row["updates_lost"], row["swallowed"]) == (2, 0.25, 0.125)
     assert "lowest_exponent" not in row and "histograms" not in row
     assert row["weights_sha256"] == "ab" * 32

@@ -82,7 +82,7 @@ def test_csv_and_parquet_hold_a_row_per_run(made: tuple[Path, dict[str, Any]]) -
     wide = parquet.read_table(out / "results.parquet").to_pylist()
     assert len(table) == len(wide) == len(results["runs"]) == 17
     for text, numbers, run in zip(table, wide, results["runs"], strict=True):
-        assert text["row"] == numbers["row"] == run["row"]
+        assert text["variant"] == numbers["variant"] == run["variant"]
         last = run["measures"]["loss"][-1]
         assert text["loss"] == ("" if last is None else str(last))
         assert (numbers["loss"] != numbers["loss"]) if last is None else numbers["loss"] == last
