@@ -2,39 +2,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 
 pytest.importorskip("matplotlib")
 
 from matplotlib.figure import Figure
 
-from halfsim.plotting import COLOURS, gradient_histogram, learning_curves
+from halfsim.plotting import gradient_histogram
 
 
 @pytest.fixture
 def axes() -> Any:
     return Figure().subplots()
-
-
-def test_curves_are_means_in_bands(axes: Any) -> None:
-    curves = [("binary32", [[1.0, 2.0], [3.0, 4.0]]), ("mixed", [[1.0, 1.0], [1.0, np.nan]])]
-    assert learning_curves(axes, [0, 10], curves, ylabel="loss") is axes
-    baseline, mixed = axes.lines
-    assert baseline.get_ydata().tolist() == [2.0, 3.0]
-    assert baseline.get_linewidth() > mixed.get_linewidth()
-    assert np.isnan(mixed.get_ydata()[1])
-    band = axes.collections[0].get_paths()[0].get_extents()
-    assert (band.y0, band.y1) == pytest.approx((2 - 2**0.5, 3 + 2**0.5))
-    assert list(axes.get_legend_handles_labels()[1]) == ["binary32", "mixed"]
-    assert axes.get_ylabel() == "loss"
-
-
-def test_one_seed_has_a_band_of_no_width(axes: Any) -> None:
-    learning_curves(axes, [0, 1], [("a", [[0.5, 0.25]])], ylabel="accuracy", percent=True)
-    assert axes.lines[0].get_ydata().tolist() == [50.0, 25.0]
-    band = axes.collections[0].get_paths()[0].get_extents()
-    assert (band.y0, band.y1) == (25.0, 50.0)
 
 
 def test_the_histogram_is_a_share_of_all_elements_over_the_zones(axes: Any) -> None:
@@ -75,5 +54,15 @@ def test_an_empty_histogram_can_be_drawn(axes: Any) -> None:
     axes.figure.canvas.draw()
 
 
-def test_colours_differ() -> None:
-    assert len(set(COLOURS)) == len(COLOURS)
+def test_the_arrow_is_as_long_as_the_scale_moves(axes: Any) -> None:
+    counts = [0] * 79
+    counts[1 + 60 - 30] = 7
+    gradient_histogram(axes, [("gradients", counts)], scale=2.0**12)
+    arrow = next(text for text in axes.texts if text.get_text() == "")
+    assert arrow.xy[0] - arrow.xyann[0] == 12
+    assert arrow.xyann[0] == -29.5
+
+
+def test_what_is_not_finite_is_counted_in_the_legend(axes: Any) -> None:
+    gradient_histogram(axes, [("gradients", [0] * 78 + [3])])
+    assert "3 not finite" in axes.get_legend().get_texts()[0].get_text()
