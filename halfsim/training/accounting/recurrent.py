@@ -47,7 +47,7 @@ DEEP_SPEECH = Network(
     example="second of speech",
     layers=_deep_speech(),
     batch=32 * 7,
-    source="Amodei et al. [@amodei2016]; three GRU layers and the total of 115 M: Micikevicius et al. [@micikevicius2018]",
+    source="Amodei et al. [@amodei2016]; GRU layers and the total of 115 M: Micikevicius et al. [@micikevicius2018]",
 )
 """Two convolutions, three forward layers of GRUs, a lookahead (row) convolution over 20 future frames, and the output.
 
