@@ -1,9 +1,9 @@
 """Which loss scales keep gradients inside binary16, read off their histograms.
 
 A histogram has the bins of `halfsim.kernels.census`: exact zeros, then unit bins of floor(log2|g|), then Inf and NaN.
-In binary16, with S a power of two, S g becomes zero when its magnitude is at most 2**-25, and infinite from 65520 up. Both
-ends are a hair beside a power of two, which no unit bin can see: a gradient of exactly 2**-25 / S counts as kept, and
-the largest is taken not to lie in the last 1/4096 below a power of two.
+In binary16, with S a power of two, S g becomes zero when its magnitude is at most 2**-25, and infinite from 65520 up.
+Both ends are a hair beside a power of two, which no unit bin can see: a gradient of exactly 2**-25 / S counts as kept,
+and the largest is taken not to lie in the last 1/4096 below a power of two.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def required_scale(counts: Sequence[int], share: float = 0.999) -> dict[str, Any
     Returns
     -------
     dict
-        ``nonzero``: how many finite ones there are; ``largest``: a power of two with the largest magnitude lies from it to twice it;
+        ``nonzero``: how many finite ones there are; ``largest``: the power of two at or below the largest magnitude;
         ``smallest_scale``: the smallest power of two that keeps the share; ``largest_scale``: the largest one without
         overflow. Each of the last three is None when the outermost bin hides the answer, or there are no gradients.
 
