@@ -57,17 +57,15 @@ def relative_error(computed: Array, exact: Array) -> float | None:
     return math.sqrt(squares[0] / squares[1])
 
 
-def _overflowed(computed: Array) -> float:
-    return 1.0 - float(np.isfinite(computed).mean())
-
-
 def error_against_k(
-    dataset: str = "digits-or-fashion", lengths: Sequence[int] = LENGTHS, side: int = 8
+    kind: str = OPERANDS[0], dataset: str = "digits-or-fashion", lengths: Sequence[int] = LENGTHS, side: int = 8
 ) -> list[dict[str, Any]]:
     """Return the errors of dot products of growing length, for every accumulator and rounding.
 
     Parameters
     ----------
+    kind : str
+        What is multiplied, one of `halfsim.studies.operands.OPERANDS`.
     dataset : str
         Whose pixels; see `halfsim.studies.operands.Images`.
     lengths : sequence of int
@@ -78,29 +76,29 @@ def error_against_k(
     Returns
     -------
     list of dict
-        ``accumulator``, ``operands``, ``terms``, ``error``: the relative error; ``overflowed``: share of results that
-        are not finite.
+        ``accumulator``, ``K``: the terms, ``error``: the relative error; ``overflowed``: share of results that are not
+        finite.
 
     Examples
     --------
-    >>> rows = error_against_k("digits", lengths=(4096,), side=2)
-    >>> error = {row["accumulator"]: row["error"] for row in rows if row["operands"] == "pixels × pixels"}
+    >>> rows = error_against_k(dataset="digits", lengths=(4096,), side=2)
+    >>> error = {row["accumulator"]: row["error"] for row in rows}
     >>> error["binary32"] < error["h100 f16"] < error["binary16"]
     True
     """
     rows = []
-    for kind in OPERANDS:
-        for length in lengths:
-            a, b = operands(kind, dataset, side, length)
-            exact = exact_product(a, b)
-            for name, accumulator in (*ACCUMULATORS.items(), *ROUNDINGS.items()):
-                z = np.asarray(matmul(a, b, accumulator=accumulator))
-                row = {"accumulator": name, "operands": kind, "terms": length}
-                rows.append({**row, "error": relative_error(z, exact), "overflowed": _overflowed(z)})
+    for length in lengths:
+        a, b = operands(kind, dataset, side, length)
+        exact = exact_product(a, b)
+        for name, accumulator in (*ACCUMULATORS.items(), *ROUNDINGS.items()):
+            z = np.asarray(matmul(a, b, accumulator=accumulator))
+            error, overflowed = relative_error(z, exact), 1.0 - float(np.isfinite(z).mean())
+            rows.append({"accumulator": name, "K": length, "error": error, "overflowed": overflowed})
     return rows
 
 
 def stochastic_bits(
+    kind: str = OPERANDS[0],
     dataset: str = "digits-or-fashion",
     bits: Sequence[int] = tuple(range(1, 14)),
     length: int = 8192,
@@ -110,6 +108,8 @@ def stochastic_bits(
 
     Parameters
     ----------
+    kind : str
+        What is multiplied, one of `halfsim.studies.operands.OPERANDS`.
     dataset : str
         Whose pixels; see `halfsim.studies.operands.Images`.
     bits : sequence of int
@@ -122,25 +122,23 @@ def stochastic_bits(
     Returns
     -------
     list of dict
-        ``bits``, ``operands``, ``terms``, ``error``: the relative error; ``bias``: the sum of all (computed - exact)
-        over the sum of the magnitudes of the exact results. A discarded fraction below 2**-bits is always dropped,
+        ``bits``, ``K``: the terms, ``error``: the relative error; ``bias``: the sum of all (computed - exact) over the
+        sum of the magnitudes of the exact results. A discarded fraction below 2**-bits is always dropped,
         which the bias shows.
 
     Examples
     --------
-    >>> few, many = stochastic_bits("digits", bits=(2, 10), length=4096, side=2)[:2]
+    >>> few, many = stochastic_bits(dataset="digits", bits=(1, 10), length=4096, side=2)
     >>> few["bias"] < -0.1 < many["bias"] < 0.1
     True
     """
+    a, b = operands(kind, dataset, side, length)
+    exact = exact_product(a, b)
+    size = math.fsum(np.abs(exact).reshape(-1).tolist())
     rows = []
-    for kind in OPERANDS:
-        a, b = operands(kind, dataset, side, length)
-        exact = exact_product(a, b)
-        size = math.fsum(np.abs(exact).reshape(-1).tolist())
-        for count in bits:
-            chain = Chain(format=BINARY16, fused=True, rounding=Stochastic(count, _SEED))
-            z = np.asarray(matmul(a, b, accumulator=chain))
-            bias = math.fsum((z - exact).reshape(-1).tolist()) / size
-            row = {"bits": count, "operands": kind, "terms": length}
-            rows.append({**row, "error": relative_error(z, exact), "bias": bias})
+    for count in bits:
+        chain = Chain(format=BINARY16, fused=True, rounding=Stochastic(count, _SEED))
+        z = np.asarray(matmul(a, b, accumulator=chain))
+        bias = math.fsum((z - exact).reshape(-1).tolist()) / size
+        rows.append({"bits": count, "K": length, "error": relative_error(z, exact), "bias": bias})
     return rows

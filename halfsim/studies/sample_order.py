@@ -13,21 +13,24 @@ from halfsim.studies.operands import Images, exact_product, rounded
 from halfsim.training.arithmetic import Array
 from halfsim.training.words import Words
 
-__all__ = ["sample_order"]
+__all__ = ["KINDS", "sample_order"]
+
+KINDS = ("pixels × pixels", "pixels × first gradient")
+"""Kinds of sums over samples, both of them those of weight gradients."""
 
 _SHUFFLE = 13
 
 
 def sample_order(
-    dataset: str = "digits-or-fashion", samples: int = 32768, side: int = 4, shuffles: int = 5
+    kind: str = KINDS[0], dataset: str = "digits-or-fashion", samples: int = 32768, side: int = 4, shuffles: int = 5
 ) -> list[dict[str, Any]]:
     """Return what the order of the samples does to sums over them, for every accumulator.
 
-    The sums are those of weight gradients: ``pixels × pixels``, all positive, and ``pixels × first gradient``, where
-    the gradient is that of a softmax over ten equal logits, 1/10 less one at the label.
-
     Parameters
     ----------
+    kind : str
+        One of `KINDS`: products of pixels, all positive, or of pixels and the gradient of a softmax over ten equal
+        logits, 1/10 less one at the label.
     dataset : str
         Whose images; see `halfsim.studies.operands.Images`.
     samples : int
@@ -40,32 +43,30 @@ def sample_order(
     Returns
     -------
     list of dict
-        ``accumulator``, ``operands``, ``terms``; relative errors ``shuffled`` (mean over the shuffles), ``by_class``
+        ``accumulator``, ``K``: the samples; relative errors ``shuffled`` (mean over the shuffles), ``by_class``
         and ``by_magnitude`` (samples sorted by label, and by the sum of their pixels), None when nothing is finite;
         ``spread``: the largest less the smallest result over all orders, as a relative error.
 
     Examples
     --------
-    >>> rows = sample_order("digits", samples=1024, side=2, shuffles=2)
-    >>> {row["accumulator"]: row["spread"] for row in rows[:6]}["binary16, exact"]
+    >>> rows = sample_order(dataset="digits", samples=1024, side=2, shuffles=2)
+    >>> {row["accumulator"]: row["spread"] for row in rows}["binary16, exact"]
     0.0
     """
+    if kind not in KINDS:
+        raise ValueError(f"sample_order: kind={kind!r} is unknown; known are {', '.join(KINDS)}")
     images = Images(dataset, samples)
     bright = np.argsort(-images.pixels.astype(np.float64).sum(axis=0), kind="stable")
-    spaced = bright[np.arange(1, side + 1) * (len(bright) // (side + 1))]
-    gradient = rounded(0.1 - (images.labels[:, None] == np.arange(10)))
     a = np.ascontiguousarray(images.pixels[:, bright[:side]].T)
-    orders = _orders(images, shuffles)
+    if kind == KINDS[0]:
+        b = images.pixels[:, bright[np.arange(1, side + 1) * (len(bright) // (side + 1))]]
+    else:
+        b = rounded(0.1 - (images.labels[:, None] == np.arange(side)))
+    exact, orders = exact_product(a, b), _orders(images, shuffles)
     rows = []
-    for kind, b in (
-        ("pixels × pixels", images.pixels[:, spaced]),
-        ("pixels × first gradient", gradient[:, :side]),
-    ):
-        exact = exact_product(a, b)
-        for name, accumulator in ACCUMULATORS.items():
-            z = [np.asarray(matmul(a[:, order], b[order], accumulator=accumulator), np.float64) for order in orders]
-            row = {"accumulator": name, "operands": kind, "terms": len(images.labels)}
-            rows.append({**row, **_effect_of_order(z, exact)})
+    for name, accumulator in ACCUMULATORS.items():
+        z = [np.asarray(matmul(a[:, order], b[order], accumulator=accumulator), np.float64) for order in orders]
+        rows.append({"accumulator": name, "K": len(images.labels), **_effect_of_order(z, exact)})
     return rows
 
 

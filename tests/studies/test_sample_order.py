@@ -7,22 +7,21 @@ import pytest
 
 from halfsim.studies.accumulation import ACCUMULATORS
 from halfsim.studies.operands import Images
-from halfsim.studies.sample_order import sample_order
+from halfsim.studies.sample_order import KINDS, sample_order
 
 
 @pytest.fixture(scope="module")
 def rows() -> dict[tuple[str, str], dict[str, Any]]:
-    table = sample_order("digits")
-    return {(row["operands"], row["accumulator"]): row for row in table}
+    return {(kind, row["accumulator"]): row for kind in KINDS for row in sample_order(kind, "digits")}
 
 
 def test_every_accumulator_sums_both_kinds(rows: dict[tuple[str, str], dict[str, Any]]) -> None:
     assert len(rows) == 2 * len(ACCUMULATORS)
-    assert {row["terms"] for row in rows.values()} == {1400}
+    assert {row["K"] for row in rows.values()} == {1400}
 
 
 def test_exact_sums_know_no_order(rows: dict[tuple[str, str], dict[str, Any]]) -> None:
-    for kind in ("pixels × pixels", "pixels × first gradient"):
+    for kind in KINDS:
         row = rows[kind, "binary16, exact"]
         assert row["spread"] == 0
         assert row["shuffled"] == pytest.approx(row["by_class"], rel=1e-12) and row["by_class"] == row["by_magnitude"]
@@ -38,7 +37,9 @@ def test_sorting_by_class_makes_partial_sums_large(rows: dict[tuple[str, str], d
 
 def test_sums_of_one_pixel_are_those_of_numpy() -> None:
     row = next(
-        row for row in sample_order("digits", samples=300, side=1, shuffles=1) if row["accumulator"] == "binary16"
+        row
+        for row in sample_order(dataset="digits", samples=300, side=1, shuffles=1)
+        if row["accumulator"] == "binary16"
     )
     images = Images("digits", 300)
     bright = np.argsort(-images.pixels.sum(axis=0, dtype=np.float64), kind="stable")
@@ -52,3 +53,8 @@ def test_sums_of_one_pixel_are_those_of_numpy() -> None:
         for k in order:
             z = np.float16(a[k] * b[k] + np.float64(z))
         assert row[name] == pytest.approx(abs(float(z) - exact) / exact, rel=1e-12)
+
+
+def test_unknown_kinds_are_refused() -> None:
+    with pytest.raises(ValueError, match="kind='pixels' is unknown"):
+        sample_order("pixels")

@@ -33,8 +33,8 @@ def required_scale(counts: Sequence[int], share: float = 0.999) -> dict[str, Any
     Returns
     -------
     dict
-        ``nonzero``: how many finite ones there are; ``largest``: the power of two at or below the largest magnitude;
-        ``smallest_scale``: the smallest power of two that keeps the share; ``largest_scale``: the largest one without
+        ``nonzero``: how many finite ones there are; ``magnitude``: the power of two at or below the largest of them;
+        ``smallest``: the smallest scale, a power of two, that keeps the share; ``largest``: the largest one without
         overflow. Each of the last three is None when the outermost bin hides the answer, or there are no gradients.
 
     Raises
@@ -48,7 +48,7 @@ def required_scale(counts: Sequence[int], share: float = 0.999) -> dict[str, Any
     >>> counts = [0] * BINS
     >>> counts[1 - 30 - LOWEST], counts[1 - 3 - LOWEST] = 90, 10  # 90 gradients near 2**-30 and 10 near 2**-3
     >>> required_scale(counts)
-    {'nonzero': 100, 'largest': 0.125, 'smallest_scale': 32.0, 'largest_scale': 262144.0}
+    {'nonzero': 100, 'magnitude': 0.125, 'smallest': 32.0, 'largest': 262144.0}
     """
     if len(counts) != BINS:
         raise ValueError(f"required_scale: counts has {len(counts)} bins; pass the {BINS} bins of kernels.census")
@@ -62,9 +62,9 @@ def required_scale(counts: Sequence[int], share: float = 0.999) -> dict[str, Any
     lowest = _lowest_kept(finite, math.ceil(share * nonzero))
     return {
         "nonzero": nonzero,
-        "largest": 2.0**highest if is_known else None,
-        "smallest_scale": None if lowest is None else 2.0 ** (_SMALLEST - lowest),
-        "largest_scale": 2.0 ** (_LARGEST - highest) if is_known else None,
+        "magnitude": 2.0**highest if is_known else None,
+        "smallest": None if lowest is None else 2.0 ** (_SMALLEST - lowest),
+        "largest": 2.0 ** (_LARGEST - highest) if is_known else None,
     }
 
 
@@ -94,13 +94,13 @@ def required_scales(
     Returns
     -------
     list of dict
-        ``kind``, ``layer``, ``nonzero``, ``largest``, ``scale_99`` and ``scale_999`` (the smallest that keep 99 % and
-        99.9 % of the nonzero gradients), ``largest_scale``, and ``needs_none``: whether 99.9 % stay as they are.
+        ``kind``, ``layer``, ``nonzero``, ``magnitude``, ``smallest_99`` and ``smallest_999`` (the scales that keep 99 %
+        and 99.9 % of the nonzero gradients), ``largest``, and ``needs_none``: whether 99.9 % stay without a scale.
 
     Examples
     --------
     >>> event = {"histogram": {"fc": {"weight gradient": {"41": 7}}}}  # bin 41 is 2**-20
-    >>> [row["scale_999"] for row in required_scales([event])]
+    >>> [row["smallest_999"] for row in required_scales([event])]
     [0.03125, 0.03125]
     """
     sums: dict[tuple[str, str], list[int]] = {}
@@ -118,12 +118,12 @@ def required_scales(
 
 def _row(counts: list[int]) -> dict[str, Any]:
     both = [required_scale(counts, share) for share in _SHARES]
-    smallest = [row["smallest_scale"] for row in both]
+    smallest = [row["smallest"] for row in both]
     return {
         "nonzero": both[0]["nonzero"],
+        "magnitude": both[0]["magnitude"],
+        "smallest_99": smallest[0],
+        "smallest_999": smallest[1],
         "largest": both[0]["largest"],
-        "scale_99": smallest[0],
-        "scale_999": smallest[1],
-        "largest_scale": both[0]["largest_scale"],
         "needs_none": smallest[1] is not None and smallest[1] <= 1,
     }

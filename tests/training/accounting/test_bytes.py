@@ -73,4 +73,3 @@ def test_nearly_half_holds_where_activations_dominate() -> None:
     assert ratio(BIG_LSTM, BIG_LSTM.batch) > 0.9
     # Parameters alone: nothing saved.
     assert sum(bytes_per_parameter(MIXED, 1).values()) == sum(bytes_per_parameter(named("binary32"), 1).values())
-

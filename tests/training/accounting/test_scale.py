@@ -46,34 +46,34 @@ def test_scales_are_those_of_brute_force(seed: int, share: float) -> None:
     values[random.random(3000) < 0.3] = 0
     assert np.abs(values[values != 0]).min() > 2.0**LOWEST and np.abs(values).max() < 2**16
     found = required_scale(histogram(values), share)
-    assert (found["smallest_scale"], found["largest_scale"]) == brute_force(values, share)
-    assert found["largest"] <= np.abs(values).max() < 2 * found["largest"]
+    assert (found["smallest"], found["largest"]) == brute_force(values, share)
+    assert found["magnitude"] <= np.abs(values).max() < 2 * found["magnitude"]
     assert found["nonzero"] == np.count_nonzero(values)
 
 
 def test_what_a_unit_bin_cannot_see() -> None:
     tie = np.array([2.0**-25])
-    assert required_scale(histogram(tie))["smallest_scale"] == 1
+    assert required_scale(histogram(tie))["smallest"] == 1
     assert stored(tie, 0)[0] == 0  # half of the smallest subnormal, to even
     assert stored(tie * (1 + 2.0**-52), 0)[0] > 0
     sliver = np.array([65519.999, 65520.0])
-    assert required_scale(histogram(sliver))["largest_scale"] == 1
+    assert required_scale(histogram(sliver))["largest"] == 1
     assert np.isinf(stored(sliver, 0)).tolist() == [False, True]
 
 
 def test_the_open_bins_hide_the_answer() -> None:
     tiny = required_scale(histogram(np.full(100, 2.0**-70)))
-    assert tiny == {"nonzero": 100, "largest": None, "smallest_scale": None, "largest_scale": None}
+    assert tiny == {"nonzero": 100, "magnitude": None, "smallest": None, "largest": None}
     few_tiny = required_scale(histogram(np.array([2.0**-70] + 999 * [1.0])))
-    assert few_tiny["smallest_scale"] == 2.0**-25
-    assert required_scale(histogram(np.array([2.0**-70] + 998 * [1.0])))["smallest_scale"] is None
+    assert few_tiny["smallest"] == 2.0**-25
+    assert required_scale(histogram(np.array([2.0**-70] + 998 * [1.0])))["smallest"] is None
     huge = required_scale(histogram(np.array([2.0**20, 1.0])))
-    assert huge["largest"] is None and huge["largest_scale"] is None and huge["smallest_scale"] == 2.0**-25
+    assert huge["magnitude"] is None and huge["largest"] is None and huge["smallest"] == 2.0**-25
 
 
 def test_nothing_but_zeros_and_infinities_has_no_scale() -> None:
     found = required_scale(histogram(np.array([0.0, np.inf, np.nan])))
-    assert found == {"nonzero": 0, "largest": None, "smallest_scale": None, "largest_scale": None}
+    assert found == {"nonzero": 0, "magnitude": None, "smallest": None, "largest": None}
 
 
 def test_wrong_arguments_are_named() -> None:
@@ -99,14 +99,14 @@ def test_the_table_adds_steps_and_layers() -> None:
         ("weight gradient", "all"),
     ]
     conv1, fc, both = rows
-    assert (conv1["nonzero"], conv1["scale_999"], conv1["largest_scale"], conv1["needs_none"]) == (
+    assert (conv1["nonzero"], conv1["smallest_999"], conv1["largest"], conv1["needs_none"]) == (
         2,
         2**-13,
         2**25,
         True,
     )
-    assert (fc["nonzero"], fc["scale_999"], fc["largest_scale"], fc["needs_none"]) == (1, 32, 2**45, False)
-    assert (both["nonzero"], both["scale_99"], both["largest_scale"]) == (3, 32, 2**25)
+    assert (fc["nonzero"], fc["smallest_999"], fc["largest"], fc["needs_none"]) == (1, 32, 2**45, False)
+    assert (both["nonzero"], both["smallest_99"], both["largest"]) == (3, 32, 2**25)
 
 
 def test_activation_gradients_come_first() -> None:
