@@ -129,7 +129,7 @@ def stochastic_bits(
     Examples
     --------
     >>> few, many = stochastic_bits(dataset="digits", bits=(1, 10), length=4096, side=2)
-    >>> few["bias"] < -0.1 < many["bias"] < 0.1
+    >>> few["bias"] < -0.05 < many["bias"] < 0.05
     True
     """
     a, b = operands(kind, dataset, side, length)

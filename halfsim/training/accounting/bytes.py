@@ -83,7 +83,9 @@ def memory(network: Network, policy: Policy, states: int, batch: int) -> dict[st
     numbers = dict.fromkeys(("weights", "copies", "optimizer"), network.parameters)
     numbers["gradients"] = network.gradients(batch)
     bytes_of = {name: each[name] * numbers[name] for name in each}
-    return {**bytes_of, "activations": batch * network.activations * _bytes(policy.activations)}
+    numbers_of_an_example = network.activations * _bytes(policy.activations)
+    exponentials = network.exponentials * _bytes(policy.reduction("softmax").format)
+    return {**bytes_of, "activations": batch * (numbers_of_an_example + exponentials + network.others)}
 
 
 def _bytes(format: Format) -> int:

@@ -1,9 +1,9 @@
 """What a network keeps in memory to be trained: rows of layers, counted in numbers, not in bytes.
 
 Counted are the floating-point tensors that the backward pass reads: the input of the network and the outputs of its
-layers. An activation function works in place, because its derivative follows from its output. Not counted are what is
-no number (the masks of dropout, the places of maxima), the gradients of activations, of which a backward pass needs two
-neighbours at a time, and the workspace of a library.
+layers. In the networks of the paper an activation function works in place, because its derivative follows from its
+output, and what is no number (the masks of dropout, the places of maxima) is not counted. Never counted are the
+gradients of activations, of which a backward pass needs two neighbours at a time, and the workspace of a library.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ class Layer:
         Trainable parameters.
     activations : int
         Numbers kept per example for the backward pass, stored as activations are.
+    exponentials : int
+        Numbers kept per example in the arithmetic of the softmax.
+    others : int
+        Bytes kept per example of what is no number: labels, places of maxima.
     touched : (int, int), optional
         For a table of which a step reads a few rows only: an upper bound of the parameters that have a gradient,
         per step and per example. None when every parameter has one.
@@ -33,6 +37,8 @@ class Layer:
     name: str
     parameters: int = 0
     activations: int = 0
+    exponentials: int = 0
+    others: int = 0
     touched: tuple[int, int] | None = None
 
     def gradients(self, batch: int) -> int:
@@ -93,8 +99,18 @@ class Network:
 
     @property
     def activations(self) -> int:
-        """Numbers kept per example."""
+        """Numbers kept per example, stored as activations are."""
         return sum(layer.activations for layer in self.layers)
+
+    @property
+    def exponentials(self) -> int:
+        """Numbers kept per example in the arithmetic of the softmax."""
+        return sum(layer.exponentials for layer in self.layers)
+
+    @property
+    def others(self) -> int:
+        """Bytes kept per example of what is no number."""
+        return sum(layer.others for layer in self.layers)
 
     def gradients(self, batch: int) -> int:
         """Return how many numbers the gradients of all parameters take for a batch."""
