@@ -181,7 +181,7 @@ def test_a_base_is_changed_key_by_key() -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"name": "x", "wieghts": "binary16"}, "unknown key 'wieghts'; did you mean 'weights'?"),
+        ({"name": "x", "weightz": "binary16"}, "unknown key 'weightz'; did you mean 'weights'?"),
         ({"name": "x", "storage": "binary16"}, "unknown key 'storage'"),
         ({"weights": "binary16"}, "needs a 'name', or .* 'base'"),
         ({"base": "mixed-scale"}, "unknown policy 'mixed-scale'; did you mean 'mixed-scaled'?"),
@@ -201,7 +201,7 @@ def test_a_base_is_changed_key_by_key() -> None:
             {"name": "x", "forward": {"kind": "ExactDotAdd"}},
             "forward lacks terms, which ExactDotAdd has no default for",
         ),
-        ({"name": "x", "loss_scale": "dinamic"}, "unknown loss_scale.kind='dinamic'; did you mean 'dynamic'?"),
+        ({"name": "x", "loss_scale": "dynamik"}, "unknown loss_scale.kind='dynamik'; did you mean 'dynamic'?"),
         ({"name": "x", "loss_scale": "static"}, "loss_scale lacks scale"),
         (
             {"name": "x", "loss_scale": {"kind": "none", "scale": 1}},

@@ -63,8 +63,8 @@ def _gradients(part: Part, runs: Sequence[dict[str, Any]]) -> Any:
     baseline = part.policies[0].name
     ledgers = [run["record"]["ledger"] for run in runs if run["policy"] == baseline]
     curves = [
-        (f"{kind} gradients", np.sum([ledger["histograms"][kind] for ledger in ledgers], axis=0).tolist())
-        for kind in ("activation", "weight")
+        (f"{kind}s", np.sum([ledger["histograms"][kind] for ledger in ledgers], axis=0).tolist())
+        for kind in ("activation gradient", "weight gradient")
     ]
     scales = [policy.loss_scale.scale for policy in part.policies if isinstance(policy.loss_scale, StaticScale)]
     gradient_histogram(figure.subplots(), curves, lowest=ledgers[0]["lowest_exponent"], scale=max(scales, default=None))

@@ -138,10 +138,11 @@ def train(
                 record.skipped.append(step)
             else:
                 delta = optimizer.step(gradient)
-                ledger.update(delta, weights.move(delta))
+                ledger.update([("", slice(None))], delta, weights.move(delta))
             if step % settings.evaluate_every == 0:
                 record.reported.append(loss)
                 record.scale.append(scaler.scale)
+            ledger.end()
             scaler, why = scaler.adjust(finite)
             if why:
                 record.log.append(f"step {step}: {why}")
@@ -162,14 +163,14 @@ def gradient_of(
     tape = Tape(machine)
     parameters = [tape.parameter(view) for view in weights]
     loss = task.loss(tape, model(tape, parameters, _input(tape, machine, task, x)), y)
-    tape.backward(loss, machine.reductions.convert(np.float32(scale)))
+    tape.backward(loss, machine.loss.number(scale), scale)
     gradients = [np.zeros_like(p.value) if p.gradient is None else p.gradient for p in parameters]
     return float(loss.value), np.concatenate([gradient.reshape(-1) for gradient in gradients])
 
 
 def _input(tape: Tape, machine: Machine, task: Task, x: Array) -> Variable:
     # Data are binary16, which both storage formats hold exactly.
-    return tape.constant(task.inputs(x).astype(machine.storage.dtype, copy=False))
+    return tape.constant(task.inputs(x).astype(machine.activations.dtype, copy=False))
 
 
 def _evaluate(record: Record, step: int, task: Task, machine: Machine, model: Perceptron, weights: list[Array]) -> None:

@@ -6,14 +6,15 @@ the idea is that of [@micikevicius2018].
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from halfsim.policy import DynamicScale, LossScale, StaticScale
+from halfsim.policy import DynamicScale, LayerScale, LossScale, StaticScale
 from halfsim.training.arithmetic import Array
 
-__all__ = ["LossScaler", "loss_scaler"]
+__all__ = ["LossScaler", "layer_factor", "loss_scaler"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +81,11 @@ def _binary32(scale: float) -> float:
     """Round to binary32, in which a scale lives; beyond its range is infinity."""
     with np.errstate(over="ignore"):
         return float(np.float32(scale))
+
+
+def layer_factor(largest: float, row: LayerScale) -> float:
+    """Return the power of two that brings a largest magnitude into [row.largest / 2, row.largest); 1 for zero."""
+    if not 0 < largest < math.inf:
+        return 1.0
+    factor = 2.0 ** (math.frexp(row.largest)[1] - math.frexp(largest)[1])
+    return factor if largest * factor < row.largest else factor / 2

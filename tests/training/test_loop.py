@@ -130,7 +130,7 @@ def test_curves_have_one_point_per_evaluation() -> None:
     assert steps == list(range(1, 13))
     assert record.steps == [0, 6, 12]
     assert {len(curve) for curve in (*record.measures.values(), record.reported, record.scale)} == {3}
-    assert sum(record.ledger["histograms"]["weight"]) == 4 * (64 * 128 + 128 + 1280 + 10)
+    assert sum(record.ledger["histograms"]["weight gradient"]) == 4 * (64 * 128 + 128 + 1280 + 10)
 
 
 @pytest.mark.parametrize("field", ["rate", "batch", "steps", "evaluate_every", "sample_every"])
