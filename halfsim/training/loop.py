@@ -120,7 +120,7 @@ def train(
     weights = make_weights(model.initial(seed), machine, seed)
     # Weights move in place: these views follow.
     views = split(weights.stored, model.shapes)
-    optimizer = optimizer or Adam(settings.rate)
+    stepping = (optimizer or Adam(settings.rate)).start(weights.stored.size, machine.optimizer)
     scaler = loss_scaler(policy.loss_scale)
     record = Record()
     stream = batches(task.data, settings.batch, seed)
@@ -137,7 +137,7 @@ def train(
             if scaler.skips(finite):
                 record.skipped.append(step)
             else:
-                delta = optimizer.step(gradient)
+                delta = stepping.step(gradient)
                 ledger.update([("", slice(None))], delta, weights.move(delta))
             if step % settings.evaluate_every == 0:
                 record.reported.append(loss)

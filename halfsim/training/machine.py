@@ -55,6 +55,8 @@ class Machine:
         Of elementwise operations on activations, and on gradients with activations: the wider of their formats.
     batch_norm, softmax, bias, loss : Arithmetic
         Of the reductions.
+    optimizer : Arithmetic
+        Of the optimizer and its state.
     layer : str
         The layer at work, for the ledger.
 
@@ -80,6 +82,7 @@ class Machine:
         )
         both = BINARY16 if policy.activations == policy.gradients == BINARY16 else BINARY32
         self.forward_pointwise, self.backward_pointwise = self.activations, of(both)
+        self.optimizer = of(policy.optimizer_state)
         self.batch_norm, self.softmax, self.bias, self.loss = (of(policy.reduction(name)) for name in REDUCTIONS)
 
     def _arithmetic(self, sums: Format | Sequential | Pairwise) -> Arithmetic:
