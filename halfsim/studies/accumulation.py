@@ -17,13 +17,14 @@ from halfsim.accumulators import Sequential as Chain
 from halfsim.formats import BINARY16
 from halfsim.linalg import matmul
 from halfsim.rounding import Rounding, Stochastic
-from halfsim.studies.operands import OPERANDS, exact_product, operands
+from halfsim.studies.operands import OPERANDS, Images, exact_product, operands
 from halfsim.tensorcores import AccumulatorLike
 from halfsim.training.arithmetic import Array
 
 __all__ = ["ACCUMULATORS", "LENGTHS", "ROUNDINGS", "error_against_k", "relative_error", "stochastic_bits"]
 
 LENGTHS = (64, 256, 784, 2048, 8192, 16384, 32768)
+_IMAGES = 1400  # as many as there are digits
 _BITS, _SEED = 32, 2018
 
 ACCUMULATORS: dict[str, AccumulatorLike] = {
@@ -76,8 +77,8 @@ def error_against_k(
     Returns
     -------
     list of dict
-        ``accumulator``, ``K``: the terms, ``error``: the relative error; ``overflowed``: share of results that are not
-        finite.
+        ``accumulator``; ``K``: the terms; ``data``: whose pixels; ``error``: the relative error; ``overflowed``: share
+        of results that are not finite.
 
     Examples
     --------
@@ -86,14 +87,15 @@ def error_against_k(
     >>> error["binary32"] < error["h100 f16"] < error["binary16"]
     True
     """
-    rows = []
+    images, rows = Images(dataset, _IMAGES), []
     for length in lengths:
-        a, b = operands(kind, dataset, side, length)
+        a, b = operands(kind, images, side, length)
         exact = exact_product(a, b)
         for name, accumulator in (*ACCUMULATORS.items(), *ROUNDINGS.items()):
             z = np.asarray(matmul(a, b, accumulator=accumulator))
             error, overflowed = relative_error(z, exact), 1.0 - float(np.isfinite(z).mean())
-            rows.append({"accumulator": name, "K": length, "error": error, "overflowed": overflowed})
+            where = {"accumulator": name, "K": length, "data": images.name}
+            rows.append({**where, "error": error, "overflowed": overflowed})
     return rows
 
 
@@ -122,9 +124,9 @@ def stochastic_bits(
     Returns
     -------
     list of dict
-        ``bits``, ``K``: the terms, ``error``: the relative error; ``bias``: the sum of all (computed - exact) over the
-        sum of the magnitudes of the exact results. A discarded fraction below 2**-bits is always dropped,
-        which the bias shows.
+        ``bits``; ``K``: the terms; ``data``: whose pixels; ``error``: the relative error; ``bias``: the sum of all
+        (computed - exact) over the sum of the magnitudes of the exact results. A discarded fraction below 2**-bits is
+        always dropped, which the bias shows.
 
     Examples
     --------
@@ -132,7 +134,8 @@ def stochastic_bits(
     >>> few["bias"] < -0.05 < many["bias"] < 0.05
     True
     """
-    a, b = operands(kind, dataset, side, length)
+    images = Images(dataset, _IMAGES)
+    a, b = operands(kind, images, side, length)
     exact = exact_product(a, b)
     size = math.fsum(np.abs(exact).reshape(-1).tolist())
     rows = []
@@ -140,5 +143,6 @@ def stochastic_bits(
         chain = Chain(format=BINARY16, fused=True, rounding=Stochastic(count, _SEED))
         z = np.asarray(matmul(a, b, accumulator=chain))
         bias = math.fsum((z - exact).reshape(-1).tolist()) / size
-        rows.append({"bits": count, "K": length, "error": relative_error(z, exact), "bias": bias})
+        where = {"bits": count, "K": length, "data": images.name}
+        rows.append({**where, "error": relative_error(z, exact), "bias": bias})
     return rows

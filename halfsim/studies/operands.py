@@ -10,7 +10,7 @@ from halfsim.conversion import convert
 from halfsim.formats import BINARY16
 from halfsim.kernels import elementary
 from halfsim.training.arithmetic import Array
-from halfsim.training.data import digits, fashion_folder, fashion_mnist
+from halfsim.training.tasks import Classification
 from halfsim.training.words import Words
 
 __all__ = ["OPERANDS", "Images", "exact_product", "normal", "operands", "rounded"]
@@ -39,15 +39,14 @@ class Images:
     """
 
     def __init__(self, dataset: str, count: int) -> None:
-        known = ("digits", "fashion-mnist", "digits-or-fashion")
-        if dataset not in known:
-            raise ValueError(f"Images: dataset={dataset!r} is unknown; known are {', '.join(known)}")
-        has_fashion = dataset == "fashion-mnist" or (dataset == "digits-or-fashion" and fashion_folder() is not None)
-        data = fashion_mnist(train=count) if has_fashion else digits(train=min(count, 1400))
+        # Fewer digits than asked for will do, also where they do not stand in for clothes.
+        train = min(count, 1400) if dataset == "digits" else count
+        data = Classification(dataset=dataset, train=train).data
         self.name, self.file, self.sha256 = data.name, data.file, data.sha256
         x, self.labels = data.train
         # Clothes come normalised; a step of the pixels is many times what that rounding moved them.
-        self.pixels = rounded(np.rint((x * 0.3530 + 0.2860) * 255.0) / 255.0) if has_fashion else x
+        is_normalised = data.name == "fashion-mnist"
+        self.pixels = rounded(np.rint((x * 0.3530 + 0.2860) * 255.0) / 255.0) if is_normalised else x
 
     def rows(self, rows: int, length: int) -> Array:
         """Return rows of that many pixels: images in a random order, pixel after pixel, from a random one on.
@@ -116,15 +115,15 @@ OPERANDS = ("pixels × pixels", "pixels × normal")
 """Kinds of dot products: all terms positive, or terms of both signs."""
 
 
-def operands(kind: str, dataset: str, side: int, length: int) -> tuple[Array, Array]:
+def operands(kind: str, images: Images, side: int, length: int) -> tuple[Array, Array]:
     """Return binary16 factors of side² dot products of pixels with pixels, or with normal numbers of variance 1 / K.
 
     Parameters
     ----------
     kind : str
         One of `OPERANDS`.
-    dataset : str
-        As for `Images`.
+    images : Images
+        Whose pixels.
     side : int
         Rows of A and columns of B.
     length : int
@@ -137,7 +136,6 @@ def operands(kind: str, dataset: str, side: int, length: int) -> tuple[Array, Ar
     """
     if kind not in OPERANDS:
         raise ValueError(f"operands: kind={kind!r} is unknown; known are {', '.join(OPERANDS)}")
-    images = Images(dataset, 1400)
     if kind == OPERANDS[0]:
         both = images.rows(2 * side, length)
         return both[:side], np.ascontiguousarray(both[side:].T)

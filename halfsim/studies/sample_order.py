@@ -43,9 +43,9 @@ def sample_order(
     Returns
     -------
     list of dict
-        ``accumulator``, ``K``: the samples; relative errors ``shuffled`` (mean over the shuffles), ``by_class``
-        and ``by_magnitude`` (samples sorted by label, and by the sum of their pixels), None when nothing is finite;
-        ``spread``: the largest less the smallest result over all orders, as a relative error.
+        ``accumulator``; ``K``: the samples; ``data``: whose images; relative errors ``shuffled`` (mean over the
+        shuffles), ``by_class`` and ``by_magnitude`` (samples sorted by label, and by the sum of their pixels), None
+        when nothing is finite; ``spread``: the largest less the smallest result over all orders, as a relative error.
 
     Examples
     --------
@@ -66,7 +66,8 @@ def sample_order(
     rows = []
     for name, accumulator in ACCUMULATORS.items():
         z = [np.asarray(matmul(a[:, order], b[order], accumulator=accumulator), np.float64) for order in orders]
-        rows.append({"accumulator": name, "K": len(images.labels), **_effect_of_order(z, exact)})
+        where = {"accumulator": name, "K": len(images.labels), "data": images.name}
+        rows.append({**where, **_effect_of_order(z, exact)})
     return rows
 
 

@@ -69,15 +69,15 @@ def test_rows_longer_than_the_data_are_refused() -> None:
 
 
 def test_unknown_names_are_refused() -> None:
-    with pytest.raises(ValueError, match="dataset='cifar' is unknown"):
+    with pytest.raises(ValueError, match="dataset='cifar'"):
         Images("cifar", 10)
     with pytest.raises(ValueError, match="kind='pixels' is unknown"):
-        operands("pixels", "digits", 2, 64)
+        operands("pixels", Images("digits", 10), 2, 64)
 
 
 @pytest.mark.parametrize("kind", OPERANDS)
 def test_operands_are_binary16_matrices(kind: str) -> None:
-    a, b = operands(kind, "digits", 3, 256)
+    a, b = operands(kind, Images("digits", 100), 3, 256)
     assert a.shape == (3, 256) and b.shape == (256, 3) and a.dtype == b.dtype == np.float16
     if kind == "pixels × normal":
         assert abs(b.astype(np.float64).std() * math.sqrt(256) - 1) < 5 / math.sqrt(2 * b.size)

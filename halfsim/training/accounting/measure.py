@@ -16,7 +16,11 @@ __all__ = ["step_bytes"]
 
 
 def step_bytes(
-    tape: Tape, parameters: Iterable[Variable], weights: Weights, optimizer: OptimizerState
+    tape: Tape,
+    parameters: Iterable[Variable],
+    weights: Weights,
+    optimizer: OptimizerState,
+    frozen: Iterable[Array] = (),
 ) -> dict[str, int]:
     """Return the bytes of the arrays that a step holds after its backward pass, by class of tensor.
 
@@ -30,6 +34,8 @@ def step_bytes(
         Of which the parameters are views.
     optimizer : OptimizerState
         What it remembers.
+    frozen : iterable of array
+        Stored weights that the step reads but does not move; they do not count.
 
     Returns
     -------
@@ -55,7 +61,8 @@ def step_bytes(
     """
     stored = weights.stored.nbytes
     gradients = _distinct([v.gradient for v in parameters if v.gradient is not None])
-    kept = {key: array for key, array in _distinct(tape.kept()).items() if key != id(_owner(weights.stored))}
+    weights_of_all = _distinct([weights.stored, *frozen])
+    kept = {key: array for key, array in _distinct(tape.kept()).items() if key not in weights_of_all}
     return {
         "weights": stored,
         "copies": _state_bytes(weights.state()) - stored,

@@ -25,6 +25,9 @@ MODELS = {
     "perceptron": Perceptron(sizes=(64, 32, 16, 10)),
     "linear": Perceptron(sizes=(64, 10)),
     "convnet": ConvNet(image=(8, 8, 1), channels=(3, 5), kernels=(3, 1)),
+    "wide convnet": ConvNet(image=(8, 8, 1), channels=(3, 20), kernels=(3, 1)),
+    "narrow convnet": ConvNet(image=(8, 8, 1), channels=(3, 1), kernels=(3, 1)),
+    "deep convnet": ConvNet(image=(8, 8, 1), channels=(2, 2, 3), kernels=(3, 1, 1)),
 }
 POLICIES = {
     policy.name: policy
@@ -64,7 +67,7 @@ def test_measured_bytes_are_those_accounted(model: Any, policy: Policy) -> None:
     for batch in (1, 7):
         found = measured(model, policy, Adam(1e-3), batch)
         assert tuple(found) == CLASSES
-        assert found == memory(account(model, policy), policy, 2, batch)
+        assert found == memory(account(model, policy, batch), policy, 2, batch)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +83,7 @@ def test_states_are_what_optimizers_remember(optimizer: Any, states: str) -> Non
 
 def test_parameters_of_own_networks_are_those_of_their_shapes() -> None:
     for model in (*MODELS.values(), ConvNet(), Perceptron(sizes=(3, 2))):
-        layers = account(model, named("mixed")).layers
+        layers = account(model, named("mixed"), 1).layers
         by_layer: dict[str, int] = {}
         for name, shape in model.shapes.items():
             layer = name.rpartition(".")[0]
@@ -90,4 +93,4 @@ def test_parameters_of_own_networks_are_those_of_their_shapes() -> None:
 
 def test_networks_without_a_table_are_refused() -> None:
     with pytest.raises(TypeError, match="is a BatchNormNet; pass a Perceptron or a ConvNet"):
-        account(BatchNormNet(), named("mixed"))
+        account(BatchNormNet(), named("mixed"), 1)
