@@ -93,8 +93,8 @@ ACCUMULATION = Study(
     name="accumulation",
     summary="the error of sums by length, order and accumulator, and what of it a training shows",
     claim=(
-        "Summing products in binary16 makes large errors and small differences in accuracy: a table of accuracies alone "
-        "would call it harmless. It breaks batch normalisation, whose sums are long and whose results are kept."
+        "Summing products in binary16 makes large errors and small differences in accuracy: a table of accuracies "
+        "alone would call it harmless. It breaks batch normalisation, whose sums are long and whose results are kept."
     ),
     paper=(
         "Products are summed in binary32 and rounded once; some networks needed that to match. Large reductions, such "

@@ -56,10 +56,10 @@ DYNAMIC_SCALING = Study(
     summary="a loss scale that follows overflows: recovery, and what its settings cost",
     claim="A dynamic loss scale recovers from any start and matches a well chosen constant at the cost of a few steps.",
     paper=(
-        "The outlook names dynamic scaling: skip the update when a gradient overflows, and raise or lower the scale. It "
-        "gives no start, factor or interval [@micikevicius2018]; the defaults here are those of PyTorch."
+        "The outlook names dynamic scaling: skip the update when a gradient overflows, and raise or lower the scale. "
+        "It gives no start, factor or interval [@micikevicius2018]; the defaults here are those of PyTorch."
     ),
-    limits="A run has 186 steps, so that intervals of thousands never end: those of the sweep are shorter in proportion.",
+    limits="A run has 186 steps, so that intervals of thousands never end: those swept here are shorter.",
     parts=(_RECOVERY, _SETTINGS),
     checks=(
         Check(name="the dynamic scale matches", part="recovery", row="dynamic, defaults", measure="accuracy",

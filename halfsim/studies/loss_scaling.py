@@ -82,10 +82,10 @@ LOSS_SCALING = Study(
         "training fails; a loss scale of 8 mends most of it, 128 all of it. Many networks need none."
     ),
     paper=(
-        "Table 2: the SSD detector diverges without a scale and matches binary32 with 8 (76.9 → 77.1 mAP). Figure 3: 67 % "
-        "of its activation gradients are zero, and most of the others too small for binary16. Figure 5: the language "
-        "model bigLSTM diverges after 300,000 iterations without a scale and matches with 128. The image classifiers "
-        "of Table 1 need none [@micikevicius2018]."
+        "Table 2: the SSD detector diverges without a scale and matches binary32 with 8 (76.9 → 77.1 mAP). Figure 3: "
+        "67 % of its activation gradients are zero, and most of the others too small for binary16. Figure 5: the "
+        "language model bigLSTM diverges after 300,000 iterations without a scale and matches with 128. The image "
+        "classifiers of Table 1 need none [@micikevicius2018]."
     ),
     limits=(
         "A network of a few thousand parameters and 60 steps shows the mechanism, not the mAP of SSD; the language "

@@ -13,8 +13,8 @@ MEMORY = Study(
     name="memory",
     summary="bytes by policy and batch size: where mixed precision halves memory, and where it does not",
     claim=(
-        "Parameters save nothing under the paper's recipe: the master copy costs what the gradient saves. The saving is "
-        "in the activations, so that it comes near one half only where these are most of the memory, with large batches."
+        "Parameters save nothing under the paper's recipe: the master copy costs what the gradient saves. The saving "
+        "is in the activations: it comes near one half only where these are most of the memory, with large batches."
     ),
     paper=(
         "The master copy makes the memory of the weights half as large again as in binary32; activations dominate with "

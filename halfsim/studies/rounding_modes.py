@@ -72,8 +72,8 @@ _SUMS = Part(
     name="sums",
     title="The rounding of binary16 sums",
     claim=(
-        "Products summed in binary16 under every rounding: toward zero shrinks the sums, directed rounding shifts them, "
-        "and the network learns all the same. The error of the gradients tells them apart, the accuracy does not."
+        "Products summed in binary16 under every rounding: toward zero shrinks the sums, directed rounding shifts "
+        "them, and the network learns all the same. The error of the gradients tells them apart, the accuracy does not."
     ),
     task=DIGITS,
     settings=_USUAL,

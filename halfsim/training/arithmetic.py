@@ -31,6 +31,7 @@ Draw: TypeAlias = Callable[[Stochastic, int], Stochastic]
 """Gives the rounding of so many elements words that nobody has drawn before."""
 _Binary: TypeAlias = Callable[[Any, Any], Any]
 
+_PART = 1 << 15  # elements
 _FLUSHING = replace(IEEE, flush_inputs=True, flush_results=True)
 
 
@@ -64,28 +65,32 @@ class Arithmetic:
 
     def exp(self, x: Array) -> Array:
         """Return the exponentials."""
-        return self.convert(_elementary(elementary.exp, x, elementary.POWERS))
+        return self._rounded(_exp, x)
 
     def log(self, x: Array) -> Array:
         """Return the natural logarithms."""
-        return self.convert(_elementary(elementary.log, x))
+        return self._rounded(_log, x)
 
     def tanh(self, x: Array) -> Array:
         """Return the hyperbolic tangents: with e = exp(-2|x|), (1 - e) / (1 + e) in binary64, rounded once.
 
         Where |x| < 2**-10, x - x³ / 3: the quotient cancels there.
         """
-        wide = np.asarray(x, np.float64)
-        size = np.abs(wide)
-        e = _elementary(elementary.exp, -2.0 * size, elementary.POWERS)
-        small = size * (1.0 - size * size / 3.0)
-        return self.convert(np.copysign(np.where(size < 2.0**-10, small, (1.0 - e) / (1.0 + e)), wide))
+        return self._rounded(_tanh, x)
 
     def sigmoid(self, x: Array) -> Array:
         """Return 1 / (1 + exp(-x)), in binary64 from exp(-|x|), which cannot overflow, rounded once."""
-        wide = np.asarray(x, np.float64)
-        e = _elementary(elementary.exp, -np.abs(wide), elementary.POWERS)
-        return self.convert(np.where(wide >= 0, 1.0, e) / (1.0 + e))
+        return self._rounded(_sigmoid, x)
+
+    def _rounded(self, function: Callable[[Array], Array], x: Array) -> Array:
+        """Return a function of binary64 numbers, rounded once; part after part, so that temporaries stay in a cache."""
+        x = np.asarray(x)
+        result = np.empty(x.shape, self.dtype)
+        source, target = np.ascontiguousarray(x).reshape(-1), result.reshape(-1)
+        for start in range(0, source.size, _PART):
+            part = slice(start, start + _PART)
+            target[part] = self.convert(function(source[part].astype(np.float64)))
+        return result
 
     def sum(self, x: Array, axis: int) -> Array:
         """Return the sums of a matrix along axis 0 or 1, which stays with length 1."""
@@ -252,11 +257,28 @@ def product32(a: Array, b: Array, c: Array | None = None) -> Array:
     return np.ascontiguousarray(z.T)
 
 
-def _elementary(function: Callable[..., None], x: Array, *more: Array) -> Array:
-    wide = np.ascontiguousarray(x, np.float64)
-    result = np.empty_like(wide)
-    function(wide.reshape(-1), result.reshape(-1), *more)
+def _exp(x: Array) -> Array:
+    result = np.empty_like(x)
+    elementary.exp(x, result)
     return result
+
+
+def _log(x: Array) -> Array:
+    result = np.empty_like(x)
+    elementary.log(x, result)
+    return result
+
+
+def _tanh(x: Array) -> Array:
+    size = np.abs(x)
+    e = _exp(-2.0 * size)
+    small = size * (1.0 - size * size / 3.0)
+    return np.copysign(np.where(size < 2.0**-10, small, (1.0 - e) / (1.0 + e)), x)
+
+
+def _sigmoid(x: Array) -> Array:
+    e = _exp(-np.abs(x))
+    return np.asarray(np.where(x >= 0, 1.0, e) / (1.0 + e))
 
 
 # NumPy's elementwise float32 operations are those of IEEE binary32, correctly rounded on every machine.

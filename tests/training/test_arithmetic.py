@@ -42,7 +42,7 @@ def test_binary16_exp_and_log_are_correctly_rounded_for_every_input(name: str) -
 )
 def test_binary64_exp_and_log_are_as_close_as_they_say(name: str, x: np.ndarray) -> None:
     y = np.empty_like(x)
-    getattr(elementary, name)(x, y, *([elementary.POWERS] if name == "exp" else []))
+    getattr(elementary, name)(x, y)
     with gmpy2.context(gmpy2.get_context(), precision=100):
         exact = [getattr(gmpy2, name)(gmpy2.mpfr(float(v))) for v in x]
     errors = [

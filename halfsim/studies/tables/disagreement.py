@@ -40,8 +40,8 @@ def disagreement(
     Returns
     -------
     list of dict
-        ``first``, ``second``; ``share``: of the results that differ in some bit; ``largest``: the greatest difference in
-        ulps of the second's results in binary16.
+        ``first``, ``second``; ``share``: of the results that differ in some bit; ``largest``: the greatest difference
+        in ulps of the second's results in binary16.
 
     Examples
     --------
