@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from halfsim.policy import StaticScale, WeightUpdate, named
+from halfsim.policy import WeightUpdate, named
 from halfsim.training.data import fashion_folder
 from halfsim.training.experiment import Settings
 from halfsim.training.models import LSTM, Adversaries, BatchNormNet, ConvNet, HeatMapNet, Perceptron, Transformer
