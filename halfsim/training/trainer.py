@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from halfsim.policy import Policy
+from halfsim.training.accounting.measure import step_bytes
 from halfsim.training.arithmetic import Array
 from halfsim.training.experiment import Experiment as Experiment
 from halfsim.training.experiment import Settings as Settings
@@ -161,21 +162,14 @@ class Trainer:
             self._weigh(side, tape, mine)
         return float(loss.value), flat_gradient(mine)
 
-    def _weigh(self, side: Side, tape: Tape, variables: list[Variable]) -> None:
+    def _weigh(self, side: Side, tape: Tape, parameters: list[Variable]) -> None:
         """Note the bytes of everything that this step holds."""
         memory = self._record.memory
-        stored = side.weights.stored
-        kept = [array for array in tape.kept() if not any(array is owner.weights.stored for owner in self._sides)]
-        found = {
-            "weights": stored.nbytes,
-            "master weights": _bytes(side.weights.state()) - stored.nbytes,
-            "optimizer": _bytes(side.optimizer.state()),
-            "gradients": sum(variable.value.size for variable in variables) * self._machine.gradients.dtype.itemsize,
-        }
-        for name, size in found.items():
-            memory[name] = memory.get(name, 0) + size
-        # Phases follow each other: only the larger of their tapes is ever there.
-        memory["activations"] = max(memory.get("activations", 0), sum(array.nbytes for array in kept))
+        frozen = [other.weights.stored for other in self._sides if other is not side]
+        for name, size in step_bytes(tape, parameters, side.weights, side.optimizer, frozen).items():
+            held = memory.get(name, 0)
+            # Sides take their steps in turn: of their activations only the larger set is ever there.
+            memory[name] = max(held, size) if name == "activations" else held + size
 
     def _evaluated(self, step: int) -> dict[str, Any]:
         """Measure the network and note it; return the line."""
@@ -263,10 +257,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _bytes(state: Mapping[str, Any]) -> int:
-    return sum(value.nbytes for value in state.values() if isinstance(value, np.ndarray) and value.ndim)
 
 
 def train(

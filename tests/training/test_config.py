@@ -151,8 +151,6 @@ def test_a_sweep_has_every_combination(path: Path) -> None:
     assert len(found) == 6
     wanted = {(seed, update) for seed in range(3) for update in ("nearest", "kahan")}
     assert {(each.seed, each.policy.update.value) for _, each in found} == wanted
-        (s, u) for s in range(3) for u in ("nearest", "kahan")
-    }
     assert {e.settings.optimizer.rate for _, e in found} == {1e-3}  # type: ignore[union-attr]
     assert found[0][0] == {"seed": 0, "policy.update": "nearest", "optimizer.rate": 1e-3}
 
