@@ -167,7 +167,7 @@ def test_a_wrong_field_is_named(arguments: dict[str, object], error: type[Except
         Policy(**({"name": "x"} | arguments))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("scale", [0.0, -1.0, float("inf"), float("nan")])
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("inf"), float("nan"), 1e39, 1e-46])
 def test_a_static_scale_is_positive(scale: float) -> None:
     with pytest.raises(ValueError, match="positive and finite"):
         StaticScale(scale=scale)
@@ -195,6 +195,8 @@ def test_scales_are_numbers() -> None:
         {"initial": 2.0, "floor": 4.0},
         {"ceiling": 1.0},
         {"ceiling": float("inf")},
+        {"ceiling": 1e39},
+        {"floor": 1e-46},
     ],
 )
 def test_a_dynamic_scale_has_sane_settings(arguments: dict[str, float]) -> None:
@@ -208,6 +210,7 @@ def test_a_dynamic_scale_has_sane_settings(arguments: dict[str, float]) -> None:
         ({"initial": 3.0}, "initial=3.0 must be a power of two"),
         ({"initial": 0.0}, "initial"),
         ({"initial": float("inf")}, "initial"),
+        ({"initial": 2.0**200}, "initial"),
         ({"largest": 0.0}, "largest"),
         ({"largest": 65536.0}, "at most 65504"),
     ],

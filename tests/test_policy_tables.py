@@ -104,7 +104,7 @@ SCALES = st.one_of(
         ceiling=st.floats(1e6, 2.0**127),
         hysteresis=st.integers(1, 50),
     ),
-    st.builds(LayerScale, initial=st.integers(-100, 100).map(lambda e: 2.0**e), largest=st.floats(2.0**-30, 65504.0)),
+    st.builds(LayerScale, initial=st.integers(-100, 100).map(lambda e: 2.0**e), largest=st.floats(2.0**-24, 65504.0)),
 )
 NARROW = {
     **dict.fromkeys(PRODUCTS, SUMS),

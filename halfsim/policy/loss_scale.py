@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from halfsim.checks import integer
+from halfsim.formats import BINARY16, BINARY32
 
 __all__ = ["DynamicScale", "LayerScale", "LossScale", "NoScale", "StaticScale"]
 
-_LARGEST = 65504.0  # of binary16
+_SMALLEST, _LARGEST = BINARY32.smallest_subnormal, BINARY32.largest  # a scale lives in binary32
 
 
 def _numbers(row: object, *names: str) -> None:
@@ -51,8 +52,10 @@ class StaticScale:
 
     def __post_init__(self) -> None:
         _numbers(self, "scale")
-        if not 0 < self.scale < math.inf:
-            raise ValueError(f"StaticScale: scale={self.scale!r} must be positive and finite; use NoScale() for none")
+        if not _SMALLEST <= self.scale <= _LARGEST:
+            raise ValueError(
+                f"StaticScale: scale={self.scale!r} must be positive and finite in binary32; use NoScale() for none"
+            )
 
     def __str__(self) -> str:
         return f"{self.scale:g}"
@@ -96,10 +99,10 @@ class DynamicScale:
             )
         for name in ("interval", "hysteresis"):
             object.__setattr__(self, name, integer("DynamicScale", name, getattr(self, name), 1, 2**62))
-        if not 0 < self.floor <= self.initial <= self.ceiling < math.inf:
+        if not _SMALLEST <= self.floor <= self.initial <= self.ceiling <= _LARGEST:
             raise ValueError(
                 f"DynamicScale: initial={self.initial!r} must lie between floor={self.floor!r} "
-                f"and ceiling={self.ceiling!r}, all positive and finite"
+                f"and ceiling={self.ceiling!r}, all positive and finite in binary32"
             )
 
     def __str__(self) -> str:
@@ -127,11 +130,14 @@ class LayerScale:
 
     def __post_init__(self) -> None:
         _numbers(self, "initial", "largest")
-        if not 0 < self.initial < math.inf or math.frexp(self.initial)[0] != 0.5:
-            raise ValueError(f"LayerScale: initial={self.initial!r} must be a power of two, such as 65536.0")
-        if not 0 < self.largest <= _LARGEST:
+        if not _SMALLEST <= self.initial <= _LARGEST or math.frexp(self.initial)[0] != 0.5:
             raise ValueError(
-                f"LayerScale: largest={self.largest!r} must be positive and at most {_LARGEST:g}, where binary16 ends"
+                f"LayerScale: initial={self.initial!r} must be a power of two of binary32, such as 65536.0"
+            )
+        if not BINARY16.smallest_subnormal <= self.largest <= BINARY16.largest:
+            raise ValueError(
+                f"LayerScale: largest={self.largest!r} must be a positive magnitude of binary16, at most "
+                f"{BINARY16.largest:g}"
             )
 
     def __str__(self) -> str:

@@ -55,10 +55,10 @@ class Policy:
         How a weight moves. A rounding r adds to the stored weight, ``w = r(w + r(Δ))``; `Stochastic` rounds the exact
         sum once, under a key made from its seed and the run's. Binary32 weights move as ``"master"``.
     optimizer_state : Format
-        `BINARY16` or `BINARY32`: state and arithmetic of the optimizer, whose operations round to nearest.
+        `BINARY16` or `BINARY32`: state and arithmetic of the optimizer.
     rounding : Rounding, Stochastic or str
-        Of every rounding to binary16 outside of the sums of products: what is stored, elementwise operations, the
-        stored copy of a master, Kahan's compensation.
+        Of every rounding to binary16 outside of the sums of products: what is stored, elementwise operations, those of
+        a binary16 optimizer too, the stored copy of a master, Kahan's compensation.
     flush_to_zero : bool
         Whether binary16 subnormals become zeros, as operands and as results of all that is stored or elementwise.
     loss_scale : NoScale, StaticScale, DynamicScale or LayerScale

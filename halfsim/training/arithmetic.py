@@ -21,7 +21,7 @@ from halfsim.formats import BINARY16, BINARY32, Format
 from halfsim.kernels import elementary
 from halfsim.kernels.gemm32 import matmul32
 from halfsim.linalg import matmul
-from halfsim.operations import add, divide, maximum, multiply, sqrt, subtract
+from halfsim.operations import add, divide, multiply, sqrt, subtract
 from halfsim.rounding import Rounding, Stochastic, as_rounding
 
 __all__ = ["Arithmetic", "Array", "Draw", "arithmetic", "product32", "round16"]
@@ -184,7 +184,7 @@ def _binary16(
         multiply=bound(multiply),
         divide=bound(divide),
         sqrt=bound(sqrt),
-        positive_part=lambda x: np.asarray(maximum(x, np.zeros((), x.dtype), environment=environment)),
+        positive_part=_positive16,
         total=total,
     )
 
@@ -202,6 +202,12 @@ def _tree(plus: _Binary, x: Array, axis: int) -> Array:
 
 def _round32(x: Any) -> Array:
     return np.asarray(x, np.float32)
+
+
+def _positive16(x: Array) -> Array:
+    """Return what `halfsim.maximum` of x and +0 is, but signaling NaNs as they are: a selection, on integers."""
+    patterns = x.view(np.uint16)
+    return np.where(patterns - np.uint16(0x8000) <= np.uint16(0x7C00), np.uint16(0), patterns).view(np.float16)
 
 
 def _positive32(x: Array) -> Array:

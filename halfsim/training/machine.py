@@ -25,6 +25,7 @@ Expression = Callable[[Arithmetic], Array]
 
 WIDE = replace(arithmetic(BINARY32))
 """Binary32 for the ledger, told apart from the binary32 of a policy."""
+_NARROW = 8  # columns
 _WATCHED = 16
 """Elements of a product whose partial sums are watched."""
 
@@ -178,10 +179,11 @@ class Machine:
         if isinstance(row.rounding, Stochastic):
             fresh = replace(row, rounding=self._draw(row.rounding, a[..., 0].size * b.shape[-1]))
             return np.asarray(matmul(a, b, c, accumulator=fresh))
-        if a.ndim > 2 or b.shape[1] >= a.shape[0]:
+        if a.ndim > 2 or b.shape[1] >= a.shape[0] or (b.shape[1] >= _NARROW and not a.flags.f_contiguous):
             return np.asarray(matmul(a, b, c, accumulator=accumulator))
-        # The loops are fast along the columns. The transposed product makes the same roundings, but for stochastic
-        # ones, which take their random words by the position of the element.
+        # The loops are fast along the columns, of which there should be many; a copy costs more than a few of them do.
+        # The transposed product makes the same roundings, but for stochastic ones, which take their random words by the
+        # position of the element.
         transposed = matmul(b.T, a.T, None if c is None else c[:, None], accumulator=accumulator)
         return np.asarray(transposed).T
 

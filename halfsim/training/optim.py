@@ -1,8 +1,8 @@
 """Optimizers: from a gradient to the change Δ of every weight, in the arithmetic that the policy gives its state.
 
-A frozen row says which optimizer; `start` makes its state for a vector of parameters. Every line of a step is one
+A frozen row says which optimizer; `start` makes its state for a vector of parameters. Every operation of a step is one
 elementwise operation of the arithmetic, rounded once. Constants are computed in binary64 and rounded to the format of
-the state once: in binary16 an epsilon of 1e-8 is zero.
+the state once, to nearest: in binary16 an epsilon of 1e-8 is zero.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from halfsim.training.arithmetic import Arithmetic, Array
+from halfsim.training.arithmetic import Arithmetic, Array, round16
 
 __all__ = ["OPTIMIZERS", "SGD", "Adagrad", "Adam", "Optimizer", "OptimizerState"]
 
@@ -46,8 +46,9 @@ class OptimizerState(ABC):
         """Return Δ for a gradient in the format of the state."""
 
     def constant(self, value: float) -> Array:
-        """Return a number computed in binary64, rounded to the format of the state."""
-        return self.arithmetic.convert(np.float64(value))
+        """Return a number computed in binary64, rounded to the format of the state, to nearest, ties to even."""
+        wide = np.float64(value)
+        return round16(wide) if self.arithmetic.dtype == np.float16 else np.asarray(wide, np.float32)
 
     def state(self) -> dict[str, Array | float]:
         """Return copies of everything that the next step depends on, by name."""

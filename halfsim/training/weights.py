@@ -87,7 +87,9 @@ class Master(Weights):
     def __init__(self, initial: Array, arithmetic: Arithmetic) -> None:
         self._arithmetic = arithmetic
         self.master = initial.astype(np.float32)
-        self.stored = arithmetic.convert(self.master).copy()
+        # Binary32 weights are their own master copy.
+        is_master = arithmetic.dtype == np.float32
+        self.stored = self.master if is_master else arithmetic.convert(self.master).copy()
 
     def move(self, delta: Array) -> Array:
         """Add a float32 Δ; return a bool array that says which weights are as they were."""
@@ -98,7 +100,8 @@ class Master(Weights):
         return unchanged
 
     def _parts(self) -> dict[str, Array]:
-        return {"master": self.master, "stored": self.stored}
+        stored = {"stored": self.stored}
+        return stored if self.stored is self.master else {"master": self.master, **stored}
 
 
 class Rounded(Weights):

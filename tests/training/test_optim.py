@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -11,9 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from halfsim.formats import BINARY16, BINARY32
+from halfsim.formats import BINARY16, BINARY32, BINARY64
+from halfsim.rounding import as_rounding
 from halfsim.training.arithmetic import arithmetic
 from halfsim.training.optim import OPTIMIZERS, SGD, Adagrad, Adam, Optimizer
+from tests.oracles import rational
 
 RANDOM = np.random.default_rng(24)
 GRADIENTS = [RANDOM.normal(0, 1, 40).astype(np.float32) * np.float32(10.0 ** -(i % 4)) for i in range(30)]
@@ -108,6 +112,53 @@ def test_binary16_rounds_every_operation_to_binary16(row: Optimizer) -> None:
             assert expected.dtype == np.float16 and delta.dtype == np.float32
             np.testing.assert_array_equal(delta, expected.astype(np.float32))
     assert all(vector.dtype == np.float16 for vector in mine.vectors.values())
+
+
+@pytest.mark.parametrize("flush", [False, True], ids=["gradual", "flushed"])
+@pytest.mark.parametrize("mode", ["rtz", "rup"])
+@pytest.mark.parametrize("row", [SGD(0.1, 0.9), Adam(1e-2, epsilon=1e-3), Adagrad(1e-2)], ids=repr)
+def test_binary16_rounds_and_flushes_as_the_policy_says(row: Optimizer, mode: str, flush: bool) -> None:
+    machine = replace(rational.IEEE, flush_inputs=flush, flush_results=flush)
+    context = rational.Context(mode, machine)
+
+    def number(value: float) -> int:
+        return rational.convert(int(np.float64(value).view(np.uint64)), BINARY64, BINARY16)[0]
+
+    def add(a: int, b: int) -> int:
+        return rational.add(a, b, context)[0]
+
+    def multiply(a: int, b: int) -> int:
+        return rational.multiply(a, b, context)[0]
+
+    def divide(a: int, b: int) -> int:
+        return rational.divide(a, b, context)[0]
+
+    def change(g: int, t: int, s: list[int]) -> int:
+        match row:
+            case SGD():
+                s[0] = add(multiply(number(row.momentum), s[0]), g)
+                return multiply(number(-row.rate), s[0])
+            case Adam():
+                s[0] = add(multiply(number(0.9), s[0]), multiply(number(1 - 0.9), g))
+                s[1] = add(multiply(number(0.999), s[1]), multiply(number(1 - 0.999), multiply(g, g)))
+                root = rational.sqrt(divide(s[1], number(1 - math.prod([0.999] * t))), context)[0]
+                return divide(
+                    multiply(s[0], number(-row.rate / (1 - math.prod([0.9] * t)))), add(root, number(row.epsilon))
+                )
+            case Adagrad():
+                s[0] = add(s[0], multiply(g, g))
+                return divide(multiply(number(-row.rate), g), add(rational.sqrt(s[0], context)[0], number(row.epsilon)))
+
+    mine = row.start(40, arithmetic(BINARY16, as_rounding(mode), flush_to_zero=flush))  # type: ignore[arg-type]
+    state = [[0, 0] for _ in range(40)]
+    for t, gradient in enumerate(GRADIENTS[:8], start=1):
+        with np.errstate(all="ignore"):
+            delta = mine.step(gradient)
+        expected = [
+            change(rational.convert(int(g.view(np.uint32)), BINARY32, BINARY16, context)[0], t, s)
+            for g, s in zip(gradient, state, strict=True)
+        ]
+        assert delta.astype(np.float16).view(np.uint16).tolist() == expected
 
 
 def test_adam_in_binary16_divides_zero_by_zero() -> None:
