@@ -26,6 +26,7 @@ def error_against_length(
     length: str = "K",
     error: str = "error",
     ylabel: str = "relative error",
+    only: Sequence[str] | None = None,
     looks: Mapping[str, Look] | None = None,
 ) -> Axes:
     """Draw the error of sums against their length, both logarithmic, a line per accumulator.
@@ -43,6 +44,8 @@ def error_against_length(
         Columns: what distinguishes the lines, number of addends, error.
     ylabel : str
         What the error is.
+    only : sequence of str, optional
+        Which lines to draw, in this order; by default all.
     looks : mapping of name to Look, optional
         As `palette` returns.
 
@@ -58,7 +61,7 @@ def error_against_length(
     >>> error_against_length(Figure().subplots(), rows).get_xscale()
     'log'
     """
-    names = list(dict.fromkeys(str(row[by]) for row in rows))
+    names = list(dict.fromkeys(str(row[by]) for row in rows)) if only is None else list(only)
     looks = looks_of(names, looks)
     for name in names:
         found: dict[int, list[float]] = {}

@@ -39,6 +39,12 @@ def test_errors_are_medians_in_bands_and_zeros_have_no_place(axes: Any) -> None:
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
 
 
+def test_lines_can_be_chosen(axes: Any) -> None:
+    rows = [{"accumulator": name, "K": 16, "error": 0.1} for name in "abc"]
+    error_against_length(axes, rows, only=["c", "a"])
+    assert [line.get_label() for line in axes.lines] == ["c", "a"]
+
+
 def test_lost_updates_are_points_in_per_cent(axes: Any) -> None:
     rows = [
         {"policy": "a", "updates_lost": 0.5, "accuracy_gap": -0.1},
