@@ -66,9 +66,7 @@ def list_() -> None:
 @click.argument("name")
 @click.option("--seeds", type=click.IntRange(min=1), help="Number of seeds.  [default: the study's]")
 @run_options("runs/NAME")
-def run(
-    name: str, out: Path | None, seeds: int | None, jobs: int | None, scheduler: str | None, progress: bool
-) -> int:
+def run(name: str, out: Path | None, seeds: int | None, jobs: int | None, scheduler: str | None, progress: bool) -> int:
     """Run the study NAME, and print its report."""
     chosen = _one(name)
     folder = _folder(name, out)

@@ -1,148 +1,144 @@
-"""What an accumulator costs: tables of the errors of sums, each a function of plain arguments.
-
-A relative error is the root of the summed squares of (computed - exact) over that of the exact sums, over all dot
-products whose result is finite; None when there is none. Exact sums are rounded to binary64, once.
-"""
+"""Accumulation: what summing in binary16 does to results, to trainings, and to statistics."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
-import numpy as np
-
-from halfsim.accumulators import FP16, FP32, Compensated, Exact, Pairwise
-from halfsim.accumulators import Sequential as Chain
+from halfsim.accumulators import FP16, Pairwise, Sequential
 from halfsim.formats import BINARY16
-from halfsim.linalg import matmul
-from halfsim.rounding import Rounding, Stochastic
-from halfsim.studies.operands import OPERANDS, Images, exact_product, operands
-from halfsim.tensorcores import AccumulatorLike
-from halfsim.training.arithmetic import Array
+from halfsim.policy import StaticScale
+from halfsim.studies.grid import Part, Table, Variant
+from halfsim.studies.recipes import BASELINE, IMAGES, NORMALISED, PLAIN, SCALED
+from halfsim.studies.study import Check, Study
+from halfsim.training.experiment import Settings
+from halfsim.training.models import Perceptron
+from halfsim.training.optim import SGD
+from halfsim.training.tasks import Classification
 
-__all__ = ["ACCUMULATORS", "LENGTHS", "ROUNDINGS", "error_against_k", "relative_error", "stochastic_bits"]
-
-LENGTHS = (64, 256, 784, 2048, 8192, 16384, 32768)
-_IMAGES = 1400  # as many as there are digits
-_BITS, _SEED = 32, 2018
-
-ACCUMULATORS: dict[str, AccumulatorLike] = {
-    "binary32": FP32,
-    "binary16": FP16,
-    "binary16, unfused": Chain(format=BINARY16),
-    "binary16, pairwise": Pairwise(format=BINARY16),
-    "binary16, compensated": Compensated(format=BINARY16),
-    "binary16, exact": Exact(format=BINARY16),
-    **{f"{gpu} {output}": f"{gpu}:{output}" for gpu in ("v100", "a100", "h100") for output in ("f16", "f32")},
-}
-"""The families of accumulators; plain formats are sequential sums of fused products, rounded to nearest."""
-
-ROUNDINGS: dict[str, AccumulatorLike] = {
-    **{
-        f"binary16, {rounding.name}": Chain(format=BINARY16, fused=True, rounding=rounding)
-        for rounding in Rounding
-        if rounding is not Rounding.roundTiesToEven
-    },
-    "binary16, stochastic": Chain(format=BINARY16, fused=True, rounding=Stochastic(_BITS, _SEED)),
-}
-"""The sequential sum of `FP16` under the other six roundings."""
+__all__ = ["ACCUMULATION"]
 
 
-def relative_error(computed: Array, exact: Array) -> float | None:
-    """Return the relative error of the finite results, None when there is none."""
-    finite = np.isfinite(computed)
-    if not finite.any():
-        return None
-    squares = [math.fsum((x[finite] ** 2).tolist()) for x in (computed.astype(np.float64) - exact, exact)]
-    return math.sqrt(squares[0] / squares[1])
+def _errors(kind: str, name: str, title: str) -> Table:
+    return Table(
+        name=name,
+        title=title,
+        claim=(
+            "Sums of many terms in binary16 lose the small ones. The error grows with their number, less for the f16 "
+            "accumulators of tensor cores, which add whole blocks, and less still where the order is a tree; binary32 "
+            "has none to speak of at any length."
+        ),
+        function="halfsim.studies.tables.accumulation:error_against_k",
+        arguments={"kind": kind},
+        figure="halfsim.plotting:error_against_length",
+    )
 
 
-def error_against_k(
-    kind: str = OPERANDS[0], dataset: str = "digits-or-fashion", lengths: Sequence[int] = LENGTHS, side: int = 8
-) -> list[dict[str, Any]]:
-    """Return the errors of dot products of growing length, for every accumulator and rounding.
+_NORMALISATION = Part(
+    name="normalisation",
+    title="Batch normalisation with binary16 sums",
+    claim=(
+        "A channel's sum has 50,176 terms: in ascending order it stalls, as a tree it overflows. Training looks well, "
+        "because every batch is normalised by the same wrong statistics; the evaluation, which takes the running ones, "
+        "fails. Products summed in binary16 cost nothing beside that."
+    ),
+    task=IMAGES,
+    settings=NORMALISED,
+    policies=(
+        BASELINE,
+        replace(SCALED, name="mixed"),
+        replace(SCALED, name="binary16 statistics", batch_norm=Sequential(format=BINARY16)),
+        replace(SCALED, name="binary16 statistics, pairwise", batch_norm=Pairwise(format=BINARY16)),
+        SCALED.accumulating(FP16, "binary16 products"),
+    ),
+    shown=("binary32", "mixed", "binary16 statistics", "binary16 statistics, pairwise"),
+)
 
-    Parameters
-    ----------
-    kind : str
-        What is multiplied, one of `halfsim.studies.operands.OPERANDS`.
-    dataset : str
-        Whose pixels; see `halfsim.studies.operands.Images`.
-    lengths : sequence of int
-        Terms of a dot product.
-    side : int
-        The dot products are side × side.
+_FULL = PLAIN.scaled(StaticScale(scale=32768.0), "mixed")
+_FULL16, _UNSCALED16 = _FULL.accumulating(FP16, "binary16 sums"), PLAIN.accumulating(FP16, "binary16 sums, scale 1")
+_SHUFFLED = Classification(dataset="digits-or-fashion", train=32_768, test=2_000, pool=2)
+_SORTED = replace(_SHUFFLED, order="sorted")
+_WIDTH = NORMALISED.model.image[0] // 2 if NORMALISED.model.image[0] > 8 else NORMALISED.model.image[0]
 
-    Returns
-    -------
-    list of dict
-        ``accumulator``; ``K``: the terms; ``data``: whose pixels; ``error``: the relative error; ``overflowed``: share
-        of results that are not finite.
+_ORDER = Part(
+    name="order",
+    title="Full batches: the same samples in two orders",
+    claim=(
+        "Weight gradients are sums over 32,768 samples. In binary32 their order does not matter; in binary16 it does: "
+        "the same data, sorted by class, train another network. The outcome hardly shows the error of the sums, which "
+        "is large."
+    ),
+    task=_SHUFFLED,
+    settings=Settings(
+        model=Perceptron(sizes=(_WIDTH * _WIDTH, 32, 10)),
+        optimizer=SGD(rate=0.2, momentum=0.9),
+        batch="full",
+        steps=40,
+        evaluate_every=10,
+        sample_every=20,
+    ),
+    variants=(
+        Variant(name="binary32", policy=BASELINE),
+        Variant(name="binary32, sorted", policy=BASELINE, task=_SORTED),
+        Variant(name="mixed", policy=_FULL),
+        Variant(name="mixed, sorted", policy=_FULL, task=_SORTED),
+        Variant(name="binary16 sums", policy=_FULL16),
+        Variant(name="binary16 sums, sorted", policy=_FULL16, task=_SORTED),
+        Variant(name="binary16 sums, sorted, scale 1", policy=_UNSCALED16, task=_SORTED),
+        Variant(name="H100 f16 sums, sorted", policy=_FULL.accumulating("h100:f16", "h100"), task=_SORTED),
+    ),
+    shown=("binary32", "binary16 sums", "binary16 sums, sorted", "H100 f16 sums, sorted"),
+)
 
-    Examples
-    --------
-    >>> rows = error_against_k(dataset="digits", lengths=(4096,), side=2)
-    >>> error = {row["accumulator"]: row["error"] for row in rows}
-    >>> error["binary32"] < error["h100 f16"] < error["binary16"]
-    True
-    """
-    images, rows = Images(dataset, _IMAGES), []
-    for length in lengths:
-        a, b = operands(kind, images, side, length)
-        exact = exact_product(a, b)
-        for name, accumulator in (*ACCUMULATORS.items(), *ROUNDINGS.items()):
-            z = np.asarray(matmul(a, b, accumulator=accumulator))
-            error, overflowed = relative_error(z, exact), 1.0 - float(np.isfinite(z).mean())
-            where = {"accumulator": name, "K": length, "data": images.name}
-            rows.append({**where, "error": error, "overflowed": overflowed})
-    return rows
-
-
-def stochastic_bits(
-    kind: str = OPERANDS[0],
-    dataset: str = "digits-or-fashion",
-    bits: Sequence[int] = tuple(range(1, 14)),
-    length: int = 8192,
-    side: int = 6,
-) -> list[dict[str, Any]]:
-    """Return the errors of sequential binary16 sums that round stochastically with few random bits.
-
-    Parameters
-    ----------
-    kind : str
-        What is multiplied, one of `halfsim.studies.operands.OPERANDS`.
-    dataset : str
-        Whose pixels; see `halfsim.studies.operands.Images`.
-    bits : sequence of int
-        Random bits per rounding.
-    length : int
-        Terms of a dot product.
-    side : int
-        The dot products are side × side.
-
-    Returns
-    -------
-    list of dict
-        ``bits``; ``K``: the terms; ``data``: whose pixels; ``error``: the relative error; ``bias``: the sum of all
-        (computed - exact) over the sum of the magnitudes of the exact results. A discarded fraction below 2**-bits is
-        always dropped, which the bias shows.
-
-    Examples
-    --------
-    >>> few, many = stochastic_bits(dataset="digits", bits=(1, 10), length=4096, side=2)
-    >>> few["bias"] < -0.05 < many["bias"] < 0.05
-    True
-    """
-    images = Images(dataset, _IMAGES)
-    a, b = operands(kind, images, side, length)
-    exact = exact_product(a, b)
-    size = math.fsum(np.abs(exact).reshape(-1).tolist())
-    rows = []
-    for count in bits:
-        chain = Chain(format=BINARY16, fused=True, rounding=Stochastic(count, _SEED))
-        z = np.asarray(matmul(a, b, accumulator=chain))
-        bias = math.fsum((z - exact).reshape(-1).tolist()) / size
-        where = {"bits": count, "K": length, "data": images.name}
-        rows.append({**where, "error": relative_error(z, exact), "bias": bias})
-    return rows
+ACCUMULATION = Study(
+    name="accumulation",
+    summary="the error of sums by length, order and accumulator, and what of it a training shows",
+    claim=(
+        "Summing products in binary16 makes large errors and small differences in accuracy: a table of accuracies alone "
+        "would call it harmless. It breaks batch normalisation, whose sums are long and whose results are kept."
+    ),
+    paper=(
+        "Products are summed in binary32 and rounded once; some networks needed that to match. Large reductions, such "
+        "as the statistics of batch normalisation and the softmax, are made in binary32 [@micikevicius2018]. The paper "
+        "prints no numbers for either."
+    ),
+    limits=(
+        "The longest sums here have 50,176 terms; convolutions of large images have more. No accuracy is promised to "
+        "fall with binary16 sums of products: in these networks it does not, beyond the noise between seeds."
+    ),
+    parts=(
+        _errors("pixels × pixels", "positive", "Error against length, all terms positive"),
+        _errors("pixels × normal", "mixed signs", "Error against length, terms of both signs"),
+        Table(
+            name="sample order",
+            title="The same sums in other orders",
+            claim="A binary16 sum depends on the order of its terms; a sum in binary32 or a tree hardly does.",
+            function="halfsim.studies.tables.sample_order:sample_order",
+            arguments={"kind": "pixels × first gradient"},
+        ),
+        Table(
+            name="statistics",
+            title="Mean and variance of 50,176 activations",
+            claim="In ascending order binary16 sums stall far below the result; as a tree, or exact, they overflow.",
+            function="halfsim.studies.tables.batch_norm_sums:batch_norm_sums",
+        ),
+        _NORMALISATION,
+        _ORDER,
+    ),
+    checks=(
+        Check(name="32,768 terms in binary16", part="positive", row={"accumulator": "binary16", "K": 32768},
+              measure="error", low=0.2, high=0.6),
+        Check(name="32,768 terms in binary32", part="positive", row={"accumulator": "binary32", "K": 32768},
+              measure="error", low=0.0, high=3e-4),
+        *(
+            Check(name=f"{name}: evaluation fails", part="normalisation", row=name, measure="accuracy", low=0.0,
+                  high=0.15)
+            for name in ("binary16 statistics", "binary16 statistics, pairwise")
+        ),
+        Check(name="statistics in binary32 match", part="normalisation", row="mixed", measure="accuracy", low=-0.015,
+              high=0.015, against="binary32"),
+        Check(name="order does not matter in binary32", part="order", row="binary32, sorted", measure="loss",
+              low=-0.001, high=0.001, against="binary32"),
+    ),
+    order=3,
+)  # fmt: skip
+"""The study."""

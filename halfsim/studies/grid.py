@@ -101,7 +101,11 @@ class Table:
     arguments : dict
         Its arguments: numbers, texts, and lists of them.
     columns : tuple of str
-        Keys of the rows, in the order of the columns; the first names the row.
+        Keys of the rows, in the order of the columns; the first names the row. All that there are by default.
+    figure : str
+        ``"package.module:function"`` that draws the rows, as those of `halfsim.plotting`; "" for none.
+    drawing : dict
+        Its keyword arguments.
     """
 
     name: str
@@ -110,6 +114,8 @@ class Table:
     function: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
+    figure: str = ""
+    drawing: Mapping[str, Any] = field(default_factory=dict)
 
     def call(self) -> list[dict[str, Any]]:
         """Compute the rows."""

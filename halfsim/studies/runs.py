@@ -11,6 +11,7 @@ import numba
 import numpy as np
 
 from halfsim import __version__
+from halfsim.kernels.threads import get_num_threads
 from halfsim.studies.folder import Events, RunFolder
 from halfsim.training.experiment import Experiment
 from halfsim.training.trainer import Trainer
@@ -71,7 +72,7 @@ def _resumed(experiment: Experiment, folder: RunFolder, events: Events) -> tuple
 
 
 def provenance() -> dict[str, Any]:
-    """Return what computed: versions and machine."""
+    """Return what computes: versions and machine."""
     return {
         "halfsim": __version__,
         "python": platform.python_version(),
@@ -79,6 +80,7 @@ def provenance() -> dict[str, Any]:
         "numba": numba.__version__,
         "machine": platform.machine(),
         "processor": _processor(),
+        "threads": get_num_threads(),
         "system": platform.system(),
     }
 

@@ -36,24 +36,24 @@ import itertools
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from halfsim.policy import from_table
 from halfsim.training.experiment import Experiment, Settings
 from halfsim.training.models import MODELS
 from halfsim.training.optim import OPTIMIZERS
+from halfsim.training.registry import row_of
 from halfsim.training.tasks import TASKS
 
 __all__ = ["ConfigError", "Point", "change", "expand", "experiment", "read"]
 
-_REGISTRIES: dict[str, Mapping[str, type]] = {"task": TASKS, "model": MODELS, "optimizer": OPTIMIZERS}
-_NAMES = {**dict.fromkeys(_REGISTRIES, "name"), "policy": "base"}
+_NAMES = {"task": "name", "model": "name", "optimizer": "name", "policy": "base"}
 _Count = Annotated[int, Field(ge=1)]
 _PLACE = re.compile(r"^[A-Za-z_]+: ")
 
@@ -217,74 +217,50 @@ def experiment(table: Mapping[str, Any], where: str) -> Experiment:
     named = {
         key: {_NAMES[key]: value} if key in _NAMES and isinstance(value, str) else value for key, value in table.items()
     }
-    run = _validated(_Run, named, where, "")
-    rows = {key: _row(key, getattr(run, key), where) for key in _REGISTRIES}
-    policy = {**({} if "base" in run.policy else {"name": "policy"}), **run.policy}
-    try:
-        made = Experiment(
-            task=rows["task"],
-            settings=Settings(
-                model=rows["model"],
-                optimizer=rows["optimizer"],
-                batch=run.batch,
-                steps=run.steps,
-                evaluate_every=run.evaluate_every or run.steps,
-                sample_every=run.sample_every,
-                clip_norm=run.clip_norm,
-            ),
-            policy=from_table(policy),
-            seed=run.seed,
-        )
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"{where}: policy: {_PLACE.sub('', str(error))}") from None
-    if run.data and run.data.get("sha256") != (found := made.task.data.sha256):
+    run = _validated(named, where)
+    model, optimizer, task = (
+        _made(where, key, row_of, registry, named[key])
+        for key, registry in (("model", MODELS), ("optimizer", OPTIMIZERS), ("task", TASKS))
+    )
+    unnamed = {} if "base" in run.policy else {"name": "policy"}
+    policy = _made(where, "policy", from_table, {**unnamed, **run.policy})
+    settings = Settings(
+        model=model,
+        optimizer=optimizer,
+        batch=run.batch,
+        steps=run.steps,
+        evaluate_every=run.evaluate_every or run.steps,
+        sample_every=run.sample_every,
+        clip_norm=run.clip_norm,
+    )
+    if run.data and run.data.get("sha256") != (found := task.data.sha256):
         raise ConfigError(f"{where}: data.sha256={run.data.get('sha256')!r}, but the data of the task have {found}")
-    return made
+    return Experiment(task=task, settings=settings, policy=policy, seed=run.seed)
 
 
-def _row(section: str, table: dict[str, Any], where: str) -> Any:
-    """Return the row of a registry that a table describes."""
-    registry = _REGISTRIES[section]
-    name = table.get("name")
-    if name not in registry:
-        given = f"{section}.name={name!r} is unknown" if "name" in table else f"{section}.name is missing"
-        raise ConfigError(f"{where}: {given}{_meant(str(name), registry)}; known are {', '.join(registry)}")
-    kind = registry[name]
-    hints = get_type_hints(kind)
-    known: dict[str, Any] = {field.name: (hints[field.name], _default(field)) for field in fields(kind)}
-    model = create_model(kind.__name__, __config__=ConfigDict(extra="forbid", strict=True), **known)
-    given = {key: value for key, value in table.items() if key != "name"}
-    checked = _validated(model, given, where, f"{section}.")
+def _made(where: str, section: str, make: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what a section of the file describes; of a mistake, say where it is."""
     try:
-        return kind(**{key: getattr(checked, key) for key in checked.model_fields_set})
+        return make(*arguments)
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"{where}: {section}: {error}") from None
+        raise ConfigError(f"{where}: {section}: {_PLACE.sub('', str(error))}") from None
 
 
-def _default(field: Any) -> Any:
-    if field.default is not MISSING:
-        return field.default
-    return ... if field.default_factory is MISSING else Field(default_factory=field.default_factory)
-
-
-def _validated(model: type[BaseModel], table: Mapping[str, Any], where: str, prefix: str) -> Any:
-    """Return a table as a model; of what is wrong, the first mistake is told."""
+def _validated(table: Mapping[str, Any], where: str) -> _Run:
+    """Return the top level of a configuration; of what is wrong, the first mistake is told."""
     try:
         # TOML has what JSON has: lists stand for tuples, and integers for floats, but no text for a number.
-        return model.model_validate_json(json.dumps(table, default=str))
+        return _Run.model_validate_json(json.dumps(table, default=str))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        key = prefix + ".".join(str(part) for part in first["loc"])
+        key = ".".join(str(part) for part in first["loc"] if part in table or len(first["loc"]) == 1)
+        known = [name for name in _Run.model_fields if name not in ("data", "code")]
         if first["type"] == "extra_forbidden":
-            known = [*model.model_fields]
-            message = f"{key} is unknown{_meant(str(first['loc'][-1]), known)}; known are {', '.join(known)}"
+            alike = get_close_matches(key, known, n=1)
+            meant = f"; did you mean {alike[0]}?" if alike else ""
+            message = f"{key} is unknown{meant}; known are {', '.join(known)}"
         elif first["type"] == "missing":
             message = f"{key} is missing"
         else:
             message = f"{key}={first['input']!r}: {first['msg'][:1].lower()}{first['msg'][1:]}"
         raise ConfigError(f"{where}: {message}") from None
-
-
-def _meant(text: str, known: Iterable[str]) -> str:
-    alike: Sequence[str] = get_close_matches(text, list(known), n=1)
-    return f"; did you mean {alike[0]}?" if alike else ""

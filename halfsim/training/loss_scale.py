@@ -56,15 +56,23 @@ class LossScaler:
         """Whether the step is skipped: scales that choose themselves look for infinities and NaNs, others do not."""
         return isinstance(self.row, DynamicScale | LayerScale) and not finite
 
-    def adjust(self, finite: bool) -> tuple[LossScaler, str]:
-        """Return the scaler of the next step, and why a step was skipped or the scale moved (empty when neither)."""
+    def adjust(self, finite: bool, cause: str = "a gradient overflowed") -> tuple[LossScaler, str]:
+        """Return the scaler of the next step, and why a step was skipped or the scale moved (empty when neither).
+
+        Parameters
+        ----------
+        finite : bool
+            Whether every gradient of the step is a finite number.
+        cause : str
+            What happened if not: what the reason begins with.
+        """
         row = self.row
         if isinstance(row, DynamicScale):
-            return self._grown(row) if finite else self._backed_off(row)
-        return self, "a gradient is not finite: step skipped" if self.skips(finite) else ""
+            return self._grown(row) if finite else self._backed_off(row, cause)
+        return self, f"{cause}: step skipped" if self.skips(finite) else ""
 
-    def _backed_off(self, row: DynamicScale) -> tuple[LossScaler, str]:
-        why = f"a gradient overflowed: step skipped, scale {self.scale:g}"
+    def _backed_off(self, row: DynamicScale, cause: str) -> tuple[LossScaler, str]:
+        why = f"{cause}: step skipped, scale {self.scale:g}"
         left = max(self.left - 1, 0)
         if left:
             return replace(self, good=0, left=left), f"{why} stays, {left} more until it backs off"

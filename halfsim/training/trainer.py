@@ -9,25 +9,23 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from halfsim.policy import Policy
-from halfsim.training.arithmetic import Array, arithmetic
+from halfsim.training.arithmetic import Array
 from halfsim.training.experiment import Experiment as Experiment
 from halfsim.training.experiment import Settings as Settings
 from halfsim.training.ledger import Ledger
-from halfsim.training.loss_scale import LossScaler, loss_scaler
 from halfsim.training.machine import Machine
-from halfsim.training.models import Model
-from halfsim.training.optim import OptimizerState
+from halfsim.training.phases import Side, clipped, flat_gradient, sides_of
 from halfsim.training.record import Curve, Record
 from halfsim.training.tape import Tape, Variable
 from halfsim.training.tasks import Task
-from halfsim.training.weights import Weights, make_weights
 
 __all__ = ["Event", "Experiment", "Settings", "Trainer", "train"]
 
@@ -46,18 +44,6 @@ class Event:
 
     step: int
     lines: tuple[dict[str, Any], ...]
-
-
-@dataclass(slots=True)
-class _Phase:
-    """Weights that move together: their optimizer, their loss scale, and views of them by name."""
-
-    name: str
-    weights: Weights
-    optimizer: OptimizerState
-    scaler: LossScaler
-    views: dict[str, Array]
-    layers: list[tuple[str, slice]]
 
 
 class Trainer:
@@ -105,34 +91,8 @@ class Trainer:
             name: np.full(shape, name.endswith(".variance"), np.float32)
             for name, shape in settings.model.state_shapes.items()
         }
-        self._phases = self._start(settings.model)
-        self._record = Record(phases={phase.name: Curve() for phase in self._phases})
-
-    def _start(self, model: Model) -> list[_Phase]:
-        """Cut the initial weights into the phases of the task."""
-        experiment = self.experiment
-        flat, start = model.initial(experiment.seed), 0
-        parts: dict[str, Array] = {}
-        for name, shape in model.shapes.items():
-            parts[name] = flat[start : (start := start + math.prod(shape))]
-        phases = []
-        for number, phase in enumerate(experiment.task.phases(model)):
-            mine = {name: part for name, part in parts.items() if name.startswith(phase.prefix)}
-            # Every phase has its own random words.
-            weights = make_weights(np.concatenate(list(mine.values())), self._machine, experiment.seed, number)
-            views: dict[str, Array] = {}
-            layers: list[tuple[str, slice]] = []
-            start = 0
-            for name in mine:
-                stop = start + math.prod(model.shapes[name])
-                # Weights move in place: these views follow.
-                views[name] = weights.stored[start:stop].reshape(model.shapes[name])
-                layers.append((name.rpartition(".")[0], slice(start, stop)))
-                start = stop
-            optimizer = experiment.settings.optimizer.start(start, arithmetic(experiment.policy.optimizer_state))
-            scaler = loss_scaler(experiment.policy.loss_scale)
-            phases.append(_Phase(phase.name, weights, optimizer, scaler, views, layers))
-        return phases
+        self._sides = sides_of(experiment, self._machine)
+        self._record = Record(phases={side.name: Curve() for side in self._sides})
 
     @property
     def done(self) -> bool:
@@ -151,65 +111,65 @@ class Trainer:
             self._ledger.begin(step)
             batch = self._batches.next()
             last = step + 1 == settings.steps
-            lines += [self._train(phase, batch, due, last) for phase in self._phases]
+            lines += [self._train(side, batch, due, last) for side in self._sides]
             if (sample := self._ledger.end()) is not None:
-                lines.append({"step": step, **sample})
+                lines.append({"step": step, **_plain(sample)})
             self.step += 1
             if last:
                 lines.append(self._evaluated(self.step))
         return Event(step, tuple(lines))
 
-    def _train(self, phase: _Phase, batch: Any, due: bool, last: bool) -> dict[str, Any]:
+    def _train(self, side: Side, batch: Any, due: bool, last: bool) -> dict[str, Any]:
         """Take one step of one phase; return its line."""
         self._ledger.first_of_step = None
-        scaler, curve = phase.scaler, self._record.phases[phase.name]
-        loss, gradient = self._gradient(phase, batch)
+        scaler, curve = side.scaler, self._record.phases[side.name]
+        loss, gradient = self._gradient(side, batch)
         finite = bool(np.isfinite(gradient).all())
         skipped = scaler.skips(finite)
         if skipped:
             curve.skipped.append(self.step)
         else:
-            delta = phase.optimizer.step(_clipped(gradient, self.experiment.settings.clip_norm))
-            self._ledger.update(phase.layers, delta, phase.weights.move(delta))
+            delta = side.optimizer.step(clipped(gradient, self.experiment.settings.clip_norm))
+            self._ledger.update(side.layers, delta, side.weights.move(delta))
         curve.scaled(self.step, scaler.scale)
         if due:
             curve.reported.append(loss)
         first = self._ledger.first_of_step
-        phase.scaler, why = scaler.adjust(finite, _cause(first))
+        side.scaler, why = scaler.adjust(finite, _cause(first))
         if last:
             curve.reported.append(loss)
-            curve.scaled(self.step + 1, phase.scaler.scale)
+            curve.scaled(self.step + 1, side.scaler.scale)
         if why:
-            who = f"{phase.name}: " if phase.name else ""
+            who = f"{side.name}: " if side.name else ""
             self._record.log.append(f"step {self.step}: {who}{why}")
-        shown = {"loss": loss if math.isfinite(loss) else None, "scale": scaler.scale, "skipped": skipped, "why": why}
-        return {"step": self.step, "phase": phase.name, **shown, **({"nonfinite": first} if first else {})}
+        shown = {"loss": _plain(loss), "scale": scaler.scale, "skipped": skipped, "why": why}
+        return {"step": self.step, "phase": side.name, **shown, **({"nonfinite": first} if first else {})}
 
-    def _gradient(self, phase: _Phase, batch: Any) -> tuple[float, Array]:
+    def _gradient(self, side: Side, batch: Any) -> tuple[float, Array]:
         """Return the loss of a batch, and the gradient of the phase's weights, unscaled, in binary32."""
-        experiment, scale = self.experiment, phase.scaler.scale
+        experiment, scale = self.experiment, side.scaler.scale
         tape = Tape(self._machine, state=self._state)
         parameters = {
-            name: tape.parameter(view) if owner is phase else tape.constant(view)
-            for owner in self._phases
+            name: tape.parameter(view) if owner is side else tape.constant(view)
+            for owner in self._sides
             for name, view in owner.views.items()
         }
-        loss = experiment.task.loss(tape, experiment.settings.model, parameters, batch, phase.name)
+        loss = experiment.task.loss(tape, experiment.settings.model, parameters, batch, side.name)
         tape.backward(loss, self._machine.loss.number(scale), scale)
-        mine = [parameters[name] for name in phase.views]
+        mine = [parameters[name] for name in side.views]
         if self.step == 0:
-            self._weigh(phase, tape, mine)
-        return float(loss.value), np.concatenate([_unscaled(phase.scaler, variable) for variable in mine])
+            self._weigh(side, tape, mine)
+        return float(loss.value), flat_gradient(mine)
 
-    def _weigh(self, phase: _Phase, tape: Tape, variables: list[Variable]) -> None:
+    def _weigh(self, side: Side, tape: Tape, variables: list[Variable]) -> None:
         """Note the bytes of everything that this step holds."""
         memory = self._record.memory
-        stored = phase.weights.stored
-        kept = [array for array in tape.kept() if not any(array is owner.weights.stored for owner in self._phases)]
+        stored = side.weights.stored
+        kept = [array for array in tape.kept() if not any(array is owner.weights.stored for owner in self._sides)]
         found = {
             "weights": stored.nbytes,
-            "master weights": _bytes(phase.weights.state()) - stored.nbytes,
-            "optimizer": _bytes(phase.optimizer.state()),
+            "master weights": _bytes(side.weights.state()) - stored.nbytes,
+            "optimizer": _bytes(side.optimizer.state()),
             "gradients": sum(variable.value.size for variable in variables) * self._machine.gradients.dtype.itemsize,
         }
         for name, size in found.items():
@@ -221,20 +181,18 @@ class Trainer:
         """Measure the network and note it; return the line."""
         measures = self.evaluate()
         self._record.measured(step, measures)
-        plain = {name: value if math.isfinite(value) else None for name, value in measures.items()}
-        return {"step": step, "evaluation": plain}
+        return {"step": step, "evaluation": _plain(measures)}
 
     def evaluate(self) -> dict[str, float]:
         """Measure the network on the test data, run through the machine as in training."""
         task, model = self.experiment.task, self.experiment.settings.model
-        parameters = {name: Variable(view, needed=False) for phase in self._phases for name, view in phase.views.items()}
-        return task.evaluate(
-            model, parameters, lambda: Tape(self._tester, state=self._state, training=False)
-        )
+        parameters = {name: Variable(view, needed=False) for side in self._sides for name, view in side.views.items()}
+        return task.evaluate(model, parameters, lambda: Tape(self._tester, state=self._state, training=False))
 
     def record(self) -> Record:
         """Return what the run has left so far."""
-        stored = b"".join(view.tobytes() for view in self._in_order())
+        views = {name: view for side in self._sides for name, view in side.views.items()}
+        stored = b"".join(views[name].tobytes() for name in self.experiment.settings.model.shapes)
         return replace(
             self._record,
             ledger=self._ledger.as_dict(),
@@ -242,12 +200,8 @@ class Trainer:
             weights_sha256=hashlib.sha256(stored).hexdigest(),
         )
 
-    def _in_order(self) -> list[Array]:
-        views = {name: view for phase in self._phases for name, view in phase.views.items()}
-        return [views[name] for name in self.experiment.settings.model.shapes]
-
     def state(self) -> dict[str, Any]:
-        """Return everything that later steps depend on, as arrays and numbers by name.
+        """Return copies of everything that later steps depend on, as arrays and numbers by name.
 
         Returns
         -------
@@ -261,12 +215,13 @@ class Trainer:
             "batches": self._batches.state(),
             "state": self._state,
             "ledger": {**ledger, "first": json.dumps(ledger["first"])},
+            **{f"side {number}": side.state() for number, side in enumerate(self._sides)},
         }
-        for number, phase in enumerate(self._phases):
-            parts[f"weights {number}"] = phase.weights.state()
-            parts[f"optimizer {number}"] = phase.optimizer.state()
-            parts[f"scaler {number}"] = _scaler_state(phase.scaler)
-        flat = {f"{part}:{name}": value for part, values in parts.items() for name, value in values.items()}
+        flat = {
+            f"{part}:{name}": value.copy() if isinstance(value, np.ndarray) else value
+            for part, values in parts.items()
+            for name, value in values.items()
+        }
         return {"step": self.step, "record": self._record.packed(), **flat}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -274,54 +229,40 @@ class Trainer:
 
         Raises
         ------
-        KeyError
-            If something is missing in it.
+        KeyError, ValueError
+            If something is missing in it, or belongs to another experiment.
         """
-        parts: dict[str, dict[str, Any]] = {}
+        parts: dict[str, dict[str, Any]] = defaultdict(dict)
         for key, value in state.items():
             part, _, name = key.partition(":")
             # Numbers come back from a file as arrays without axes.
-            parts.setdefault(part, {})[name] = value.item() if isinstance(value, np.ndarray) and not value.ndim else value
+            single = isinstance(value, np.ndarray) and not value.ndim
+            parts[part][name] = value.item() if single else value
         self._machine.restore(parts["machine"])
         self._tester.restore(parts["tester"])
         self._batches.restore(parts["batches"])
         for name, array in self._state.items():
             array[...] = parts["state"][name]
         self._ledger.restore({**parts["ledger"], "first": json.loads(parts["ledger"]["first"])})
-        for number, phase in enumerate(self._phases):
-            phase.weights.restore(parts[f"weights {number}"])
-            phase.optimizer.restore(parts.get(f"optimizer {number}", {}))
-            phase.scaler = replace(phase.scaler, **parts[f"scaler {number}"])
+        for number, side in enumerate(self._sides):
+            side.restore(parts[f"side {number}"])
         self._record = Record.unpacked(np.asarray(parts["record"][""]))
         self.step = int(parts["step"][""])
 
 
-def _unscaled(scaler: LossScaler, variable: Variable) -> Array:
-    """Return the gradient of a parameter as a flat binary32 vector, its loss scale taken out."""
-    if variable.gradient is None:
-        return np.zeros(variable.value.size, np.float32)
-    return scaler.unscale(variable.gradient.reshape(-1), variable.scale)
-
-
-def _clipped(gradient: Array, largest: float | None) -> Array:
-    """Return the gradient, shortened to a norm: in binary32, the sum of squares in binary64 by ascending index."""
-    if largest is None:
-        return gradient
-    wide = gradient.astype(np.float64)
-    norm = math.sqrt(np.add.accumulate(wide * wide)[-1])
-    return gradient * np.float32(largest / norm) if norm > largest else gradient
-
-
 def _cause(first: Mapping[str, Any] | None) -> str:
-    """Return which operation first produced an infinity or a NaN, as the subject and verb of a sentence."""
+    """Return what first was no finite number, as the beginning of a sentence."""
     if first is None:
         return "a gradient overflowed"
     of = f" of {first['layer']}" if first["layer"] else ""
     return f"the {first['tensor']}{of} overflowed first"
 
 
-def _scaler_state(scaler: LossScaler) -> dict[str, Any]:
-    return {field.name: getattr(scaler, field.name) for field in fields(scaler) if field.name != "row"}
+def _plain(value: Any) -> Any:
+    """Return what JSON can hold: it has no infinities and NaNs, which become None."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _bytes(state: Mapping[str, Any]) -> int:

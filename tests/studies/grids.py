@@ -46,9 +46,7 @@ def grid(steps: int = 6, seeds: int = 2) -> list[Job]:
 
 def contents(folder: Path) -> dict[str, bytes]:
     """Everything in the folders of runs that must not depend on how they were made."""
-    return {
-        f"{path.parent.name}/{path.name}": path.read_bytes() for name in _BITS for path in folder.glob(f"*/{name}")
-    }
+    return {f"{path.parent.name}/{path.name}": path.read_bytes() for name in _BITS for path in folder.glob(f"*/{name}")}
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ def test_the_checkpoint_of_a_finished_run_holds_its_weights(whole: Whole) -> Non
 
     folder, results = whole
     with np.load(folder / results[1]["id"] / "checkpoint.npz") as archive:
-        stored = archive["weights 0:stored"]
+        stored = archive["side 0:weights stored"]
     assert hashlib.sha256(stored.tobytes()).hexdigest() == results[1]["weights_sha256"]
 
 
@@ -207,8 +207,8 @@ def test_a_killed_runner_goes_on_to_the_same_bits(
         process.send_signal(signal.SIGKILL)
         process.wait()
     time.sleep(0.5)
-    interrupted = RunFolder(next(p.parent for p in tmp_path.glob("*/checkpoint.npz") if len(list(p.parent.iterdir())) < 5))
-    with np.load(interrupted.path / "checkpoint.npz") as archive:
+    stopped = next(path for path in tmp_path.glob("*/checkpoint.npz") if not path.with_name("summary.json").exists())
+    with np.load(stopped) as archive:
         reached = int(archive["step"])
     assert 0 < reached < LONG
     before = contents(tmp_path)
@@ -385,7 +385,9 @@ def test_progress_goes_to_standard_error(whole: Whole, capsys: pytest.CaptureFix
     assert captured.err.endswith("3 of 3 runs, about 0 s left\n")
 
 
-def test_progress_counts_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_counts_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from halfsim.studies import progress
 
     monkeypatch.setattr(progress, "_LOOK", 0.01)

@@ -240,7 +240,9 @@ def test_a_scale_per_layer_skips_what_is_not_finite_and_remembers_nothing() -> N
     scaler = loss_scaler(LayerScale(initial=4096.0))
     assert scaler.scale == 4096
     assert scaler.skips(False) and not scaler.skips(True)
-    assert scaler.adjust(False) == (scaler, "a gradient is not finite: step skipped")
+    assert scaler.adjust(False) == (scaler, "a gradient overflowed: step skipped")
+    cause = "the update of fc1 overflowed first"
+    assert scaler.adjust(False, cause) == (scaler, f"{cause}: step skipped")
     assert scaler.adjust(True) == (scaler, "")
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from halfsim.linalg import matmul
-from halfsim.studies.accumulation import ACCUMULATORS, relative_error
-from halfsim.studies.operands import Images, exact_product, rounded
+from halfsim.studies.tables.accumulation import ACCUMULATORS, relative_error
+from halfsim.studies.tables.operands import Images, exact_product, rounded
 from halfsim.training.arithmetic import Array
 from halfsim.training.words import Words
 
@@ -32,7 +32,7 @@ def sample_order(
         One of `KINDS`: products of pixels, all positive, or of pixels and the gradient of a softmax over ten equal
         logits, 1/10 less one at the label.
     dataset : str
-        Whose images; see `halfsim.studies.operands.Images`.
+        Whose images; see `halfsim.studies.tables.operands.Images`.
     samples : int
         Terms of a sum, at most; there are 1,400 digits.
     side : int

@@ -13,8 +13,8 @@ from halfsim.formats import BINARY16
 from halfsim.linalg import dot
 from halfsim.linalg import sum as total
 from halfsim.operations import divide
-from halfsim.studies.accumulation import ACCUMULATORS
-from halfsim.studies.operands import normal, rounded
+from halfsim.studies.tables.accumulation import ACCUMULATORS
+from halfsim.studies.tables.operands import normal, rounded
 from halfsim.tensorcores import AccumulatorLike
 from halfsim.training.arithmetic import Array
 from halfsim.training.words import Words

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from halfsim.studies.memory import ROWS, bytes_of_a_parameter, layers, nearly_half, paper_models
+from halfsim.studies.tables.memory import ROWS, bytes_of_a_parameter, layers, nearly_half, paper_models
 from halfsim.training.accounting import PAPER, STATES
 
 

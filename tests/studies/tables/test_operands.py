@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from halfsim.studies.operands import OPERANDS, Images, exact_product, normal, operands
+from halfsim.studies.tables.operands import OPERANDS, Images, exact_product, normal, operands
 from halfsim.training.data import fashion_folder
 from halfsim.training.words import Words
 

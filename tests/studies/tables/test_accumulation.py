@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from halfsim.rounding import Rounding
-from halfsim.studies.accumulation import (
+from halfsim.studies.tables.accumulation import (
     ACCUMULATORS,
     LENGTHS,
     ROUNDINGS,
@@ -15,7 +15,7 @@ from halfsim.studies.accumulation import (
     relative_error,
     stochastic_bits,
 )
-from halfsim.studies.operands import Images, operands
+from halfsim.studies.tables.operands import Images, operands
 from halfsim.training.data import fashion_folder
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from halfsim.studies.accumulation import ACCUMULATORS
-from halfsim.studies.batch_norm_sums import batch_norm_sums
-from halfsim.studies.operands import normal
+from halfsim.studies.tables.accumulation import ACCUMULATORS
+from halfsim.studies.tables.batch_norm_sums import batch_norm_sums
+from halfsim.studies.tables.operands import normal
 from halfsim.training.words import Words
 
 

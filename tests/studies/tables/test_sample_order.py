@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from halfsim.studies.accumulation import ACCUMULATORS
-from halfsim.studies.operands import Images
-from halfsim.studies.sample_order import KINDS, sample_order
+from halfsim.studies.tables.accumulation import ACCUMULATORS
+from halfsim.studies.tables.operands import Images
+from halfsim.studies.tables.sample_order import KINDS, sample_order
 
 
 @pytest.fixture(scope="module")

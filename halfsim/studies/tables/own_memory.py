@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from halfsim.policy import Policy
-from halfsim.studies.memory import ROWS
+from halfsim.studies.tables.memory import ROWS
 from halfsim.training.accounting import CLASSES, STATES, memory
 from halfsim.training.accounting.own import account
 from halfsim.training.experiment import Experiment, Settings

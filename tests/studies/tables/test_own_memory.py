@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from halfsim.policy import named
-from halfsim.studies.memory import ROWS
-from halfsim.studies.own_memory import measured_bytes, own_models
+from halfsim.studies.tables.memory import ROWS
+from halfsim.studies.tables.own_memory import measured_bytes, own_models
 from halfsim.training.accounting import CLASSES, memory
 from halfsim.training.accounting.own import account
 from halfsim.training.experiment import Experiment, Settings
