@@ -22,7 +22,7 @@ def required_scale(
     axes: Axes,
     rows: Rows,
     *,
-    by: str = "model",
+    by: str | Sequence[str] = "model",
     smallest: Sequence[str] = ("smallest_99", "smallest_999"),
     largest: str = "largest",
     labels: Sequence[str] = ("keeps 99 %", "keeps 99.9 %", "largest without overflow"),
@@ -34,9 +34,9 @@ def required_scale(
     axes : Axes
         Where to draw.
     rows : sequence of mapping
-        One per model, with the columns named below; a value of None is left out.
-    by : str
-        Column of the name.
+        One per bar, with the columns named below; a value of None is left out.
+    by : str or sequence of str
+        Column of the name, or columns that make it up.
     smallest : sequence of str
         Columns of the smallest scale that keeps a share of the gradients, the least share first.
     largest : str
@@ -66,7 +66,8 @@ def required_scale(
             axes.plot([value], [i], marker, color=colour, markersize=7)
     for label, colour, marker in zip(labels, (COLOURS[1], COLOURS[4], COLOURS[2]), "osD", strict=False):
         axes.plot([], [], marker, color=colour, markersize=7, label=written(label))
-    _names(axes, [row[by] for row in rows])
+    columns = [by] if isinstance(by, str) else by
+    _names(axes, [", ".join(str(row[column]) for column in columns) for row in rows])
     scales = [number(row[column]) for row in rows for column in (*smallest, largest)]
     finite = [1.0, *(scale for scale in scales if 0 < scale < math.inf)]
     axes.set_xlim(min(finite) / 4, max(finite) * 4)

@@ -166,8 +166,10 @@ def disagreement(
     for i, j in zip(*np.nonzero(np.isfinite(table)), strict=True):
         # Dark cells take light numbers, on a light page and on a dark one.
         colour = "#f8f8f8" if table[i, j] > 0.55 else "#101418"
-        axes.text(j, i, f"{100 * table[i, j]:.3g} %", ha="center", va="center", fontsize=9, color=colour)
-    axes.set_xticks(range(len(names)), [written(name) for name in names], rotation=35, ha="right")
+        axes.text(j, i, f"{_percent(table[i, j])} %", ha="center", va="center", fontsize=9, color=colour)
+    axes.set_xticks(
+        range(len(names)), [written(name) for name in names], rotation=35, ha="right", rotation_mode="anchor"
+    )
     axes.set_yticks(range(len(names)), [written(name) for name in names])
     if title:
         axes.set_title(written(title), fontsize=10)
@@ -180,3 +182,7 @@ def disagreement(
 def number(value: Any) -> float:
     """Return a value of a table, NaN for none (JSON has no NaN)."""
     return math.nan if value is None else float(value)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}" if share == 0 or share >= 0.01 else f"{100 * share:.2g}"

@@ -69,6 +69,12 @@ def test_a_bar_reaches_from_the_smallest_scale_to_the_largest(axes: Any) -> None
     assert [label.get_text() for label in axes.get_yticklabels()] == ["fits", "never"]
 
 
+def test_several_columns_name_a_bar(axes: Any) -> None:
+    rows = [{"a": "net", "b": kind, "smallest_99": 1.0, "smallest_999": 2.0, "largest": 4.0} for kind in "xy"]
+    required_scale(axes, rows, by=["a", "b"])
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["net, x", "net, y"]
+
+
 def test_bars_of_memory_are_stacked_and_compared(axes: Any) -> None:
     rows = [{"policy": "binary32", "weights": 4e6, "activations": 12e6}, {"policy": "mixed", "activations": 8e6}]
     memory_bars(axes, rows)

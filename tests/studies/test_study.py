@@ -25,7 +25,7 @@ def study() -> Study:
         name="sums",
         title="Sums",
         claim="Long sums are wrong.",
-        function="halfsim.studies.accumulation:error_against_k",
+        function="halfsim.studies.tables.accumulation:error_against_k",
         arguments={"dataset": "digits", "lengths": [64, 1024], "side": 2},
         columns=("accumulator", "K", "error"),
         figure="halfsim.plotting:error_against_length",
