@@ -4,11 +4,12 @@ Figures of runs take series: a name and numbers. Figures of computed tables take
 `palette`, so that a policy or an accumulator looks the same in every figure of a study.
 """
 
+from halfsim.plotting.bars import memory_bars, required_scale
 from halfsim.plotting.curves import learning_curves, loss_scale
 from halfsim.plotting.histogram import gradient_histogram
 from halfsim.plotting.layers import ledger_map
 from halfsim.plotting.style import COLOURS, Look, palette
-from halfsim.plotting.tables import disagreement, error_against_length, lost_updates, memory_bars, required_scale
+from halfsim.plotting.tables import disagreement, error_against_length, lost_updates
 
 __all__ = [
     "COLOURS",

@@ -127,5 +127,5 @@ def below(axes: Axes, *, columns: int = 2) -> None:
         frameon=False,
         fontsize=9,
         labelcolor=INK,
-        handlelength=2.6,
+        handlelength=3.2,
     )

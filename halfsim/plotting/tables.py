@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from halfsim.plotting.style import COLOURS, INK, Look, below, looks_of, tidy, written
+from halfsim.plotting.style import INK, Look, below, looks_of, tidy, written
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["disagreement", "error_against_length", "lost_updates", "memory_bars", "required_scale"]
+__all__ = ["Rows", "disagreement", "error_against_length", "lost_updates", "number"]
 
 Rows: TypeAlias = Sequence[Mapping[str, Any]]
 
@@ -27,6 +26,7 @@ def error_against_length(
     length: str = "K",
     error: str = "error",
     ylabel: str = "relative error",
+    only: Sequence[str] | None = None,
     looks: Mapping[str, Look] | None = None,
 ) -> Axes:
     """Draw the error of sums against their length, both logarithmic, a line per accumulator.
@@ -44,6 +44,8 @@ def error_against_length(
         Columns: what distinguishes the lines, number of addends, error.
     ylabel : str
         What the error is.
+    only : sequence of str, optional
+        Which lines to draw, in this order; by default all.
     looks : mapping of name to Look, optional
         As `palette` returns.
 
@@ -59,12 +61,12 @@ def error_against_length(
     >>> error_against_length(Figure().subplots(), rows).get_xscale()
     'log'
     """
-    names = list(dict.fromkeys(str(row[by]) for row in rows))
+    names = list(dict.fromkeys(str(row[by]) for row in rows)) if only is None else list(only)
     looks = looks_of(names, looks)
     for name in names:
         found: dict[int, list[float]] = {}
         for row in rows:
-            if str(row[by]) == name and (value := _number(row[error])) > 0:
+            if str(row[by]) == name and (value := number(row[error])) > 0:
                 found.setdefault(row[length], []).append(value)
         places, look = sorted(found), looks[name]
         axes.fill_between(places, [min(found[k]) for k in places], [max(found[k]) for k in places],
@@ -117,116 +119,13 @@ def lost_updates(
     looks = looks_of(names, looks)
     axes.axhline(0, color=INK, linewidth=0.8)
     for name in names:
-        points = [(100 * _number(row[lost]), 100 * _number(row[gap])) for row in rows if str(row[by]) == name]
+        points = [(100 * number(row[lost]), 100 * number(row[gap])) for row in rows if str(row[by]) == name]
         x, y = zip(*points, strict=True)
         axes.plot(x, y, looks[name].marker, color=looks[name].colour, markersize=7, alpha=0.85, label=written(name))
     axes.set_xlim(-2, 102)
     axes.set_xlabel("updates lost, %")
     axes.set_ylabel("accuracy less the baseline's, points")
     below(tidy(axes))
-    return axes
-
-
-def required_scale(
-    axes: Axes,
-    rows: Rows,
-    *,
-    by: str = "model",
-    smallest: Sequence[str] = ("smallest_99", "smallest_999"),
-    largest: str = "largest",
-    labels: Sequence[str] = ("keeps 99 %", "keeps 99.9 %", "largest without overflow"),
-) -> Axes:
-    """Draw which loss scales serve a model: a bar from the smallest that keeps enough to the largest that is finite.
-
-    Parameters
-    ----------
-    axes : Axes
-        Where to draw.
-    rows : sequence of mapping
-        One per model, with the columns named below; a value of None is left out.
-    by : str
-        Column of the name.
-    smallest : sequence of str
-        Columns of the smallest scale that keeps a share of the gradients, the least share first.
-    largest : str
-        Column of the largest scale without overflow.
-    labels : sequence of str
-        Of the markers of `smallest`, and of `largest` last.
-
-    Returns
-    -------
-    Axes
-        `axes`.
-
-    Examples
-    --------
-    >>> from matplotlib.figure import Figure
-    >>> rows = [{"model": "detector", "smallest_99": 64.0, "smallest_999": 512.0, "largest": 2.0**24}]
-    >>> required_scale(Figure().subplots(), rows).get_xscale()
-    'log'
-    """
-    axes.set_xscale("log", base=2)
-    axes.axvline(1, color=INK, linewidth=0.8, linestyle=":")
-    for i, row in enumerate(rows):
-        ends = [_number(row[column]) for column in (*smallest, largest)]
-        if ends[0] <= ends[-1]:
-            axes.barh(i, ends[-1] - ends[0], left=ends[0], height=0.42, color=COLOURS[6], alpha=0.35)
-        for value, colour, marker in zip(ends, (COLOURS[1], COLOURS[4], COLOURS[2]), "osD", strict=False):
-            axes.plot([value], [i], marker, color=colour, markersize=7)
-    for label, colour, marker in zip(labels, (COLOURS[1], COLOURS[4], COLOURS[2]), "osD", strict=False):
-        axes.plot([], [], marker, color=colour, markersize=7, label=written(label))
-    _names(axes, [row[by] for row in rows])
-    scales = [_number(row[column]) for row in rows for column in (*smallest, largest)]
-    finite = [1.0, *(scale for scale in scales if 0 < scale < math.inf)]
-    axes.set_xlim(min(finite) / 4, max(finite) * 4)
-    axes.set_xlabel("loss scale S")
-    below(tidy(axes, grid="x"))
-    return axes
-
-
-def memory_bars(axes: Axes, rows: Rows, *, by: str = "policy", classes: Sequence[str] | None = None) -> Axes:
-    """Draw the bytes that each policy holds, a bar of parts per policy, with its share of the first bar.
-
-    Parameters
-    ----------
-    axes : Axes
-        Where to draw.
-    rows : sequence of mapping
-        One per bar: its name in column `by`, and bytes per class of tensor.
-    by : str
-        Column of the name.
-    classes : sequence of str, optional
-        Columns to stack; by default all others.
-
-    Returns
-    -------
-    Axes
-        `axes`.
-
-    Examples
-    --------
-    >>> from matplotlib.figure import Figure
-    >>> rows = [{"policy": "binary32", "weights": 400, "activations": 9000}]
-    >>> memory_bars(Figure().subplots(), rows).get_xlabel()
-    'memory, kB'
-    """
-    classes = list(dict.fromkeys(key for row in rows for key in row if key != by)) if classes is None else classes
-    totals = [sum(_bytes(row, name) for name in classes) for row in rows]
-    unit, factor = _unit(max(totals, default=0))
-    left = np.zeros(len(rows))
-    for i, name in enumerate(classes):
-        width = np.array([_bytes(row, name) / factor for row in rows])
-        colour, hatch = COLOURS[1 + i % 7], ("", "//", "..")[i // 7 % 3]
-        axes.barh(range(len(rows)), width, left=left, color=colour, alpha=0.85, hatch=hatch, height=0.62,
-                  label=written(name))  # fmt: skip
-        left += width
-    for i, total in enumerate(totals):
-        share = f"  {total / totals[0]:.2f} ×" if totals[0] else ""
-        axes.text(total / factor, i, share, va="center", ha="left", fontsize=9, color=INK)
-    _names(axes, [row[by] for row in rows])
-    axes.set_xlim(0, 1.15 * max(max(totals, default=0) / factor, 1e-9))
-    axes.set_xlabel(f"memory, {unit}")
-    below(tidy(axes, grid="x"))
     return axes
 
 
@@ -262,13 +161,15 @@ def disagreement(
     table = np.full((len(names), len(names)), np.nan)
     for row in rows:
         i, j = names.index(str(row[first])), names.index(str(row[second]))
-        table[i, j] = table[j, i] = _number(row[share])
+        table[i, j] = table[j, i] = number(row[share])
     axes.imshow(100 * table, cmap="cividis_r", vmin=0, vmax=100, interpolation="nearest")
     for i, j in zip(*np.nonzero(np.isfinite(table)), strict=True):
         # Dark cells take light numbers, on a light page and on a dark one.
         colour = "#f8f8f8" if table[i, j] > 0.55 else "#101418"
-        axes.text(j, i, f"{100 * table[i, j]:.3g} %", ha="center", va="center", fontsize=9, color=colour)
-    axes.set_xticks(range(len(names)), [written(name) for name in names], rotation=35, ha="right")
+        axes.text(j, i, f"{_percent(table[i, j])} %", ha="center", va="center", fontsize=9, color=colour)
+    axes.set_xticks(
+        range(len(names)), [written(name) for name in names], rotation=35, ha="right", rotation_mode="anchor"
+    )
     axes.set_yticks(range(len(names)), [written(name) for name in names])
     if title:
         axes.set_title(written(title), fontsize=10)
@@ -278,25 +179,10 @@ def disagreement(
     return axes
 
 
-def _names(axes: Axes, names: Sequence[object]) -> None:
-    """Name the bars, the first on top; long names take several lines, so that the bars have room."""
-    wrapped = ["\n".join(map(written, textwrap.wrap(str(name), 20) or [""])) for name in names]
-    axes.set_yticks(range(len(names)), wrapped)
-    axes.set_ylim(len(names) - 0.5, -0.5)
-
-
-def _number(value: Any) -> float:
+def number(value: Any) -> float:
     """Return a value of a table, NaN for none (JSON has no NaN)."""
     return math.nan if value is None else float(value)
 
 
-def _bytes(row: Mapping[str, Any], name: str) -> float:
-    return float(row.get(name) or 0)
-
-
-def _unit(largest: float) -> tuple[str, float]:
-    """Return a decimal unit in which the largest number has at most three digits before the point."""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if largest >= factor:
-            return unit, factor
-    return "bytes", 1.0
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}" if share == 0 or share >= 0.01 else f"{100 * share:.2g}"

@@ -34,7 +34,7 @@ REQUIRED_SCALE = Study(
             function="halfsim.studies.tables.scales:networks",
             arguments={"names": _NETWORKS},
             figure="halfsim.plotting:required_scale",
-            drawing={"by": "network"},
+            drawing={"by": ["network", "kind"]},
         ),
         Table(
             name="layers",

@@ -39,6 +39,12 @@ def test_errors_are_medians_in_bands_and_zeros_have_no_place(axes: Any) -> None:
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
 
 
+def test_lines_can_be_chosen(axes: Any) -> None:
+    rows = [{"accumulator": name, "K": 16, "error": 0.1} for name in "abc"]
+    error_against_length(axes, rows, only=["c", "a"])
+    assert [line.get_label() for line in axes.lines] == ["c", "a"]
+
+
 def test_lost_updates_are_points_in_per_cent(axes: Any) -> None:
     rows = [
         {"policy": "a", "updates_lost": 0.5, "accuracy_gap": -0.1},
@@ -61,6 +67,12 @@ def test_a_bar_reaches_from_the_smallest_scale_to_the_largest(axes: Any) -> None
     low, high = axes.get_xlim()
     assert low <= 0.5 and high >= 2048
     assert [label.get_text() for label in axes.get_yticklabels()] == ["fits", "never"]
+
+
+def test_several_columns_name_a_bar(axes: Any) -> None:
+    rows = [{"a": "net", "b": kind, "smallest_99": 1.0, "smallest_999": 2.0, "largest": 4.0} for kind in "xy"]
+    required_scale(axes, rows, by=["a", "b"])
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["net, x", "net, y"]
 
 
 def test_bars_of_memory_are_stacked_and_compared(axes: Any) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["Drawing", "inline", "save_drawing", "slug"]
 
 _DPI = 200
+_LINE = 0.21
+"""Inches of a line of a legend."""
 _WARNING = "Glyph .* missing from font"
 # Colours that follow the colour scheme of the page, by the name of their CSS property.
 _SCHEME = {
@@ -40,7 +42,7 @@ class Drawing:
     title, caption : str
         Above it, and below it.
     size : (float, float)
-        Width and height in inches; one wider than 6 takes the whole width of a page.
+        Width and height in inches; one wider than 6 takes the whole width of a page, and a long legend adds height.
     draw : callable
         Draws onto a `matplotlib.figure.Figure`.
     rows : sequence of mapping
@@ -86,6 +88,7 @@ def save_drawing(drawing: Drawing, folder: Path) -> str:
         warnings.filterwarnings("ignore", _WARNING, UserWarning)
         figure = Figure(figsize=drawing.size, layout="constrained", facecolor=PAPER)
         drawing.draw(figure)
+        figure.set_figheight(drawing.size[1] + _LINE * _lines(figure))
         svg, png = io.StringIO(), io.BytesIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(svg, format="svg", dpi=_DPI, metadata=nothing)
@@ -119,6 +122,12 @@ def inline(svg: str, number: int, title: str) -> str:
     head, rest = body.split(">", 1)
     head = re.sub(r'\b(width|height)="[^"]*"', "", head)
     return f'{head} role="img" aria-label="{html.escape(title)}">{rest}'
+
+
+def _lines(figure: Figure) -> int:
+    """Return how many lines the longest legend has beyond the two that there is room for."""
+    legends = [legend for axes in figure.axes if (legend := axes.get_legend()) is not None]
+    return max([0, *(-(-len(legend.get_texts()) // legend._ncols) - 2 for legend in legends)])
 
 
 def _fresh(name: str, seen: set[str]) -> str:

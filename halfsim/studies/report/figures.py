@@ -23,6 +23,9 @@ __all__ = ["drawings", "table_drawing"]
 Run: TypeAlias = Mapping[str, Any]
 Part: TypeAlias = Mapping[str, Any]
 _NARROW = (5.2, 4.2)
+_BARS = (plotting.memory_bars, plotting.required_scale)
+"""Figures with a bar per row of their table."""
+
 _GRADIENTS = ("activation gradient", "weight gradient")
 
 
@@ -216,7 +219,7 @@ def table_drawing(part: Part, function: Callable[..., Any], looks: Mapping[str, 
         name=slug(part["name"]),
         title=part["title"],
         caption="",
-        size=(6.0, 4.6),
+        size=(6.0, 2.2 + 0.36 * len(part["rows"]) if function in _BARS else 4.6),
         draw=draw,
         rows=part["rows"],
     )

@@ -57,7 +57,8 @@ def number(value: float, how: Measure, *, signed: bool = False) -> str:
     >>> number(-0.5, measure("accuracy"), signed=True)
     '−50.0'
     """
-    sign = "+" if signed else ""
+    # What is rounded to zero has no sign of its own.
+    sign = "+z" if signed else "z"
     form = f"{sign}.4g" if how.digits is None else f"{sign}.{how.digits}f"
     return f"{how.factor * value:{form}}".replace("-", "−")
 

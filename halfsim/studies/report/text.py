@@ -18,7 +18,9 @@ NOTES = (
     "Lost: updates Δw ≠ 0 that left the weight as it was (stochastic rounding moves few weights, each by a whole ulp, "
     "and is right on average). Flushed: gradients stored as zero that are not zero when the same operands are "
     "evaluated in binary32. Overflowed: those stored as infinity. Error: distance of the stored weight gradients from "
-    "sums in binary32, relative, root mean square."
+    "sums in binary32, relative, root mean square. Swallowed: additions of something that is not zero which left the "
+    "partial sum of a product as it was, in the elements that are watched. Skipped: steps without an update, because a "
+    "gradient was not finite."
 )
 
 

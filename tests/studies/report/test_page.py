@@ -119,8 +119,10 @@ def test_a_screenshot_is_not_blank(browser: Browser, report: Path) -> None:
 
 
 def test_paper_shows_all_of_a_table(browser: Browser, report: Path) -> None:
-    browser.show(720, media="print", scheme="dark")
+    # A4 less its margins.
+    browser.show(688, media="print", scheme="dark")
     browser.open(report)
+    assert browser.evaluate("document.documentElement.scrollWidth") == 688
     overflow = "[...document.querySelectorAll('.scroll')].map(box => getComputedStyle(box).overflowX)"
     assert set(browser.evaluate(overflow)) == {"visible"}
     assert browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
