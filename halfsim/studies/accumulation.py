@@ -10,6 +10,7 @@ from halfsim.policy import StaticScale
 from halfsim.studies.grid import Part, Table, Variant
 from halfsim.studies.recipes import BASELINE, IMAGES, NORMALISED, PLAIN, SCALED
 from halfsim.studies.study import Check, Study
+from halfsim.training.data import fashion_folder
 from halfsim.training.experiment import Settings
 from halfsim.training.models import Perceptron
 from halfsim.training.optim import SGD
@@ -57,7 +58,7 @@ _FULL = PLAIN.scaled(StaticScale(scale=32768.0), "mixed")
 _FULL16, _UNSCALED16 = _FULL.accumulating(FP16, "binary16 sums"), PLAIN.accumulating(FP16, "binary16 sums, scale 1")
 _SHUFFLED = Classification(dataset="digits-or-fashion", train=32_768, test=2_000, pool=2)
 _SORTED = replace(_SHUFFLED, order="sorted")
-_WIDTH = NORMALISED.model.image[0] // 2 if NORMALISED.model.image[0] > 8 else NORMALISED.model.image[0]
+_SIDE = 8 if fashion_folder() is None else 14
 
 _ORDER = Part(
     name="order",
@@ -69,7 +70,7 @@ _ORDER = Part(
     ),
     task=_SHUFFLED,
     settings=Settings(
-        model=Perceptron(sizes=(_WIDTH * _WIDTH, 32, 10)),
+        model=Perceptron(sizes=(_SIDE * _SIDE, 32, 10)),
         optimizer=SGD(rate=0.2, momentum=0.9),
         batch="full",
         steps=40,

@@ -17,7 +17,7 @@ from halfsim.training.optim import SGD, Adam
 
 __all__ = ["ROUNDING_MODES"]
 
-_NAMES = {
+_NAMES: dict[Rounding | Stochastic, str] = {
     Rounding.roundTiesToEven: "ties to even",
     Rounding.roundTiesToAway: "ties to away",
     Rounding.roundTowardZero: "toward zero",
@@ -25,8 +25,9 @@ _NAMES = {
     Rounding.roundTowardNegative: "toward negative",
     Rounding.roundToOdd: "to odd",
 }
-_BITS = (1, 2, 4, 6, 8, 10, 13, 32)
 _SEED = 2018
+_ALL = {**_NAMES, Stochastic(13, _SEED): "stochastic, 13 bits"}
+_BITS = (1, 2, 4, 6, 8, 10, 13, 32)
 
 _SMALL = Settings(
     model=Perceptron(sizes=(64, 32, 10)), optimizer=Adam(rate=2e-5), batch=8, steps=3000, evaluate_every=500,
@@ -105,7 +106,7 @@ _EVERYWHERE = Part(
             replace(SCALED.accumulating(FP16, "x").reducing(BINARY16, "x"), update=WeightUpdate.nearest).rounded(
                 rounding, name
             )
-            for rounding, name in (*_NAMES.items(), (Stochastic(13, _SEED), "stochastic, 13 bits"))
+            for rounding, name in _ALL.items()
         ),
         replace(SCALED, name="master, flushed to zero", flush_to_zero=True),
     ),

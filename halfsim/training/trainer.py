@@ -89,7 +89,7 @@ class Trainer:
         self._tester.ledger.sampling = False
         self._batches = experiment.task.batches(seed, settings.batch)
         self._state = {
-            name: np.full(shape, name.endswith(".variance"), np.float32)
+            name: np.full(shape, name.endswith(".variance"), self._machine.batch_norm.dtype)
             for name, shape in settings.model.state_shapes.items()
         }
         self._sides = sides_of(experiment, self._machine)

@@ -78,5 +78,5 @@ def _scales(name: str, steps: int) -> tuple[dict[str, Any], ...]:
     trainer = Trainer(Experiment(task=task, settings=short, policy=named("binary32"), seed=0))
     events: list[dict[str, Any]] = []
     while not trainer.done:
-        events += trainer.advance()
+        events += trainer.advance().lines
     return tuple(required_scales(events))
