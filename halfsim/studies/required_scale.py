@@ -14,7 +14,8 @@ REQUIRED_SCALE = Study(
     summary="per network, the smallest scale that keeps 99 and 99.9 % of its gradients, and the largest one",
     claim=(
         "Between the smallest scale that keeps nearly all gradients and the largest that does not overflow lie many "
-        "powers of two, so that any reasonable constant will do; classifiers and GANs need none."
+        "powers of two, so that any reasonable constant will do. The weight gradients of classifiers and of the GAN "
+        "need none; those of the detector and of the language models do."
     ),
     paper=(
         "Factors from 8 to 32,768 were used, and many networks need none; a factor should keep the largest gradient "
@@ -32,7 +33,7 @@ REQUIRED_SCALE = Study(
             title="All layers together",
             claim="The detector and the language models divide their loss by most, and need the largest scales.",
             function="halfsim.studies.tables.scales:networks",
-            arguments={"names": _NETWORKS},
+            arguments={"names": _NETWORKS, "steps": 25},
             figure="halfsim.plotting:required_scale",
             drawing={"by": ["network", "kind"]},
         ),
@@ -41,7 +42,7 @@ REQUIRED_SCALE = Study(
             title="Layer by layer",
             claim="Layers of one network differ by several powers of two.",
             function="halfsim.studies.tables.scales:layers",
-            arguments={"names": _NETWORKS},
+            arguments={"names": _NETWORKS, "steps": 25},
         ),
     ),
     checks=(

@@ -127,7 +127,12 @@ def inline(svg: str, number: int, title: str) -> str:
 def _lines(figure: Figure) -> int:
     """Return how many lines the longest legend has beyond the two that there is room for."""
     legends = [legend for axes in figure.axes if (legend := axes.get_legend()) is not None]
-    return max([0, *(-(-len(legend.get_texts()) // legend._ncols) - 2 for legend in legends)])
+    return max([0, *(-(-len(legend.get_texts()) // _columns(legend)) - 2 for legend in legends)])
+
+
+def _columns(legend: Any) -> int:
+    # Matplotlib tells it nowhere else.
+    return int(legend._ncols)
 
 
 def _fresh(name: str, seen: set[str]) -> str:

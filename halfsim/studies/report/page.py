@@ -9,7 +9,7 @@ from typing import Any
 
 from halfsim.studies.report import grids
 from halfsim.studies.report.drawing import Drawing, inline
-from halfsim.studies.report.text import NOTES
+from halfsim.studies.report.text import NOTES, cited
 
 __all__ = ["page"]
 
@@ -40,6 +40,7 @@ def page(study: Mapping[str, Any], drawn: Sequence[Sequence[tuple[Drawing, str]]
     folder = resources.files("halfsim.studies.report")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["pretty"] = lambda value: json.dumps(value, indent=1, ensure_ascii=False)
+    environment.filters["cited"] = cited
     template = environment.from_string((folder / "template.html").read_text(encoding="utf-8"))
     return template.render(
         study=study,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from halfsim.studies.report import grids
 from halfsim.studies.report.grids import Cell, Grid
 
-__all__ = ["NOTES", "markdown", "source_lines"]
+__all__ = ["NOTES", "cited", "markdown", "source_lines"]
 
 NOTES = (
     "Test data, mean ± standard deviation over n seeds; a run that ends in NaN or infinity is counted, never averaged. "
@@ -88,5 +89,16 @@ def _line(cells: Sequence[str], widths: Sequence[int], grid: Grid) -> str:
     return "| " + " | ".join(padded) + " |"
 
 
+def cited(paragraph: str) -> str:
+    """Return a text with its keys of references as a reader takes them.
+
+    Examples
+    --------
+    >>> cited("The paper rounds to nearest [@micikevicius2018].")
+    'The paper rounds to nearest (Micikevicius 2018).'
+    """
+    return re.sub(r"\[@([a-z-]+)(\d{4})\]", lambda key: f"({key[1].title()} {key[2]})", paragraph)
+
+
 def _wrap(paragraph: str) -> str:
-    return textwrap.fill(paragraph, 100, break_long_words=False, break_on_hyphens=False)
+    return textwrap.fill(cited(paragraph), 100, break_long_words=False, break_on_hyphens=False)

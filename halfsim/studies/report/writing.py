@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from halfsim.studies.report.checks import evaluate
+from halfsim.studies.report.drawing import slug
 from halfsim.studies.report.provenance import provenance_of
 from halfsim.studies.report.summary import rows, summarise
 from halfsim.studies.report.text import markdown
@@ -35,8 +36,8 @@ def write(study: Study, runs: Sequence[Result], tables: Sequence[Result], out: P
     runs, tables : sequence of mapping
         Summaries of the runs, with ``part`` and ``variant``, and of the computed tables, with ``part`` and ``rows``.
     out : Path
-        Folder: ``results.json``, ``results.csv``, ``results.parquet``, ``report.md``, ``report.html``, and ``figures/``
-        with a PNG, an SVG and a CSV file each. The events of the runs are read from ``runs/``.
+        Folder: ``results.json``, ``report.md``, ``report.html``, ``results.csv`` and ``results.parquet`` if there are
+        runs, ``tables/`` with the computed ones, and ``figures/`` with a PNG, an SVG and a CSV file each. The events of the runs are read from ``runs/``.
 
     Returns
     -------
@@ -47,9 +48,13 @@ def write(study: Study, runs: Sequence[Result], tables: Sequence[Result], out: P
     # What is shown is what a later call finds on disk.
     results: dict[str, Any] = load(out / "results.json")
     flat = rows(runs)
-    save_table(out / "results.csv", flat)
+    if flat:
+        save_table(out / "results.csv", flat)
+        _with("pyarrow", "results.parquet", lambda: write_atomically(out / "results.parquet", _parquet(flat)))
+    for part in results["parts"]:
+        if "rows" in part:
+            save_table(out / "tables" / f"{slug(part['name'])}.csv", part["rows"])
     write_atomically(out / "report.md", markdown(results))
-    _with("pyarrow", "results.parquet", lambda: write_atomically(out / "results.parquet", _parquet(flat)))
     _with("matplotlib", "figures", lambda: _draw(results, out))
     return results
 

@@ -56,7 +56,7 @@ def read(text: str) -> Reader:
 def test_everything_is_written(made: tuple[Path, dict[str, Any]]) -> None:
     out, _ = made
     assert {path.name for path in out.iterdir()} == {
-        "results.json", "results.csv", "results.parquet", "report.md", "report.html", "figures", "runs"
+        "results.json", "results.csv", "results.parquet", "report.md", "report.html", "figures", "runs", "tables"
     }  # fmt: skip
     names = {
         "digits-loss", "digits-accuracy", "digits-gradients", "digits-scale", "digits-ledger", "digits-memory",
