@@ -42,11 +42,11 @@ _UPDATES = Part(
     name="updates",
     title="The rounding of the weight update",
     claim=(
-        "Small updates of binary16 weights are lost to nearest and to odd: the network stays where it began. Toward zero, "
-        "toward positive and toward negative lose about half of them and make a whole ulp of each of the others, in one "
-        "direction: the weights move, and much faster than they were asked to, to another network, which may be a better or "
-        "a worse one. Only stochastic rounding is right on average, and it needs enough random bits: with few, a discarded "
-        "fraction is cut and the weights shrink, as they do toward zero."
+        "Small updates of binary16 weights are lost to nearest and to odd: the network stays where it began. Toward "
+        "zero, toward positive and toward negative lose about half of them and make a whole ulp of each of the others, "
+        "in one direction: the weights move, and much faster than they were asked to, to another network, which may be "
+        "a better or a worse one. Only stochastic rounding is right on average, and it needs enough random bits: with "
+        "few, a discarded fraction is cut and the weights shrink, as they do toward zero."
     ),
     task=DIGITS,
     settings=_SMALL,
@@ -75,8 +75,8 @@ _SUMS = Part(
     title="The rounding of binary16 sums",
     claim=(
         "Products summed in binary16 under every rounding: directed ones make the gradients several times as wrong as "
-        "rounding to nearest does, stochastic and odd ones hardly more. The network learns all the same: the error of the "
-        "gradients tells the roundings apart, the accuracy does not."
+        "rounding to nearest does, stochastic and odd ones hardly more. The network learns all the same: the error of "
+        "the gradients tells the roundings apart, the accuracy does not."
     ),
     task=DIGITS,
     settings=_USUAL,
@@ -96,9 +96,9 @@ _EVERYWHERE = Part(
     name="everywhere",
     title="One rounding everywhere",
     claim=(
-        "Weights, activations, gradients, sums, reductions and updates all round one way, at a usual learning rate, at which "
-        "most updates arrive. This network bears every one of them; toward positive costs it most. Subnormals flushed to zero "
-        "cost nothing here with a loss scale, which keeps gradients away from them."
+        "Weights, activations, gradients, sums, reductions and updates all round one way, at a usual learning rate, at "
+        "which most updates arrive. This network bears every one of them; toward positive costs it most. Subnormals "
+        "flushed to zero cost nothing here with a loss scale, which keeps gradients away from them."
     ),
     task=DIGITS,
     settings=_USUAL,
@@ -119,9 +119,9 @@ ROUNDING_MODES = Study(
     name="rounding-modes",
     summary="all seven roundings in the update, in the sums and everywhere; how many random bits are enough",
     claim=(
-        "Without a master copy only a rounding that is right on average, with enough random bits, keeps small updates as "
-        "they are: to nearest loses them, directed ones exaggerate half of them. In sums the rounding changes errors by "
-        "factors and outcomes hardly."
+        "Without a master copy only a rounding that is right on average, with enough random bits, keeps small updates "
+        "as they are: to nearest loses them, directed ones exaggerate half of them. In sums the rounding changes "
+        "errors by factors and outcomes hardly."
     ),
     paper=(
         "The paper rounds to nearest. Stochastic rounding of updates in place of a master copy is due to "

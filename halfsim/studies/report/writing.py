@@ -37,7 +37,8 @@ def write(study: Study, runs: Sequence[Result], tables: Sequence[Result], out: P
         Summaries of the runs, with ``part`` and ``variant``, and of the computed tables, with ``part`` and ``rows``.
     out : Path
         Folder: ``results.json``, ``report.md``, ``report.html``, ``results.csv`` and ``results.parquet`` if there are
-        runs, ``tables/`` with the computed ones, and ``figures/`` with a PNG, an SVG and a CSV file each. The events of the runs are read from ``runs/``.
+        runs, ``tables/`` with the computed tables, and ``figures/`` with a PNG, an SVG and a CSV file each. The events
+        of the runs are read from ``runs/``.
 
     Returns
     -------
