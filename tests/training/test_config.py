@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,14 @@ def test_a_sweep_has_every_combination(path: Path) -> None:
     assert {(each.seed, each.policy.update.value) for _, each in found} == wanted
     assert {e.settings.optimizer.rate for _, e in found} == {1e-3}  # type: ignore[union-attr]
     assert found[0][0] == {"seed": 0, "policy.update": "nearest", "optimizer.rate": 1e-3}
+
+
+def test_the_example_of_the_readme_is_a_configuration(path: Path, root: Path) -> None:
+    (example,) = re.findall(r"^```toml\n(.*?)^```", (root / "README.md").read_text(), re.M | re.S)
+    path.write_text(example)
+    found = made(path)
+    assert len(found) == 12
+    assert {each.policy.weight_gradient.terms for _, each in found} == {16}  # type: ignore[union-attr]
 
 
 def test_keys_side_by_side_are_not_multiplied(path: Path) -> None:
