@@ -38,7 +38,7 @@ class Events:
     def __init__(self, path: Path) -> None:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
         self._size, self._digest = 0, hashlib.sha256()
         try:
             _lock(self._file)
@@ -135,10 +135,10 @@ class RunFolder:
         return int(digits) if digits else 0
 
     def describe(self, config: Mapping[str, Any]) -> None:
-        """Write the resolved configuration."""
+        """Write the resolved configuration; what is None is left out, as TOML has no word for it."""
         import tomli_w
 
-        write_atomically(self.path / "config.toml", tomli_w.dumps(config))
+        write_atomically(self.path / "config.toml", tomli_w.dumps(_without_none(config)))
 
     def summary(self) -> dict[str, Any] | None:
         """Return the summary of a finished run; None, if there is none or it is not as it was written."""
@@ -198,6 +198,11 @@ def _sealed(archive: bytes) -> bytes:
     seal = hashlib.sha256(archive).hexdigest().encode()
     # The last two bytes of an archive are the length of its comment.
     return archive[:-2] + len(seal).to_bytes(2, "little") + seal
+
+
+def _without_none(table: Mapping[str, Any]) -> dict[str, Any]:
+    values = {key: _without_none(value) if isinstance(value, Mapping) else value for key, value in table.items()}
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _digest(body: Mapping[str, Any]) -> str:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import csv
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.running import invoke
+from tests.cli.running import ROOT, invoke
 from tests.training.test_config import PLAIN
 
 for _package in ("tomli_w", "pyarrow", "matplotlib", "jinja2"):
     pytest.importorskip(_package)
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture
@@ -67,3 +74,30 @@ def test_what_a_run_cannot_do_takes_one_line(path: Path, tmp_path: Path) -> None
     assert shown.exit_code == 1
     assert "batches: size=5000 must be from 1 to the 1400 training examples" in shown.stderr
     assert shown.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_full_disk_takes_one_line_and_loses_nothing(path: Path, tmp_path: Path, jobs: str) -> None:
+    """A limit on the size of files stands in for the full disk: the system refuses to write on in the same way."""
+    pytest.importorskip("resource")
+    script = (
+        "import resource as r, sys; r.setrlimit(r.RLIMIT_FSIZE, (int(sys.argv.pop(1)), r.RLIM_INFINITY));"
+        "from halfsim.cli import main; sys.argv[0] = 'halfsim'; main()"
+    )
+    sweep = ("--set", "steps=300", "--set", "sweep.seed=[0, 1]", "--no-progress", "-j", jobs)
+    results = []
+    for name, limits in (("whole", [10**9]), ("full", [20_000, 60_000, 10**9])):
+        out = tmp_path / name
+        for limit in limits:
+            line = [sys.executable, "-c", script, str(limit), "train", str(path), *sweep, "-o", str(out)]
+            shown = subprocess.run(line, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300)
+            if limit < 10**9:
+                assert shown.returncode == 1
+                assert shown.stderr.count("\n") == 1, shown.stderr
+                assert shown.stderr.startswith(f"halfsim: {out / 'runs'}")
+                assert shown.stderr.endswith("File too large; check the path and the space left\n")
+        assert shown.returncode == 0, shown.stderr
+        found = {p.relative_to(out): p.read_bytes() for p in out.glob("runs/*/events.jsonl")}
+        results.append((found, [line.split(",")[-2:] for line in (out / "results.csv").read_text().splitlines()]))
+    assert len(results[0][0]) == 2
+    assert results[0] == results[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,8 @@ def test_keys_are_changed_from_outside(path: Path, text: str, get: Any, wanted: 
         ("clip_norm=0", r"demo\.toml: clip_norm=0: input should be greater than 0"),
         ("clip_norm=nan", r"demo\.toml: clip_norm=.*: input should be a finite number"),
         ("model=5", r"demo\.toml: model=5: input should be an object"),
-        ("polcy.update=kahan", r"demo\.toml: polcy is unknown; did you mean policy\?"),
-        ("policy.updat=kahan", r"demo\.toml: policy: unknown key 'updat'; did you mean 'update'\?"),
+        ("policyx.update=kahan", r"demo\.toml: policyx is unknown; did you mean policy\?"),
+        ("policy.updates=kahan", r"demo\.toml: policy: unknown key 'updates'; did you mean 'update'\?"),
         ("policy.update=khan", r"demo\.toml: policy: update='khan' is unknown"),
         ("policy.base=mixd", r"demo\.toml: policy: unknown policy 'mixd'; did you mean 'mixed'\?"),
         ("model.name=perceptrn", r"demo\.toml: model: name='perceptrn' is unknown \(did you mean 'perceptron'\?\)"),
@@ -153,6 +154,14 @@ def test_a_sweep_has_every_combination(path: Path) -> None:
     assert {(each.seed, each.policy.update.value) for _, each in found} == wanted
     assert {e.settings.optimizer.rate for _, e in found} == {1e-3}  # type: ignore[union-attr]
     assert found[0][0] == {"seed": 0, "policy.update": "nearest", "optimizer.rate": 1e-3}
+
+
+def test_the_example_of_the_readme_is_a_configuration(path: Path, root: Path) -> None:
+    (example,) = re.findall(r"^```toml\n(.*?)^```", (root / "README.md").read_text(), re.M | re.S)
+    path.write_text(example)
+    found = made(path)
+    assert len(found) == 12
+    assert {each.policy.weight_gradient.terms for _, each in found} == {16}  # type: ignore[union-attr]
 
 
 def test_keys_side_by_side_are_not_multiplied(path: Path) -> None:
