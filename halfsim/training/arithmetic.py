@@ -130,6 +130,7 @@ def arithmetic(
     """
     how = Sequential(format=sums) if isinstance(sums, Format) else sums
     if how.format == BINARY16:
+        how = replace(how, flush_to_zero=True) if flush_to_zero else how
         return _binary16(how, rounding, flush_to_zero, draw or _same)
     if how.format == BINARY32:
         return _BINARY32_TREE if isinstance(how, Pairwise) else _BINARY32

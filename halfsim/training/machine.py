@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from halfsim.accumulators import FP32, Pairwise, Sequential
+from halfsim.accumulators import FP32, Accumulator, Compensated, Pairwise, Sequential
 from halfsim.formats import BINARY16, BINARY32, Format
 from halfsim.kernels.swallowed import swallowed, swallowed32
 from halfsim.linalg import matmul
@@ -161,7 +161,7 @@ class Machine:
             return
         a, b, c = operands
         narrow = a.dtype == b.dtype == np.float16
-        row = as_accumulator(getattr(self.policy, name))
+        row = self._sums(getattr(self.policy, name))
         exact = product if not narrow or row == FP32 else self._product(a, b, c, FP32)
         self.ledger.count(self.layer, kind, exact, stored)
         if kind == "weight gradient":
@@ -175,17 +175,24 @@ class Machine:
             return (
                 product32(*wide, c) if a.ndim == 2 else np.stack([product32(*pair) for pair in zip(*wide, strict=True)])
             )
-        row = as_accumulator(accumulator)
+        row = self._sums(accumulator)
         if isinstance(row.rounding, Stochastic):
             fresh = replace(row, rounding=self._draw(row.rounding, a[..., 0].size * b.shape[-1]))
             return np.asarray(matmul(a, b, c, accumulator=fresh))
         if a.ndim > 2 or b.shape[1] >= a.shape[0] or (b.shape[1] >= _NARROW and not a.flags.f_contiguous):
-            return np.asarray(matmul(a, b, c, accumulator=accumulator))
+            return np.asarray(matmul(a, b, c, accumulator=row))
         # The loops are fast along the columns, of which there should be many; a copy costs more than a few of them do.
         # The transposed product makes the same roundings, but for stochastic ones, which take their random words by the
         # position of the element.
-        transposed = matmul(b.T, a.T, None if c is None else c[:, None], accumulator=accumulator)
+        transposed = matmul(b.T, a.T, None if c is None else c[:, None], accumulator=row)
         return np.asarray(transposed).T
+
+    def _sums(self, accumulator: AccumulatorLike) -> Accumulator:
+        """Return an accumulator as the policy uses it: one in binary16 flushes where the policy does."""
+        row = as_accumulator(accumulator)
+        if not self.policy.flush_to_zero or not isinstance(row, Sequential | Pairwise | Compensated):
+            return row
+        return replace(row, flush_to_zero=True) if row.format == BINARY16 else row
 
     def _draw(self, rounding: Stochastic, elements: int) -> Stochastic:
         """Return the rounding of the next operation: no word is drawn twice in a run."""
