@@ -41,7 +41,7 @@ _IMAGES = Part(
         "another matter: its epsilon of 1e-8 and small squares round to zero, and 0 / 0 ends the run."
     ),
     task=replace(IMAGES, train=8_000),
-    settings=replace(CONVNET, optimizer=Adam(rate=1e-5), batch=8, steps=3_000, evaluate_every=500, sample_every=250),
+    settings=replace(CONVNET, optimizer=Adam(rate=1e-5), batch=8, steps=2_000, evaluate_every=400, sample_every=200),
     policies=(
         *UPDATES,
         _ALL16.accumulating(FP16, "all binary16"),
