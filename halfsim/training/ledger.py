@@ -115,8 +115,9 @@ class Ledger:
     ascending order, whatever accumulator or reductions the policy has). An update is lost when Δ is not zero and the
     weight is the same before and after (for a master copy, the master; for Kahan's rule, weight and compensation).
     Partial sums are watched in a few elements of every product. The error of the weight gradients is the root of the
-    summed squares of (stored - binary32 sum) over that of the sums themselves: what storing them and any other
-    accumulator cost together. The first tensor of a step that holds an infinity or a NaN is noted at every step.
+    summed squares of (stored - binary32 sum) over that of the sums themselves, where both are finite: what storing them
+    and any other accumulator cost together. The first tensor of a step that holds an infinity or a NaN is noted at
+    every step.
 
     Parameters
     ----------
@@ -160,11 +161,12 @@ class Ledger:
             self.first = self.first or self.first_of_step
 
     def compare(self, layer: str, exact: Array, stored: Array) -> None:
-        """Count the distance of a stored weight gradient from its binary32 sum."""
+        """Count the distance of a stored weight gradient from its binary32 sum, where both are finite."""
         # An accumulate adds in index order; NumPy's own sums do not promise any.
         reference = exact.reshape(-1).astype(np.float64)
         distance = stored.reshape(-1).astype(np.float64) - reference
-        squares = [np.add.accumulate(x * x)[-1] if x.size else 0.0 for x in (distance, reference)]
+        finite = np.isfinite(distance)
+        squares = [np.add.accumulate(x * x)[-1] if x.size else 0.0 for x in (distance[finite], reference[finite])]
         self._now.error[layer] += squares
 
     def swallow(self, layer: str, product: str, pair: tuple[int, int]) -> None:

@@ -96,7 +96,7 @@ def test_partial_sums_and_errors_are_kept_by_layer() -> None:
     ledger.swallow("a", "forward", (3, 8))
     ledger.swallow("a", "forward", (1, 8))
     ledger.swallow("b", "weight_gradient", (0, 0))
-    ledger.compare("a", np.float32([3, 4]), np.float16([3, 3]))
+    ledger.compare("a", np.float32([3, 4, 1e6, np.nan]), np.float16([3, 3, np.inf, np.nan]))
     found = ledger.as_dict()
     assert found["swallowed_by_layer"] == {"a": {"forward": [4, 16]}}
     assert found["swallowed"] == 0.25
