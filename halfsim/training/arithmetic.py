@@ -18,11 +18,13 @@ from halfsim.accumulators import Pairwise, Sequential
 from halfsim.conversion import convert
 from halfsim.environment import IEEE
 from halfsim.formats import BINARY16, BINARY32, Format
-from halfsim.kernels import elementary
+from halfsim.kernels import conversion
 from halfsim.kernels.gemm32 import matmul32
 from halfsim.linalg import matmul
 from halfsim.operations import add, divide, multiply, sqrt, subtract
+from halfsim.options import rounding_control
 from halfsim.rounding import Rounding, Stochastic, as_rounding
+from halfsim.training import functions
 
 __all__ = ["Arithmetic", "Array", "Draw", "arithmetic", "product32", "round16"]
 
@@ -65,22 +67,22 @@ class Arithmetic:
 
     def exp(self, x: Array) -> Array:
         """Return the exponentials."""
-        return self._rounded(_exp, x)
+        return self._rounded(functions.exp, x)
 
     def log(self, x: Array) -> Array:
         """Return the natural logarithms."""
-        return self._rounded(_log, x)
+        return self._rounded(functions.log, x)
 
     def tanh(self, x: Array) -> Array:
         """Return the hyperbolic tangents: with e = exp(-2|x|), (1 - e) / (1 + e) in binary64, rounded once.
 
         Where |x| < 2**-10, x - x³ / 3: the quotient cancels there.
         """
-        return self._rounded(_tanh, x)
+        return self._rounded(functions.tanh, x)
 
     def sigmoid(self, x: Array) -> Array:
         """Return 1 / (1 + exp(-x)), in binary64 from exp(-|x|), which cannot overflow, rounded once."""
-        return self._rounded(_sigmoid, x)
+        return self._rounded(functions.sigmoid, x)
 
     def _rounded(self, function: Callable[[Array], Array], x: Array) -> Array:
         """Return a function of binary64 numbers, rounded once; part after part, so that temporaries stay in a cache."""
@@ -163,10 +165,16 @@ def _binary16(
         return fresh
 
     narrow = bound(lambda x, **how: convert(x, BINARY16, **how))
+    loops = rounding_control("convert", rounding, environment) if isinstance(rounding, Rounding) else None
     one = np.ones((), np.float16)
 
     def to16(x: Any) -> Array:
         x = np.asarray(x)
+        if x.dtype == np.float32 and loops is not None and x.flags.c_contiguous:
+            # The front door's checks would take longer than the rounding of a small array.
+            found = conversion.fast(x.reshape(-1).view(np.uint32), BINARY32, BINARY16, False, loops)
+            if found is not None:
+                return found[0].view(np.float16).reshape(x.shape)
         if x.dtype != np.float16:
             return np.asarray(narrow(x))
         # Times one: exact but for what is flushed.
@@ -256,30 +264,6 @@ def product32(a: Array, b: Array, c: Array | None = None) -> Array:
     z = np.ascontiguousarray(z.T)
     matmul32(np.ascontiguousarray(b.T), np.ascontiguousarray(a.T), z)
     return np.ascontiguousarray(z.T)
-
-
-def _exp(x: Array) -> Array:
-    result = np.empty_like(x)
-    elementary.exp(x, result)
-    return result
-
-
-def _log(x: Array) -> Array:
-    result = np.empty_like(x)
-    elementary.log(x, result)
-    return result
-
-
-def _tanh(x: Array) -> Array:
-    size = np.abs(x)
-    e = _exp(-2.0 * size)
-    small = size * (1.0 - size * size / 3.0)
-    return np.copysign(np.where(size < 2.0**-10, small, (1.0 - e) / (1.0 + e)), x)
-
-
-def _sigmoid(x: Array) -> Array:
-    e = _exp(-np.abs(x))
-    return np.asarray(np.where(x >= 0, 1.0, e) / (1.0 + e))
 
 
 # NumPy's elementwise float32 operations are those of IEEE binary32, correctly rounded on every machine.

@@ -10,11 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from halfsim.accumulators import Exact
 from halfsim.conversion import convert
 from halfsim.environment import IEEE, Environment
 from halfsim.formats import BINARY16
-from halfsim.linalg import dot
 from halfsim.operations import add, multiply
 from halfsim.policy import WeightUpdate
 from halfsim.rounding import Rounding, Stochastic
@@ -108,8 +106,7 @@ class Rounded(Weights):
     """The stored binary16 weight moves, and what rounding takes off is lost.
 
     A deterministic rounding r rounds twice, ``w = r(w + r(Δ))``. A stochastic one rounds the exact sum w + Δ once
-    [@gupta2015]: a binary64 sum would not do, for with |Δ| small enough it rounds to w, and the second rounding no
-    longer sees Δ. The random word of weight i at move t is Philox (seed, offset + t * size + i): it depends on nothing
+    [@gupta2015]. The random word of weight i at move t is Philox (seed, offset + t * size + i): it depends on nothing
     else.
 
     Parameters
@@ -139,17 +136,30 @@ class Rounded(Weights):
         return unchanged
 
     def _once(self, delta: Array, rounding: Stochastic) -> Array:
-        # The addend of an exact dot product enters exactly: Δ + w * 1, one rounding.
-        exact = Exact(format=BINARY16, rounding=replace(rounding, offset=rounding.offset + int(self._drawn)))
+        fresh = replace(rounding, offset=rounding.offset + int(self._drawn))
         self._drawn += self.stored.size
-        one = np.ones(1, np.float16)
-        moved = dot(self.stored[:, None], one, delta, accumulator=exact)
+        moved = convert(_truncated_sum(self.stored, delta), BINARY16, rounding=fresh)
         # Times one: exact, but for subnormals that are flushed.
-        return np.asarray(multiply(moved, one, environment=self._environment))
+        return np.asarray(multiply(moved, np.float16(1), environment=self._environment))
 
     def _parts(self) -> dict[str, Array]:
         drawn = {"drawn": self._drawn} if isinstance(self._rounding, Stochastic) else {}
         return {"stored": self.stored, **drawn}
+
+
+def _truncated_sum(w: Array, delta: Array) -> Array:
+    """Return w + Δ cut toward zero to binary64's 53 bits.
+
+    Stochastic rounding looks at the 11 bits that stay and at most 32 below them; these are the bits of the exact sum.
+    The nearest binary64 number would not do: it may lie above the sum, and where |Δ| is small it is w itself.
+    """
+    x, y = w.astype(np.float64), delta.astype(np.float64)
+    s = x + y
+    # Knuth's exact error of the sum [@knuth1997]: where it points back to zero, the nearest number is too large.
+    part = s - x
+    error = (x - (s - part)) + (y - part)
+    s = np.where((error != 0) & (np.signbit(error) != np.signbit(s)), np.nextafter(s, 0.0), s)
+    return np.where(np.isnan(s), np.nan, s)
 
 
 class Kahan(Weights):

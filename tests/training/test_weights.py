@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 import halfsim as hs
 from halfsim.policy import Policy, WeightUpdate, named
@@ -302,3 +303,24 @@ def test_a_state_of_other_weights_is_refused() -> None:
     with pytest.raises(ValueError, match="'master' is float32"):
         kahan.restore({**kahan.state(), "master": ONE})
     assert kahan.stored.tolist() == [1]
+
+
+@given(
+    arrays(np.uint16, 64, elements=st.integers(0, 0xFFFF)),
+    arrays(np.uint32, 64, elements=st.integers(0, 2**32 - 1)),
+    st.integers(1, 32),
+)
+def test_a_stochastic_move_rounds_the_exact_sum_whatever_the_sizes(w: Any, d: Any, bits: int) -> None:
+    stored, delta = w.view(np.float16), d.view(np.float32)
+    # Every second Δ near its weight, where sums cancel, and every fourth far below it.
+    with np.errstate(all="ignore"):
+        delta[::2] = stored[::2].astype(np.float32) * np.float32(-1.0 + 2.0**-20)
+        delta[::4] *= np.float32(2.0**-60)
+    rounding = hs.Stochastic(bits=bits, seed=5, offset=3)
+    exact = hs.Exact(format=hs.BINARY16, rounding=rounding)
+    with np.errstate(all="ignore"):
+        expected = hs.dot(stored[:, None], np.ones(1, np.float16), delta, accumulator=exact)
+        weights = Rounded(stored, rounding)
+        weights.move(delta)
+    finite = np.isfinite(stored) & np.isfinite(delta)
+    assert np.array_equal(hs.to_bits(weights.stored[finite]), hs.to_bits(expected[finite]))
