@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from halfsim.testvectors.tilecheck import TileReport
     from halfsim.testvectors.tileheader import TileHeader
 
-__all__ = ["compare_tiles", "tile_text", "tiles"]
+__all__ = ["compare_tiles", "tiles"]
 
 _ARRAYS = "halfsim vectors tiles h100:f32 -o tiles.npz"
 _MEMORIES = "halfsim vectors tiles h100:f32:e4m3 --shape 16x8x64 --count 100 -o tiles.mem"
@@ -92,18 +92,3 @@ def compare_tiles(path: Path, fmt: str, options: dict[str, Any]) -> TileReport:
             raise click.UsageError(f"{path} holds tiles, whose header names the accumulator; drop --{name}")
     with read_tiles(path, fmt) as found, bar(found.header.elements, options["progress"]) as advance:
         return check_tiles(found, limit=options["limit"], progress=advance)
-
-
-def tile_text(report: TileReport) -> str:
-    """Return a report in words."""
-    header = report.header
-    shape = "x".join(map(str, header.shape))
-    verdict = f"{report.wrong:,} of {report.rows:,} elements" if report.wrong else f"all {report.rows:,} elements of D"
-    lines = [
-        f"{report.name}: {header.accumulator}, {header.tiles:,} tiles {shape}: "
-        f"{verdict} {'of D disagree' if report.wrong else 'agree'}"
-    ]
-    lines += [f"  {count:>9,}  {name}" for name, count in report.mistakes.most_common()]
-    for item in report.first:
-        lines += ["", f"  {item}", *(f"    {line}".rstrip() for line in item.steps.splitlines())]
-    return "\n".join(lines)

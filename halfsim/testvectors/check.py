@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from halfsim.testvectors.bins import bin_name, indices
 from halfsim.testvectors.coverage import Coverage
 from halfsim.testvectors.diagnosis import Setting, diagnose
 from halfsim.testvectors.formats import Block, Vectors
 from halfsim.testvectors.formats.block import nan_mask
+from halfsim.testvectors.formats.digest import DigestError, digest_state
 
 __all__ = ["Disagreement", "Report", "check"]
 
@@ -29,6 +31,8 @@ class Disagreement:
     ----------
     line : int
         Line of the file.
+    row : int
+        Row of the file, from 0.
     operands : tuple of int
         Bit patterns.
     got, got_flags : int
@@ -40,6 +44,7 @@ class Disagreement:
     """
 
     line: int
+    row: int
     operands: tuple[int, ...]
     got: int
     got_flags: int
@@ -66,8 +71,17 @@ class Report:
         Disagreements by what they look like; those beyond the first 4096 of a block of rows are not looked at.
     first : list of Disagreement
         The first ones.
+    examples : dict of str to Disagreement
+        The first one of each mistake.
+    bins : Counter
+        Disagreements by the bin of the coverage model in which the right row falls, all of them; `bin_name` puts a bin
+        in words.
     coverage : Coverage or None
         Bins of the coverage model that the rows hit, if they were counted.
+    verified : bool
+        Whether the file has a digest of its rows and they are those: none is missing, changed, or in another place.
+    damage : str
+        What is wrong with the file, if its rows are not those of its digest.
     """
 
     name: str
@@ -78,7 +92,11 @@ class Report:
     flags: int = 0
     mistakes: Counter[str] = field(default_factory=Counter)
     first: list[Disagreement] = field(default_factory=list)
+    examples: dict[str, Disagreement] = field(default_factory=dict)
+    bins: Counter[int] = field(default_factory=Counter)
     coverage: Coverage | None = None
+    verified: bool = False
+    damage: str = ""
 
     @property
     def subject(self) -> str:
@@ -95,10 +113,12 @@ class Report:
             "rounding": rounding_name(self.setting.rounding),
             "environment": environment_name(self.setting.environment),
             "rows": self.rows,
+            "digest": digest_state(self.verified, self.damage),
             "wrong": self.wrong,
             "wrong_values": self.values,
             "wrong_flags": self.flags,
             "mistakes": dict(self.mistakes.most_common()),
+            "bins": {bin_name(self.setting.subject, index): count for index, count in self.bins.most_common()},
             "first": [asdict(item) for item in self.first],
         }
 
@@ -137,13 +157,18 @@ def check(
     Raises
     ------
     VectorFileError
-        If the file is damaged.
+        If the file is damaged in any way but that its rows are not those of its digest: the report then says so.
     """
     report = Report(vectors.name, setting, coverage=Coverage(setting.subject) if coverage else None)
-    for block in vectors.blocks:
-        _compare(block, setting, report, limit, ignore_flags)
-        if progress is not None:
-            progress(len(block.result))
+    try:
+        for block in vectors.blocks:
+            _compare(block, setting, report, limit, ignore_flags)
+            if progress is not None:
+                progress(len(block.result))
+    except DigestError as error:
+        # All rows have been compared: which of them are wrong says where to look.
+        report.damage = str(error)
+    report.verified = vectors.digest.verified
     return report
 
 
@@ -159,6 +184,9 @@ def _compare(block: Block, setting: Setting, report: Report, limit: int, ignore_
     other_flags = np.zeros_like(differs) if ignore_flags else raised != block.flags
     wrong = np.flatnonzero(differs | other_flags)
     if wrong.size:
+        right = wanted[wrong], raised[wrong]
+        hit = indices(setting.subject, [words[wrong] for words in block.operands], *right)
+        report.bins.update(dict(zip(*(column.tolist() for column in np.unique(hit, return_counts=True)), strict=True)))
         found = (wrong, wanted, block.flags if ignore_flags else raised)
         _describe(block, setting, report, limit, found, ignore_flags)
     report.rows += len(block.result)
@@ -187,7 +215,12 @@ def _describe(
         agrees = (((got[0] ^ right[0]) & mask) == 0) & (ignore_flags | (got[1] == right[1]))
         names = ["wrong mask" if bad else name for bad, name in zip(other_mask & agrees, names, strict=True)]
     report.mistakes.update(names)
-    for i, name in enumerate(names[: max(limit - len(report.first), 0)]):
-        line = int(rows[i]) + report.rows + 1 if block.lines is None else int(block.lines[rows[i]])
+    room = max(limit - len(report.first), 0)
+    for i in sorted({*range(min(room, len(names))), *map(names.index, set(names) - report.examples.keys())}):
+        row = int(rows[i]) + report.rows
+        line = row + 1 if block.lines is None else int(block.lines[rows[i]])
         z, flags, true, expected = (int(x[i]) for x in (*got, *right))
-        report.first.append(Disagreement(line, tuple(int(x[i]) for x in operands), z, flags, true, expected, name))
+        item = Disagreement(line, row, tuple(int(x[i]) for x in operands), z, flags, true, expected, names[i])
+        report.examples.setdefault(names[i], item)
+        if i < room:
+            report.first.append(item)

@@ -26,7 +26,7 @@ from halfsim.testvectors.coverage import reachable
 from halfsim.testvectors.diagnosis import Setting
 from halfsim.testvectors.formats import Block
 from halfsim.testvectors.formats.files import replacing
-from halfsim.testvectors.formats.text import TV
+from halfsim.testvectors.formats.spellings import TV
 from halfsim.testvectors.generate import header_of
 from halfsim.testvectors.subjects import SUBJECTS, Subject
 

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from halfsim.explanation.dot import explain_dot
 from halfsim.testvectors.formats import format_of
-from halfsim.testvectors.formats.arrays import member
+from halfsim.testvectors.formats.arrays import member, text_array
+from halfsim.testvectors.formats.digest import SLASHES, RowDigest
 from halfsim.testvectors.formats.files import replacing, sink
-from halfsim.testvectors.formats.memory import column_path
+from halfsim.testvectors.formats.memory import Column, column_path
 from halfsim.testvectors.formats.names import TYPES
 from halfsim.testvectors.formats.rows import Codec, Field, word_dtype
 from halfsim.testvectors.tileheader import TileHeader
@@ -120,23 +121,25 @@ def array_dtype(header: TileHeader, name: str) -> np.dtype[Any]:
     return word_dtype(header.fields[name].digits).newbyteorder("<")
 
 
-def classes_of(header: TileHeader) -> NDArray[np.uint8]:
-    """Return the class of every tile, an index into those of the header."""
-    return (np.arange(header.tiles) % len(header.classes)).astype(np.uint8)
+def classes_of(header: TileHeader, first: int, stop: int) -> NDArray[np.uint8]:
+    """Return the class of some tiles, an index into those of the header."""
+    return (np.arange(first, stop) % len(header.classes)).astype(np.uint8)
 
 
 def _write_npz(path: Path, header: TileHeader, parts: Iterable[Part]) -> None:
     with contextlib.ExitStack() as stack:
         # An archive takes one member after the other, so the matrices wait beside it.
         waiting = {name: stack.enter_context(tempfile.TemporaryFile(dir=path.parent)) for name in "ABCD"}
+        digest = RowDigest(list(header.fields.values()))
         for part in parts:
+            digest.update([getattr(part, name) for name in waiting])
             for name, file in waiting.items():
                 file.write(getattr(part, name).astype(array_dtype(header, name)).tobytes())
         archive = stack.enter_context(zipfile.ZipFile(path, "w"))
-        for name, array in (("header", np.array("\n".join(header.lines()))), ("class", classes_of(header))):
-            data = io.BytesIO()
-            np.lib.format.write_array(data, array)
-            archive.writestr(member(f"{name}.npy"), data.getvalue())
+        archive.writestr(member("header.npy"), text_array("\n".join(header.lines())))
+        classes = io.BytesIO()
+        np.lib.format.write_array(classes, classes_of(header, 0, header.tiles))
+        archive.writestr(member("class.npy"), classes.getvalue())
         for name, file in waiting.items():
             descr = np.lib.format.dtype_to_descr(array_dtype(header, name))
             shape = (header.tiles, *header.shapes[name])
@@ -145,22 +148,25 @@ def _write_npz(path: Path, header: TileHeader, parts: Iterable[Part]) -> None:
                 described = {"descr": descr, "fortran_order": False, "shape": shape}
                 np.lib.format.write_array_header_1_0(packed, described)
                 shutil.copyfileobj(file, packed, 1 << 20)
+        archive.writestr(member("sha256.npy"), text_array(digest.whole()))
 
 
 def _write_memories(path: Path, header: TileHeader, parts: Iterable[Part]) -> None:
-    codecs = {name: Codec([field, "\n"]) for name, field in header.fields.items()}
     with contextlib.ExitStack() as stack:
         # Leaving the stack moves the files in place; an error before that removes them all.
-        temporaries = {name: stack.enter_context(replacing(column_path(path, name))) for name in codecs}
+        temporaries = {name: stack.enter_context(replacing(column_path(path, name))) for name in header.fields}
         with contextlib.ExitStack() as opened:
-            files = {name: opened.enter_context(temporary.open("wb")) for name, temporary in temporaries.items()}
-            for name, file in files.items():
-                rows, columns = header.shapes[name]
-                own = f"matrix: {name} ({rows} rows of {columns} for each tile, an element a line)"
-                file.write(_comments([*header.lines(), own]))
+            columns = {}
+            for name, temporary in temporaries.items():
+                rows, lanes = header.shapes[name]
+                own = f"matrix: {name} ({rows} rows of {lanes} for each tile, an element a line)"
+                file = opened.enter_context(temporary.open("wb"))
+                columns[name] = Column(file, header.fields[name], [*header.lines(), own])
             for part in parts:
-                for name, file in files.items():
-                    file.write(codecs[name].encode([getattr(part, name).reshape(-1)]))
+                for name, column in columns.items():
+                    column.write(getattr(part, name).reshape(-1))
+            for column in columns.values():
+                column.end()
 
 
 def row_fields(header: TileHeader) -> list[Field]:
@@ -174,10 +180,13 @@ def _write_rows(stream: IO[bytes], header: TileHeader, parts: Iterable[Part]) ->
     fields = row_fields(header)
     codec = Codec([*[piece for field in fields for piece in (field, "_")][:-1], "\n"])
     stream.write(_comments([*header.lines(), "fields: lanes of A, lane 0 first, lanes of B, C, D"]))
-    lot = max(1, _WORDS // len(fields))
+    lot, digest = max(1, _WORDS // len(fields)), RowDigest(fields)
     for part in parts:
         for first in range(0, part.D.size, lot):
-            stream.write(codec.encode(_columns(part, np.arange(first, min(first + lot, part.D.size)))))
+            columns = _columns(part, np.arange(first, min(first + lot, part.D.size)))
+            digest.update(columns)
+            stream.write(codec.encode(columns))
+    stream.write(SLASHES.spell(digest))
 
 
 def _columns(part: Part, elements: NDArray[np.int64]) -> list[NDArray[Any]]:

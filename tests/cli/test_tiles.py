@@ -32,7 +32,7 @@ def test_sizes_stand_beside_the_words(tmp_path):
     sizes = (tmp_path / "x_params.vh").read_text()
     named = {"TILES": 13, "M": 16, "N": 8, "K": 8, "ROWS": 1664, "A_BITS": 19, "C_BITS": 32, "ROW_BITS": 16 * 20 + 64}
     assert all(f"localparam {name} = {size};\n" in sizes for name, size in named.items())
-    row = (tmp_path / "x.tv").read_text().splitlines()[-1]
+    row = (tmp_path / "x.tv").read_text().splitlines()[-2]
     assert 4 * len(row.replace("_", "")) == named["ROW_BITS"]
 
 
@@ -52,16 +52,21 @@ def test_a_disagreement_is_explained_and_counted(tmp_path):
     path = tmp_path / "x.tv"
     generate(path, "--count", "1", "--classes", "normal,ties")
     lines = path.read_text().splitlines()
-    lines[-1] = lines[-1][:-1] + ("1" if lines[-1][-1] == "0" else "0")
+    lines[-2] = lines[-2][:-1] + ("1" if lines[-2][-1] == "0" else "0")
     path.write_text("\n".join(lines) + "\n")
     shown = invoke("vectors", "check", str(path), "--junit", str(tmp_path / "j.xml"))
     assert shown.exit_code == 1
-    assert "1 of 256 elements of D disagree\n          1  ties\n" in shown.stdout
+    assert (
+        "1 of 256 elements of D disagree\n  damaged: line 266: the rows are not those that the SHA-256" in shown.stdout
+    )
+    assert "\n          1  ties\n" in shown.stdout
     assert "tile 1 row 15 column 7 (ties): file 0x" in shown.stdout
     assert "largest exponent" in shown.stdout
     shown = invoke("vectors", "check", str(path), "--json")
-    (report,) = json.loads(shown.stdout)
+    report, error = json.loads(shown.stdout)
     assert (report["elements"], report["wrong"], report["classes"]) == (256, 1, {"ties": 1})
+    assert report["digest"] == "differs"
+    assert error["file"] == str(path)
     assert report["first"][0]["row"] == 15
     suite = ElementTree.parse(tmp_path / "j.xml").getroot()[0]
     assert suite.get("failures") == "1"
