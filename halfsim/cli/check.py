@@ -187,7 +187,7 @@ def _write_junit(path: Path, reports: list[Report | TileReport], errors: list[tu
 
 @contextlib.contextmanager
 def _bar(rows: int, shown: bool) -> Iterator[Callable[[int], None] | None]:
-    if not shown or rows < 1 << 20:
+    if not shown or rows < 1 << 20 or not sys.stderr.isatty():
         yield None
         return
     with click.progressbar(length=rows, label="rows", show_pos=True, file=sys.stderr) as bar:

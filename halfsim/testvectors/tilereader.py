@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from halfsim.testvectors.formats import format_of
-from halfsim.testvectors.formats.arrays import damaged, read_npz_lines, read_text
+from halfsim.testvectors.formats.arrays import array_head, damaged, read_npz_lines, read_text
 from halfsim.testvectors.formats.digest import RowDigest, stated, unsealed
 from halfsim.testvectors.formats.files import VectorFileError, described, open_source, unpacking
 from halfsim.testvectors.formats.memory import column_path, read_column, read_memory_lines
@@ -107,18 +107,18 @@ def read_tiles(path: Path, format: str | None = None) -> Iterator[Tiles]:
             yield _rows(stream, name)
         return
     reader = {"npz": _read_npz, "mem": _read_memories}[chosen]
-    header = tile_header_of(name, read_npz_lines(path), lined=False) if chosen == "npz" else _memory_header(path)
+    header = tile_header_of(name, read_npz_lines(path), 0) if chosen == "npz" else _memory_header(path)
     digest = RowDigest(list(header.fields.values()))
     with contextlib.closing(reader(path, header, digest)) as parts:
         yield Tiles(name, header, parts, digest)
 
 
-def tile_header_of(name: str, lines: list[str], *, lined: bool = True) -> TileHeader:
-    """Return the header that lines make; `lined` says whether they are lines of the file."""
-    with described(name, lined):
+def tile_header_of(name: str, lines: list[str], at: int | None = None) -> TileHeader:
+    """Return the header that lines make; they stand in line `at`, or are lines of the file."""
+    with described(name, at):
         header = TileHeader.from_lines(lines)
     if header is None:
-        raise VectorFileError(name, 1 if lined else 0, "the header names no accumulator; it may be cut")
+        raise VectorFileError(name, 1 if at is None else at, "the header names no accumulator; it may be cut")
     return header
 
 
@@ -175,13 +175,10 @@ def _form(header: TileHeader, name: str) -> tuple[tuple[int, ...], np.dtype[Any]
 
 def _expect(header: TileHeader, name: str, file: IO[bytes]) -> None:
     """Read what an array says of itself."""
-    version = np.lib.format.read_magic(file)
-    if version != (1, 0):
-        raise ValueError(f"{name}.npy has version {version}")
-    shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+    shape, dtype = array_head(file, name)
     tile, word = _form(header, name)
     wanted = (header.tiles, *tile), word
-    if fortran or (shape, dtype) != wanted:
+    if (shape, dtype) != wanted:
         raise ValueError(f"{name}.npy is {shape} of {dtype}; the header says {wanted[0]} of {wanted[1]}")
 
 

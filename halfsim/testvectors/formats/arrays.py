@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import warnings
 import zipfile
 from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from halfsim.testvectors.formats.rows import word_dtype
 from halfsim.testvectors.formats.spellings import header_lines, parse_json
 
 __all__ = [
+    "array_head",
     "damaged",
     "member",
     "read_npz",
@@ -100,6 +102,26 @@ def text_array(text: str) -> bytes:
     return held.getvalue()
 
 
+def array_head(file: IO[bytes], name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return the shape and the dtype that a member of an npz file announces.
+
+    Raises
+    ------
+    ValueError
+        If it is of another version of the format, or in the order of columns.
+    """
+    version = np.lib.format.read_magic(file)
+    if version != (1, 0):
+        raise ValueError(f"{name}.npy has version {version}")
+    with warnings.catch_warnings():
+        # NumPy tries whether damage is Python 2.
+        warnings.simplefilter("error")
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+    if fortran and len(shape) > 1:
+        raise ValueError(f"{name}.npy is in the order of columns")
+    return shape, dtype
+
+
 def read_text(archive: zipfile.ZipFile, name: str) -> str:
     """Return the text of a member of an npz file.
 
@@ -109,9 +131,7 @@ def read_text(archive: zipfile.ZipFile, name: str) -> str:
         If it is not one text, or too long.
     """
     with archive.open(f"{name}.npy") as file:
-        if np.lib.format.read_magic(file) != (1, 0):
-            raise ValueError(f"{name}.npy is of another version of the format")
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        shape, dtype = array_head(file, name)
         # Before any memory is taken for it.
         if shape != () or dtype.kind != "U" or not 0 < dtype.itemsize <= _TEXT:
             raise ValueError(f"{name}.npy is no text of up to {_TEXT // 4} characters")
@@ -140,7 +160,7 @@ def write_npz(stream: IO[bytes], header: Header, blocks: Iterable[Block]) -> int
 
 def read_npz_header(path: Path) -> Header | None:
     """Return the header of an npz file."""
-    with described(str(path), lines=False):
+    with described(str(path), at=0):
         return Header.from_lines(read_npz_lines(path))
 
 
@@ -164,10 +184,7 @@ def read_npz(path: Path, header: Header, digest: RowDigest) -> Generator[Block]:
         if "sha256.npy" in archive.namelist():
             digest.stated = stated(f"sha256: {read_text(archive, 'sha256')}", name)
         with archive.open("rows.npy") as file:
-            version = np.lib.format.read_magic(file)
-            if version != (1, 0):
-                raise ValueError(f"rows.npy has version {version}")
-            (count,), _, found = np.lib.format.read_array_header_1_0(file)
+            (count,), found = array_head(file, "rows")
             if found != dtype:
                 raise ValueError(f"rows.npy has fields {found.descr}; a row of {header.operation} is {dtype.descr}")
             while first < count:
@@ -216,7 +233,7 @@ def write_parquet(path: Path, header: Header, blocks: Iterable[Block]) -> int:
 def read_parquet_header(path: Path) -> Header | None:
     """Return the header of a Parquet file."""
     lines = parquet_text(path, _HEADER)
-    with described(str(path), lines=False):
+    with described(str(path), at=0):
         return None if lines is None else Header.from_lines(header_lines(parse_json(lines)))
 
 

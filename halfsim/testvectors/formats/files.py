@@ -36,26 +36,26 @@ class VectorFileError(ValueError):
 
 
 @contextlib.contextmanager
-def described(name: str, lines: bool = True) -> Iterator[None]:
+def described(name: str, at: int | None = None) -> Iterator[None]:
     """Turn errors of a header into errors of its file.
 
     Parameters
     ----------
     name : str
         The file.
-    lines : bool
-        Whether the lines of the header are lines of the file.
+    at : int, optional
+        The line that holds the header, 0 where a file has no lines. By default its lines are the file's.
     """
     try:
         yield
     except VectorFileError:
         raise
     except HeaderError as error:
-        where = f" (line {error.line} of the header)" if error.line and not lines else ""
+        where = "" if at is None or not error.line else f" (line {error.line} of the header)"
         problem = f"the header cannot be read: {error}{where}"
-        raise VectorFileError(name, error.line if lines else 0, problem) from None
+        raise VectorFileError(name, error.line if at is None else at, problem) from None
     except ValueError as error:
-        raise VectorFileError(name, 1 if lines else 0, f"the header cannot be read: {error}") from None
+        raise VectorFileError(name, 1 if at is None else at, f"the header cannot be read: {error}") from None
 
 
 @contextlib.contextmanager

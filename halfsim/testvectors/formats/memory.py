@@ -124,7 +124,7 @@ def read_memory_lines(file: Path, key: str, name: str) -> list[str]:
     VectorFileError
         If it says that it is another one.
     """
-    with open_source(file) as stream:
+    with open_source(file) as stream, unpacking(str(file)):
         lines = [line.removeprefix("//").strip() for line in split_header(TV.is_head, stream, str(file))[0]]
     own = [number for number, line in enumerate(lines) if line.startswith(f"{key}:")]
     for number in own:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from halfsim.testvectors.formats.digest import HASHES, JSON, SLASHES
-from halfsim.testvectors.formats.header import Header, HeaderError
+from halfsim.testvectors.formats.header import Header
 from halfsim.testvectors.formats.rows import Field
 from halfsim.testvectors.formats.text import TextFormat
 
@@ -107,7 +107,7 @@ def json_header(lines: list[str]) -> list[str]:
         If the object holds anything else.
     """
     if len(lines) > 1:
-        raise HeaderError("is a second header; files were joined: check each by itself", 2)
+        raise ValueError("a second one follows; files were joined: check each by itself")
     record = parse_json(lines[0])
     if not isinstance(record, dict) or set(record) != {"header"}:
         raise ValueError("the first object does not hold the header alone")
@@ -166,5 +166,6 @@ JSON_LINES = TextFormat(
     _json_head,
     _split_json,
     JSON,
+    1,
 )
 """One JSON object a line; the first one is the header, the last one the digest of the rows."""

@@ -219,7 +219,7 @@ def _known(name: str, found: Header | None, given: Header | None) -> Header:
 def _text_vectors(fmt: TextFormat, stream: IO[bytes], name: str, header: Header | None) -> Vectors:
     with unpacking(name):
         lines, data = split_header(fmt.is_head, stream, name)
-    with described(name):
+    with described(name, fmt.head_line):
         found = fmt.read_head(lines)
     known = _known(name, found, header)
     digest = RowDigest(known.fields)

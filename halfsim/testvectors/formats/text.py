@@ -19,6 +19,7 @@ __all__ = ["TextFormat", "decode_lines", "read_rows", "split_header", "whole_lin
 
 _CHUNK = 1 << 20
 _HEADER_LINES = 1000
+_NO_TEXT = "is not text; name the file's format"
 _HEX = frozenset("0123456789abcdefABCDEF")
 _BOM, _UTF_16 = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 
@@ -43,6 +44,8 @@ class TextFormat:
         Texts of the fields of a line that another program wrote; None for a line without a row.
     seal : Seal or None
         The last line, with the digest of the rows; None where the format has no room for it.
+    head_line : int or None
+        The line that holds the whole header; None where each of its lines is one of the file.
     """
 
     name: str
@@ -52,6 +55,7 @@ class TextFormat:
     read_head: Callable[[list[str]], Header | None]
     split: Callable[[str, Header], list[str] | None]
     seal: Seal | None
+    head_line: int | None = None
 
     def write(self, stream: IO[bytes], header: Header, blocks: Iterable[Block]) -> int:
         """Write the header, all rows and their digest; return how many."""
@@ -88,7 +92,9 @@ def split_header(is_head: Callable[[str], bool], stream: IO[bytes], name: str) -
         try:
             line = data[start:end].decode("utf-8").rstrip("\r")
         except UnicodeDecodeError:
-            raise VectorFileError(name, len(lines) + 1, "is not text; name the file's format") from None
+            raise VectorFileError(name, len(lines) + 1, _NO_TEXT) from None
+        if "\0" in line:
+            raise VectorFileError(name, len(lines) + 1, _NO_TEXT)
         if not is_head(line):
             return lines, data[start:]
         if len(lines) == _HEADER_LINES:
@@ -104,7 +110,7 @@ def _unfinished(data: bytes, name: str, line: int) -> bytes:
     try:
         data[:_HEADER_LINES].decode("ascii")
     except UnicodeDecodeError:
-        raise VectorFileError(name, line, "is not text; name the file's format") from None
+        raise VectorFileError(name, line, _NO_TEXT) from None
     return data
 
 

@@ -185,7 +185,7 @@ def test_columns_of_other_vectors_are_refused(tmp_path):
     write(tmp_path / "x.mem", header, [block])
     path = tmp_path / "x.z.mem"
     path.write_text(path.read_text().replace("seed: 1", "seed: 2"))
-    with pytest.raises(VectorFileError, match="its header is not that of x.a.mem; write them together"):
+    with pytest.raises(VectorFileError, match=r"its header is not that of x\.a\.mem; write them together"):
         read_all(tmp_path / "x.mem")
 
 
