@@ -77,7 +77,7 @@ class ScalarInstruction:
         return device.machine_code(self.kernel)
 
     def takes(self, operands: Iterable[str]) -> list[str]:
-        """Return which of a group's operands it takes, in order: the first of a, b, c and r, random bits, that exist."""
+        """Return which of a group's operands it takes, in order: the first of a, b, c, r that exist."""
         return [name for name in "abcr" if name in operands][: len(self.operands)]
 
     def measure(self, device: Device, operands: dict[str, NDArray[Any]]) -> NDArray[Any]:

@@ -23,7 +23,7 @@ _TRACES = "halfsim vectors tiles a100:f16 --traces 50 -o steps.jsonl"
 _NOTES = (
     "The format is that of the suffix: .npz (arrays A, B, C, D), .mem (a file per matrix, an element a line), .tv (a",
     "word for each dot product: lanes of A, lanes of B, C, D), .jsonl (steps of dot products); .gz compresses these.",
-    "Beside .tv and .mem appears a file with the sizes. halfsim vectors check compares .npz, .mem and .tv.",
+    "Beside .tv and .mem appears a file with the sizes. halfsim vectors check compares all of them.",
 )
 
 
@@ -83,12 +83,15 @@ def _write(path: Path | None, header: TileHeader, chosen: str, options: dict[str
 
 
 def compare_tiles(path: Path, fmt: str, options: dict[str, Any]) -> TileReport:
-    """Compare a file of tiles with the simulator."""
+    """Compare a file of tiles, or of traces, with the simulator."""
     from halfsim.testvectors.tilecheck import check_tiles
     from halfsim.testvectors.tilereader import read_tiles
+    from halfsim.testvectors.tracecheck import check_traces
 
     for name in ("operation", "rounding", "environment", "tininess", "coverage"):
         if options[name]:
             raise click.UsageError(f"{path} holds tiles, whose header names the accumulator; drop --{name}")
+    if fmt == "jsonl":
+        return check_traces(path, limit=options["limit"])
     with read_tiles(path, fmt) as found, bar(found.header.elements, options["progress"]) as advance:
         return check_tiles(found, limit=options["limit"], progress=advance)

@@ -18,6 +18,7 @@ from halfsim.testvectors.formats.names import TYPES
 from halfsim.testvectors.patterns import FORMATS, values, word_of
 from halfsim.testvectors.setting import Setting
 from halfsim.testvectors.tilecheck import TileReport, WrongElement
+from halfsim.testvectors.tracecheck import TraceReport
 
 __all__ = ["described", "text_of"]
 
@@ -45,10 +46,12 @@ def described(report: Report | TileReport, item: Disagreement | WrongElement) ->
 
 def _tiles(report: TileReport) -> list[str]:
     header = report.header
-    verdict = f"{report.wrong:,} of {report.rows:,} elements" if report.wrong else f"all {report.rows:,} elements of D"
+    what = "traces of steps" if isinstance(report, TraceReport) else "elements of D"
+    verdict = (
+        f"{report.wrong:,} of {report.rows:,} {what} disagree" if report.wrong else f"all {report.rows:,} {what} agree"
+    )
     lines = [
-        f"{report.name}: {header.accumulator}, {header.tiles:,} tiles {'x'.join(map(str, header.shape))}: "
-        f"{verdict} {'of D disagree' if report.wrong else 'agree'}"
+        f"{report.name}: {header.accumulator}, {header.tiles:,} tiles {'x'.join(map(str, header.shape))}: {verdict}"
     ]
     return [*lines, *_state(report), *(f"  {count:>9,}  {name}" for name, count in report.mistakes.most_common())]
 

@@ -101,7 +101,7 @@ def read_tiles(path: Path, format: str | None = None) -> Iterator[Tiles]:
     """
     chosen, name = format_of(path, format), str(path)
     if chosen == "jsonl":
-        raise VectorFileError(name, 0, "holds traces of steps, not tiles; read them with read_traces")
+        raise VectorFileError(name, 0, "holds traces of steps, not tiles; compare them with check_traces")
     if chosen == "tv":
         with open_source(path) as stream:
             yield _rows(stream, name)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from halfsim.explanation.dot import explain_dot
 from halfsim.testvectors.formats import format_of
 from halfsim.testvectors.formats.arrays import member, text_array
-from halfsim.testvectors.formats.digest import SLASHES, RowDigest
+from halfsim.testvectors.formats.digest import JSON, SLASHES, RowDigest
 from halfsim.testvectors.formats.files import replacing, sink
 from halfsim.testvectors.formats.memory import Column, column_path
 from halfsim.testvectors.formats.names import TYPES
@@ -26,10 +26,22 @@ from halfsim.testvectors.formats.rows import Codec, Field, word_dtype
 from halfsim.testvectors.tileheader import TileHeader
 from halfsim.testvectors.tiles import Part, numbers
 
-__all__ = ["FORMATS", "array_dtype", "classes_of", "element", "row_fields", "tile_format", "trace", "write_tiles"]
+__all__ = [
+    "FORMATS",
+    "TRACE",
+    "array_dtype",
+    "classes_of",
+    "element",
+    "row_fields",
+    "tile_format",
+    "trace",
+    "write_tiles",
+]
 
 FORMATS = ("npz", "mem", "tv", "jsonl")
 """Names of the formats of tiles."""
+TRACE = Field("trace", 2)
+"""The only column of a file of traces: the bytes of its lines."""
 _WORDS = 1 << 20
 
 
@@ -216,6 +228,7 @@ def _write_traces(
     chosen = _spread(header, traces)
     lines = [*header.lines(), f"traces: {len(chosen)} (of {header.elements} dot products)"]
     stream.write(f"{json.dumps({'header': lines}, ensure_ascii=False)}\n".encode())
+    digest = RowDigest([TRACE])
     for part in parts:
         low, high = np.searchsorted(chosen, [part.first, part.first + part.D.size])
         for number in chosen[low:high]:
@@ -223,8 +236,11 @@ def _write_traces(
             tile, row, column, name = header.place(int(number))
             place = {"tile": tile, "row": row, "column": column, "class": name}
             record = {**place, "D": f"0x{d:0{header.fields['D'].digits}X}", "trace": trace(header, a, b, c).to_dict()}
-            stream.write(f"{json.dumps(record, ensure_ascii=False)}\n".encode())
+            line = f"{json.dumps(record, ensure_ascii=False)}\n".encode()
+            digest.update([np.frombuffer(line, np.uint8)])
+            stream.write(line)
             progress(1)
+    stream.write(JSON.spell(digest))
     return len(chosen)
 
 

@@ -174,7 +174,7 @@ def test_many_parts_make_one_file_and_a_class_does_not_depend_on_the_others(tmp_
 
 def test_traces_are_the_steps_of_the_tiles(tmp_path):
     header = write(tmp_path / "x.jsonl", shape=(2, 3, 20), count=2)
-    head, *records = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
+    head, *records, _ = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
     assert head["header"] == [*header.lines(), "traces: 20 (of 156 dot products)"]
     assert len(records) == 20
     (part,) = parts_of(header)

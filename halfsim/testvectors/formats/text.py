@@ -148,7 +148,9 @@ def read_rows(
     digest.verify(name)
 
 
-def whole_lines(stream: IO[bytes], name: str, data: bytes = b"", line: int = 1) -> Iterator[tuple[bytes, int]]:
+def whole_lines(
+    stream: IO[bytes], name: str, data: bytes = b"", line: int = 1, longest: int = _CHUNK
+) -> Iterator[tuple[bytes, int]]:
     """Yield whole lines of a stream, many at a time, and the number of the first; `data` has been read already."""
     ended = False
     while not ended:
@@ -163,7 +165,7 @@ def whole_lines(stream: IO[bytes], name: str, data: bytes = b"", line: int = 1) 
         if ended and data.strip():
             problem = "has no line end: the file may be cut; if it is complete, end its last line"
             raise VectorFileError(name, line, problem)
-        if len(data) > _CHUNK:
+        if len(data) > longest:
             raise VectorFileError(name, line, "is longer than any row; the file is damaged or of another format")
 
 
