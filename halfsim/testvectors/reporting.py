@@ -11,8 +11,9 @@ from halfsim.explanation.elementwise import explain, operation_names
 from halfsim.flags import Flags
 from halfsim.rounding import Stochastic
 from halfsim.testvectors.bins import bin_name
-from halfsim.testvectors.check import Disagreement, Report
+from halfsim.testvectors.check import Report
 from halfsim.testvectors.coverage import reachable
+from halfsim.testvectors.evidence import Disagreement
 from halfsim.testvectors.formats import environment_name, rounding_name
 from halfsim.testvectors.formats.names import TYPES
 from halfsim.testvectors.patterns import FORMATS, values, word_of

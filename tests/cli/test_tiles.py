@@ -61,7 +61,7 @@ def test_traces_say_of_how_many(tmp_path):
         ("h100:f32", lambda t: t["a"][2].update(value="1/3"), 'a a[2], value: file "1/3", halfsim '),
         ("h100:f32", lambda t: t["blocks"].pop(), "the number of blocks: file 1, halfsim 2"),
         ("h100:f32", lambda t: t["accumulator"].update(terms=8), "the accumulator, terms: file 8, halfsim 16"),
-        ("mi250x:f32", lambda t: t["blocks"][0].update(case="x"), 'blocks 0, case: file "x", halfsim '),
+        ("mi300x:f32", lambda t: t["blocks"][0]["stages"][0].update(units=3), "blocks 0, stages "),
         ("fp32", lambda t: t["steps"][4]["result"].update(bits=1), "steps 4, result, bits: file 1, halfsim "),
         ("compensated", lambda t: t["steps"][-1].pop("exact"), "the keys of steps "),
         ("pairwise", lambda t: t.pop("flags"), "the keys of the trace: file a, accumulator, b, blocks"),
