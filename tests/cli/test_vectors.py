@@ -194,7 +194,7 @@ def odd_files(folder: Path) -> dict[str, str]:
         "packed.npz.gz": (gzip.compress((folder / "x.npz").read_bytes()), "the format npz has no .gz"),
         "huge.tv": (whole.replace(b"rows: %d" % rows, b"rows: %d" % (1 << 31)), "but its header says 2147483648"),
         "nan.tv": (whole.replace(b"nan: exact", b"nan: quiet"), "line 9: the header cannot be read: nan='quiet'"),
-        "rule.tv": (whole.replace(b"ment: RISCV", b"ment: RISCV nan.operand=last"), "has no 'nan.operand=last'"),
+        "rule.tv": (whole.replace(b": RISCV", b": RISCV nan.operand=last"), "has no 'nan.operand=last'"),
         "two.tv": (whole + whole, "stands behind the SHA-256 of the rows"),
         "mac.tv": (whole.replace(b"\n", b"\r"), "lines that end with CR alone"),
         "wide.tv": (whole.decode().encode("utf-16"), "is text in UTF-16"),

@@ -1,4 +1,4 @@
-"""TestFloat text both ways, for all of softfloatpy on binary16: it gives what halfsim writes, and halfsim finds it right."""
+"""TestFloat text both ways, for all that softfloatpy has: it gives what halfsim writes, and halfsim finds it right."""
 
 from __future__ import annotations
 
