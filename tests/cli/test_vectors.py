@@ -186,6 +186,7 @@ def odd_files(folder: Path) -> dict[str, str]:
     contents = {
         "empty.tv": (b"", "is empty"),
         "garbage.tv": (bytes(range(256)) * 40, "line 1: is not text"),
+        "late.tv": (b"a\nb\n" + bytes(range(256)) * 40, "line 1: is not text"),
         "garbage.npz": (bytes(range(256)) * 40, "is no readable npz file"),
         "garbage.parquet": (bytes(range(256)) * 40, "cannot be read"),
         "garbage.tv.gz": (b"\x1f\x8b" + bytes(range(256)), "cannot be decompressed"),

@@ -14,7 +14,7 @@ from halfsim.testvectors.formats.digest import RowDigest
 from halfsim.testvectors.formats.files import VectorFileError, described, open_source, replacing, sink, unpacking
 from halfsim.testvectors.formats.header import Header
 from halfsim.testvectors.formats.spellings import CSV, JSON_LINES, TESTFLOAT, TV
-from halfsim.testvectors.formats.text import TextFormat, read_rows, split_header, whole_lines
+from halfsim.testvectors.formats.text import NO_TEXT, TextFormat, looks_like_text, read_rows, split_header, whole_lines
 
 __all__ = ["FORMATS", "Vectors", "format_of", "read", "write"]
 
@@ -221,6 +221,8 @@ def _text_vectors(fmt: TextFormat, stream: IO[bytes], name: str, header: Header 
         lines, data = split_header(fmt.is_head, stream, name)
     with described(name, fmt.head_line):
         found = fmt.read_head(lines)
+    if found is None and header is None and not looks_like_text(data):
+        raise VectorFileError(name, len(lines) + 1, NO_TEXT)
     known = _known(name, found, header)
     digest = RowDigest(known.fields)
     every = whole_lines(stream, name, data, len(lines) + 1)

@@ -15,11 +15,13 @@ from halfsim.testvectors.formats.files import VectorFileError
 from halfsim.testvectors.formats.header import Header
 from halfsim.testvectors.formats.rows import Codec, Field, word_dtype
 
-__all__ = ["TextFormat", "decode_lines", "read_rows", "split_header", "whole_lines"]
+__all__ = ["NO_TEXT", "TextFormat", "decode_lines", "looks_like_text", "read_rows", "split_header", "whole_lines"]
 
 _CHUNK = 1 << 20
 _HEADER_LINES = 1000
-_NO_TEXT = "is not text; name the file's format"
+_LOOK = 1000
+NO_TEXT = "is not text; name the file's format"
+"""What is said of a file of bytes."""
 _HEX = frozenset("0123456789abcdefABCDEF")
 _BOM, _UTF_16 = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 
@@ -92,9 +94,9 @@ def split_header(is_head: Callable[[str], bool], stream: IO[bytes], name: str) -
         try:
             line = data[start:end].decode("utf-8").rstrip("\r")
         except UnicodeDecodeError:
-            raise VectorFileError(name, len(lines) + 1, _NO_TEXT) from None
+            raise VectorFileError(name, len(lines) + 1, NO_TEXT) from None
         if "\0" in line:
-            raise VectorFileError(name, len(lines) + 1, _NO_TEXT)
+            raise VectorFileError(name, len(lines) + 1, NO_TEXT)
         if not is_head(line):
             return lines, data[start:]
         if len(lines) == _HEADER_LINES:
@@ -107,11 +109,14 @@ def _unfinished(data: bytes, name: str, line: int) -> bytes:
     """Return the beginning of a line whose end has not come, if it may be one of a row."""
     if b"\r" in data.rstrip(b"\r"):
         raise VectorFileError(name, line, "has lines that end with CR alone; end them with LF or CR LF")
-    try:
-        data[:_HEADER_LINES].decode("ascii")
-    except UnicodeDecodeError:
-        raise VectorFileError(name, line, _NO_TEXT) from None
+    if not looks_like_text(data):
+        raise VectorFileError(name, line, NO_TEXT)
     return data
+
+
+def looks_like_text(data: bytes) -> bool:
+    """Return whether the beginning of some rows can be that: rows are ASCII."""
+    return data[:_LOOK].isascii() and b"\0" not in data[:_LOOK]
 
 
 def read_rows(
