@@ -53,7 +53,7 @@ def main(
             for group in chosen:
                 click.echo(f"{group.name}: {', '.join(item.name for item in group.instructions)}")
         elif checked is not None:
-            raise SystemExit(conform(checked, click.echo).status)
+            raise SystemExit(conform(checked, click.echo, only=only).status)
         elif out is None:
             raise click.UsageError("pass --out FOLDER to record, --check FOLDER to compare, or --list")
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -101,11 +101,12 @@ def _factors(words: NDArray[Any]) -> list[str]:
     return [_hex(word) for word in words[: used[-1] + 1 if used.size else 1]]
 
 
-def _operands(record: Record) -> str:
+def _operands(record: Record) -> list[str]:
     """Names of the operands that a scalar instruction takes: others of its group may take more."""
     rows = (item for group in GROUPS if group.name == record.group for item in group.instructions)
-    taken = (item.operands for item in rows if isinstance(item, ScalarInstruction) and item.name == record.instruction)
-    return "abcr"[: len(next(taken, "abcr"))]
+    found = (item for item in rows if isinstance(item, ScalarInstruction) and item.name == record.instruction)
+    known = next(found, None)
+    return [name for name in "abcr" if name in record.operands] if known is None else known.takes(record.operands)
 
 
 def _disagreement(record: Record, index: tuple[int, ...], wanted: Any) -> Disagreement:
@@ -115,7 +116,7 @@ def _disagreement(record: Record, index: tuple[int, ...], wanted: Any) -> Disagr
         element = index[0]
         if record.result.shape[0] == 2 * record.operands["a"].shape[0]:  # packed results of unpacked operands
             element //= 2
-        operands = {name: _hex(record.operands[name][element]) for name in _operands(record) if name in record.operands}
+        operands = {name: _hex(record.operands[name][element]) for name in _operands(record)}
         part, name = element, ""
     else:
         part, row, column = index[-3:]
@@ -167,7 +168,13 @@ def compare(record: Record, limit: int = 3, model: Model = expected) -> Agreemen
 
 
 def check(
-    path: str | Path, *, limit: int = 3, model: Model = expected, explain: bool = False, discriminate: bool = False
+    path: str | Path,
+    *,
+    limit: int = 3,
+    model: Model = expected,
+    explain: bool = False,
+    discriminate: bool = False,
+    only: Iterable[str] = (),
 ) -> Iterator[Agreement | Damage]:
     """Compare every captured result below a folder with the simulator.
 
@@ -183,6 +190,8 @@ def check(
         Whether described differences get the reasons of the simulator's result.
     discriminate : bool
         Whether to find which neighbours of its row an instruction's results can tell from it.
+    only : iterable of str
+        Only groups whose names begin with one of these; none for all.
 
     Yields
     ------
@@ -195,8 +204,9 @@ def check(
         If the path is neither a folder nor a manifest.
     """
     known = {item.name for group in GROUPS for item in group.instructions}
+    wanted = tuple(only)
     for found in scan(path):
-        for record in (found,) if isinstance(found, Damage) else found.contents():
+        for record in (found,) if isinstance(found, Damage) else found.contents(wanted):
             if isinstance(record, Damage):
                 yield record
                 continue
@@ -215,7 +225,8 @@ def check(
                 if explain:  # of the first ones alone: a long chain takes seconds
                     first = tuple(replace(item, reasons=reasons(record, item.index)) for item in first)
                 yield replace(agreement, first=first, discrimination=power)
-    yield from unlisted(path)
+    if not wanted:
+        yield from unlisted(path)
 
 
 def report(agreement: Agreement | Damage) -> str:

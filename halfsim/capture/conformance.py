@@ -29,11 +29,14 @@ class Conformance:
         One per group and instruction.
     damages : tuple of Damage
         What could not be read or compared.
+    only : tuple of str
+        What the names of groups were to begin with; empty for all groups.
     """
 
     path: str
     agreements: tuple[Agreement, ...]
     damages: tuple[Damage, ...]
+    only: tuple[str, ...] = ()
 
     @property
     def agrees(self) -> bool:
@@ -54,6 +57,9 @@ class Conformance:
 
     def summary(self) -> str:
         """Return the table of agreement, what the results can tell, and the totals."""
+        if not self.agreements and not self.damages and self.only:
+            names = " or ".join(self.only)
+            return f"{self.path} holds no results of groups that begin with {names}, so nothing was compared"
         if not self.agreements and not self.damages:
             return (
                 f"{self.path} holds no capture, so nothing was compared; on a machine with an NVIDIA GPU "
@@ -110,6 +116,7 @@ def conform(
     limit: int = 3,
     discriminate: bool = False,
     each: Callable[[Agreement | Damage], object] | None = None,
+    only: Iterable[str] = (),
 ) -> Conformance:
     """Check all captures below a path, telling each result as it comes and the summary last.
 
@@ -125,6 +132,8 @@ def conform(
         Whether to find which neighbours of a row the results can tell.
     each : callable, optional
         Called after each instruction, for a progress bar.
+    only : iterable of str
+        Only groups whose names begin with one of these; none for all.
 
     Returns
     -------
@@ -136,8 +145,8 @@ def conform(
     ValueError
         If the path is neither a folder nor a manifest.
     """
-    agreements, damages = [], []
-    for item in check(path, limit=limit, explain=True, discriminate=discriminate):
+    agreements, damages, only = [], [], tuple(only)
+    for item in check(path, limit=limit, explain=True, discriminate=discriminate, only=only):
         if isinstance(item, Damage):
             damages.append(item)
         else:
@@ -145,6 +154,6 @@ def conform(
         say(report(item))
         if each is not None:
             each(item)
-    found = Conformance(str(path), tuple(agreements), tuple(damages))
+    found = Conformance(str(path), tuple(agreements), tuple(damages), only)
     say(("\n" if agreements or damages else "") + found.summary())
     return found

@@ -99,9 +99,17 @@ class Capture:
                 raise ValueError(item.message)
             yield item
 
-    def contents(self) -> Iterator[Record | Damage]:
-        """Yield every recorded result, and what is damaged in place of those that cannot be read."""
+    def contents(self, only: tuple[str, ...] = ()) -> Iterator[Record | Damage]:
+        """Yield every recorded result, and what is damaged in place of those that cannot be read.
+
+        Parameters
+        ----------
+        only : tuple of str
+            Only groups whose names begin with one of these; none for all. The others are not even opened.
+        """
         for group, entry in self.manifest["groups"].items():
+            if only and not group.startswith(only):
+                continue
             try:
                 yield from self._group(group, entry)
             except ValueError as error:

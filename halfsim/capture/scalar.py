@@ -76,10 +76,14 @@ class ScalarInstruction:
         """Return the opcodes of the kernel's machine code."""
         return device.machine_code(self.kernel)
 
+    def takes(self, operands: Iterable[str]) -> list[str]:
+        """Return which of a group's operands it takes, in order: the first of a, b, c, r that exist."""
+        return [name for name in "abcr" if name in operands][: len(self.operands)]
+
     def measure(self, device: Device, operands: dict[str, NDArray[Any]]) -> NDArray[Any]:
         """Return the results for operands named a, b, c, r."""
         arrays = []
-        for name, kind in zip("abcr", self.operands, strict=False):
+        for name, kind in zip(self.takes(operands), self.operands, strict=True):
             words = np.ascontiguousarray(operands[name]).view(_WORDS[width(kind)])
             arrays.append(np.pad(words, (0, -words.size % _THREADS)))
         count = arrays[0].size

@@ -15,9 +15,9 @@ __all__ = ["check_captures", "is_capture"]
 
 
 def is_capture(name: str) -> bool:
-    """Whether a path is a folder, or the manifest of a capture."""
+    """Whether a path is a folder, or the manifest of a capture; neither if it is absent."""
     path = Path(name)
-    return path.is_dir() or path.name == "MANIFEST.json"
+    return path.is_dir() or (path.name == "MANIFEST.json" and path.exists())
 
 
 def check_captures(path: Path, *, limit: int, discriminate: bool, as_json: bool, progress: bool) -> int:

@@ -15,10 +15,10 @@ import click
 from halfsim.cli.captures import check_captures, is_capture
 from halfsim.cli.group import FAILED, examples, usage
 from halfsim.cli.settings import setting_of, setting_options
-from halfsim.cli.tiles import compare_tiles, tile_text
+from halfsim.cli.tiles import compare_tiles
 
 if TYPE_CHECKING:
-    from halfsim.testvectors.check import Disagreement, Report
+    from halfsim.testvectors.check import Report
     from halfsim.testvectors.diagnosis import Setting
     from halfsim.testvectors.formats import Header
     from halfsim.testvectors.tilecheck import TileReport
@@ -60,6 +60,7 @@ def check(files: tuple[str, ...], as_json: bool, junit: Path | None, discriminat
     before instead of after, flushed subnormals, double rounding, a wrong NaN, a missing flag.
     """
     from halfsim.testvectors.formats import VectorFileError
+    from halfsim.testvectors.reporting import text_of
 
     if any(is_capture(name) for name in files):
         if len(files) > 1 or junit is not None:
@@ -81,7 +82,10 @@ def check(files: tuple[str, ...], as_json: bool, junit: Path | None, discriminat
             click.echo(f"halfsim vectors check: {problem}", err=True)
         else:
             if not as_json:
-                click.echo(_text(reports[-1], options["limit"]))
+                click.echo(text_of(reports[-1]))
+            if reports[-1].damage:
+                errors.append((name, reports[-1].damage))
+                click.echo(f"halfsim vectors check: {reports[-1].damage}", err=True)
     if as_json:
         described = [report.to_dict() for report in reports] + [{"file": f, "error": text} for f, text in errors]
         click.echo(json.dumps(described, indent=2))
@@ -173,83 +177,6 @@ def _setting(header: Header, options: dict[str, Any]) -> Setting:
     return replace(setting_of(known.name, options, base))
 
 
-def _text(report: Report | TileReport, limit: int) -> str:
-    """Return a report in words."""
-    from halfsim.testvectors.formats import environment_name, rounding_name
-    from halfsim.testvectors.tilecheck import TileReport
-
-    if isinstance(report, TileReport):
-        return tile_text(report)
-
-    setting = report.setting
-    lines = [
-        f"{report.name}: {setting.subject.name}, {rounding_name(setting.rounding)}, "
-        f"{environment_name(setting.environment)}: "
-        + (f"{report.wrong:,} of {report.rows:,} rows disagree" if report.wrong else f"all {report.rows:,} rows agree")
-    ]
-    for mistake, count in report.mistakes.most_common():
-        lines.append(f"  {count:>9,}  {mistake}")
-    beyond = report.wrong - report.mistakes.total()
-    if beyond:
-        lines.append(f"  {beyond:>9,}  not looked at: there are too many")
-    for item in report.first[:limit]:
-        lines += ["", *_explained(item, setting)]
-    return "\n".join([*lines, *_covered(report)])
-
-
-def _covered(report: Report) -> list[str]:
-    from halfsim.testvectors.coverage import reachable
-
-    if report.coverage is None:
-        return []
-    setting = report.setting
-    bins = reachable(setting.subject, setting.rounding, setting.environment, setting.options)
-    if bins is None:
-        return ["", f"  coverage: {len(report.coverage.hits)} bins hit; what is reachable here is not known"]
-    missed = bins.missed(report.coverage)
-    head = f"  coverage: {bins.share(report.coverage):.2%} of {len(bins.bins)} reachable bins"
-    return ["", head, *(f"    missed: {name}" for name in missed)]
-
-
-def _explained(item: Disagreement, setting: Setting) -> list[str]:
-    """Return a disagreement, and how the right result comes about."""
-    from halfsim.testvectors.formats.names import TYPES
-
-    digits = [(TYPES[kind] + 3) // 4 for kind in (*setting.subject.operands, setting.subject.result)]
-    operands = ", ".join(f"0x{word:0{n}x}" for word, n in zip(item.operands, digits, strict=False))
-    got, wanted = (f"0x{word:0{digits[-1]}x}" for word in (item.got, item.wanted))
-    return [
-        f"  line {item.line}: {setting.subject.name}({operands}): file {got} flags {_flags(item.got_flags)}, "
-        f"halfsim {wanted} flags {_flags(item.wanted_flags)}: {item.mistake}",
-        *(f"    {line}" for line in _steps(item, setting)),
-    ]
-
-
-def _flags(bits: int) -> str:
-    from halfsim.flags import Flags
-
-    return "+".join(str(flag.name) for flag in Flags(bits)) or "none"
-
-
-def _steps(item: Disagreement, setting: Setting) -> list[str]:
-    """Return the explanation of the right result, where the operation has one."""
-    import numpy as np
-
-    from halfsim.explanation.elementwise import explain, operation_names
-    from halfsim.testvectors.patterns import FORMATS, values, word_of
-
-    known = setting.subject
-    if known.operation not in operation_names():
-        return []
-    pairs = zip(item.operands, known.operands, strict=True)
-    operands: list[Any] = [values(np.array([word], np.uint64), kind)[0] for word, kind in pairs]
-    if known.operation == "convert":
-        operands.append(FORMATS.get(known.result) or word_of(known.result))
-    options = dict.fromkeys(setting.options, True)
-    record = explain(known.operation, *operands, rounding=setting.rounding, environment=setting.environment, **options)
-    return str(record).splitlines()
-
-
 def _write_junit(path: Path, reports: list[Report | TileReport], errors: list[tuple[str, str]]) -> None:
     from halfsim.testvectors.formats.files import replacing
     from halfsim.testvectors.junit import junit
@@ -260,7 +187,7 @@ def _write_junit(path: Path, reports: list[Report | TileReport], errors: list[tu
 
 @contextlib.contextmanager
 def _bar(rows: int, shown: bool) -> Iterator[Callable[[int], None] | None]:
-    if not shown or rows < 1 << 20:
+    if not shown or rows < 1 << 20 or not sys.stderr.isatty():
         yield None
         return
     with click.progressbar(length=rows, label="rows", show_pos=True, file=sys.stderr) as bar:

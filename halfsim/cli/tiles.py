@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from halfsim.testvectors.tilecheck import TileReport
     from halfsim.testvectors.tileheader import TileHeader
 
-__all__ = ["compare_tiles", "tile_text", "tiles"]
+__all__ = ["compare_tiles", "tiles"]
 
 _ARRAYS = "halfsim vectors tiles h100:f32 -o tiles.npz"
 _MEMORIES = "halfsim vectors tiles h100:f32:e4m3 --shape 16x8x64 --count 100 -o tiles.mem"
@@ -23,7 +23,7 @@ _TRACES = "halfsim vectors tiles a100:f16 --traces 50 -o steps.jsonl"
 _NOTES = (
     "The format is that of the suffix: .npz (arrays A, B, C, D), .mem (a file per matrix, an element a line), .tv (a",
     "word for each dot product: lanes of A, lanes of B, C, D), .jsonl (steps of dot products); .gz compresses these.",
-    "Beside .tv and .mem appears a file with the sizes. halfsim vectors check compares .npz, .mem and .tv.",
+    "Beside .tv and .mem appears a file with the sizes. halfsim vectors check compares all of them.",
 )
 
 
@@ -83,27 +83,15 @@ def _write(path: Path | None, header: TileHeader, chosen: str, options: dict[str
 
 
 def compare_tiles(path: Path, fmt: str, options: dict[str, Any]) -> TileReport:
-    """Compare a file of tiles with the simulator."""
+    """Compare a file of tiles, or of traces, with the simulator."""
     from halfsim.testvectors.tilecheck import check_tiles
     from halfsim.testvectors.tilereader import read_tiles
+    from halfsim.testvectors.tracecheck import check_traces
 
     for name in ("operation", "rounding", "environment", "tininess", "coverage"):
         if options[name]:
             raise click.UsageError(f"{path} holds tiles, whose header names the accumulator; drop --{name}")
+    if fmt == "jsonl":
+        return check_traces(path, limit=options["limit"])
     with read_tiles(path, fmt) as found, bar(found.header.elements, options["progress"]) as advance:
         return check_tiles(found, limit=options["limit"], progress=advance)
-
-
-def tile_text(report: TileReport) -> str:
-    """Return a report in words."""
-    header = report.header
-    shape = "x".join(map(str, header.shape))
-    verdict = f"{report.wrong:,} of {report.rows:,} elements" if report.wrong else f"all {report.rows:,} elements of D"
-    lines = [
-        f"{report.name}: {header.accumulator}, {header.tiles:,} tiles {shape}: "
-        f"{verdict} {'of D disagree' if report.wrong else 'agree'}"
-    ]
-    lines += [f"  {count:>9,}  {name}" for name, count in report.mistakes.most_common()]
-    for item in report.first:
-        lines += ["", f"  {item}", *(f"    {line}".rstrip() for line in item.steps.splitlines())]
-    return "\n".join(lines)

@@ -8,44 +8,16 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from halfsim.testvectors.bins import bin_name, indices
 from halfsim.testvectors.coverage import Coverage
-from halfsim.testvectors.diagnosis import Setting, diagnose
+from halfsim.testvectors.diagnosis import Setting
+from halfsim.testvectors.evidence import Disagreement, Evidence
 from halfsim.testvectors.formats import Block, Vectors
 from halfsim.testvectors.formats.block import nan_mask
+from halfsim.testvectors.formats.digest import DigestError, digest_state
 
 __all__ = ["Disagreement", "Report", "check"]
-
-# Rows diagnosed in full per block; a design that is wrong everywhere is not diagnosed row by row.
-_DIAGNOSED = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Disagreement:
-    """One row whose result or flags are not the simulator's.
-
-    Parameters
-    ----------
-    line : int
-        Line of the file.
-    operands : tuple of int
-        Bit patterns.
-    got, got_flags : int
-        What the file says.
-    wanted, wanted_flags : int
-        What the simulator says.
-    mistake : str
-        What it looks like.
-    """
-
-    line: int
-    operands: tuple[int, ...]
-    got: int
-    got_flags: int
-    wanted: int
-    wanted_flags: int
-    mistake: str
 
 
 @dataclass(slots=True)
@@ -63,11 +35,20 @@ class Report:
     values, flags : int
         Disagreements of results, and of flags.
     mistakes : Counter
-        Disagreements by what they look like; those beyond the first 4096 of a block of rows are not looked at.
+        Disagreements by what they look like; some 65,536 at most are looked at.
     first : list of Disagreement
         The first ones.
+    examples : dict of str to Disagreement
+        The first one of each mistake.
+    bins : Counter
+        Disagreements by the bin of the coverage model in which the right row falls, all of them; `bin_name` puts a bin
+        in words.
     coverage : Coverage or None
         Bins of the coverage model that the rows hit, if they were counted.
+    verified : bool
+        Whether the file has a digest of its rows and they are those: none is missing, changed, or in another place.
+    damage : str
+        What is wrong with the file, if its rows are not those of its digest.
     """
 
     name: str
@@ -78,7 +59,11 @@ class Report:
     flags: int = 0
     mistakes: Counter[str] = field(default_factory=Counter)
     first: list[Disagreement] = field(default_factory=list)
+    examples: dict[str, Disagreement] = field(default_factory=dict)
+    bins: Counter[int] = field(default_factory=Counter)
     coverage: Coverage | None = None
+    verified: bool = False
+    damage: str = ""
 
     @property
     def subject(self) -> str:
@@ -95,10 +80,12 @@ class Report:
             "rounding": rounding_name(self.setting.rounding),
             "environment": environment_name(self.setting.environment),
             "rows": self.rows,
+            "digest": digest_state(self.verified, self.damage),
             "wrong": self.wrong,
             "wrong_values": self.values,
             "wrong_flags": self.flags,
             "mistakes": dict(self.mistakes.most_common()),
+            "bins": {bin_name(self.setting.subject, index): count for index, count in self.bins.most_common()},
             "first": [asdict(item) for item in self.first],
         }
 
@@ -137,17 +124,24 @@ def check(
     Raises
     ------
     VectorFileError
-        If the file is damaged.
+        If the file is damaged in any way but that its rows are not those of its digest: the report then says so.
     """
     report = Report(vectors.name, setting, coverage=Coverage(setting.subject) if coverage else None)
-    for block in vectors.blocks:
-        _compare(block, setting, report, limit, ignore_flags)
-        if progress is not None:
-            progress(len(block.result))
+    evidence = Evidence(limit, ignore_flags)
+    try:
+        for block in vectors.blocks:
+            _compare(block, setting, report, evidence, ignore_flags)
+            if progress is not None:
+                progress(len(block.result))
+    except DigestError as error:
+        # All rows have been compared: which of them are wrong says where to look.
+        report.damage = str(error)
+    report.verified = vectors.digest.verified
+    report.mistakes, report.first, report.examples = evidence.conclude()
     return report
 
 
-def _compare(block: Block, setting: Setting, report: Report, limit: int, ignore_flags: bool) -> None:
+def _compare(block: Block, setting: Setting, report: Report, evidence: Evidence, ignore_flags: bool) -> None:
     wanted, raised = setting.evaluate(block.operands, report.rows)
     if report.coverage is not None:
         report.coverage.add(block.operands, wanted, raised)
@@ -159,35 +153,10 @@ def _compare(block: Block, setting: Setting, report: Report, limit: int, ignore_
     other_flags = np.zeros_like(differs) if ignore_flags else raised != block.flags
     wrong = np.flatnonzero(differs | other_flags)
     if wrong.size:
-        found = (wrong, wanted, block.flags if ignore_flags else raised)
-        _describe(block, setting, report, limit, found, ignore_flags)
+        hit = indices(setting.subject, [words[wrong] for words in block.operands], wanted[wrong], raised[wrong])
+        report.bins.update(dict(zip(*(column.tolist() for column in np.unique(hit, return_counts=True)), strict=True)))
+        evidence.add(block, setting, report.rows, wrong, (wanted, block.flags if ignore_flags else raised))
     report.rows += len(block.result)
     report.wrong += int(wrong.size)
     report.values += int(differs.sum())
     report.flags += int(other_flags.sum())
-
-
-def _describe(
-    block: Block,
-    setting: Setting,
-    report: Report,
-    limit: int,
-    found: tuple[NDArray[np.int64], NDArray[Any], NDArray[np.uint8]],
-    ignore_flags: bool,
-) -> None:
-    rows, wanted, raised = found
-    rows = rows[:_DIAGNOSED]
-    operands = [words[rows] for words in block.operands]
-    got = block.result[rows], block.flags[rows]
-    right = wanted[rows], raised[rows]
-    mask = None if block.mask is None else nan_mask(right[0], setting.subject.result)
-    names = diagnose(setting, operands, got, right, mask, ignore_flags=ignore_flags)
-    if block.mask is not None and mask is not None:
-        other_mask = block.mask[rows] != mask
-        agrees = (((got[0] ^ right[0]) & mask) == 0) & (ignore_flags | (got[1] == right[1]))
-        names = ["wrong mask" if bad else name for bad, name in zip(other_mask & agrees, names, strict=True)]
-    report.mistakes.update(names)
-    for i, name in enumerate(names[: max(limit - len(report.first), 0)]):
-        line = int(rows[i]) + report.rows + 1 if block.lines is None else int(block.lines[rows[i]])
-        z, flags, true, expected = (int(x[i]) for x in (*got, *right))
-        report.first.append(Disagreement(line, tuple(int(x[i]) for x in operands), z, flags, true, expected, name))

@@ -66,9 +66,10 @@ _OTHERS = {
     "add": "subtract",
     "subtract": "add",
     "multiply": "divide",
-    **{name: name.replace("min", "max") for name in ("minimum", "minimum_number", "min_num", "minsh")},
-    **{name: name.replace("max", "min") for name in ("maximum", "maximum_number", "max_num", "maxsh")},
+    **{item.name: item.name.replace("min", "max") for item in SUBJECTS if item.name.startswith("min")},
+    **{item.name: item.name.replace("max", "min") for item in SUBJECTS if item.name.startswith("max")},
 }
+_TWICE = "double rounding, through binary32"
 _SWAPPED = ("subtract", "divide", "remainder", "copysign", "minsh", "maxsh", "less", "less_equal")
 _RULES = {"RISC-V": presets.RISCV, "X86": presets.X86, "CUDA": presets.CUDA, "ARM": presets.ARM, "IEEE": presets.IEEE}
 _INTEGERS = {
@@ -96,14 +97,19 @@ def _arithmetic(setting: Setting) -> Iterator[Hypothesis]:
     if name == "fma":
         unfused = "two roundings: the product was rounded before the sum"
         yield Hypothesis(unfused, lambda x: mistakes.unfused(setting, x))
+        if isinstance(setting.rounding, Rounding):
+            # In a direction both roundings may be made, and nothing shows; ties there may go either way.
+            nearest = setting.rounding in (Rounding.roundTiesToEven, Rounding.roundTiesToAway)
+            twice = _TWICE if nearest else f"{_TWICE} (to nearest there)"
+            yield Hypothesis(twice, lambda x: mistakes.fused_in_binary32(setting, x))
         for words, signs in (
             ("the product was negated", (0x8000, 0, 0)),
             ("the addend was negated", (0, 0, 0x8000)),
             ("the product and the addend were negated", (0x8000, 0, 0x8000)),
         ):
             yield Hypothesis(words, partial(mistakes.negated, setting, signs=signs))
-    if name == "convert_f64_f16":
-        yield Hypothesis("double rounding, through binary32", lambda x: mistakes.through_binary32(setting, x))
+    if name == "convert_f64_f16" and isinstance(setting.rounding, Rounding):
+        yield Hypothesis(_TWICE, lambda x: mistakes.through_binary32(setting, x))
     if name in mistakes.EXACT and isinstance(setting.rounding, Rounding):
         twice = "double rounding: to 11 bits, then again to the subnormal numbers"
         yield Hypothesis(twice, lambda x: mistakes.rounded_twice(setting, x))
@@ -133,6 +139,9 @@ def _environments(setting: Setting) -> Iterator[Hypothesis]:
     for key, name in (("flush_inputs", "subnormal operands were"), ("flush_results", "subnormal results were")):
         kept = getattr(row, key)
         yield _variant(f"{name} {'not ' if kept else ''}flushed to zero", setting, _UNDERFLOW, **{key: not kept})
+    if setting.subject.rounds and setting.subject.result in FORMATS:
+        unsigned = "subnormal results were flushed to +0, whatever their sign"
+        yield Hypothesis(unsigned, lambda x: mistakes.flushed_to_plus_zero(setting, x), _UNDERFLOW)
     if not row.flush_inputs and not row.flush_results:
         both = {"flush_inputs": True, "flush_results": True}
         yield _variant("subnormals were flushed to zero", setting, _UNDERFLOW, **both)
@@ -164,8 +173,11 @@ def _confusions(setting: Setting) -> Iterator[Hypothesis]:
         yield Hypothesis("the operands are swapped", lambda x: setting.evaluate([x[1], x[0]]), loose=False)
     others = [_OTHERS[known.name]] if known.name in _OTHERS else []
     if "min" in known.name or "max" in known.name:
-        alike = [item for item in SUBJECTS if item.operands == known.operands and item.name[:3] == known.name[:3]]
-        others += [item.name for item in alike if item != known]
+        extrema = [
+            item.name for item in SUBJECTS if item.operands == known.operands and item.name[:3] in ("min", "max")
+        ]
+        alike = [name for name in extrema if name[:3] == known.name[:3]]
+        others = list(dict.fromkeys(name for name in (*others, *alike, *extrema) if name != known.name))
     for name in others:
         another = replace(setting, subject=subject(name))
         yield Hypothesis(f"the result of {name}", another.evaluate, loose=False)

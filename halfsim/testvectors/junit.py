@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from xml.etree import ElementTree
 
-from halfsim.testvectors.check import Disagreement, Report
-from halfsim.testvectors.tilecheck import TileReport, WrongElement
+from halfsim.testvectors.check import Report
+from halfsim.testvectors.reporting import described
+from halfsim.testvectors.tilecheck import TileReport
 
 __all__ = ["junit"]
-
-
-def _described(item: Disagreement | WrongElement) -> str:
-    return str(item) if isinstance(item, WrongElement) else f"line {item.line}: {item}"
 
 
 def junit(reports: Iterable[Report | TileReport], errors: Iterable[tuple[str, str]] = ()) -> str:
@@ -38,8 +35,10 @@ def junit(reports: Iterable[Report | TileReport], errors: Iterable[tuple[str, st
         for mistake, count in report.mistakes.most_common():
             case = ElementTree.SubElement(suite, "testcase", classname=name, name=mistake)
             failure = ElementTree.SubElement(case, "failure", message=f"{count} rows")
-            lines = [_described(item) for item in report.first if item.mistake == mistake]
-            failure.text = "\n".join(lines)
+            found = [item for item in report.first if item.mistake == mistake]
+            found = found or [report.examples[mistake]] if mistake in report.examples else found
+            # Explanations hold no character that XML does not.
+            failure.text = "\n\n".join("\n".join(described(report, item)) for item in found)
     for file, problem in errors:
         suite = ElementTree.SubElement(root, "testsuite", name=file, tests="1", errors="1")
         case = ElementTree.SubElement(suite, "testcase", classname="file", name=file)

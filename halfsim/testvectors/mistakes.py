@@ -11,6 +11,7 @@ import numpy as np
 import halfsim as hs
 from halfsim.core.fields import layout
 from halfsim.flags import Flags
+from halfsim.rounding import Rounding
 from halfsim.testvectors.patterns import FORMATS, patterns, values
 from halfsim.testvectors.setting import Results, Setting, Words
 from halfsim.testvectors.subjects import subject
@@ -18,7 +19,9 @@ from halfsim.testvectors.subjects import subject
 __all__ = [
     "EXACT",
     "delivered_underflow",
+    "flushed_to_plus_zero",
     "fmod",
+    "fused_in_binary32",
     "negated",
     "rounded_twice",
     "saturated",
@@ -49,6 +52,38 @@ def through_binary32(setting: Setting, operands: Sequence[Words]) -> Results:
     wide, raised = hs.convert.flagged(operands[0].astype(np.uint64).view(np.float64), hs.BINARY32, **settings)
     narrow, more = subject("convert_f32_f16").evaluate([wide.view(np.uint32)], **settings)
     return narrow, (raised & np.uint8(Flags.inexact | Flags.invalid)) | more
+
+
+def fused_in_binary32(setting: Setting, operands: Sequence[Words]) -> Results:
+    """Fuse in binary32, to nearest even, and round its result to binary16."""
+    result, raised = setting.evaluate(operands)
+    a, b, c = (values(words, "f16").astype(np.float64) for words in operands)
+    with np.errstate(all="ignore"):
+        # Products are exact in binary64; what a sum loses makes its last bit odd, so that later roundings are right.
+        product = a * b
+        total = product + c
+        back = total - product
+        lost = (product - (total - back)) + (c - back)
+    finite = np.isfinite(total) & (total != 0)
+    odd = finite & (lost != 0) & ((total.view(np.int64) & 1) == 0)
+    outward = (lost > 0) == (total > 0)
+    word = total.view(np.int64) + np.where(odd, np.where(outward, 1, -1), 0)
+    settings: dict[str, Any] = {"rounding": Rounding.roundTiesToEven, "environment": setting.environment}
+    wide, first = hs.convert.flagged(word.view(np.float64), hs.BINARY32, **settings)
+    narrow, second = subject("convert_f32_f16").evaluate(
+        [wide.view(np.uint32)], **settings | {"rounding": setting.rounding}
+    )
+    flags = (first & np.uint8(Flags.inexact)) | second
+    return np.where(finite, narrow, result), np.where(finite, flags, raised)
+
+
+def flushed_to_plus_zero(setting: Setting, operands: Sequence[Words]) -> Results:
+    """Replace tiny results by zero, whatever their sign."""
+    kept, flushed = (
+        replace(setting, environment=replace(setting.environment, flush_results=flush)) for flush in (False, True)
+    )
+    (whole, _), (result, raised) = kept.evaluate(operands), flushed.evaluate(operands)
+    return np.where(whole != result, result.dtype.type(0), result), raised
 
 
 def rounded_twice(setting: Setting, operands: Sequence[Words]) -> Results:

@@ -2,15 +2,16 @@
 
 A compact file for every operation, rounding direction and environment: a row for each bin of the coverage model that
 the operation's plan hits, and as many more, evenly from every family, as its size allows. An operation that does not
-round has one file per environment that changes its results.
+round has one file per environment that changes its results. Environments that flush subnormals have the operations and
+directions whose instructions flush.
 """
 
 from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -24,13 +25,13 @@ from halfsim.testvectors.bins import indices
 from halfsim.testvectors.cases import Plan, plan
 from halfsim.testvectors.coverage import reachable
 from halfsim.testvectors.diagnosis import Setting
-from halfsim.testvectors.formats import Block
+from halfsim.testvectors.formats import Block, environment_name
 from halfsim.testvectors.formats.files import replacing
-from halfsim.testvectors.formats.text import TV
+from halfsim.testvectors.formats.spellings import TV
 from halfsim.testvectors.generate import header_of
 from halfsim.testvectors.subjects import SUBJECTS, Subject
 
-__all__ = ["ENVIRONMENTS", "Member", "compact", "main", "members", "write_member"]
+__all__ = ["ENVIRONMENTS", "FLUSHING", "Flushing", "Member", "compact", "main", "members", "write_member"]
 
 ENVIRONMENTS = ("RISCV", "ARM", "X86", "CUDA")
 SEED = 1
@@ -38,6 +39,61 @@ _MODES = ("rne", "rna", "rtz", "rup", "rdn", "odd")
 # Rows of a file: three operands, two that are rounded, wide conversions, the rest.
 _SIZES = {"fma": 2400, "pair": 1200, "wide": 900, "plain": 500}
 _MANIFEST = "MANIFEST.toml"
+_QUIET = ("equal", "less_quiet", "less_equal_quiet", "greater_quiet", "greater_equal_quiet", "unordered")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flushing:
+    """Hardware that flushes subnormals of binary16 in some of its instructions.
+
+    Parameters
+    ----------
+    environment : Environment
+        What it does in those.
+    operations : tuple of str
+        Which they are.
+    modes : tuple of str
+        Their directions of rounding.
+    away : tuple of str
+        Which of them have ties away, too.
+    """
+
+    environment: hs.Environment
+    operations: tuple[str, ...]
+    modes: tuple[str, ...]
+    away: tuple[str, ...] = field(default=())
+
+    def has(self, subject: Subject, mode: str) -> bool:
+        """Whether an operation in a direction is among them."""
+        modes = self.modes + (("rna",) if subject.name in self.away else ())
+        return subject.name in self.operations and (mode in modes or not subject.rounds)
+
+
+_TO_INTEGERS = ("round_to_integral", *(f"convert_f16_{sign}{width}" for sign in ("i", "ui") for width in (16, 32, 64)))
+FLUSHING: Mapping[str, Flushing] = {
+    "ARM_FZ16": Flushing(
+        environment=replace(hs.ARM, flush_inputs=True, flush_results=True),
+        operations=(
+            *("add", "subtract", "multiply", "divide", "fma", "sqrt"),
+            *("minimum", "maximum", "min_num", "max_num"),
+            *(*_QUIET, "less", "less_equal", "greater", "greater_equal"),
+            *_TO_INTEGERS,
+        ),
+        modes=("rne", "rtz", "rup", "rdn"),
+        away=_TO_INTEGERS,
+    ),
+    "CUDA_FTZ": Flushing(
+        environment=replace(hs.CUDA, flush_inputs=True, flush_results=True),
+        operations=(
+            *("add", "subtract", "multiply", "fma"),
+            *("minimum", "maximum", "minimum_number", "maximum_number"),
+            *(*_QUIET, "not_equal"),
+        ),
+        modes=("rne",),
+    ),
+}
+"""FPCR.FZ16 [@arm-arm]: data processing in binary16, but no conversion between formats of floating point. The suffix
+``.ftz`` of ``.f16`` instructions [@ptx-isa]. AVX512-FP16 ignores MXCSR's FTZ and DAZ, and RISC-V cannot flush."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +107,7 @@ class Member:
     rounding : str
         Alias of the rounding direction.
     environment : str
-        Name of the environment.
+        Name of the environment, one of `ENVIRONMENTS` or a key of `FLUSHING`.
     """
 
     subject: Subject
@@ -68,7 +124,8 @@ class Member:
     def setting(self) -> Setting:
         """What the rows are computed with; to integers, inexact is raised."""
         options = ("exact",) if "exact" in self.subject.options else ()
-        environment: hs.Environment = getattr(hs, self.environment)
+        flushing = FLUSHING.get(self.environment)
+        environment: hs.Environment = getattr(hs, self.environment) if flushing is None else flushing.environment
         return Setting(self.subject, ALIASES[self.rounding], environment, options)
 
 
@@ -81,6 +138,8 @@ def members() -> Iterator[Member]:
                 member = Member(known, mode, environment)
                 if known.rounds or environment == ENVIRONMENTS[0] or _differs(member):
                     yield member
+        for environment, flushing in FLUSHING.items():
+            yield from (Member(known, mode, environment) for mode in modes if flushing.has(known, mode))
 
 
 def _differs(member: Member) -> bool:
@@ -147,7 +206,7 @@ def write_member(member: Member, folder: Path) -> str:
             f'file = "{member.file}"',
             f'operation = "{known.name}"',
             f'rounding = "{ALIASES[member.rounding].name}"',
-            f'environment = "{member.environment}"',
+            f'environment = "{environment_name(setting.environment)}"',
             f'source = "halfsim {hs.__version__}"',
             'generator = "python -m halfsim.testvectors.shipped vectors"',
             f"seed = {SEED}",
@@ -173,7 +232,7 @@ def main(folder: Path) -> None:
         for member in bar:
             tables.append(write_member(member, folder))
     written = {member.file for member in every}
-    for environment in ENVIRONMENTS:
+    for environment in (*ENVIRONMENTS, *FLUSHING):
         for path in (folder / "golden" / environment.lower()).glob("*.tv"):
             if path.relative_to(folder).as_posix() not in written:
                 path.unlink()

@@ -9,12 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from halfsim.testvectors.formats.digest import DigestError, digest_state
 from halfsim.testvectors.tileheader import TileHeader
 from halfsim.testvectors.tilereader import Tiles
 from halfsim.testvectors.tiles import Part, product
 from halfsim.testvectors.tilewriter import element, trace
 
 __all__ = ["TileReport", "WrongElement", "check_tiles"]
+
+# Disagreements of a part whose class is asked for.
+_LOOKED_AT = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,12 @@ class TileReport:
         Disagreements by coverage class.
     first : list of WrongElement
         The first ones.
+    examples : dict of str to WrongElement
+        One of each class, of those among the first 4096 of a part.
+    verified : bool
+        Whether the file has a digest of its tiles and they are those.
+    damage : str
+        What is wrong with the file, if its tiles are not those of its digest.
     """
 
     name: str
@@ -70,6 +80,9 @@ class TileReport:
     wrong: int = 0
     mistakes: Counter[str] = field(default_factory=Counter)
     first: list[WrongElement] = field(default_factory=list)
+    examples: dict[str, WrongElement] = field(default_factory=dict)
+    verified: bool = False
+    damage: str = ""
 
     @property
     def subject(self) -> str:
@@ -84,6 +97,7 @@ class TileReport:
             "shape": list(self.header.shape),
             "tiles": self.header.tiles,
             "elements": self.rows,
+            "digest": digest_state(self.verified, self.damage),
             "wrong": self.wrong,
             "classes": dict(self.mistakes.most_common()),
             "first": [asdict(item) for item in self.first],
@@ -105,13 +119,18 @@ def check_tiles(tiles: Tiles, *, limit: int = 5, progress: Callable[[int], None]
     Raises
     ------
     VectorFileError
-        If the file is damaged.
+        If the file is damaged in any way but that its tiles are not those of its digest: the report then says so.
     """
     report = TileReport(tiles.name, tiles.header)
-    for part in tiles.parts:
-        _compare(report, part, limit)
-        if progress is not None:
-            progress(part.D.size)
+    try:
+        for part in tiles.parts:
+            _compare(report, part, limit)
+            if progress is not None:
+                progress(part.D.size)
+    except DigestError as error:
+        # All tiles have been compared: which of them are wrong says where to look.
+        report.damage = str(error)
+    report.verified = tiles.digest.verified
     return report
 
 
@@ -124,8 +143,14 @@ def _compare(report: TileReport, part: Part, limit: int) -> None:
     m, n, _ = header.shape
     counts = np.bincount((part.first + differing) // (m * n) % len(header.classes), minlength=len(header.classes))
     report.mistakes.update({name: int(count) for name, count in zip(header.classes, counts, strict=True) if count})
-    for number in differing[: max(limit - len(report.first), 0)]:
-        a, b, c, got = element(part, int(number))
+    room = max(limit - len(report.first), 0)
+    names = [header.place(part.first + int(number))[3] for number in differing[:_LOOKED_AT]]
+    chosen = {*range(min(room, len(differing))), *map(names.index, set(names) - report.examples.keys())}
+    for i in sorted(chosen):
+        a, b, c, got = element(part, int(differing[i]))
         steps = str(trace(header, a, b, c))
-        place = header.place(part.first + int(number))
-        report.first.append(WrongElement(*place, got, int(wanted[number]), steps))
+        place = header.place(part.first + int(differing[i]))
+        item = WrongElement(*place, got, int(wanted[differing[i]]), steps)
+        report.examples.setdefault(item.mistake, item)
+        if i < room:
+            report.first.append(item)

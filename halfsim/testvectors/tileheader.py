@@ -9,12 +9,15 @@ from halfsim.accumulators import Accumulator, MatrixUnit, factor_formats
 from halfsim.capture.words import FORMATS as FACTORS
 from halfsim.formats import BINARY16
 from halfsim.tensorcores import as_accumulator
+from halfsim.testvectors.formats.headerlines import HeaderLines, whole_number
 from halfsim.testvectors.formats.names import TYPES
 from halfsim.testvectors.formats.rows import Field
 
 __all__ = ["TileHeader", "shape_of"]
 
 _LARGEST = 1024
+# Of them, `fields`, `matrix` and `traces` are remarks for people and for `formats.memory`.
+_KEYS = ("accumulator", "inputs", "result", "shape", "classes", "seed", "tiles", "fields", "matrix", "traces")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,36 +126,46 @@ class TileHeader:
 
         Raises
         ------
-        ValueError
-            If a value is unknown, or one that is needed is missing.
+        HeaderError
+            If a key or a value is unknown, a key is there twice, or one that is needed is missing.
         """
-        given = dict(line.partition(":")[::2] for line in lines if ":" in line)
-        found = {key.strip(): value.split(" (")[0].strip() for key, value in given.items()}
-        if "accumulator" not in found:
+        found = HeaderLines(lines, _KEYS, "accumulator")
+        if not found:
             return None
-        missing = [key for key in ("inputs", "result", "shape", "classes", "tiles") if not found.get(key)]
-        if missing:
-            raise ValueError(f"the header names no {' and no '.join(missing)}; it may be cut")
-        try:
-            tiles, seed = int(found["tiles"]), int(found["seed"]) if "seed" in found else None
-        except ValueError:
-            raise ValueError("the header's tiles and seed must be integers; it may be damaged") from None
-        shape, first = shape_of(found["shape"]), lines[0].split()
+        found.need("inputs", "result", "shape", "classes", "tiles")
+        first = lines[0].split()
         header = cls(
-            accumulator=found["accumulator"],
-            shape=shape,
-            classes=tuple(found["classes"].split()),
-            tiles=tiles,
-            seed=seed,
+            accumulator=found.read("accumulator", _accumulator),
+            shape=found.read("shape", lambda text: shape_of(_plain(text))),
+            classes=found.read("classes", lambda text: tuple(_plain(text).split())),
+            tiles=found.read("tiles", whole_number("tiles")),
+            seed=found.read("seed", whole_number("seed")) if "seed" in found else None,
             version=first[1] if len(first) > 1 and first[0] == "halfsim" else "",
         )
-        kinds = header.kinds
-        if (found["inputs"].split(), found["result"]) != ([kinds["A"], kinds["B"]], kinds["D"]):
-            raise ValueError(
-                f"the header gives inputs {found['inputs']} and result {found['result']}; {header.accumulator} has "
-                f"{kinds['A']} {kinds['B']} and {kinds['D']}"
-            )
+        found.read("inputs", header.check_inputs)
+        found.read("result", header.check_result)
         return header
+
+    def check_inputs(self, text: str) -> None:
+        """Refuse other types of A and B than the accumulator has."""
+        kinds = self.kinds
+        if text.split() != [kinds["A"], kinds["B"]]:
+            raise ValueError(f"the header gives inputs {text}; {self.accumulator} has {kinds['A']} {kinds['B']}")
+
+    def check_result(self, text: str) -> None:
+        """Refuse another type of D than the accumulator has."""
+        if text != self.kinds["D"]:
+            raise ValueError(f"the header gives result {text}; {self.accumulator} has {self.kinds['D']}")
+
+
+def _plain(text: str) -> str:
+    """Return a value without the explanation behind it."""
+    return text.split(" (")[0].strip()
+
+
+def _accumulator(text: str) -> str:
+    as_accumulator(text, "read")
+    return text
 
 
 def shape_of(text: str) -> tuple[int, int, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import zipfile
 import zlib
 from collections.abc import Generator, Iterator
@@ -15,20 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from halfsim.testvectors.formats import format_of
-from halfsim.testvectors.formats.arrays import read_npz_lines
-from halfsim.testvectors.formats.files import VectorFileError, open_source
+from halfsim.testvectors.formats.arrays import array_head, damaged, read_npz_lines, read_text
+from halfsim.testvectors.formats.digest import RowDigest, stated, unsealed
+from halfsim.testvectors.formats.files import VectorFileError, described, open_source, unpacking
 from halfsim.testvectors.formats.memory import column_path, read_column, read_memory_lines
 from halfsim.testvectors.formats.names import TYPES
 from halfsim.testvectors.formats.rows import Codec
-from halfsim.testvectors.formats.text import TV, decode_lines, split_header, split_word, whole_lines
+from halfsim.testvectors.formats.spellings import JSON_LINES, TV, json_header, split_word
+from halfsim.testvectors.formats.text import decode_lines, split_header, whole_lines
 from halfsim.testvectors.tileheader import TileHeader
 from halfsim.testvectors.tiles import Part
 from halfsim.testvectors.tilewriter import array_dtype, classes_of, row_fields
 
-__all__ = ["Tiles", "is_tiles", "read_tiles"]
+__all__ = ["Tiles", "is_tiles", "read_tiles", "tile_header_of"]
 
 _WORDS = 1 << 20
-_LINES = 64
+_CLASS = "class"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,11 +44,15 @@ class Tiles:
         What the tiles are.
     parts : iterator of Part
         The tiles, or of tv the dot products, read as they are asked for.
+    digest : RowDigest
+        After the last part, whether the tiles are those that the file's digest was made of; if it has one and they are
+        not, reading ends with a `DigestError`.
     """
 
     name: str
     header: TileHeader
     parts: Iterator[Part]
+    digest: RowDigest
 
 
 def is_tiles(path: Path, format: str | None = None) -> bool:
@@ -63,17 +68,17 @@ def _lines(path: Path, chosen: str) -> list[str]:
     """Return the lines of a file's header; none of a format that has no tiles."""
     if chosen == "npz":
         return read_npz_lines(path)
-    if chosen == "mem":
-        return read_memory_lines(column_path(path, "A"))
-    if chosen not in ("tv", "jsonl"):
+    text = {"mem": TV, "tv": TV, "jsonl": JSON_LINES}.get(chosen)
+    if text is None:
         return []
-    with open_source(path) as stream:
-        head = [stream.readline(_WORDS).decode("utf-8") for _ in range(_LINES)]
-    if chosen == "jsonl":
-        record = json.loads(head[0])
-        found = record.get("header", []) if isinstance(record, dict) else []
-        return [str(line) for line in found] if isinstance(found, list) else []
-    return [line.removeprefix("//").strip() for line in head if line.startswith("//")]
+    file = column_path(path, "A") if chosen == "mem" else path
+    with open_source(file) as stream:
+        lines, _ = split_header(text.is_head, stream, str(file))
+    return json_header(lines) if chosen == "jsonl" and lines else _uncommented(lines)
+
+
+def _uncommented(lines: list[str]) -> list[str]:
+    return [line.removeprefix("//").strip() for line in lines]
 
 
 @contextlib.contextmanager
@@ -96,26 +101,36 @@ def read_tiles(path: Path, format: str | None = None) -> Iterator[Tiles]:
     """
     chosen, name = format_of(path, format), str(path)
     if chosen == "jsonl":
-        problem = "holds traces of steps, which are not compared; check the npz, mem or tv file of the same tiles"
-        raise VectorFileError(name, 0, problem)
+        raise VectorFileError(name, 0, "holds traces of steps, not tiles; compare them with check_traces")
     if chosen == "tv":
         with open_source(path) as stream:
             yield _rows(stream, name)
         return
     reader = {"npz": _read_npz, "mem": _read_memories}[chosen]
-    header = _header(name, _lines(path, chosen))
-    with contextlib.closing(reader(path, header)) as parts:
-        yield Tiles(name, header, parts)
+    header = tile_header_of(name, read_npz_lines(path), 0) if chosen == "npz" else _memory_header(path)
+    digest = RowDigest(list(header.fields.values()))
+    with contextlib.closing(reader(path, header, digest)) as parts:
+        yield Tiles(name, header, parts, digest)
 
 
-def _header(name: str, lines: list[str]) -> TileHeader:
-    try:
+def tile_header_of(name: str, lines: list[str], at: int | None = None) -> TileHeader:
+    """Return the header that lines make; they stand in line `at`, or are lines of the file."""
+    with described(name, at):
         header = TileHeader.from_lines(lines)
-    except ValueError as error:
-        raise VectorFileError(name, 1, f"the header cannot be read: {error}") from None
     if header is None:
-        raise VectorFileError(name, 1, "the header names no accumulator; it may be cut")
+        raise VectorFileError(name, 1 if at is None else at, "the header names no accumulator; it may be cut")
     return header
+
+
+def _memory_header(path: Path) -> TileHeader:
+    """Return the header that the files of all matrices have."""
+    files = {name: column_path(path, name) for name in "ABCD"}
+    found = {name: tile_header_of(str(file), read_memory_lines(file, "matrix", name)) for name, file in files.items()}
+    for name, header in found.items():
+        if header != found["A"]:
+            problem = f"its header is not that of {files['A'].name}; write them together"
+            raise VectorFileError(str(files[name]), 1, problem)
+    return found["A"]
 
 
 def _lot(header: TileHeader) -> int:
@@ -123,45 +138,53 @@ def _lot(header: TileHeader) -> int:
     return max(1, _WORDS // sum(rows * columns for rows, columns in header.shapes.values()))
 
 
-def _read_npz(path: Path, header: TileHeader) -> Generator[Part]:
+def _read_npz(path: Path, header: TileHeader, digest: RowDigest) -> Generator[Part]:
     lot, (m, n, _), first = _lot(header), header.shape, 0
-    try:
-        with zipfile.ZipFile(path) as archive, contextlib.ExitStack() as stack:
-            classes = np.lib.format.read_array(stack.enter_context(archive.open("class.npy")), allow_pickle=False)
-            if not np.array_equal(classes, classes_of(header)):
+    with (
+        damaged(str(path), lambda: first + 1, "tile"),
+        zipfile.ZipFile(path) as archive,
+        contextlib.ExitStack() as stack,
+    ):
+        if "sha256.npy" in archive.namelist():
+            digest.stated = stated(f"sha256: {read_text(archive, 'sha256')}", str(path))
+        files = {name: stack.enter_context(archive.open(f"{name}.npy")) for name in (_CLASS, *"ABCD")}
+        for name, file in files.items():
+            _expect(header, name, file)
+        while first < header.tiles:
+            count = min(lot, header.tiles - first)
+            found = {name: _array(header, name, file, count) for name, file in files.items()}
+            if not np.array_equal(found.pop(_CLASS), classes_of(header, first, first + count)):
                 raise ValueError("class.npy is not what the header says of the classes")
-            files = {name: stack.enter_context(archive.open(f"{name}.npy")) for name in "ABCD"}
-            for name, file in files.items():
-                _expect(header, name, file)
-            while first < header.tiles:
-                count = min(lot, header.tiles - first)
-                found = {name: _array(header, name, file, count) for name, file in files.items()}
-                for name, array in found.items():
-                    _in_width(header, name, array, str(path), None)
-                yield Part(first * m * n, **found)
-                first += count
-            for name, file in files.items():
-                if file.read(1):
-                    raise ValueError(f"{name}.npy goes on after {header.tiles} tiles")
-    except VectorFileError:
-        raise
-    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise VectorFileError(str(path), first + 1, f"cannot be read: {error}; the file is damaged", "tile") from None
+            for name, array in found.items():
+                _in_width(header, name, array, str(path), None)
+            digest.update(list(found.values()))
+            yield Part(first * m * n, **found)
+            first += count
+        for name, file in files.items():
+            if file.read(1):
+                raise ValueError(f"{name}.npy goes on after {header.tiles} tiles")
+    digest.verify(str(path))
+
+
+def _form(header: TileHeader, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return shape and dtype of an array for one tile."""
+    if name == _CLASS:
+        return (), np.dtype(np.uint8)
+    return header.shapes[name], array_dtype(header, name)
 
 
 def _expect(header: TileHeader, name: str, file: IO[bytes]) -> None:
     """Read what an array says of itself."""
-    version = np.lib.format.read_magic(file)
-    if version != (1, 0):
-        raise ValueError(f"{name}.npy has version {version}")
-    shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-    wanted = (header.tiles, *header.shapes[name]), array_dtype(header, name)
-    if fortran or (shape, dtype) != wanted:
+    shape, dtype = array_head(file, name)
+    tile, word = _form(header, name)
+    wanted = (header.tiles, *tile), word
+    if (shape, dtype) != wanted:
         raise ValueError(f"{name}.npy is {shape} of {dtype}; the header says {wanted[0]} of {wanted[1]}")
 
 
 def _array(header: TileHeader, name: str, file: IO[bytes], tiles: int) -> NDArray[Any]:
-    shape, dtype = (tiles, *header.shapes[name]), array_dtype(header, name)
+    tile, dtype = _form(header, name)
+    shape = (tiles, *tile)
     size = int(np.prod(shape)) * dtype.itemsize
     data = file.read(size)
     if len(data) != size:
@@ -182,16 +205,16 @@ def _in_width(header: TileHeader, name: str, words: NDArray[Any], file: str, lin
         raise VectorFileError(file, line, problem)
 
 
-def _read_memories(path: Path, header: TileHeader) -> Generator[Part]:
+def _read_memories(path: Path, header: TileHeader, digest: RowDigest) -> Generator[Part]:
     lot, first, (m, n, _) = _lot(header), 0, header.shape
     sizes = {name: rows * columns for name, (rows, columns) in header.shapes.items()}
+    digests = {name: RowDigest([field]) for name, field in header.fields.items()}
     with contextlib.ExitStack() as stack:
         files = {name: column_path(path, name) for name in sizes}
-        for file in files.values():
-            if _header(str(file), read_memory_lines(file)) != header:
-                raise VectorFileError(str(file), 1, f"its header is not that of {files['A'].name}; write them together")
         columns = {
-            name: stack.enter_context(contextlib.closing(read_column(files[name], field, lot * sizes[name])))
+            name: stack.enter_context(
+                contextlib.closing(read_column(files[name], field, digests[name], lot * sizes[name]))
+            )
             for name, field in header.fields.items()
         }
         while first < header.tiles:
@@ -212,35 +235,40 @@ def _read_memories(path: Path, header: TileHeader) -> Generator[Part]:
             if next(column, None) is not None:
                 problem = f"has more than {header.tiles * sizes[name]} elements; elements were added"
                 raise VectorFileError(str(files[name]), 0, problem)
+    for name, own in digests.items():
+        own.verify(str(files[name]))
+    digest.verified = all(own.verified for own in digests.values())
 
 
 def _rows(stream: IO[bytes], name: str) -> Tiles:
-    try:
-        lines, data = split_header(TV, stream, name)
-    except (EOFError, OSError, zlib.error) as error:
-        raise VectorFileError(name, 0, f"cannot be decompressed: {error}; the file is cut or damaged") from None
-    header = _header(name, [line.removeprefix("//").strip() for line in lines])
-    return Tiles(name, header, _read_rows(stream, name, header, data, len(lines) + 1))
+    with unpacking(name):
+        lines, data = split_header(TV.is_head, stream, name)
+    header = tile_header_of(name, _uncommented(lines))
+    digest = RowDigest(row_fields(header))
+    every = whole_lines(stream, name, data, len(lines) + 1)
+    return Tiles(name, header, _read_rows(every, name, header, len(lines), digest), digest)
 
 
-def _read_rows(stream: IO[bytes], name: str, header: TileHeader, data: bytes, line: int) -> Iterator[Part]:
-    fields, k, first, last = row_fields(header), header.shape[2], 0, line - 1
+def _read_rows(
+    lines: Iterator[tuple[bytes, int]], name: str, header: TileHeader, last: int, digest: RowDigest
+) -> Iterator[Part]:
+    fields, k, first = row_fields(header), header.shape[2], 0
     pieces = [piece for field in fields for piece in (field, "_")][:-1]
     codecs = [Codec([*pieces, end]) for end in ("\n", "\r\n")]
-    try:
-        for part, start in whole_lines(stream, name, data, line):
+    with unpacking(name):
+        for part, start in unsealed(lines, TV.seal, digest, name):
             columns, numbers = decode_lines(codecs, fields, split_word, part, name, start)
             for field, words in zip(fields, columns, strict=True):
                 _in_width(header, field.name[0], words, name, numbers)
+            digest.update(columns)
             count = len(numbers)
             A, B = (np.stack(lanes, axis=1) for lanes in (columns[:k], columns[k : 2 * k]))
             C, D = (words.reshape(count, 1, 1) for words in columns[2 * k :])
             if count:
                 yield Part(first, A.reshape(count, 1, k), B.reshape(count, k, 1), C, D)
             first, last = first + count, start + part.count(b"\n") - 1
-    except (EOFError, OSError, zlib.error) as error:
-        raise VectorFileError(name, 0, f"cannot be decompressed: {error}; the file is cut or damaged") from None
     if first != header.elements:
         way_out = "it may be cut" if first < header.elements else "rows were added"
         problem = f"the file ends after {first} rows but its header says {header.elements}; {way_out}"
         raise VectorFileError(name, last, problem)
+    digest.verify(name)

@@ -17,18 +17,31 @@ from numpy.typing import NDArray
 
 from halfsim.explanation.dot import explain_dot
 from halfsim.testvectors.formats import format_of
-from halfsim.testvectors.formats.arrays import member
+from halfsim.testvectors.formats.arrays import member, text_array
+from halfsim.testvectors.formats.digest import JSON, SLASHES, RowDigest
 from halfsim.testvectors.formats.files import replacing, sink
-from halfsim.testvectors.formats.memory import column_path
+from halfsim.testvectors.formats.memory import Column, column_path
 from halfsim.testvectors.formats.names import TYPES
 from halfsim.testvectors.formats.rows import Codec, Field, word_dtype
 from halfsim.testvectors.tileheader import TileHeader
 from halfsim.testvectors.tiles import Part, numbers
 
-__all__ = ["FORMATS", "array_dtype", "classes_of", "element", "row_fields", "tile_format", "trace", "write_tiles"]
+__all__ = [
+    "FORMATS",
+    "TRACE",
+    "array_dtype",
+    "classes_of",
+    "element",
+    "row_fields",
+    "tile_format",
+    "trace",
+    "write_tiles",
+]
 
 FORMATS = ("npz", "mem", "tv", "jsonl")
 """Names of the formats of tiles."""
+TRACE = Field("trace", 2)
+"""The only column of a file of traces: the bytes of its lines."""
 _WORDS = 1 << 20
 
 
@@ -120,23 +133,25 @@ def array_dtype(header: TileHeader, name: str) -> np.dtype[Any]:
     return word_dtype(header.fields[name].digits).newbyteorder("<")
 
 
-def classes_of(header: TileHeader) -> NDArray[np.uint8]:
-    """Return the class of every tile, an index into those of the header."""
-    return (np.arange(header.tiles) % len(header.classes)).astype(np.uint8)
+def classes_of(header: TileHeader, first: int, stop: int) -> NDArray[np.uint8]:
+    """Return the class of some tiles, an index into those of the header."""
+    return (np.arange(first, stop) % len(header.classes)).astype(np.uint8)
 
 
 def _write_npz(path: Path, header: TileHeader, parts: Iterable[Part]) -> None:
     with contextlib.ExitStack() as stack:
         # An archive takes one member after the other, so the matrices wait beside it.
         waiting = {name: stack.enter_context(tempfile.TemporaryFile(dir=path.parent)) for name in "ABCD"}
+        digest = RowDigest(list(header.fields.values()))
         for part in parts:
+            digest.update([getattr(part, name) for name in waiting])
             for name, file in waiting.items():
                 file.write(getattr(part, name).astype(array_dtype(header, name)).tobytes())
         archive = stack.enter_context(zipfile.ZipFile(path, "w"))
-        for name, array in (("header", np.array("\n".join(header.lines()))), ("class", classes_of(header))):
-            data = io.BytesIO()
-            np.lib.format.write_array(data, array)
-            archive.writestr(member(f"{name}.npy"), data.getvalue())
+        archive.writestr(member("header.npy"), text_array("\n".join(header.lines())))
+        classes = io.BytesIO()
+        np.lib.format.write_array(classes, classes_of(header, 0, header.tiles))
+        archive.writestr(member("class.npy"), classes.getvalue())
         for name, file in waiting.items():
             descr = np.lib.format.dtype_to_descr(array_dtype(header, name))
             shape = (header.tiles, *header.shapes[name])
@@ -145,22 +160,25 @@ def _write_npz(path: Path, header: TileHeader, parts: Iterable[Part]) -> None:
                 described = {"descr": descr, "fortran_order": False, "shape": shape}
                 np.lib.format.write_array_header_1_0(packed, described)
                 shutil.copyfileobj(file, packed, 1 << 20)
+        archive.writestr(member("sha256.npy"), text_array(digest.whole()))
 
 
 def _write_memories(path: Path, header: TileHeader, parts: Iterable[Part]) -> None:
-    codecs = {name: Codec([field, "\n"]) for name, field in header.fields.items()}
     with contextlib.ExitStack() as stack:
         # Leaving the stack moves the files in place; an error before that removes them all.
-        temporaries = {name: stack.enter_context(replacing(column_path(path, name))) for name in codecs}
+        temporaries = {name: stack.enter_context(replacing(column_path(path, name))) for name in header.fields}
         with contextlib.ExitStack() as opened:
-            files = {name: opened.enter_context(temporary.open("wb")) for name, temporary in temporaries.items()}
-            for name, file in files.items():
-                rows, columns = header.shapes[name]
-                own = f"matrix: {name} ({rows} rows of {columns} for each tile, an element a line)"
-                file.write(_comments([*header.lines(), own]))
+            columns = {}
+            for name, temporary in temporaries.items():
+                rows, lanes = header.shapes[name]
+                own = f"matrix: {name} ({rows} rows of {lanes} for each tile, an element a line)"
+                file = opened.enter_context(temporary.open("wb"))
+                columns[name] = Column(file, header.fields[name], [*header.lines(), own])
             for part in parts:
-                for name, file in files.items():
-                    file.write(codecs[name].encode([getattr(part, name).reshape(-1)]))
+                for name, column in columns.items():
+                    column.write(getattr(part, name).reshape(-1))
+            for column in columns.values():
+                column.end()
 
 
 def row_fields(header: TileHeader) -> list[Field]:
@@ -174,10 +192,13 @@ def _write_rows(stream: IO[bytes], header: TileHeader, parts: Iterable[Part]) ->
     fields = row_fields(header)
     codec = Codec([*[piece for field in fields for piece in (field, "_")][:-1], "\n"])
     stream.write(_comments([*header.lines(), "fields: lanes of A, lane 0 first, lanes of B, C, D"]))
-    lot = max(1, _WORDS // len(fields))
+    lot, digest = max(1, _WORDS // len(fields)), RowDigest(fields)
     for part in parts:
         for first in range(0, part.D.size, lot):
-            stream.write(codec.encode(_columns(part, np.arange(first, min(first + lot, part.D.size)))))
+            columns = _columns(part, np.arange(first, min(first + lot, part.D.size)))
+            digest.update(columns)
+            stream.write(codec.encode(columns))
+    stream.write(SLASHES.spell(digest))
 
 
 def _columns(part: Part, elements: NDArray[np.int64]) -> list[NDArray[Any]]:
@@ -207,6 +228,7 @@ def _write_traces(
     chosen = _spread(header, traces)
     lines = [*header.lines(), f"traces: {len(chosen)} (of {header.elements} dot products)"]
     stream.write(f"{json.dumps({'header': lines}, ensure_ascii=False)}\n".encode())
+    digest = RowDigest([TRACE])
     for part in parts:
         low, high = np.searchsorted(chosen, [part.first, part.first + part.D.size])
         for number in chosen[low:high]:
@@ -214,8 +236,11 @@ def _write_traces(
             tile, row, column, name = header.place(int(number))
             place = {"tile": tile, "row": row, "column": column, "class": name}
             record = {**place, "D": f"0x{d:0{header.fields['D'].digits}X}", "trace": trace(header, a, b, c).to_dict()}
-            stream.write(f"{json.dumps(record, ensure_ascii=False)}\n".encode())
+            line = f"{json.dumps(record, ensure_ascii=False)}\n".encode()
+            digest.update([np.frombuffer(line, np.uint8)])
+            stream.write(line)
             progress(1)
+    stream.write(JSON.spell(digest))
     return len(chosen)
 
 

@@ -218,6 +218,11 @@ def test_the_command_records_checks_and_lists(tmp_path: Path, monkeypatch: pytes
     assert done.exit_code == 0 and "[ 1/2] experiments.mma.m16n8k16.f32: 1 recorded" in done.output
     done = run("--check", str(tmp_path))
     assert done.exit_code == 0 and "3,072 of 3,072 equal" in done.output
+    some = run("--check", str(tmp_path), "--only", "experiments.mma.m16n8k16.f16")
+    assert some.exit_code == 0 and "3,328 of 3,328 equal" in some.output and ".f32" not in some.output
+    none = run("--check", str(tmp_path), "--only", "arithmetic")
+    assert none.exit_code == 1
+    assert "holds no results of groups that begin with arithmetic, so nothing was compared" in none.output
     machine.planted = lambda name, words: words if words.shape[0] == 8 else words ^ words.dtype.type(1)
     run("--out", str(tmp_path / "wrong"), "--only", "experiments.mma.m16n8k16.f32")
     done = run("--check", str(tmp_path / "wrong"))

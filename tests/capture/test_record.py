@@ -67,6 +67,24 @@ def test_every_result_has_its_provenance(folder: Path) -> None:
     assert named.labels[0] == "cancel" and named.result.shape == (1, len(named.labels), 16, 8)
 
 
+def test_random_bits_are_the_third_operand_of_stochastic_conversions(tmp_path: Path, monkeypatch: Any) -> None:
+    given: dict[str, list[Any]] = {}
+
+    def launch(self: Machine, kernel: Any, blocks: int, operands: Any, result: Any, numbers: Any = ()) -> Any:
+        given[kernel.opcode] = list(operands)
+        return np.zeros(*result)
+
+    monkeypatch.setattr(Machine, "launch", launch)
+    made = capture(tmp_path, Machine((10, 0), "NVIDIA Paper 100"), only=["cvt.rs"])
+    entries = manifest(made)["groups"]["cvt.rs"]["instructions"]
+    assert {item["status"] for item in entries.values()} == {"recorded"}
+    assert sorted(given) == sorted(entries) and len(given) == 3
+    with np.load(made / "cvt.rs.npz") as stored:
+        for arrays in given.values():
+            assert all(np.array_equal(stored[name], array) for name, array in zip("abr", arrays, strict=True))
+        assert not np.array_equal(stored["r"], stored["b"])
+
+
 def test_the_same_seed_gives_the_same_files(tmp_path: Path) -> None:
     one, two = (capture(tmp_path / name, Machine(), only=SOME) for name in "ab")
     digests = [{name: entry["sha256"] for name, entry in manifest(item)["groups"].items()} for item in (one, two)]

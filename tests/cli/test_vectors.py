@@ -175,3 +175,104 @@ def test_one_bad_file_does_not_stop_the_others(tmp_path):
     assert "sparkle" in shown.stderr
     assert "rows agree" in shown.stdout
     assert len(ElementTree.parse(tmp_path / "report.xml").findall(".//error")) == 2
+
+
+def odd_files(folder: Path) -> dict[str, str]:
+    """Files that no one should give, and what is said of each."""
+    generate(folder / "x.tv")
+    generate(folder / "x.npz")
+    whole = (folder / "x.tv").read_bytes()
+    rows = whole.count(b"\n") - whole.count(b"//")
+    contents = {
+        "empty.tv": (b"", "is empty"),
+        "garbage.tv": (bytes(range(256)) * 40, "line 1: is not text"),
+        "late.tv": (b"a\nb\n" + bytes(range(256)) * 40, "line 1: is not text"),
+        "garbage.npz": (bytes(range(256)) * 40, "is no readable npz file"),
+        "garbage.parquet": (bytes(range(256)) * 40, "cannot be read"),
+        "garbage.tv.gz": (b"\x1f\x8b" + bytes(range(256)), "cannot be decompressed"),
+        "cut.tv.gz": (gzip.compress(whole)[:-30], "cannot be decompressed"),
+        "cut.npz": ((folder / "x.npz").read_bytes()[:-300], "is no readable npz file"),
+        "packed.npz.gz": (gzip.compress((folder / "x.npz").read_bytes()), "the format npz has no .gz"),
+        "huge.tv": (whole.replace(b"rows: %d" % rows, b"rows: %d" % (1 << 31)), "but its header says 2147483648"),
+        "nan.tv": (whole.replace(b"nan: exact", b"nan: quiet"), "line 9: the header cannot be read: nan='quiet'"),
+        "rule.tv": (whole.replace(b": RISCV", b": RISCV nan.operand=last"), "has no 'nan.operand=last'"),
+        "two.tv": (whole + whole, "stands behind the SHA-256 of the rows"),
+        "mac.tv": (whole.replace(b"\n", b"\r"), "lines that end with CR alone"),
+        "wide.tv": (whole.decode().encode("utf-16"), "is text in UTF-16"),
+        "add.tv": (whole.replace(b"operation: multiply (f16_mul)", b"operation: plus"), "unknown operation 'plus'"),
+        "headless.tv": (b"3C00_3C00_3C00_00\n", "has no header; say which operation"),
+        "deep.jsonl": (b'{"header": ' + b"[" * 200_000 + b"\n", "nested too deeply"),
+        "key.jsonl": (b'{"header": ["operation: add", "operation: add"]}\n', "the header has operation twice"),
+    }  # fmt: skip
+    for name, (content, _) in contents.items():
+        (folder / name).write_bytes(content)
+    return {name: said for name, (_, said) in contents.items()}
+
+
+def test_odd_files_get_one_sentence_each(tmp_path):
+    pytest.importorskip("pyarrow")
+    for name, said in odd_files(tmp_path).items():
+        shown = invoke("vectors", "check", str(tmp_path / name), "--json")
+        assert shown.exit_code == 1, name
+        assert shown.stderr.count("\n") == 1, shown.stderr
+        assert shown.stderr.startswith(f"halfsim vectors check: {tmp_path / name}: "), shown.stderr
+        assert said in shown.stderr, shown.stderr
+        assert "Traceback" not in shown.output
+        assert json.loads(shown.stdout)[-1]["file"] == str(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "name", ["none.tv", "none.npz", "none.mem", "none.parquet", "none/x.tv", "none/MANIFEST.json", "-.tv"]
+)
+def test_absent_paths_all_exit_with_1(tmp_path, name):
+    pytest.importorskip("pyarrow")
+    shown = invoke("vectors", "check", str(tmp_path / name))
+    assert shown.exit_code == 1
+    assert shown.stderr.count("\n") == 1
+    assert name.partition(".mem")[0] in shown.stderr
+    assert "check the path" in shown.stderr
+
+
+def test_a_file_that_may_not_be_read_and_a_folder(tmp_path):
+    generate(tmp_path / "x.tv")
+    (tmp_path / "dir.tv").mkdir()
+    shown = invoke("vectors", "check", str(tmp_path / "dir.tv"))
+    assert shown.exit_code == 1
+    assert "holds no capture, so nothing was compared" in shown.output
+    (tmp_path / "x.tv").chmod(0)
+    shown = invoke("vectors", "check", str(tmp_path / "x.tv"))
+    if shown.exit_code:  # the superuser may read everything
+        assert shown.stderr == f"halfsim vectors check: {tmp_path / 'x.tv'}: Permission denied; check the path\n"
+
+
+def test_rows_that_were_moved_fail_though_all_agree(tmp_path):
+    generate(tmp_path / "x.tv")
+    lines = (tmp_path / "x.tv").read_text().splitlines(keepends=True)
+    lines[-3], lines[-9] = lines[-9], lines[-3]
+    (tmp_path / "x.tv").write_text("".join(lines))
+    shown = invoke("vectors", "check", str(tmp_path / "x.tv"), "--junit", str(tmp_path / "report.xml"))
+    assert shown.exit_code == 1
+    assert "rows agree" in shown.stdout
+    problem = f"line {len(lines)}: the rows are not those that the SHA-256 at the end was made of"
+    assert f"  damaged: {problem}" in shown.stdout
+    assert f"{tmp_path / 'x.tv'}: {problem}" in shown.stderr
+    error = ElementTree.parse(tmp_path / "report.xml").find(".//error")
+    assert error is not None
+    assert problem in error.get("message", "")
+    (report, _) = json.loads(invoke("vectors", "check", str(tmp_path / "x.tv"), "--json").stdout)
+    assert (report["wrong"], report["digest"]) == (0, "differs")
+
+
+def test_what_could_not_be_verified_is_said(tmp_path):
+    generate(tmp_path / "x.tv")
+    generate(tmp_path / "x.txt")
+    said = "the file has no SHA-256 of its rows: that they are all there, in order, could not be verified"
+    assert said not in invoke("vectors", "check", str(tmp_path / "x.tv")).stdout
+    shown = invoke("vectors", "check", str(tmp_path / "x.txt"), "--operation", "multiply")
+    assert shown.exit_code == 0
+    assert said in shown.stdout
+    text = (tmp_path / "x.tv").read_text()
+    (tmp_path / "x.tv").write_text(text[: text.index("// sha256")])
+    shown = invoke("vectors", "check", str(tmp_path / "x.tv"))
+    assert shown.exit_code == 0
+    assert said in shown.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from halfsim.testvectors import SUBJECTS, subject
-from halfsim.testvectors.formats import read
-from halfsim.testvectors.shipped import ENVIRONMENTS, Member, compact, main, members
+from halfsim.testvectors.formats import VectorFileError, read
+from halfsim.testvectors.shipped import ENVIRONMENTS, FLUSHING, Member, compact, main, members
 from tests.oracles import rational
 from tests.oracles.rows import row
 
@@ -29,6 +30,36 @@ def test_every_operation_mode_and_environment_is_there():
     assert ("less", "rne", "CUDA") not in found
 
 
+# By the manuals: which machine, and an operation that flushes, and some that do not or do not exist.
+FLUSHED = {
+    "ARM_FZ16": ("ARM", {("fma", "rtz"), ("round_to_integral", "rna"), ("less", "rne")}, {("convert_f32_f16", "rne")}),
+    "CUDA_FTZ": ("CUDA", {("fma", "rne"), ("minimum_number", "rne")}, {("add", "rtz"), ("divide", "rne")}),
+}
+
+
+def machine(environment: str) -> rational.Machine:
+    if environment in rational.MACHINES:
+        return rational.MACHINES[environment]
+    return dataclasses.replace(rational.MACHINES[FLUSHED[environment][0]], flush_inputs=True, flush_results=True)
+
+
+@pytest.mark.parametrize("environment", FLUSHING)
+def test_what_flushes_is_there(environment: str):
+    _, there, absent = FLUSHED[environment]
+    found = {(m.subject.name, m.rounding) for m in EVERY if m.environment == environment}
+    assert there <= found
+    assert not absent & found
+    for member in EVERY:
+        if member.environment == environment and member.subject.name in ("multiply", "fma", "divide"):
+            _, block = compact(member)
+            magnitude = block.result & 0x7FFF
+            assert not ((magnitude > 0) & (magnitude < 0x400)).any()
+            # Subnormal operands, and tiny results of normal ones.
+            tiny = [(words & 0x7FFF > 0) & (words & 0x7FFF < 0x400) for words in block.operands]
+            assert np.logical_or.reduce(tiny).sum() > 100
+            assert ((block.flags & 2 != 0) & (magnitude == 0) & ~np.logical_or.reduce(tiny)).sum() > 20
+
+
 def test_the_command_makes_the_same_bytes(root: Path, tmp_path: Path):
     (tmp_path / "MANIFEST.toml").write_bytes((root / "vectors" / "MANIFEST.toml").read_bytes())
     (tmp_path / "golden" / "riscv").mkdir(parents=True)
@@ -42,23 +73,25 @@ def test_the_command_makes_the_same_bytes(root: Path, tmp_path: Path):
     assert sum(map(len, shipped.values())) < 20_000_000
 
 
-def disagreements(path: Path, member: Member) -> list[str]:
+def disagreements(path: Path, member: Member, *, sealed: bool = True) -> list[str]:
     """Rows of a file that exact arithmetic does not give."""
-    ctx = rational.Context(member.rounding, rational.MACHINES[member.environment])
+    ctx = rational.Context(member.rounding, machine(member.environment))
     name, exact = member.subject.name, "exact" in member.setting.options
     wrong = []
     with read(path) as vectors:
         assert vectors.header.rounding == member.setting.rounding
         assert vectors.header.environment == member.setting.environment
+        assert vectors.header.rows > 0
         for block in vectors.blocks:
             columns = [column.tolist() for column in (*block.operands, block.result, block.flags)]
             for *operands, result, flags in zip(*columns, strict=True):
                 if row(name, operands, ctx, exact) != (result, flags):
                     wrong.append(f"{name} {operands}: {result:#x} {flags}")
+        assert vectors.digest.verified == sealed
     return wrong
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize("environment", [*ENVIRONMENTS, *FLUSHING])
 def test_all_rows_of_every_file_equal_exact_arithmetic(root: Path, environment: str):
     for member in EVERY:
         if member.environment == environment:
@@ -75,8 +108,11 @@ def test_a_wrong_row_would_be_found(tmp_path: Path):
     lines = path.read_text().splitlines()
     a, b, z, flags = lines[100].split("_")
     lines[100] = f"{a}_{b}_{z}_{int(flags, 16) ^ 2:02X}"
+    path.write_text("\n".join(lines[:-1]) + "\n")
+    assert len(disagreements(path, member, sealed=False)) == 1
     path.write_text("\n".join(lines) + "\n")
-    assert len(disagreements(path, member)) == 1
+    with pytest.raises(VectorFileError, match="are not those that the SHA-256"):
+        disagreements(path, member)
 
 
 def test_files_keep_the_bins_of_their_plans():

@@ -174,7 +174,7 @@ def test_many_parts_make_one_file_and_a_class_does_not_depend_on_the_others(tmp_
 
 def test_traces_are_the_steps_of_the_tiles(tmp_path):
     header = write(tmp_path / "x.jsonl", shape=(2, 3, 20), count=2)
-    head, *records = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
+    head, *records, _ = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
     assert head["header"] == [*header.lines(), "traces: 20 (of 156 dot products)"]
     assert len(records) == 20
     (part,) = parts_of(header)
@@ -213,9 +213,12 @@ def test_a_wrong_element_is_found_and_explained(form, tmp_path):
         corrupt_npz(path, "D", index)
     else:
         data = tmp_path / ("x.d.mem" if form == "mem" else "x.tv")
-        corrupt_line(data, sum(line.startswith("//") for line in data.read_text().splitlines()) + index)
+        head = sum(line.startswith("//") for line in data.read_text().splitlines()) - 1
+        corrupt_line(data, head + index)
     report = check(path)
     assert (report.rows, report.wrong) == (header.elements, 1)
+    # NumPy's own savez keeps the digest, too.
+    assert "are not those that the SHA-256 at the end was made of" in report.damage
     (found,) = report.first
     assert (found.tile, found.row, found.column, found.mistake) == (17, 2, 1, CLASSES[4])
     (part,) = parts_of(header)
@@ -255,8 +258,30 @@ def replace(old, new):
 
 
 def repeat_last(path):
-    lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join([*lines, lines[-1]]))
+    *lines, last, seal = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines, last, last, seal]))
+
+
+def exchange(one, other):
+    def change(path):
+        lines = path.read_text().splitlines(keepends=True)
+        lines[one], lines[other] = lines[other], lines[one]
+        path.write_text("".join(lines))
+
+    return change
+
+
+def exchange_files(path):
+    other = path.with_name("x.d.mem")
+    first, second = path.read_bytes(), other.read_bytes()
+    path.write_bytes(second)
+    other.write_bytes(first)
+
+
+def exchange_rows(path):
+    exchange_files(path)
+    for name, matrix in (("x.c.mem", "D"), ("x.d.mem", "C")):
+        replace(f"matrix: {matrix}", f"matrix: {name[2].upper()}")(path.with_name(name))
 
 
 def swap_bytes(path):
@@ -284,15 +309,32 @@ def other_shape(path):
     ("file", "damage", "message"),
     [
         ("x.tv", cut, "no line end"),
-        ("x.tv", drop(-1), "the file ends after 77 rows but its header says 78; it may be cut"),
+        ("x.tv", drop(-2), "the file ends after 77 rows but its header says 78; it may be cut"),
         ("x.tv", repeat_last, "rows were added"),
         ("x.tv", replace("_", "-"), "x.tv: line 10: "),
         ("x.tv", replace("accumulator: a100:f32:tf32", "accumulator: a101:f32"), "unknown GPU 'a101'"),
         ("x.tv", replace("shape: 2x3x4", "shape: 2x3"), "shape '2x3' is not of the form MxNxK"),
         ("x.tv", replace("inputs: tf32 tf32", "inputs: f16 f16"), "the header gives inputs f16 f16"),
-        ("x.tv", replace("tiles: 13", "tiles: many"), "must be integers"),
-        ("x.tv", replace("// classes", "// glasses"), "the header names no classes"),
-        ("x.b.mem", drop(-1), "x.b.mem: has 155 elements so far, not 156; it may be cut"),
+        (
+            "x.tv",
+            replace("tiles: 13", "tiles: many"),
+            "line 8: the header cannot be read: the header's tiles is 'many'",
+        ),
+        (
+            "x.tv",
+            replace("// classes", "// glasses"),
+            "line 6: the header cannot be read: the header has the unknown key",
+        ),
+        (
+            "x.tv",
+            replace("// result: f32", "// result: f32\n// result: f32"),
+            "line 5: the header cannot be read: the header",
+        ),
+        ("x.tv", exchange(-2, -3), "line 88: the rows are not those that the SHA-256 at the end was made of"),
+        ("x.b.mem", exchange(-2, -3), "x.b.mem: line 166: the rows are not those that the SHA-256"),
+        ("x.c.mem", exchange_files, "line 9: says that it is matrix D, but stands in the place of C"),
+        ("x.c.mem", exchange_rows, "x.c.mem: line 88: the rows are not those that the SHA-256"),
+        ("x.b.mem", drop(-2), "x.b.mem: has 155 elements so far, not 156; it may be cut"),
         ("x.c.mem", repeat_last, "elements were added"),
         ("x.a.mem", replace("\n0", "\nF"), "more than the 19 bits of tf32"),
         ("x.d.mem", replace("seed: 1", "seed: 2"), "its header is not that of x.a.mem"),
@@ -305,8 +347,8 @@ def test_a_damaged_file_gets_one_clear_line(file, damage, message, tmp_path):
     for form in FORMS:
         write(tmp_path / f"x.{form}", "a100:f32:tf32", shape=(2, 3, 4))
     damage(tmp_path / file)
-    with pytest.raises(VectorFileError) as caught:
-        check(tmp_path / f"x{Path(file).suffix}")
+    with pytest.raises(VectorFileError) as caught, read_tiles(tmp_path / f"x{Path(file).suffix}") as found:
+        list(found.parts)
     assert message in str(caught.value)
     assert file in str(caught.value)
     assert "\n" not in str(caught.value)

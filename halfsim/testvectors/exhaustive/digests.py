@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import textwrap
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import halfsim
-from halfsim.testvectors.exhaustive.jobs import SIZE, Block, Job
+from halfsim.testvectors.exhaustive.jobs import JOBS, SIZE, Block, Job
 from halfsim.testvectors.formats.files import replacing
 
 __all__ = ["Digests", "compare", "load", "save", "summary"]
@@ -74,13 +75,26 @@ def load(path: Path) -> dict[str, Digests]:
 
 
 def save(path: Path, table: Mapping[str, Digests]) -> None:
-    """Write a table, whole or not at all."""
-    lines = ["# SHA-256 of all results of each job, see README.md; recompute with `halfsim verify exhaustive`."]
+    """Write a table, whole or not at all; its head says which jobs are there and which are not."""
+    known = [job.name for job in JOBS]
+    there, missing = ([name for name in known if (name in table) == there] for there in (True, False))
+    lines = [
+        "# SHA-256 of all results of each job, see README.md; recompute with `halfsim verify exhaustive`.",
+        "#",
+        f"# {len(there)} of {len(known)} jobs were run to the end, all blocks equal to the witness:",
+        *_listed(there),
+        f"# {len(missing)} were not, and have no digest here:",
+        *_listed(missing),
+    ]
     for name, digests in sorted(table.items()):
         lines += ["", f"[{name}]", f"rows = {digests.rows}", f'version = "{digests.version}"']
         lines += [f'root = "{digests.root}"', "parts = [", *(f'  "{part}",' for part in digests.parts), "]"]
     with replacing(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+
+
+def _listed(names: Iterable[str]) -> list[str]:
+    return textwrap.wrap(" ".join(names), 116, initial_indent="#   ", subsequent_indent="#   ", break_on_hyphens=False)
 
 
 def compare(job: Job, done: Mapping[int, Block], wanted: Digests) -> list[range]:

@@ -7,11 +7,14 @@ import gzip
 import os
 import sys
 import threading
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-__all__ = ["VectorFileError", "open_source", "replacing", "sink"]
+from halfsim.testvectors.formats.headerlines import HeaderError
+
+__all__ = ["VectorFileError", "described", "open_source", "replacing", "sink", "unpacking"]
 
 
 class VectorFileError(ValueError):
@@ -30,6 +33,38 @@ class VectorFileError(ValueError):
     def __init__(self, name: str, line: int, problem: str, unit: str = "line") -> None:
         super().__init__(f"{name}: {f'{unit} {line}: ' if line else ''}{problem}")
         self.name, self.line, self.problem = name, line, problem
+
+
+@contextlib.contextmanager
+def described(name: str, at: int | None = None) -> Iterator[None]:
+    """Turn errors of a header into errors of its file.
+
+    Parameters
+    ----------
+    name : str
+        The file.
+    at : int, optional
+        The line that holds the header, 0 where a file has no lines. By default its lines are the file's.
+    """
+    try:
+        yield
+    except VectorFileError:
+        raise
+    except HeaderError as error:
+        where = "" if at is None or not error.line else f" (line {error.line} of the header)"
+        problem = f"the header cannot be read: {error}{where}"
+        raise VectorFileError(name, error.line if at is None else at, problem) from None
+    except ValueError as error:
+        raise VectorFileError(name, 1 if at is None else at, f"the header cannot be read: {error}") from None
+
+
+@contextlib.contextmanager
+def unpacking(name: str) -> Iterator[None]:
+    """Turn errors of a compressed stream into errors of its file."""
+    try:
+        yield
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise VectorFileError(name, 0, f"cannot be decompressed: {error}; the file is cut or damaged") from None
 
 
 @contextlib.contextmanager

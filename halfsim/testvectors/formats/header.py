@@ -7,14 +7,20 @@ from dataclasses import dataclass, field
 from halfsim.environment import IEEE, Environment
 from halfsim.rounding import Rounding, RoundingLike
 from halfsim.testvectors.formats.flags import flag_order
+from halfsim.testvectors.formats.headerlines import HeaderError, HeaderLines, whole_number
 from halfsim.testvectors.formats.names import environment_name, environment_of, rounding_name, rounding_of, type_width
 from halfsim.testvectors.formats.rows import Field
 
-__all__ = ["FLOATS", "Header"]
+__all__ = ["FLOATS", "Header", "HeaderError"]
 
 FLOATS = ("f16", "f32", "f64", "bf16", "tf32", "e5m2", "e4m3")
 _OPERANDS = "ABCD"
 _NAN_RULES = ("exact", "any")
+_SEED_DIGITS = 1000
+_KEYS = (
+    "operation", "operands", "result", "rounding", "environment", "options", "fields", "flags", "nan", "families",
+    "seed", "rows",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,39 +129,69 @@ class Header:
 
         Raises
         ------
-        ValueError
-            If a value is unknown, or one that is needed is missing.
+        HeaderError
+            If a key or a value is unknown, a key is there twice, or one that is needed is missing.
         """
-        given = dict(line.partition(":")[::2] for line in lines if ":" in line)
-        found = {key.strip(): value.strip() for key, value in given.items()}
-        if "accumulator" in found:
-            raise ValueError(f"{function}: these are tiles of a matrix product; give their file by its path")
-        if "operation" not in found:
+        tiles = [number for number, line in enumerate(lines, 1) if line.startswith("accumulator:")]
+        if tiles:
+            raise HeaderError(f"{function}: these are tiles of a matrix product; give their file by its path", tiles[0])
+        found = HeaderLines(lines, _KEYS, "operation")
+        if not found:
             return None
-        missing = [key for key in ("operands", "result", "rounding", "environment") if key not in found]
-        if missing:
-            raise ValueError(f"{function}: the header names no {' and no '.join(missing)}; it may be cut")
-        first = lines[0].split()
-        try:
-            rows, seed = int(found.get("rows", "-1")), int(found["seed"]) if "seed" in found else None
-        except ValueError:
-            raise ValueError(f"{function}: the header's rows and seed must be integers; it may be damaged") from None
+        found.need("operands", "result", "rounding", "environment")
         header = cls(
-            operation=found["operation"].split()[0],
-            operands=tuple(found["operands"].split()),
-            result=found["result"],
-            rounding=rounding_of(found["rounding"], function),
-            environment=environment_of(found["environment"], function),
-            options=tuple(found.get("options", "").split()),
-            flag_order=found.get("flags", "testfloat").split()[0],
-            nan=found.get("nan", "exact").split()[0],
-            rows=rows,
-            seed=seed,
-            families=tuple(found.get("families", "").split()),
-            version=first[1] if len(first) > 1 and first[0] == "halfsim" else "",
+            operation=found.read("operation", _first),
+            operands=found.read("operands", _types),
+            result=found.read("result", _type),
+            rounding=found.read("rounding", lambda text: rounding_of(text, function)),
+            environment=found.read("environment", lambda text: environment_of(text, function)),
+            options=found.read("options", _words, ()),
+            flag_order=found.read("flags", lambda text: flag_order(_first(text)).name, "testfloat"),
+            nan=found.read("nan", _nan_rule, "exact"),
+            rows=found.read("rows", whole_number("rows"), -1),
+            seed=found.read("seed", whole_number("seed", _SEED_DIGITS)) if "seed" in found else None,
+            families=found.read("families", _words, ()),
+            version=_version(lines),
         )
-        if found.get("fields", "_".join(header.names)) != "_".join(header.names):
-            raise ValueError(f"{function}: the fields are {found['fields']}; give them as {'_'.join(header.names)}")
+        if "fields" in found:
+            found.read("fields", header.check_fields)
         if header.version and header.rows < 0:
-            raise ValueError(f"{function}: the header lacks the number of rows; it may be damaged")
+            problem = f"{function}: the header lacks the number of rows; it may be damaged"
+            raise HeaderError(problem, found.line("rows") if "rows" in found else 0)
         return header
+
+    def check_fields(self, text: str) -> None:
+        """Refuse other columns than those of the header, or the same in another order."""
+        if text != "_".join(self.names):
+            raise ValueError(f"the fields are {text}; give them as {'_'.join(self.names)}")
+
+
+def _first(text: str) -> str:
+    return text.split()[0]
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+def _type(text: str) -> str:
+    type_width(text)
+    return text
+
+
+def _types(text: str) -> tuple[str, ...]:
+    kinds = _words(text)
+    if len(kinds) > len(_OPERANDS):
+        raise ValueError(f"the header gives {len(kinds)} operands; no operation has more than {len(_OPERANDS)}")
+    return tuple(_type(kind) for kind in kinds)
+
+
+def _nan_rule(text: str) -> str:
+    if _first(text) not in _NAN_RULES:
+        raise ValueError(f"nan={_first(text)!r} is unknown; known are {', '.join(_NAN_RULES)}")
+    return _first(text)
+
+
+def _version(lines: list[str]) -> str:
+    first = lines[0].split()
+    return first[1] if len(first) > 1 and first[0] == "halfsim" else ""

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
-import zlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from halfsim.testvectors.formats import arrays, memory
 from halfsim.testvectors.formats.block import Block
-from halfsim.testvectors.formats.files import VectorFileError, open_source, replacing, sink
+from halfsim.testvectors.formats.digest import RowDigest
+from halfsim.testvectors.formats.files import VectorFileError, described, open_source, replacing, sink, unpacking
 from halfsim.testvectors.formats.header import Header
-from halfsim.testvectors.formats.text import CSV, JSON_LINES, TESTFLOAT, TV, TextFormat, read_rows, split_header
+from halfsim.testvectors.formats.spellings import CSV, JSON_LINES, TESTFLOAT, TV
+from halfsim.testvectors.formats.text import NO_TEXT, TextFormat, looks_like_text, read_rows, split_header, whole_lines
 
 __all__ = ["FORMATS", "Vectors", "format_of", "read", "write"]
 
@@ -28,6 +28,7 @@ _SUFFIXES = {
     ".npz": "npz",
     ".parquet": "parquet",
 }
+_FILES = ("mem", "npz", "parquet")
 FORMATS = tuple(_SUFFIXES.values())
 """Names of the formats: tv, testfloat, mem, csv, jsonl, npz, parquet."""
 
@@ -87,13 +88,13 @@ def write(path: Path | None, header: Header, blocks: Iterable[Block], format: st
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder, "add.tv")
     ...     count = write(path, header, [Block((one, one), two, np.zeros(1, np.uint8))])
-    ...     print(path.read_text().splitlines()[-1])
+    ...     print(path.read_text().splitlines()[-2])
     3C00_3C00_4000_00
     """
     name = format_of(path, format)
     if name == "testfloat" and (header.masked or header.flag_order != "testfloat"):
         raise ValueError("TestFloat's text has neither masks nor another order of flags; choose tv, csv, jsonl or npz")
-    if name in ("mem", "parquet") and (path is None or path.suffix == ".gz"):
+    if name in _FILES and (path is None or path.suffix == ".gz"):
         raise ValueError(f"the format {name} is written to files without .gz; give a path such as vectors.{name}")
     counted = _counted(blocks, header.rows)
     if name == "mem":
@@ -127,7 +128,7 @@ def _counted(blocks: Iterable[Block], rows: int) -> Iterator[Block]:
 def _write_parameters(path: Path, header: Header, count: int) -> None:
     """Write what a bench must know to size its memory and to notice a file cut short."""
     stem = path.name.removesuffix(".gz").rsplit(".", 1)[0]
-    widths = [(field.name, 4 * field.digits) for field in header.fields]
+    widths = [(item.name, 4 * item.digits) for item in header.fields]
     lines = [
         f"// {stem}: sizes for a test bench; include inside a module",
         f"localparam VECTOR_ROWS = {count};",
@@ -150,11 +151,15 @@ class Vectors:
         What the rows are.
     blocks : iterator of Block
         The rows, read as they are asked for.
+    digest : RowDigest
+        After the last block, whether the rows are those, in that order, that the file's digest was made of. If it has
+        one and they are not, reading ends with a `DigestError`.
     """
 
     name: str
     header: Header
     blocks: Iterator[Block]
+    digest: RowDigest = field(default_factory=lambda: RowDigest(()))
 
 
 @contextlib.contextmanager
@@ -187,25 +192,21 @@ def read(path: Path | None, header: Header | None = None, format: str | None = N
         return
     if path is None:
         raise ValueError(f"the format {chosen} cannot be read from standard input; give a file")
+    if path.suffix == ".gz":
+        # A column of memory words may be compressed, an archive is compressed already.
+        raise VectorFileError(
+            name, 0, f"the format {chosen} has no .gz; decompress the file, and name it vectors.{chosen}"
+        )
     readers = {
         "mem": (memory.read_memory_header, memory.read_columns),
         "npz": (arrays.read_npz_header, arrays.read_npz),
         "parquet": (arrays.read_parquet_header, arrays.read_parquet),
     }
     head, rows = readers[chosen]
-    known = _known(name, _head(name, lambda: head(path)), header)
-    with contextlib.closing(rows(path, known)) as blocks:
-        yield Vectors(name, known, blocks)
-
-
-def _head(name: str, read_head: Callable[[], Header | None]) -> Header | None:
-    """Return the header of a file; what is wrong with it is the file's fault."""
-    try:
-        return read_head()
-    except VectorFileError:
-        raise
-    except (ValueError, KeyError) as error:
-        raise VectorFileError(name, 1, f"the header cannot be read: {error}") from None
+    known = _known(name, head(path), header)
+    digest = RowDigest(known.fields)
+    with contextlib.closing(rows(path, known, digest)) as blocks:
+        yield Vectors(name, known, blocks, digest)
 
 
 def _known(name: str, found: Header | None, given: Header | None) -> Header:
@@ -216,20 +217,18 @@ def _known(name: str, found: Header | None, given: Header | None) -> Header:
 
 
 def _text_vectors(fmt: TextFormat, stream: IO[bytes], name: str, header: Header | None) -> Vectors:
-    with _unpacking(name):
-        lines, data = split_header(fmt, stream, name)
-    known = _known(name, _head(name, lambda: fmt.read_head(lines)), header)
-    return Vectors(name, known, _unpacked(name, read_rows(fmt, known, stream, name, data, len(lines) + 1)))
+    with unpacking(name):
+        lines, data = split_header(fmt.is_head, stream, name)
+    with described(name, fmt.head_line):
+        found = fmt.read_head(lines)
+    if found is None and header is None and not looks_like_text(data):
+        raise VectorFileError(name, len(lines) + 1, NO_TEXT)
+    known = _known(name, found, header)
+    digest = RowDigest(known.fields)
+    every = whole_lines(stream, name, data, len(lines) + 1)
+    return Vectors(name, known, _unpacked(name, read_rows(fmt, known, every, name, len(lines), digest)), digest)
 
 
 def _unpacked(name: str, blocks: Iterator[Block]) -> Iterator[Block]:
-    with _unpacking(name):
+    with unpacking(name):
         yield from blocks
-
-
-@contextlib.contextmanager
-def _unpacking(name: str) -> Iterator[None]:
-    try:
-        yield
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise VectorFileError(name, 0, f"cannot be decompressed: {error}; the file is cut or damaged") from None

@@ -1,8 +1,7 @@
-"""Formats of one row a line: ``$readmemh`` files, TestFloat's text, CSV, JSON Lines."""
+"""Formats of one row a line: what they have in common, read many lines at a time."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
@@ -11,25 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from halfsim.testvectors.formats.block import Block, columns_of, from_columns
+from halfsim.testvectors.formats.digest import RowDigest, Seal, unsealed
 from halfsim.testvectors.formats.files import VectorFileError
 from halfsim.testvectors.formats.header import Header
 from halfsim.testvectors.formats.rows import Codec, Field, word_dtype
 
-__all__ = [
-    "CSV",
-    "JSON_LINES",
-    "TESTFLOAT",
-    "TV",
-    "TextFormat",
-    "decode_lines",
-    "read_rows",
-    "split_header",
-    "split_word",
-    "whole_lines",
-]
+__all__ = ["NO_TEXT", "TextFormat", "decode_lines", "looks_like_text", "read_rows", "split_header", "whole_lines"]
 
 _CHUNK = 1 << 20
+_HEADER_LINES = 1000
+_LOOK = 1000
+NO_TEXT = "is not text; name the file's format"
+"""What is said of a file of bytes."""
 _HEX = frozenset("0123456789abcdefABCDEF")
+_BOM, _UTF_16 = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +44,10 @@ class TextFormat:
         The header that such lines hold, or None.
     split : callable
         Texts of the fields of a line that another program wrote; None for a line without a row.
+    seal : Seal or None
+        The last line, with the digest of the rows; None where the format has no room for it.
+    head_line : int or None
+        The line that holds the whole header; None where each of its lines is one of the file.
     """
 
     name: str
@@ -58,41 +56,73 @@ class TextFormat:
     is_head: Callable[[str], bool]
     read_head: Callable[[list[str]], Header | None]
     split: Callable[[str, Header], list[str] | None]
+    seal: Seal | None
+    head_line: int | None = None
 
     def write(self, stream: IO[bytes], header: Header, blocks: Iterable[Block]) -> int:
-        """Write the header and all rows; return how many."""
+        """Write the header, all rows and their digest; return how many."""
         stream.write("".join(f"{line}\n" for line in self.head(header)).encode())
-        codec, count = Codec([*self.pieces(header), "\n"]), 0
+        codec, digest, count = Codec([*self.pieces(header), "\n"]), RowDigest(header.fields), 0
         for block in blocks:
-            stream.write(codec.encode(columns_of(header, block)))
+            columns = columns_of(header, block)
+            digest.update(columns)
+            stream.write(codec.encode(columns))
             count += len(block.result)
+        if self.seal is not None:
+            stream.write(self.seal.spell(digest))
         return count
 
 
-def split_header(fmt: TextFormat, stream: IO[bytes], name: str) -> tuple[list[str], bytes]:
-    """Read the lines at the top: return them and what was read beyond them."""
-    data = b""
+def split_header(is_head: Callable[[str], bool], stream: IO[bytes], name: str) -> tuple[list[str], bytes]:
+    """Read the lines at the top: return them and what was read beyond them; a byte order mark is dropped."""
+    data = stream.read(_CHUNK)
+    if not data:
+        raise VectorFileError(name, 0, "is empty")
+    if data.startswith(_UTF_16):
+        raise VectorFileError(name, 1, "is text in UTF-16; save it as UTF-8")
+    data = data.removeprefix(_BOM)
     lines: list[str] = []
+    start = 0
     while True:
-        end = data.find(b"\n")
+        end = data.find(b"\n", start)
         if end < 0:
-            more = stream.read(_CHUNK)
-            data += more
-            if more and len(data) <= 2 * _CHUNK:
+            more = stream.read(_CHUNK) if len(data) - start <= _CHUNK else b""
+            if more:
+                data, start = data[start:] + more, 0
                 continue
-            return lines, data
+            return lines, _unfinished(data[start:], name, len(lines) + 1)
         try:
-            line = data[:end].decode("utf-8").rstrip("\r")
+            line = data[start:end].decode("utf-8").rstrip("\r")
         except UnicodeDecodeError:
-            raise VectorFileError(name, len(lines) + 1, "is not text; name the file's format") from None
-        if not fmt.is_head(line):
-            return lines, data
+            raise VectorFileError(name, len(lines) + 1, NO_TEXT) from None
+        if "\0" in line:
+            raise VectorFileError(name, len(lines) + 1, NO_TEXT)
+        if not is_head(line):
+            return lines, data[start:]
+        if len(lines) == _HEADER_LINES:
+            raise VectorFileError(name, len(lines), "is still the header; no file of vectors has one so long")
         lines.append(line)
-        data = data[end + 1 :]
+        start = end + 1
 
 
-def read_rows(fmt: TextFormat, header: Header, stream: IO[bytes], name: str, data: bytes, line: int) -> Iterator[Block]:
-    """Yield the rows of a stream.
+def _unfinished(data: bytes, name: str, line: int) -> bytes:
+    """Return the beginning of a line whose end has not come, if it may be one of a row."""
+    if b"\r" in data.rstrip(b"\r"):
+        raise VectorFileError(name, line, "has lines that end with CR alone; end them with LF or CR LF")
+    if not looks_like_text(data):
+        raise VectorFileError(name, line, NO_TEXT)
+    return data
+
+
+def looks_like_text(data: bytes) -> bool:
+    """Return whether the beginning of some rows can be that: rows are ASCII."""
+    return data[:_LOOK].isascii() and b"\0" not in data[:_LOOK]
+
+
+def read_rows(
+    fmt: TextFormat, header: Header, lines: Iterator[tuple[bytes, int]], name: str, last: int, digest: RowDigest
+) -> Iterator[Block]:
+    """Yield the rows of whole lines.
 
     Parameters
     ----------
@@ -100,17 +130,19 @@ def read_rows(fmt: TextFormat, header: Header, stream: IO[bytes], name: str, dat
         How rows are spelled.
     header : Header
         Which fields a row has.
-    stream, name : binary stream, str
-        What is read, and what errors call it.
-    data : bytes
-        What has been read already.
-    line : int
-        Number of the first line.
+    lines : iterator of (bytes, int)
+        Whole lines, many at a time, and the number of the first.
+    name : str
+        What errors call the file.
+    last : int
+        Number of the last line of the header.
+    digest : RowDigest
+        Told of the rows and of what the file states, and verified at the end.
     """
-    rows, last = 0, line - 1
+    rows = 0
     codecs = [Codec([*fmt.pieces(header), end]) for end in ("\n", "\r\n")]
-    for part, first in whole_lines(stream, name, data, line):
-        for block in _blocks(fmt, header, codecs, part, name, first):
+    for part, first in unsealed(lines, fmt.seal, digest, name):
+        for block in _blocks(fmt, header, codecs, part, name, first, digest):
             rows += len(block.result)
             yield block
         last = first + part.count(b"\n") - 1
@@ -118,9 +150,12 @@ def read_rows(fmt: TextFormat, header: Header, stream: IO[bytes], name: str, dat
         way_out = "it may be cut" if rows < header.rows else "rows were added"
         problem = f"the file ends after {rows} rows but its header says {header.rows}; {way_out}"
         raise VectorFileError(name, last, problem)
+    digest.verify(name)
 
 
-def whole_lines(stream: IO[bytes], name: str, data: bytes = b"", line: int = 1) -> Iterator[tuple[bytes, int]]:
+def whole_lines(
+    stream: IO[bytes], name: str, data: bytes = b"", line: int = 1, longest: int = _CHUNK
+) -> Iterator[tuple[bytes, int]]:
     """Yield whole lines of a stream, many at a time, and the number of the first; `data` has been read already."""
     ended = False
     while not ended:
@@ -135,11 +170,13 @@ def whole_lines(stream: IO[bytes], name: str, data: bytes = b"", line: int = 1) 
         if ended and data.strip():
             problem = "has no line end: the file may be cut; if it is complete, end its last line"
             raise VectorFileError(name, line, problem)
-        if len(data) > _CHUNK:
+        if len(data) > longest:
             raise VectorFileError(name, line, "is longer than any row; the file is damaged or of another format")
 
 
-def _blocks(fmt: TextFormat, header: Header, codecs: list[Codec], part: bytes, name: str, line: int) -> Iterator[Block]:
+def _blocks(
+    fmt: TextFormat, header: Header, codecs: list[Codec], part: bytes, name: str, line: int, digest: RowDigest
+) -> Iterator[Block]:
     # A line of column names may come first; what follows has the usual form all the same.
     start = 0 if any(_fits(codec, part) for codec in codecs) else part.index(b"\n") + 1
     for piece, first in ((part[:start], line), (part[start:], line + (start > 0))):
@@ -149,6 +186,7 @@ def _blocks(fmt: TextFormat, header: Header, codecs: list[Codec], part: bytes, n
         block, problem = from_columns(header, columns, numbers)
         if problem is not None:
             raise VectorFileError(name, int(numbers[problem[0]]), problem[1])
+        digest.update(columns)
         yield block
 
 
@@ -199,101 +237,3 @@ def _parse(
         if len(word) != field.digits or not _HEX.issuperset(word):
             raise VectorFileError(name, line, f"{field.name} = {word!r} is not {field.digits} hexadecimal digits")
     return [int(word, 16) for word in texts]
-
-
-def _joined(header: Header, separator: str, prefix: str = "") -> list[str | Field]:
-    pieces: list[str | Field] = []
-    for field in header.fields:
-        pieces += [separator if pieces else "", prefix, field]
-    return [piece for piece in pieces if piece]
-
-
-def split_word(line: str) -> list[str] | None:
-    """Return the texts that underscores join to one word of `$readmemh`, or None of a line without a word."""
-    row = line.split("//")[0].strip()
-    if row.startswith("@"):
-        raise ValueError("addresses (@) are not read; give the rows in order without them")
-    return row.split("_") if row else None
-
-
-def _split_testfloat(line: str, header: Header) -> list[str] | None:
-    return line.split()
-
-
-def _split_csv(line: str, header: Header) -> list[str] | None:
-    if line.startswith("#") or not line.strip():
-        return None
-    cells = [cell.strip().strip('"') for cell in line.split(",")]
-    if [cell.upper() for cell in cells] == list(header.names):
-        return None
-    if sorted(cell.upper() for cell in cells) == sorted(header.names):
-        raise ValueError(f"the columns are {','.join(cells)}; give them as {','.join(header.names)}")
-    return [cell.removeprefix("0x").removeprefix("0X") for cell in cells]
-
-
-def _split_json(line: str, header: Header) -> list[str] | None:
-    if not line.strip():
-        return None
-    try:
-        record = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"is not JSON: {error.msg}") from None
-    if not isinstance(record, dict) or set(record) != set(header.names):
-        raise ValueError(f"is not an object with the keys {', '.join(header.names)}")
-    return [str(record[key]).removeprefix("0x").removeprefix("0X") for key in header.names]
-
-
-def _json_head(lines: list[str]) -> Header | None:
-    return Header.from_lines(json.loads(lines[0])["header"]) if lines else None
-
-
-def _json_pieces(header: Header) -> list[str | Field]:
-    pieces: list[str | Field] = []
-    for field in header.fields:
-        pieces += [f'{", " if pieces else "{"}"{field.name}": "0x', field, '"']
-    return [*pieces, "}"]
-
-
-def _uncommented(marker: str) -> Callable[[list[str]], Header | None]:
-    return lambda lines: Header.from_lines([line.removeprefix(marker).strip() for line in lines])
-
-
-TV = TextFormat(
-    "tv",
-    lambda header: _joined(header, "_"),
-    lambda header: [f"// {line}" for line in header.lines()],
-    lambda line: line.startswith("//"),
-    _uncommented("//"),
-    lambda line, header: split_word(line),
-)
-"""``A_B_Z_FF``, which ``$readmemh`` reads as one wide word a row."""
-
-TESTFLOAT = TextFormat(
-    "testfloat",
-    lambda header: _joined(header, " "),
-    lambda header: [],
-    lambda line: False,
-    lambda lines: None,
-    _split_testfloat,
-)
-"""``A B Z FF``, without a header: the columns of Berkeley TestFloat."""
-
-CSV = TextFormat(
-    "csv",
-    lambda header: _joined(header, ",", "0x"),
-    lambda header: [*(f"# {line}" for line in header.lines()), ",".join(header.names)],
-    lambda line: line.startswith("#"),
-    _uncommented("#"),
-    _split_csv,
-)
-"""Comma-separated ``0x`` words under their names; the header is in lines that begin with ``#``."""
-
-JSON_LINES = TextFormat(
-    "jsonl",
-    _json_pieces,
-    lambda header: [json.dumps({"header": header.lines()}, ensure_ascii=False)],
-    lambda line: line.startswith('{"header"'),
-    _json_head,
-    _split_json,
-)
-"""One JSON object a line; the first one is the header."""

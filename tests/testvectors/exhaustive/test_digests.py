@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from halfsim.testvectors.exhaustive import JOBS, check, load
+from halfsim.testvectors.exhaustive import JOBS, check, load, save
 
 TABLE = Path(__file__).parents[3] / "vectors" / "digests" / "exhaustive.toml"
 KNOWN = {job.name: job for job in JOBS}
@@ -29,6 +29,22 @@ def test_the_table_is_of_known_jobs():
         assert len(digests.parts) == 64
         assert len(set(digests.parts)) > 10  # results for NaN operands are all alike
         assert all(len(digest) == 64 for digest in (digests.root, *digests.parts))
+
+
+def test_the_table_says_which_jobs_are_there_and_which_are_not(tmp_path):
+    table = load(TABLE)
+    save(tmp_path / "table.toml", table)
+    assert (tmp_path / "table.toml").read_text() == TABLE.read_text()
+    head = [line.removeprefix("#").split() for line in TABLE.read_text().splitlines() if line.startswith("#")]
+    middle = next(i for i, words in enumerate(head) if words[1:3] == ["were", "not,"])
+    there, missing = (
+        {word for words in part for word in words} & KNOWN.keys() for part in (head[:middle], head[middle:])
+    )
+    assert there == table.keys()
+    assert missing == KNOWN.keys() - table.keys()
+    assert f"{len(there)} of {len(KNOWN)} jobs" in TABLE.read_text()
+    # Of an operation without rounding, all pairs.
+    assert {job.name for job in JOBS if job.operation in ("minimum", "less", "copysign")} <= there
 
 
 def test_a_part_is_reproduced():
