@@ -59,7 +59,9 @@ def main(rounds: int) -> None:
                 for _ in range(rounds):
                     counted, plain = seconds(with_ledger, steps), seconds(without, steps)
                     shares.append(counted / plain - 1)
-                print(f"{study.name:16s} {part.name:14s} {row:34s} {100 * statistics.median(shares):6.1f} %", flush=True)
+                print(
+                    f"{study.name:16s} {part.name:14s} {row:34s} {100 * statistics.median(shares):6.1f} %", flush=True
+                )
 
 
 if __name__ == "__main__":
