@@ -115,14 +115,15 @@ class LayerScale:
 
     The loss starts at `initial`. Before the backward step of a layer, its incoming gradient is multiplied by the power
     of two that brings its largest finite magnitude into [largest/2, largest). Every parameter's gradient is unscaled by
-    the scale its own layer had. Nothing is remembered from step to step; a gradient that is not finite skips its step.
+    the scale its own layer had. A gradient that is not finite, as a sum over very many positions may become, skips its
+    step and halves `largest` for the steps after it; nothing else is remembered.
 
     Parameters
     ----------
     initial : float
         Factor on the loss, a power of two.
     largest : float
-        What the incoming gradients stay below, at most 65504.
+        What the incoming gradients stay below at first, at most 65504.
     """
 
     initial: float = 65536.0

@@ -101,6 +101,8 @@ LOSS_SCALING = Study(
               against="binary32", relative=True),
         Check(name="a dynamic scale matches", part="detector", row="dynamic scale", measure="loss", low=0.97,
               high=1.03, against="binary32", relative=True),
+        Check(name="a scale per layer matches", part="detector", row="scale per layer", measure="loss", low=0.97,
+              high=1.03, against="binary32", relative=True),
         Check(name="without a scale words are predicted worse", part="language", row="mixed, scale 1", measure="loss",
               low=0.0, high=1.0, against="binary32"),
         Check(name="a scale of 128 matches", part="language", row="scale 128", measure="loss", low=-0.02, high=0.02,

@@ -19,6 +19,10 @@ from halfsim.training.arithmetic import Array
 __all__ = ["LossScaler", "layer_factor", "loss_scaler", "unscale"]
 
 
+_LEAST = 2.0**-24
+"""No bound of layers goes below it: a network that is NaN for other reasons would halve it for ever."""
+
+
 @dataclass(frozen=True, slots=True)
 class LossScaler:
     """A loss scale at one moment of a run.
@@ -33,6 +37,8 @@ class LossScaler:
         Finite steps since the scale last moved or a gradient overflowed (of a dynamic scale).
     left : int
         Overflows until a dynamic scale backs off; at 0 and 1 the next one does.
+    bound : float or None
+        What a scale per layer keeps incoming gradients below now; None for other scales.
 
     Examples
     --------
@@ -47,6 +53,7 @@ class LossScaler:
     scale: float
     good: int = 0
     left: int = 0
+    bound: float | None = None
 
     def unscale(self, gradient: Array) -> Array:
         """Return the gradient in binary32 times 1 / scale, as `unscale` does."""
@@ -69,7 +76,10 @@ class LossScaler:
         row = self.row
         if isinstance(row, DynamicScale):
             return self._grown(row) if finite else self._backed_off(row, cause)
-        return self, f"{cause}: step skipped" if self.skips(finite) else ""
+        if self.bound is None or finite:
+            return self, ""
+        lower = max(self.bound / 2, _LEAST)
+        return replace(self, bound=lower), f"{cause}: step skipped, layers stay below {self.bound:g} -> {lower:g}"
 
     def _backed_off(self, row: DynamicScale, cause: str) -> tuple[LossScaler, str]:
         why = f"{cause}: step skipped, scale {self.scale:g}"
@@ -91,7 +101,8 @@ class LossScaler:
 
     def state(self) -> dict[str, float]:
         """Return what the next step depends on, by name."""
-        return {"scale": self.scale, "good": self.good, "left": self.left}
+        bound = {} if self.bound is None else {"bound": self.bound}
+        return {"scale": self.scale, "good": self.good, "left": self.left, **bound}
 
     def restore(self, state: Mapping[str, Any]) -> LossScaler:
         """Return the scaler, under this one's rule, whose `state` was taken.
@@ -106,7 +117,8 @@ class LossScaler:
                 f"restore: the state of a loss scale has {', '.join(self.state())}, this one has "
                 f"{', '.join(state) or 'nothing'}; pass what state() returned"
             )
-        return replace(self, scale=float(state["scale"]), good=int(state["good"]), left=int(state["left"]))
+        bound = None if self.bound is None else float(state["bound"])
+        return replace(self, scale=float(state["scale"]), good=int(state["good"]), left=int(state["left"]), bound=bound)
 
 
 def loss_scaler(row: LossScale) -> LossScaler:
@@ -117,7 +129,7 @@ def loss_scaler(row: LossScale) -> LossScaler:
         case StaticScale():
             return LossScaler(row, _binary32(row.scale))
         case LayerScale():
-            return LossScaler(row, _binary32(row.initial))
+            return LossScaler(row, _binary32(row.initial), bound=row.largest)
         case _:
             return LossScaler(row, 1.0)
 
@@ -128,32 +140,31 @@ def unscale(gradient: Array, scale: float) -> Array:
     return wide if scale == 1.0 else wide * np.float32(_binary32(1.0 / scale))
 
 
-def layer_factor(largest: float, row: LayerScale) -> float:
+def layer_factor(largest: float, bound: float) -> float:
     """Return the power of two by which the incoming gradient of a layer is multiplied.
 
     Parameters
     ----------
     largest : float
         The largest finite magnitude of the gradient, a binary32 number.
-    row : LayerScale
-        The rule.
+    bound : float
+        What it is to stay below.
 
     Returns
     -------
     float
-        The power of two that brings `largest` into [row.largest / 2, row.largest); 1 where there is none, for zero,
+        The power of two that brings `largest` into [bound / 2, bound); 1 where there is none, for zero,
         infinity and NaN.
 
     Examples
     --------
-    >>> from halfsim.policy import LayerScale
-    >>> layer_factor(3e-6, LayerScale(largest=256.0))
+    >>> layer_factor(3e-6, 256.0)
     67108864.0
     """
     if not 0 < largest < math.inf:
         return 1.0
-    (fraction, exponent), (bound, wanted) = math.frexp(largest), math.frexp(row.largest)
-    return math.ldexp(1.0, wanted - exponent - (fraction >= bound))
+    (fraction, exponent), (limit, wanted) = math.frexp(largest), math.frexp(bound)
+    return math.ldexp(1.0, wanted - exponent - (fraction >= limit))
 
 
 def _binary32(scale: float) -> float:

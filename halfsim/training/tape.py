@@ -8,7 +8,6 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from halfsim.policy import LayerScale
 from halfsim.training.arithmetic import Array
 from halfsim.training.loss_scale import layer_factor
 from halfsim.training.machine import Machine
@@ -106,7 +105,9 @@ class Tape:
             self._steps.append(_Step(self.machine.layer, output, inputs, backward))
         return output
 
-    def backward(self, output: Variable, gradient: Array | np.generic, scale: float = 1.0) -> None:
+    def backward(
+        self, output: Variable, gradient: Array | np.generic, scale: float = 1.0, bound: float | None = None
+    ) -> None:
         """Propagate the gradient of `output` to every variable it depends on; gradients that meet are added.
 
         Parameters
@@ -117,16 +118,17 @@ class Tape:
             Its gradient, the loss scale included.
         scale : float
             The loss scale: what `Variable.scale` of every gradient starts from.
+        bound : float, optional
+            What the gradient that enters a layer is brought below, by a power of two that its scale keeps book of.
         """
         output.gradient, output.scale = np.asarray(gradient), scale
-        rule = self.machine.policy.loss_scale
         outer, layer = self.machine.layer, None
         for step in reversed(self._steps):
             if step.output.gradient is None:
                 continue
             self.machine.layer = step.layer
-            if isinstance(rule, LayerScale) and step.layer != layer:
-                factor = layer_factor(_largest(step.output.gradient), rule)
+            if bound is not None and step.layer != layer:
+                factor = layer_factor(_largest(step.output.gradient), bound)
                 step.output.gradient = self._times(step.output.gradient, factor)
                 step.output.scale *= factor
             layer = step.layer

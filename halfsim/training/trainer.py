@@ -156,7 +156,7 @@ class Trainer:
             for name, view in owner.views.items()
         }
         loss = experiment.task.loss(tape, experiment.settings.model, parameters, batch, side.name)
-        tape.backward(loss, self._machine.loss.number(scale), scale)
+        tape.backward(loss, self._machine.loss.number(scale), scale, side.scaler.bound)
         mine = [parameters[name] for name in side.views]
         if self.step == 0:
             self._weigh(side, tape, mine)

@@ -236,14 +236,20 @@ def test_a_state_of_something_else_is_refused() -> None:
         loss_scaler(NoScale()).restore({"scale": 1.0})
 
 
-def test_a_scale_per_layer_skips_what_is_not_finite_and_remembers_nothing() -> None:
-    scaler = loss_scaler(LayerScale(initial=4096.0))
-    assert scaler.scale == 4096
+@pytest.mark.parametrize("bound", [1.0, 256.0])
+def test_a_scale_per_layer_skips_what_is_not_finite_and_halves_its_bound(bound: float) -> None:
+    scaler = loss_scaler(LayerScale(initial=4096.0, largest=bound))
+    assert (scaler.scale, scaler.bound) == (4096, bound)
     assert scaler.skips(False) and not scaler.skips(True)
-    assert scaler.adjust(False) == (scaler, "a gradient overflowed: step skipped")
-    cause = "the update of fc1 overflowed first"
-    assert scaler.adjust(False, cause) == (scaler, f"{cause}: step skipped")
     assert scaler.adjust(True) == (scaler, "")
+    cause = "the update of fc1 overflowed first"
+    scaler, why = scaler.adjust(False, cause)
+    assert (scaler.scale, scaler.bound) == (4096, bound / 2)
+    assert why == f"{cause}: step skipped, layers stay below {bound:g} -> {bound / 2:g}"
+    assert loss_scaler(LayerScale(initial=4096.0, largest=bound)).restore(scaler.state()) == scaler
+    for _ in range(200):
+        scaler, _ = scaler.adjust(False)
+    assert scaler.bound == 2.0**-24
 
 
 @given(
@@ -251,7 +257,7 @@ def test_a_scale_per_layer_skips_what_is_not_finite_and_remembers_nothing() -> N
     st.floats(2.0**-24, 65504.0) | st.integers(-24, 15).map(lambda e: 2.0**e),
 )
 def test_the_factor_of_a_layer_is_the_power_of_two_that_fits(largest: float, bound: float) -> None:
-    factor = layer_factor(largest, LayerScale(largest=bound))
+    factor = layer_factor(largest, bound)
     exact = Fraction(factor)
     assert exact > 0 and 1 in (exact.numerator, exact.denominator)
     assert (exact.numerator * exact.denominator).bit_count() == 1
@@ -260,7 +266,7 @@ def test_the_factor_of_a_layer_is_the_power_of_two_that_fits(largest: float, bou
 
 @pytest.mark.parametrize("largest", [0.0, float("inf"), float("nan")])
 def test_a_layer_without_a_magnitude_keeps_its_scale(largest: float) -> None:
-    assert layer_factor(largest, LayerScale()) == 1.0
+    assert layer_factor(largest, 256.0) == 1.0
 
 
 @given(st.integers(-100, 100))
