@@ -16,8 +16,9 @@ HARDWARE = Study(
     summary="the same training on V100, A100 and H100 tensor cores: which bits differ, and does it matter",
     claim=(
         "The tensor cores of three generations sum differently, so that no two trainings end with the same weights. "
-        "With f32 accumulators the trainings differ by less than seeds do; with f16 ones the error of the gradients "
-        "grows a hundredfold, older generations first, and the accuracy still hardly shows it."
+        "With f32 accumulators their results, once stored in binary16, differ in a few of a thousand, by one ulp; with "
+        "f16 ones in most, and the gradients' error is several times as large, more so on older generations. The "
+        "trainings end with the same accuracy, within the noise between seeds."
     ),
     paper="All trainings ran with binary32 accumulation on V100, or were emulated on older GPUs [@micikevicius2018].",
     limits=(
@@ -44,7 +45,7 @@ HARDWARE = Study(
             title="How often two GPUs disagree",
             claim=(
                 "Share of the results of one product, of rows that a layer sees, that differ in some bit; and the "
-                "largest difference in ulps of the narrower result."
+                "largest difference in ulps of the second one's result, which is large where a sum cancels."
             ),
             function="halfsim.studies.tables.disagreement:disagreement",
             figure="halfsim.plotting:disagreement",
