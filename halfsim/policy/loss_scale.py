@@ -113,10 +113,10 @@ class DynamicScale:
 class LayerScale:
     """A power of two per layer, chosen anew at every step.
 
-    The loss starts at `initial`. Before the backward step of a layer, its incoming gradient is multiplied by the power
-    of two that brings its largest finite magnitude into [largest/2, largest). Every parameter's gradient is unscaled by
-    the scale its own layer had. A gradient that is not finite, as a sum over very many positions may become, skips its
-    step and halves `largest` for the steps after it; nothing else is remembered.
+    The loss is scaled by `initial`. Before the backward step of every other layer, its incoming gradient is multiplied
+    by the power of two that brings its largest finite magnitude into [largest/2, largest). Every parameter's gradient
+    is unscaled by the scale its own layer had. A gradient that is not finite, as a sum over very many positions may
+    become, skips its step and halves `largest` for the steps after it; nothing else is remembered.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ class LayerScale:
     """
 
     initial: float = 65536.0
-    largest: float = 256.0
+    largest: float = 8.0
 
     def __post_init__(self) -> None:
         _numbers(self, "initial", "largest")

@@ -99,8 +99,8 @@ class Arithmetic:
         return self.total(x, axis)
 
     def number(self, x: float) -> Array:
-        """Return a number as the format has it."""
-        return self.convert(np.float32(x))
+        """Return a number rounded to the format once, to nearest, ties to even, whatever the arithmetic's rounding."""
+        return round16(np.float64(x)) if self.dtype == np.float16 else _round32(x)
 
 
 def arithmetic(

@@ -70,7 +70,7 @@ class _Run(BaseModel):
     batch: _Count | Literal["full"]
     steps: _Count
     evaluate_every: _Count | None = None
-    sample_every: _Count = 1
+    sample_every: _Count = 8
     clip_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     task: dict[str, Any]

@@ -44,7 +44,7 @@ class Settings:
     batch: BatchSize
     steps: int
     evaluate_every: int
-    sample_every: int = 1
+    sample_every: int = 8
     clip_norm: float | None = None
 
     def __post_init__(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from halfsim.kernels.census import BINS, COUNTS, LOWEST, census, special
-from halfsim.training.arithmetic import Array
+from halfsim.training.arithmetic import Array, round16
 
 __all__ = ["KINDS", "PRODUCTS", "Books", "Ledger", "is_special"]
 
@@ -174,12 +174,34 @@ class Ledger:
         if pair[1]:
             self._now.swallowed[layer, product] += pair
 
-    def update(self, layers: Iterable[tuple[str, slice]], delta: Array, unchanged: Array) -> None:
-        """Count the updates of one step; `unchanged` says which weights did not move, `layers` whose they are."""
+    def update(
+        self, layers: Iterable[tuple[str, slice]], delta: Array, unchanged: Array, full: Array, stored: Array
+    ) -> None:
+        """Count the updates of one step, and the weights after it.
+
+        Parameters
+        ----------
+        layers : iterable of (str, slice)
+            Names of layers, and where their parameters lie.
+        delta : float32 array
+            The updates Δ; flushed and subnormal ones are those that would be so in the format of the weights.
+        unchanged : bool array
+            Which weights did not move.
+        full, stored : array
+            The weights as precisely as they are kept, and as they are stored.
+        """
         moves = delta != 0
         lost = moves & unchanged
+        wrong = is_special(delta) or is_special(stored)
         for layer, where in layers:
             self._now.lost[layer] += (np.count_nonzero(lost[where]), np.count_nonzero(moves[where]))
+            if self.sampling:
+                narrow = round16(delta[where]) if stored.dtype == np.float16 else delta[where]
+                self.count(layer, "update", delta[where], narrow)
+                self.count(layer, "weight", full[where], stored[where])
+            if wrong:
+                self.watch(layer, "update", delta[where])
+                self.watch(layer, "weight", stored[where])
 
     def end(self) -> dict[str, Any] | None:
         """End a step: return what was counted since the last sample if this one is sampled, else None."""

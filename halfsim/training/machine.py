@@ -140,6 +140,11 @@ class Machine:
         """
         return self._evaluate(kind, a, expression, self.gradients, plain)
 
+    def selected(self, kind: str, values: Array) -> Array:
+        """Count numbers that were selected among stored ones, which lost nothing; return them."""
+        self.ledger.count(self.layer, kind, values, values)
+        return values
+
     def _evaluate(
         self, kind: str, a: Arithmetic, expression: Expression, storage: Arithmetic, plain: bool = True
     ) -> Array:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from halfsim.training.arithmetic import Array, arithmetic
+from halfsim.training.arithmetic import Array
 from halfsim.training.experiment import Experiment
 from halfsim.training.loss_scale import LossScaler, loss_scaler, unscale
 from halfsim.training.machine import Machine
@@ -82,7 +82,7 @@ def sides_of(experiment: Experiment, machine: Machine) -> list[Side]:
             Side(
                 name=phase.name,
                 weights=weights,
-                optimizer=experiment.settings.optimizer.start(flat.size, arithmetic(policy.optimizer_state)),
+                optimizer=experiment.settings.optimizer.start(flat.size, machine.optimizer),
                 scaler=loss_scaler(policy.loss_scale),
                 views=dict(zip(shapes, split(weights.stored, list(shapes.values())), strict=True)),
                 layers=[

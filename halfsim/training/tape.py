@@ -119,7 +119,8 @@ class Tape:
         scale : float
             The loss scale: what `Variable.scale` of every gradient starts from.
         bound : float, optional
-            What the gradient that enters a layer is brought below, by a power of two that its scale keeps book of.
+            What the gradient that enters a layer is brought below, by a power of two that its scale keeps book of; the
+            layer of `output`, usually the loss, takes `gradient` as it is.
         """
         output.gradient, output.scale = np.asarray(gradient), scale
         outer, layer = self.machine.layer, None
@@ -127,7 +128,7 @@ class Tape:
             if step.output.gradient is None:
                 continue
             self.machine.layer = step.layer
-            if bound is not None and step.layer != layer:
+            if bound is not None and step.layer != layer is not None:
                 factor = layer_factor(_largest(step.output.gradient), bound)
                 step.output.gradient = self._times(step.output.gradient, factor)
                 step.output.scale *= factor

@@ -131,7 +131,8 @@ class Trainer:
             curve.skipped.append(self.step)
         else:
             delta = side.optimizer.step(clipped(gradient, self.experiment.settings.clip_norm))
-            self._ledger.update(side.layers, delta, side.weights.move(delta))
+            unchanged = side.weights.move(delta)
+            self._ledger.update(side.layers, delta, unchanged, side.weights.full, side.weights.stored)
         curve.scaled(self.step, scaler.scale)
         if due:
             curve.reported.append(loss)

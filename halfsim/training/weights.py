@@ -38,6 +38,11 @@ class Weights(ABC):
     def move(self, delta: Array) -> Array:
         """Add a float32 Δ; return a bool array that says which weights are as they were."""
 
+    @property
+    def full(self) -> Array:
+        """The weights as precisely as they are kept: a master copy, or what is stored."""
+        return self.stored
+
     @abstractmethod
     def _parts(self) -> dict[str, Array]:
         """Return the arrays that the next move depends on, by name."""
@@ -96,6 +101,11 @@ class Master(Weights):
         self.master[...] = moved
         self.stored[...] = self._arithmetic.convert(self.master)
         return unchanged
+
+    @property
+    def full(self) -> Array:
+        """The master copy."""
+        return self.master
 
     def _parts(self) -> dict[str, Array]:
         stored = {"stored": self.stored}

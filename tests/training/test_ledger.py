@@ -22,11 +22,21 @@ def counted(exact: Any, stored: Any, kind: str = "weight gradient") -> dict[str,
 def test_lost_updates_of_a_hand_example() -> None:
     ledger = Ledger()
     layers = [("a", slice(0, 2)), ("b", slice(2, 4))]
-    ledger.update(layers, np.float32([0, 1e-9, 0.5, -1e-9]), np.array([True, True, False, True]))
-    ledger.update(layers, np.float32([1, 0, 0, 0]), np.array([False, True, True, True]))
+    full = np.float32([1, 2**-26, 2**-15, 1e6])
+    stored = round16(full)
+    ledger.update(layers, np.float32([0, 1e-9, 0.5, -1e-9]), np.array([True, True, False, True]), full, stored)
+    ledger.update(layers, np.float32([1, 0, 0, 0]), np.array([False, True, True, True]), full, stored)
     found = ledger.as_dict()
     assert found["updates_lost"] == 2 / 4
-    assert found["layers"] == {"a": {"update": {"lost": 1, "moves": 2}}, "b": {"update": {"lost": 1, "moves": 2}}}
+    updates, weights = ({name: layer[kind] for name, layer in found["layers"].items()} for kind in ("update", "weight"))
+    assert {name: (count["lost"], count["moves"]) for name, count in updates.items()} == {"a": (1, 2), "b": (1, 2)}
+    # Two steps of two updates: those below 2^-25 would be zero in binary16, the format of the weights.
+    assert [updates[name]["flushed"] for name in "ab"] == [1, 1]
+    assert [updates[name]["zero"] for name in "ab"] == [2, 2]
+    assert weights["a"]["flushed"] == 2
+    assert (weights["b"]["subnormal"], weights["b"]["overflowed"]) == (2, 2)
+    assert ledger.first == {"layer": "b", "tensor": "weight", "step": 0}
+    assert sum(found["histograms"]["update"]) == sum(found["histograms"]["weight"]) == 8
 
 
 def test_bins_are_unit_steps_of_log2() -> None:
@@ -67,13 +77,18 @@ def test_only_sampled_steps_are_counted_but_every_update_is() -> None:
     samples = []
     for step in range(7):
         ledger.begin(step)
-        ledger.count("a", "weight", np.ones(1, np.float32), np.ones(1, np.float16))
-        ledger.update([("a", slice(None))], np.ones(1, np.float32), np.array([step % 2 == 0]))
+        ledger.count("a", "activation", np.ones(1, np.float32), np.ones(1, np.float16))
+        one = np.ones(1, np.float16)
+        ledger.update([("a", slice(None))], np.ones(1, np.float32), np.array([step % 2 == 0]), one, one)
         samples.append(ledger.end())
     assert [i for i, sample in enumerate(samples) if sample is not None] == [0, 3, 6]
     updates = [sample["ledger"]["a"]["update"] for sample in samples if sample is not None]
-    assert updates == [{"lost": 1, "moves": 1}, {"lost": 1, "moves": 3}, {"lost": 2, "moves": 3}]
-    assert ledger.as_dict()["layers"]["a"]["weight"]["elements"] == 3
+    assert [(update["lost"], update["moves"], update["elements"]) for update in updates] == [
+        (1, 1, 1),
+        (1, 3, 1),
+        (2, 3, 1),
+    ]
+    assert ledger.as_dict()["layers"]["a"]["activation"]["elements"] == 3
     assert ledger.as_dict()["updates_lost"] == 4 / 7
 
 
@@ -113,7 +128,7 @@ def test_a_restored_ledger_is_the_same() -> None:
         ledger.compare("a.b", x, round16(x))
         ledger.swallow("a.b", "forward", (step, 5))
         ledger.watch("a.b", "activation", np.float16([np.inf]))
-        ledger.update([("a.b", slice(None))], x, np.zeros(50, np.bool_))
+        ledger.update([("a.b", slice(None))], x, np.zeros(50, np.bool_), x, round16(x))
         if step < 2:
             ledger.end()
     other = Ledger(every=2)

@@ -42,7 +42,11 @@ def network(policy: str, scale: float, bound: float | None) -> tuple[list[Variab
 def test_powers_of_two_change_no_bit_of_a_binary32_gradient() -> None:
     plain, _ = network("binary32", 1.0, None)
     scaled, entered = network("binary32", 2.0**10, 256.0)
+    # The loss takes its scale as it is; every layer before it is brought below the bound.
     assert all(128 <= largest < 256 for largest in entered)
+    assert scaled[3].scale != 2.0**10
+    other, _ = network("binary32", 2.0**20, 256.0)
+    assert [variable.scale for variable in other] == [variable.scale for variable in scaled]
     for one, other in zip(plain, scaled, strict=True):
         assert other.gradient is not None and one.gradient is not None
         assert np.array_equal(other.gradient.astype(np.float64) / other.scale, one.gradient)
@@ -52,7 +56,8 @@ def test_powers_of_two_change_no_bit_of_a_binary32_gradient() -> None:
 def test_gradients_that_a_constant_loses_are_kept() -> None:
     wide, _ = network("binary32", 1.0, None)
     lost, _ = network("mixed", 2.0**-30, None)
-    kept, _ = network("mixed", 2.0**-30, 256.0)
+    # The loss itself is scaled by a constant, as its gradient is stored before any layer sees it.
+    kept, _ = network("mixed", 2.0**10, 256.0)
     for one, other, reference in zip(lost, kept, wide, strict=True):
         assert one.gradient is not None and other.gradient is not None and reference.gradient is not None
         assert not one.gradient.any()

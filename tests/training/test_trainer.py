@@ -358,3 +358,37 @@ def test_the_flagship_configuration() -> None:
             assert abs(accuracy[name] - accuracy["binary32"]) <= 0.015, (seed, accuracy)
         assert accuracy["binary16-weights"] <= 0.2, (seed, accuracy)
         assert runs["binary16-weights"].ledger["updates_lost"] >= 0.95
+
+
+@pytest.mark.parametrize("change", [{"rounding": "rtz"}, {"rounding": "rup"}, {"flush_to_zero": True}])
+def test_a_binary16_optimizer_rounds_and_flushes_as_the_policy_says(change: dict[str, Any]) -> None:
+    """Of otherwise equal first steps: what the optimizer is given is the same, what it makes of it is not."""
+    policy = replace(named("mixed"), optimizer_state=hs.BINARY16)
+    experiments = [
+        Experiment(task=DIGITS, settings=replace(BRIEF, optimizer=SGD(1e-4)), policy=chosen, seed=0)
+        for chosen in (policy, replace(policy, **change))
+    ]
+    rows = [Trainer(experiment)._sides[0].optimizer.arithmetic for experiment in experiments]
+    x = np.float16([2**-14 + 2**-24, 1 / 3, -(2**-13)])
+    plain, changed = (row.multiply(x, np.float16(0.3)) for row in rows)
+    assert not np.array_equal(plain, changed)
+
+
+def test_an_optimizer_that_divides_zero_by_zero_is_named() -> None:
+    settings = replace(BRIEF, optimizer=Adam(1e-3))
+    trainer = Trainer(Experiment(task=DIGITS, settings=settings, policy=named("apex-O3"), seed=0))
+    trainer.advance()
+    first = trainer.record().first_nonfinite
+    assert first is not None and (first["tensor"], first["step"]) == ("update", 0)
+
+
+def test_the_ledger_counts_weights_and_updates_by_layer() -> None:
+    trainer = Trainer(Experiment(task=DIGITS, settings=BRIEF, policy=named("mixed"), seed=0))
+    while not trainer.done:
+        trainer.advance()
+    ledger = trainer.record().ledger
+    for kind in ("weight", "update"):
+        assert ledger["layers"]["linear1"][kind]["elements"] == 4 * (64 * 128 + 128)
+        assert sum(ledger["histograms"][kind]) == 4 * (64 * 128 + 128 + 1280 + 10)
+    # Adam's steps of 2e-5 are subnormal in binary16.
+    assert ledger["layers"]["linear1"]["update"]["subnormal"] > 0.9 * 4 * 64 * 128 * 0.5

@@ -103,20 +103,23 @@ def max_pool(tape: Tape, x: Variable, size: int) -> Variable:
         np.copyto(largest, order, where=above)
         chosen[above] = number
 
+    machine = tape.machine
+
     def backward(g: Array) -> Sequence[Array | None]:
         dx = np.zeros_like(x.value, g.dtype)
         for number, (rows, columns) in enumerate(windows):
             dx[:, rows, columns] = np.where(chosen == number, g, np.zeros((), g.dtype))
-        return (dx,)
+        return (machine.selected("activation gradient", dx),)
 
-    return tape.record(y, (x,), backward)
+    return tape.record(machine.selected("activation", y), (x,), backward)
 
 
 def _ordered(x: Array) -> Array:
-    """Return integers in the order of the numbers, a positive NaN above all; they compare much faster than float16."""
+    """Return integers in the order of the numbers, NaNs above all; they compare much faster than float16."""
     patterns: Array = x.view(np.int16 if x.dtype == np.float16 else np.int32)
-    magnitude = 0x7FFF if x.dtype == np.float16 else 0x7FFFFFFF
-    return np.where(patterns < 0, patterns ^ magnitude, patterns)
+    magnitude, infinity = (0x7FFF, 0x7C00) if x.dtype == np.float16 else (0x7FFFFFFF, 0x7F800000)
+    ordered = np.where(patterns < 0, patterns ^ magnitude, patterns)
+    return np.where(patterns & magnitude > infinity, magnitude, ordered)
 
 
 def global_average(tape: Tape, x: Variable) -> Variable:

@@ -26,7 +26,7 @@ def attention_softmax(tape: Tape, x: Variable, causal: bool = False) -> Variable
     rows = x.value.reshape(-1, shape[-1])
 
     def probabilities(a: Arithmetic) -> Array:
-        e, s = _exponentials(a, np.where(masked, np.array(-np.inf, rows.dtype), rows))
+        _, e, s = _exponentials(a, np.where(masked, np.array(-np.inf, rows.dtype), rows))
         return np.asarray(a.divide(e, s))
 
     forward = probabilities(r)
@@ -43,11 +43,12 @@ def attention_softmax(tape: Tape, x: Variable, causal: bool = False) -> Variable
     return tape.record(y, (x,), backward)
 
 
-def _exponentials(a: Arithmetic, rows: Array) -> tuple[Array, Array]:
-    """Return exp(z - max z) of every row, and its sum."""
+def _exponentials(a: Arithmetic, rows: Array) -> tuple[Array, Array, Array]:
+    """Return z less its largest element, its exponential, and the sum of these, of every row."""
     z = a.convert(rows)
-    e = a.exp(np.asarray(a.subtract(z, z.max(axis=1, keepdims=True))))
-    return e, a.sum(e, 1)
+    z = np.asarray(a.subtract(z, z.max(axis=1, keepdims=True)))
+    e = a.exp(z)
+    return z, e, a.sum(e, 1)
 
 
 def softmax_cross_entropy(tape: Tape, logits: Variable, labels: Array) -> Variable:
@@ -59,17 +60,15 @@ def softmax_cross_entropy(tape: Tape, logits: Variable, labels: Array) -> Variab
     """
     machine, soft = tape.machine, tape.machine.softmax
     rows, target = logits.value.reshape(-1, logits.value.shape[-1]), labels.reshape(-1, 1)
-    forward = _exponentials(soft, rows)
+    z, _, s = forward = _exponentials(soft, rows)
 
     def mean(a: Arithmetic) -> Array:
-        z = soft.convert(rows)
-        z = np.asarray(soft.subtract(z, z.max(axis=1, keepdims=True)))
-        losses = a.subtract(a.log(a.convert(forward[1])), a.convert(np.take_along_axis(z, target, 1)))
+        losses = a.subtract(a.log(a.convert(s)), a.convert(np.take_along_axis(z, target, 1)))
         return np.asarray(a.divide(a.sum(np.asarray(losses), 0), a.number(len(rows))))
 
     def backward(g: Array) -> Sequence[Array | None]:
         def gradient(a: Arithmetic) -> Array:
-            e, s = _exponentials(WIDE, rows) if a is WIDE else forward
+            _, e, s = _exponentials(WIDE, rows) if a is WIDE else forward
             p = a.convert((WIDE if a is WIDE else soft).divide(e, s))
             onehot = np.zeros(p.shape, a.dtype)
             np.put_along_axis(onehot, target, 1, 1)

@@ -21,13 +21,11 @@ def relu(tape: Tape, x: Variable) -> Variable:
     # In the order of memory: an image may lie channel by channel.
     axes = np.argsort([-stride for stride in x.value.strides], kind="stable")
     y = machine.activations.positive_part(x.value.transpose(axes)).transpose(np.argsort(axes))
-    if machine.ledger.sampling:
-        machine.ledger.count(machine.layer, "activation", y, y)
 
     def backward(g: Array) -> Sequence[Array | None]:
-        return (np.where(_positive(y), g, np.zeros((), g.dtype)),)
+        return (machine.selected("activation gradient", np.where(_positive(y), g, np.zeros((), g.dtype))),)
 
-    return tape.record(y, (x,), backward)
+    return tape.record(machine.selected("activation", y), (x,), backward)
 
 
 def leaky_relu(tape: Tape, x: Variable, slope: float) -> Variable:

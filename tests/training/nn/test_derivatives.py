@@ -7,8 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+import halfsim as hs
 from halfsim.policy import named
 from halfsim.training import nn
+from halfsim.training.arithmetic import arithmetic
 from halfsim.training.machine import Machine
 from halfsim.training.models import Perceptron
 from halfsim.training.tape import Tape, Variable
@@ -78,7 +80,7 @@ def test_derivative_of_a_network(loss: str) -> None:
         return reference(h)
 
     tape = Tape(Machine(named("binary32")))
-    parameters = [tape.parameter(view) for view in split(flat, model.shapes)]
+    parameters = [tape.parameter(view) for view in split(flat, list(model.shapes.values()))]
     tape.backward(primitive(tape, model(tape, parameters, tape.constant(x))), np.float32(1))
     gradient = np.concatenate([p.gradient.reshape(-1) for p in parameters])  # type: ignore[union-attr]
     assert gradient.dtype == np.float32
@@ -180,3 +182,31 @@ def test_relu_of_negative_zero_is_positive_zero(policy: str, size: int, monkeypa
     tape = Tape(machine)
     y = nn.relu(tape, tape.parameter(np.full(size, -0.0, machine.activations.dtype)))
     assert not np.signbit(y.value).any()
+
+
+@pytest.mark.parametrize("policy", ["binary32", "mixed"])
+def test_pooling_passes_on_nan_of_either_sign(policy: str) -> None:
+    machine = Machine(named(policy))
+    tape = Tape(machine)
+    image = np.arange(8, dtype=np.float32).reshape(1, 2, 4, 1)
+    image[0, 0, 0], image[0, 1, 3] = np.copysign(np.nan, -1), np.nan
+    x = tape.parameter(image.astype(machine.activations.dtype))
+    y = nn.max_pool(tape, x, 2)
+    assert np.isnan(y.value).all()
+    tape.backward(y, np.ones((1, 1, 2, 1), machine.gradients.dtype))
+    assert x.gradient.reshape(-1).tolist() == [1, 0, 0, 0, 0, 0, 0, 1]  # type: ignore[union-attr]
+
+
+def test_constants_are_rounded_once_and_to_nearest() -> None:
+    rounding = hs.Stochastic(bits=8, seed=1)
+    r = arithmetic(hs.BINARY16, rounding)
+    assert {float(r.number(0.1)) for _ in range(20)} == {float(np.float16(0.1))}
+    assert float(r.number(1 + 2**-11 + 2**-40)) == 1 + 2**-10
+
+
+def test_selected_gradients_count_their_zeros() -> None:
+    machine = Machine(named("mixed"))
+    tape = Tape(machine)
+    x = tape.parameter(np.float16([-1, 2, -3, 4]))
+    tape.backward(nn.relu(tape, x), np.float16([1, 1, 1, 1]))
+    assert machine.ledger.as_dict()["layers"][""]["activation gradient"]["zero"] == 2
