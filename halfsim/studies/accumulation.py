@@ -128,7 +128,10 @@ ACCUMULATION = Study(
         Table(
             name="statistics",
             title="Mean and variance of 50,176 activations",
-            claim="In ascending order binary16 sums stall far below the result; as a tree, or exact, they overflow.",
+            claim=(
+                "In ascending order binary16 sums stall far below the result. Where the result is beyond 65,504, as at "
+                "scale 2, trees and exact sums overflow, and what does not stall before that does too."
+            ),
             function="halfsim.studies.tables.batch_norm_sums:batch_norm_sums",
         ),
         _NORMALISATION,

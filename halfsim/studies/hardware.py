@@ -29,7 +29,10 @@ HARDWARE = Study(
         Part(
             name="training",
             title="A convolutional network",
-            claim="The gradients' error tells the generations apart; the result does not.",
+            claim=(
+                "With f16 accumulators the gradients' error tells the generations apart; the result does not, with any "
+                "of them."
+            ),
             task=IMAGES,
             settings=CONVNET,
             policies=(

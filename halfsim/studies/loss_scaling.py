@@ -49,8 +49,9 @@ _LANGUAGE = Part(
     title="Which word comes next: a recurrent network",
     claim=(
         "The loss is a mean over 4,096 words, and the softmax spreads each one's gradient over a vocabulary of 2,048: "
-        "most of it is below binary16's subnormals. Without a scale the perplexity suffers a little; a scale mends it. "
-        "With the sums of the softmax in binary16 the network trains, and reports a training loss that is wrong."
+        "a good part of the gradients is below binary16's subnormals. In these few dozen steps that costs next to "
+        "nothing, and a scale mends it; reductions in binary16, softmax and loss among them, cost more than flushed "
+        "gradients do."
     ),
     task=WORDS,
     settings=WORD_LSTM,
@@ -89,9 +90,9 @@ LOSS_SCALING = Study(
     ),
     limits=(
         "A network of a few thousand parameters and 60 steps shows the mechanism, not the mAP of SSD; the language "
-        "model trains for a few dozen steps and does not diverge in them, it only falls behind. Smaller batches make "
-        "the effect smaller: the mean then divides by less. Ranking measures such as the accuracy at the digit's "
-        "position hardly show it, the loss does."
+        "model trains for a few dozen steps and does not diverge in them: the effect there is weak. Smaller batches "
+        "make the effect smaller: the mean then divides by less. Ranking measures such as the accuracy at the digit's "
+        "position do not show it, and may even be better without a scale; the loss and the false alarms do."
     ),
     parts=(_DETECTOR, _LANGUAGE, _CONTROL),
     checks=(
@@ -103,8 +104,8 @@ LOSS_SCALING = Study(
               high=1.03, against="binary32", relative=True),
         Check(name="a scale per layer matches", part="detector", row="scale per layer", measure="loss", low=0.97,
               high=1.03, against="binary32", relative=True),
-        Check(name="without a scale words are predicted worse", part="language", row="mixed, scale 1", measure="loss",
-              low=0.0, high=1.0, against="binary32"),
+        Check(name="without a scale words are predicted hardly worse", part="language", row="mixed, scale 1",
+              measure="loss", low=-0.01, high=0.1, against="binary32"),
         Check(name="a scale of 128 matches", part="language", row="scale 128", measure="loss", low=-0.02, high=0.02,
               against="binary32"),
         Check(name="the classifier needs no scale", part="control", row="mixed, scale 1", measure="accuracy",

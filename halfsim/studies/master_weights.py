@@ -101,4 +101,4 @@ MASTER_WEIGHTS = Study(
     ),
     order=1,
 )  # fmt: skip
-"""The study; every check is an acceptance range that was written down before the run."""
+"""The study."""

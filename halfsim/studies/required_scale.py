@@ -13,9 +13,10 @@ REQUIRED_SCALE = Study(
     name="required-scale",
     summary="per network, the smallest scale that keeps 99 and 99.9 % of its gradients, and the largest one",
     claim=(
-        "Between the smallest scale that keeps nearly all gradients and the largest that does not overflow lie many "
-        "powers of two, so that any reasonable constant will do. The weight gradients of classifiers and of the GAN "
-        "need none; those of the detector and of the language models do."
+        "For most networks many powers of two lie between the smallest scale that keeps nearly all gradients and the "
+        "largest that does not overflow, so that any reasonable constant will do. The recurrent language models are "
+        "the exception: no scale keeps 99.9 % of their weight gradients, as the largest overflow first. The weight "
+        "gradients of classifiers and of the GAN need no scale."
     ),
     paper=(
         "Factors from 8 to 32,768 were used, and many networks need none; a factor should keep the largest gradient "
@@ -31,7 +32,10 @@ REQUIRED_SCALE = Study(
         Table(
             name="networks",
             title="All layers together",
-            claim="The detector and the language models divide their loss by most, and need the largest scales.",
+            claim=(
+                "The detector and the recurrent language models, whose losses are means over most outputs, need the "
+                "largest scales."
+            ),
             function="halfsim.studies.tables.scales:networks",
             arguments={"names": _NETWORKS, "steps": 25},
             figure="halfsim.plotting:required_scale",

@@ -75,7 +75,7 @@ _SUMS = Part(
     title="The rounding of binary16 sums",
     claim=(
         "Products summed in binary16 under every rounding: directed ones make the gradients several times as wrong as "
-        "rounding to nearest does, stochastic and odd ones hardly more. The network learns all the same: the error of "
+        "rounding to nearest does, stochastic and odd ones up to twice. The network learns all the same: the error of "
         "the gradients tells the roundings apart, the accuracy does not."
     ),
     task=DIGITS,

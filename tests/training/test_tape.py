@@ -44,9 +44,6 @@ def test_powers_of_two_change_no_bit_of_a_binary32_gradient() -> None:
     scaled, entered = network("binary32", 2.0**10, 256.0)
     # The loss takes its scale as it is; every layer before it is brought below the bound.
     assert all(128 <= largest < 256 for largest in entered)
-    assert scaled[3].scale != 2.0**10
-    other, _ = network("binary32", 2.0**20, 256.0)
-    assert [variable.scale for variable in other] == [variable.scale for variable in scaled]
     for one, other in zip(plain, scaled, strict=True):
         assert other.gradient is not None and one.gradient is not None
         assert np.array_equal(other.gradient.astype(np.float64) / other.scale, one.gradient)

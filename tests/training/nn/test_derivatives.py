@@ -69,20 +69,20 @@ def test_derivative_of_a_network(loss: str) -> None:
     flat = model.initial(3)
     x = random.normal(0, 1, (5, 4)).astype(np.float32)
 
-    kink = [1.0]
+    kink, shapes = [1.0], list(model.shapes.values())
 
     def forward(parameters: np.ndarray) -> float:
         h = x.astype(np.float64)
-        views = split(parameters, model.shapes)
+        views = split(parameters, shapes)
         for i in range(0, len(views), 2):
             kink.append(float(np.abs(h).min()) if i else 1.0)
             h = (np.maximum(h, 0) if i else h) @ views[i] + views[i + 1]
         return reference(h)
 
     tape = Tape(Machine(named("binary32")))
-    parameters = [tape.parameter(view) for view in split(flat, list(model.shapes.values()))]
+    parameters = {name: tape.parameter(view) for name, view in zip(model.shapes, split(flat, shapes), strict=True)}
     tape.backward(primitive(tape, model(tape, parameters, tape.constant(x))), np.float32(1))
-    gradient = np.concatenate([p.gradient.reshape(-1) for p in parameters])  # type: ignore[union-attr]
+    gradient = np.concatenate([p.gradient.reshape(-1) for p in parameters.values()])  # type: ignore[union-attr]
     assert gradient.dtype == np.float32
     expected = numerical(forward, flat)
     assert min(kink) > 1e-4, "a difference may step across a kink of ReLU: choose another seed"
