@@ -80,7 +80,7 @@ gpu: $(STAMPS)/test  ## run the tests that need an NVIDIA GPU, and time it besid
 	$(BIN)/python -m pytest -m gpu $(ARGS)
 	$(BIN)/python benchmarks/bench_cuda.py
 
-exhaustive: $(STAMPS)/studies  ## verify every input of the two-operand operations (resumable; hours)
+exhaustive: $(STAMPS)/studies  ## verify every pair of binary16 operands, binary32 converted, random triples of fma (resumable; hours)
 	$(BIN)/halfsim verify exhaustive --op all --digests vectors/digests/exhaustive.toml $(ARGS)
 
 hdl: $(STAMPS)/studies  ## simulate the hardware designs against vectors, and their mutants (needs iverilog)

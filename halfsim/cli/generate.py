@@ -27,6 +27,7 @@ _TIES = "halfsim vectors generate divide --families halfway,tininess --list"
 _NOTES = (
     "The format is that of the suffix: .tv ($readmemh), .txt (TestFloat), .mem (one file per column), .csv,",
     ".jsonl, .npz, .parquet; .gz compresses text. Beside .tv and .mem appears a file with the number of rows.",
+    "A device or a named pipe gets the text as - would, and nothing beside it; a symbolic link stays one.",
 )
 _MEGA = 1 << 20
 

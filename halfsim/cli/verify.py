@@ -47,6 +47,7 @@ def verify() -> None:
         _MANY,
         notes=(
             "Interrupted or killed, the same command goes on where it stopped; wrong blocks are computed again.",
+            "Several --shard parts may run at once into one folder.",
             "Parts that differ from --digests are computed again, to tell a damaged log from other results.",
             "A cluster: run `dask scheduler` on one machine and `dask worker tcp://HOST:8786` on the others,",
             "with the same halfsim installed on all.",
@@ -96,12 +97,15 @@ def _verify(job: Job, workers: Workers, options: dict[str, Any]) -> bool:
         unfinished = (number for number in ordered(job, options["shard"]) if number not in store.done)
         todo = list(dict.fromkeys((*store.wrong, *unfinished)))[: options["blocks"]]
         _compute(job, todo, store, workers, options["progress"])
+        store.refresh()  # another part of the job may be running beside this one
         # What was computed just now needs no second look: only stored blocks may have been damaged since.
         parts = compare(job, store.done, wanted) if wanted else []
         doubted = {number: store.done[number] for part in parts for number in part if number not in todo}
         _compute(job, list(doubted), store, workers, options["progress"])
     wrong = [block for block in store.done.values() if block.wrong]
     click.echo(f"{job.name:32} {len(store.done) - len(wrong)} of {job.blocks} blocks agree with the witness")
+    if store.unreadable:
+        click.echo(f"  {store.path}: lines that could not be read: {store.unreadable}; their blocks count as not done")
     _report(wrong)
     changed = [number for number, block in doubted.items() if store.done[number].digest != block.digest]
     return _digests(job, store.done, path, options["sign"], _Doubts(parts, changed)) or bool(wrong)
@@ -191,7 +195,10 @@ def _differing(job: Job, done: dict[int, Block], wanted: Digests, path: Path, do
         elif wrong := [number for number in part if done[number].wrong]:
             click.echo(f"  {where} differ from {path}: block {', '.join(map(str, wrong))}, whose rows are above")
         else:
-            click.echo(f"  {where} differ from {path}, but agree with the witness: the table is of other results")
+            click.echo(
+                f"  {where} differ from {path}, but agree with the witness: the table is of other results; "
+                "it has one digest for the part, so which of its blocks differ cannot be told"
+            )
     if not differing:
         click.echo(f"  no finished part differs from {path}")
     return bool(differing)

@@ -6,7 +6,6 @@ what a kill left behind them is cut off, and the run writes the same bytes again
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from halfsim.locks import lock
 from halfsim.studies.store import load, naming, plain, save, write_atomically
 from halfsim.training.arithmetic import Array
 
@@ -41,7 +41,7 @@ class Events:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
         self._size, self._digest = 0, hashlib.sha256()
         try:
-            _lock(self._file)
+            lock(self._file)  # waits until no other process makes this run
         except BaseException:
             os.close(self._file)
             raise
@@ -87,17 +87,6 @@ class Events:
         with naming(self._path):
             os.fsync(self._file)
         return {_BYTES: self._size, _DIGEST: self._digest.hexdigest()}
-
-
-def _lock(file: int) -> None:
-    """Wait until no other process makes this run; a killed one has let go of its lock."""
-    try:
-        import fcntl
-    except ModuleNotFoundError:
-        return
-    # Some network file systems have no locks: there, two runners of one folder are the user's to avoid.
-    with contextlib.suppress(OSError):
-        fcntl.flock(file, fcntl.LOCK_EX)
 
 
 class RunFolder:

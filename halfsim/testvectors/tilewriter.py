@@ -19,7 +19,7 @@ from halfsim.explanation.dot import explain_dot
 from halfsim.testvectors.formats import format_of
 from halfsim.testvectors.formats.arrays import member, text_array
 from halfsim.testvectors.formats.digest import JSON, SLASHES, RowDigest
-from halfsim.testvectors.formats.files import replacing, sink
+from halfsim.testvectors.formats.files import refuse_streams, replacing, sink, streams
 from halfsim.testvectors.formats.memory import Column, column_path
 from halfsim.testvectors.formats.names import TYPES
 from halfsim.testvectors.formats.rows import Codec, Field, word_dtype
@@ -56,8 +56,8 @@ def tile_format(path: Path | None, name: str | None = None) -> str:
     chosen = format_of(path, name)
     if chosen not in FORMATS:
         raise ValueError(f"the format {chosen} does not hold tiles; choose {', '.join(FORMATS)}")
-    if chosen in ("npz", "mem") and (path is None or path.suffix == ".gz"):
-        raise ValueError(f"the format {chosen} is written to files without .gz; give a path such as tiles.{chosen}")
+    if chosen in ("npz", "mem"):
+        refuse_streams(path, chosen, f"tiles.{chosen}")
     return chosen
 
 
@@ -70,7 +70,7 @@ def write_tiles(
     traces: int = 100,
     progress: Callable[[int], None] = lambda count: None,
 ) -> int:
-    """Write tiles; every file appears whole or not at all.
+    """Write tiles; every file appears whole or not at all, unless it is a device or a pipe.
 
     Parameters
     ----------
@@ -99,6 +99,7 @@ def write_tiles(
         If the format is unknown, or there are not as many dot products as the header says.
     """
     chosen = tile_format(path, format)
+    beside = path if path is not None and not streams(path) else None
     counted = _counted(header, parts, progress if chosen != "jsonl" else lambda count: None)
     if chosen == "npz":
         assert path is not None
@@ -112,8 +113,8 @@ def write_tiles(
             if chosen == "jsonl":
                 return _write_traces(stream, header, counted, traces, progress)
             _write_rows(stream, header, counted)
-    if path is not None and chosen in ("tv", "mem"):
-        _write_parameters(path, header)
+    if beside is not None and chosen in ("tv", "mem"):
+        _write_parameters(beside, header)
     return header.elements
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -34,6 +36,25 @@ def test_sizes_stand_beside_the_words(tmp_path):
     assert all(f"localparam {name} = {size};\n" in sizes for name, size in named.items())
     row = (tmp_path / "x.tv").read_text().splitlines()[-2]
     assert 4 * len(row.replace("_", "")) == named["ROW_BITS"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_stays_one_and_has_nothing_beside_it(tmp_path):
+    plain, pipe = tmp_path / "plain.tv", tmp_path / "pipes" / "x.tv"
+    pipe.parent.mkdir()
+    os.mkfifo(pipe)
+    generate(plain, "--count", "1")
+    got: list[bytes] = []
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    generate(pipe, "--count", "1")
+    assert list(pipe.parent.iterdir()) == [pipe]
+    assert pipe.is_fifo()
+    reader.join(10)
+    assert got == [plain.read_bytes()]
+    shown = invoke("vectors", "tiles", "h100:f32", "-o", str(pipe), "--format", "npz")
+    assert shown.exit_code == 2
+    assert f"{pipe} is a device or a pipe, and the format npz is written to files without .gz" in shown.stderr
 
 
 def test_traces_say_of_how_many(tmp_path):

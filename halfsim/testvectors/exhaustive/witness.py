@@ -21,6 +21,9 @@ __all__ = ["MODES", "NARROWING", "OPERATIONS", "pairs", "triples"]
 MODES = {"rne": 0, "rtz": 1, "rdn": 2, "rup": 3, "rna": 4, "odd": 5, "stochastic": 6}
 _ARITHMETIC = ["add", "subtract", "multiply", "divide", "remainder"]
 _EXTREMA = ["minimum", "maximum", "minimum_number", "maximum_number", "min_num", "max_num", "minsh", "maxsh"]
+# Codes 8 to 13 are codes 0 to 5 by magnitude; x86 has no such instructions.
+_MAGNITUDES = ["minimum_magnitude", "maximum_magnitude", "minimum_magnitude_number", "maximum_magnitude_number"]
+_MAGNITUDES += ["min_num_mag", "max_num_mag"]
 # For less, equal, greater and unordered: true or false; then whether quiet NaNs are invalid (IEEE 754-2019 §5.11).
 _COMPARISONS = {
     "equal": (0, 1, 0, 0, 0),
@@ -32,9 +35,23 @@ _COMPARISONS = {
     "less_quiet": (1, 0, 0, 0, 0),
     "less_equal_quiet": (1, 1, 0, 0, 0),
     "unordered": (0, 0, 0, 1, 0),
+    "equal_signaling": (0, 1, 0, 0, 1),
+    "not_equal_signaling": (1, 0, 1, 1, 1),
+    "greater_quiet": (0, 0, 1, 0, 0),
+    "greater_equal_quiet": (0, 1, 1, 0, 0),
+    "not_less": (0, 1, 1, 1, 1),
+    "not_greater": (1, 1, 0, 1, 1),
+    "less_unordered": (1, 0, 0, 1, 1),
+    "greater_unordered": (0, 0, 1, 1, 1),
+    "not_less_quiet": (0, 1, 1, 1, 0),
+    "not_greater_quiet": (1, 1, 0, 1, 0),
+    "less_unordered_quiet": (1, 0, 0, 1, 0),
+    "greater_unordered_quiet": (0, 0, 1, 1, 0),
+    "ordered": (1, 1, 1, 0, 0),
 }
 NARROWING = "binary32_to_binary16"
-OPERATIONS = [*_ARITHMETIC, *_EXTREMA, *_COMPARISONS, "copysign", "total_order", NARROWING]
+_OTHERS = {"copysign": 3, "total_order": 4, "total_order_mag": 5}
+OPERATIONS = [*_ARITHMETIC, *_EXTREMA, *_MAGNITUDES, *_COMPARISONS, *_OTHERS, NARROWING]
 
 _VALUES = np.arange(65536, dtype=np.uint16).view(np.float16).astype(np.float64)
 
@@ -145,9 +162,9 @@ def _fill_fused(a, b, c, values, z, flags, mode, before):
 
 @compiled
 def _extremum(code, a, b, x, y):
-    """Codes: 0 2019, 2 2019 number, 4 2008, 6 x86; odd ones are maxima."""
+    """Codes: 0 2019, 2 2019 number, 4 2008, 6 x86; odd ones are maxima; 8 more, and magnitudes are compared."""
     maximum = code % 2 == 1
-    convention = code // 2
+    convention = code // 2 % 4
     if x != x or y != y:
         if convention == 3:
             return b, INVALID
@@ -158,6 +175,8 @@ def _extremum(code, a, b, x, y):
         return NAN, flags
     if convention == 3:
         return a if (x > y if maximum else x < y) else b, 0
+    if code >= 8 and abs(x) != abs(y):
+        return a if (abs(x) > abs(y)) == maximum else b, 0
     if x == y:
         return (a & b if maximum else a | b), 0  # the same pattern, or two zeros
     return a if (x > y) == maximum else b, 0
@@ -207,8 +226,10 @@ def _fill(family, code, row, values, start, z, flags, mode, before, seed, bits, 
             flags[i] = INVALID if invalid else 0
         elif family == 3:
             z[i], flags[i] = (a & 0x7FFF) | (b & 0x8000), 0
-        else:
+        elif family == 4:
             z[i], flags[i] = _place(a) <= _place(b), 0
+        else:
+            z[i], flags[i] = a & 0x7FFF <= b & 0x7FFF, 0
 
 
 @compiled
@@ -255,10 +276,12 @@ def pairs(
         family, code = 0, _ARITHMETIC.index(name)
     elif name in _EXTREMA:
         family, code = 1, _EXTREMA.index(name)
+    elif name in _MAGNITUDES:
+        family, code = 1, 8 + _MAGNITUDES.index(name)
     elif name in _COMPARISONS:
         family, code, row[:] = 2, 0, _COMPARISONS[name]
     else:
-        family, code = {"copysign": 3, "total_order": 4}[name], 0
+        family, code = _OTHERS[name], 0
     _fill(family, code, row, _VALUES, start, z, flags, *settings)
     return z, flags
 

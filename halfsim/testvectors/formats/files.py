@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gzip
 import os
+import stat
 import sys
 import threading
 import zlib
@@ -14,7 +16,7 @@ from typing import IO
 
 from halfsim.testvectors.formats.headerlines import HeaderError
 
-__all__ = ["VectorFileError", "described", "open_source", "replacing", "sink", "unpacking"]
+__all__ = ["VectorFileError", "described", "open_source", "refuse_streams", "replacing", "sink", "streams", "unpacking"]
 
 
 class VectorFileError(ValueError):
@@ -67,9 +69,51 @@ def unpacking(name: str) -> Iterator[None]:
         raise VectorFileError(name, 0, f"cannot be decompressed: {error}; the file is cut or damaged") from None
 
 
+def streams(path: Path) -> bool:
+    """Return whether a path is a device or a pipe: it can be written to, but not replaced.
+
+    Raises
+    ------
+    OSError
+        If it is a folder, or a symbolic link that leads in a circle.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    return not stat.S_ISREG(mode)
+
+
+def refuse_streams(path: Path | None, format: str, example: str) -> None:
+    """Refuse what a format that needs a plain file cannot be written to.
+
+    Raises
+    ------
+    ValueError
+        If `path` is standard output, a device, a pipe, or ends in ``.gz``.
+    """
+    special = path is not None and streams(path)
+    if path is None or special or path.suffix == ".gz":
+        why = f"{path} is a device or a pipe, and " if special else ""
+        raise ValueError(f"{why}the format {format} is written to files without .gz; give a path such as {example}")
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`, moved there at the end and removed on any error."""
+    """Give a temporary path beside `path`, moved there at the end and removed on any error.
+
+    Of a symbolic link the file that it leads to is replaced.
+
+    Raises
+    ------
+    ValueError
+        If `path` is a device or a pipe.
+    """
+    if streams(path):
+        raise ValueError(f"{path} is a device or a pipe, which cannot be replaced by a file; give another name")
+    path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
@@ -86,13 +130,17 @@ def replacing(path: Path) -> Iterator[Path]:
 def sink(path: Path | None) -> Iterator[IO[bytes]]:
     """Open a file for writing, through gzip if its name ends in ``.gz``; None is standard output.
 
+    A device or a pipe is written to as it is; any other file appears whole or not at all.
+
     The bytes inside do not depend on the time or the name; how they are compressed depends on the version of zlib.
     """
     if path is None:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    with replacing(path) as temporary, temporary.open("wb") as raw:
+    with contextlib.ExitStack() as stack:
+        target = path if streams(path) else stack.enter_context(replacing(path))
+        raw = stack.enter_context(target.open("wb"))
         if path.suffix != ".gz":
             yield raw
             return

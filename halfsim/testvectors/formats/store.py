@@ -11,7 +11,16 @@ from typing import IO
 from halfsim.testvectors.formats import arrays, memory
 from halfsim.testvectors.formats.block import Block
 from halfsim.testvectors.formats.digest import RowDigest
-from halfsim.testvectors.formats.files import VectorFileError, described, open_source, replacing, sink, unpacking
+from halfsim.testvectors.formats.files import (
+    VectorFileError,
+    described,
+    open_source,
+    refuse_streams,
+    replacing,
+    sink,
+    streams,
+    unpacking,
+)
 from halfsim.testvectors.formats.header import Header
 from halfsim.testvectors.formats.spellings import CSV, JSON_LINES, TESTFLOAT, TV
 from halfsim.testvectors.formats.text import NO_TEXT, TextFormat, looks_like_text, read_rows, split_header, whole_lines
@@ -55,13 +64,14 @@ def format_of(path: Path | None, name: str | None = None) -> str:
 
 
 def write(path: Path | None, header: Header, blocks: Iterable[Block], format: str | None = None) -> int:
-    """Write test vectors; the file appears whole or not at all.
+    """Write test vectors; the file appears whole or not at all, unless it is a device or a pipe.
 
     Parameters
     ----------
     path : Path or None
         The file; gzip if its name ends in ``.gz``. None is standard output. Beside ``add.tv`` and ``add.mem`` appears
-        ``add_params.vh`` with the number of rows, which simulators do not check.
+        ``add_params.vh`` with the number of rows, which simulators do not check. A device or a pipe is written to as
+        standard output is, with nothing beside it; of a symbolic link the file that it leads to is replaced.
     header : Header
         What the rows are; `rows` must be right.
     blocks : iterable of Block
@@ -94,8 +104,10 @@ def write(path: Path | None, header: Header, blocks: Iterable[Block], format: st
     name = format_of(path, format)
     if name == "testfloat" and (header.masked or header.flag_order != "testfloat"):
         raise ValueError("TestFloat's text has neither masks nor another order of flags; choose tv, csv, jsonl or npz")
-    if name in _FILES and (path is None or path.suffix == ".gz"):
-        raise ValueError(f"the format {name} is written to files without .gz; give a path such as vectors.{name}")
+    if name in _FILES:
+        refuse_streams(path, name, f"vectors.{name}")
+    # To be asked before a file is written: a pipe may be gone by then.
+    beside = path if path is not None and not streams(path) else None
     counted = _counted(blocks, header.rows)
     if name == "mem":
         assert path is not None
@@ -111,8 +123,8 @@ def write(path: Path | None, header: Header, blocks: Iterable[Block], format: st
                 if name == "npz"
                 else _TEXT[name].write(stream, header, counted)
             )
-    if path is not None and name in ("tv", "mem"):
-        _write_parameters(path, header, count)
+    if beside is not None and name in ("tv", "mem"):
+        _write_parameters(beside, header, count)
     return count
 
 

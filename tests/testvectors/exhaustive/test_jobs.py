@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import halfsim as hs
+from halfsim.operation import Operation
 from halfsim.testvectors.exhaustive import JOBS, SIZE, Job, check, jobs, ordered, witness
-from tests.oracles import corners, rational
+from tests.oracles import corners, ordering, rational
 
 
 @pytest.mark.parametrize("mode", witness.MODES)
@@ -22,6 +23,30 @@ def test_the_witness_equals_exact_fractions(name, mode):
         word = int(witness._word(x << 16 | y, np.uint64(3)))
         want = getattr(rational, name)(x, y, rational.Context(mode, machine, random=word, random_bits=13))
         assert (z[0], flags[0]) == want, (hex(x), hex(y))
+
+
+@pytest.mark.parametrize("name", [*ordering.COMPARISONS, *ordering.EXTREMA, "total_order", "total_order_mag"])
+def test_the_witness_orders_as_the_reference_does(name):
+    a, b = corners.pairs(400, seed=98)
+    b = np.where(np.arange(a.size) % 3 == 0, a ^ 0x8000, b)  # equal magnitudes of opposite signs
+    context = rational.Context("rne", rational.MACHINES["RISCV"])
+    for x, y in zip(a.tolist(), b.tolist(), strict=True):
+        z, flags = witness.pairs(name, x << 16 | y, 1)
+        if name in ordering.COMPARISONS:
+            want = ordering.compare(x, y, name, context)
+        elif name in ordering.EXTREMA:
+            want = ordering.extremum(x, y, name, context)
+        else:
+            mask = 0x7FFF if name.endswith("mag") else 0xFFFF
+            want = ordering.total_order(x & mask, y & mask), 0
+        assert (z[0], flags[0]) == want, (hex(x), hex(y))
+
+
+def test_every_operation_with_two_binary16_operands_has_a_job():
+    public = vars(hs).values()
+    pairs = {item.name for item in public if isinstance(item, Operation) and item.arity == 2 and item.integers < 0}
+    assert len(pairs) == 5 + 14 + 22 + 3  # arithmetic, extrema, comparisons, sign and total orders
+    assert pairs == {job.operation for job in JOBS} - {"fma", witness.NARROWING}
 
 
 @pytest.mark.parametrize("mode", [mode for mode in witness.MODES if mode != "stochastic"])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -16,12 +18,15 @@ import pytest
 from halfsim.executors import Workers, dask_executor, processes
 from halfsim.testvectors.exhaustive import (
     Block,
+    Digests,
     Job,
     Mismatch,
     Store,
+    check,
     compare,
     compute,
     load,
+    ordered,
     save,
     summary,
 )
@@ -69,7 +74,63 @@ def test_a_line_cut_by_a_kill_is_done_again(tmp_path, tail):
         assert again.done.keys() == {1}
         again.add(fake(JOB, 2))
     assert Store(tmp_path, JOB).done.keys() == {1, 2}
-    assert all(json.loads(line) for line in store.path.read_text().splitlines())
+    lines = store.path.read_text().splitlines()
+    assert [json.loads(line)["number"] for line in lines if line.strip()] == [1, 2]
+
+
+@pytest.mark.parametrize("damage", [b"\0", b'{"num\rber": ', b"7", b"null"])
+def test_a_damaged_line_costs_its_own_block_alone(tmp_path, damage):
+    with Store(tmp_path, JOB) as store:
+        for number in range(9):
+            store.add(fake(JOB, number))
+    lines = store.path.read_bytes().splitlines(keepends=True)
+    lines[4] = damage + b"\n"
+    store.path.write_bytes(b"".join(lines))
+    with Store(tmp_path, JOB) as again:
+        assert again.unreadable == 1
+        assert again.done.keys() == {0, 1, 2, 3, 5, 6, 7, 8}
+        again.add(fake(JOB, 4))
+    healed = Store(tmp_path, JOB)
+    assert healed.unreadable == 0
+    assert healed.done == {number: fake(JOB, number) for number in range(9)}
+
+
+@pytest.mark.parametrize("change", [{"number": 4096}, {"number": "3"}, {"digest": 7}])
+def test_a_line_of_no_block_of_the_job_is_none(tmp_path, change):
+    with Store(tmp_path, JOB) as store:
+        store.add(fake(JOB, 3))
+    record = json.loads(store.path.read_text())
+    store.path.write_text(json.dumps({**record, **change}) + "\n")
+    again = Store(tmp_path, JOB)
+    assert (again.done, again.unreadable) == ({}, 1)
+
+
+def test_two_stores_of_one_log_keep_all_blocks(tmp_path):
+    with Store(tmp_path, JOB) as first, Store(tmp_path, JOB) as second:
+        for number in range(0, 8, 2):
+            first.add(fake(JOB, number))
+            second.add(fake(JOB, number + 1))
+        with Store(tmp_path, JOB) as third:  # opening cuts nothing off
+            third.add(fake(JOB, 8))
+        first.add(fake(JOB, 9))
+        first.refresh()
+    assert first.done.keys() == set(range(10))
+    again = Store(tmp_path, JOB)
+    assert (again.done.keys(), again.unreadable) == (set(range(10)), 0)
+
+
+def test_a_line_is_appended_when_nobody_else_holds_the_lock(tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+    with Store(tmp_path, JOB) as store, store.path.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        thread = threading.Thread(target=store.add, args=(fake(JOB, 1),))
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive(), "it did not wait"
+        assert store.path.read_bytes() == b""
+        fcntl.flock(other, fcntl.LOCK_UN)
+        thread.join(10)
+    assert Store(tmp_path, JOB).done.keys() == {1}
 
 
 def test_other_sources_begin_anew(tmp_path, monkeypatch):
@@ -176,6 +237,57 @@ def test_the_command_goes_on_after_a_kill(tmp_path):
     shown = command(*arguments, "--blocks", "2")
     assert shown.returncode == 0, shown.stderr
     assert f"add-rup-after                    {done + 2} of 4096 blocks agree with the witness" in shown.stdout
+
+
+def test_two_shards_in_one_folder_at_once_keep_all_blocks(tmp_path):
+    script = "from halfsim.cli import main; main()"
+    arguments = ("--op", "less", "--blocks", "12", "-j", "1", "-o", str(tmp_path), "--no-progress")
+    line = [sys.executable, "-c", script, "verify", "exhaustive", *arguments]
+    with contextlib.ExitStack() as stack:
+        shards = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [*line, "--shard", shard], env={**os.environ, "PYTHONPATH": ROOT}, stdout=subprocess.PIPE, text=True
+                )
+            )
+            for shard in ("1/2", "2/2")
+        ]
+        shown = [shard.communicate(timeout=300)[0] for shard in shards]
+    assert [shard.returncode for shard in shards] == [0, 0]
+    job = Job("less")
+    again = Store(tmp_path, job)
+    assert again.done.keys() == {*ordered(job, (1, 2))[:12], *ordered(job, (2, 2))[:12]}
+    assert again.unreadable == 0
+    assert any("24 of 4096 blocks agree" in text for text in shown)
+
+
+def test_unreadable_lines_are_told(tmp_path):
+    job = Job("less")
+    with Store(tmp_path, job) as store:
+        store.add(fake(job, ordered(job)[5]))
+    with store.path.open("ab") as file:
+        file.write(b"nothing\n")
+    arguments = ("--op", "less", "--blocks", "1", "-j", "1", "-o", str(tmp_path))
+    shown = command(*arguments)
+    assert shown.returncode == 0, shown.stderr
+    assert "2 of 4096 blocks agree" in shown.stdout
+    assert f"{store.path}: lines that could not be read: 1; their blocks count as not done" in shown.stdout
+    assert "could not be read" not in command(*arguments).stdout
+
+
+def test_a_part_that_is_of_other_results_is_told_as_far_as_it_can_be(tmp_path):
+    job, table = Job("less"), tmp_path / "table.toml"
+    with Store(tmp_path, job) as store:
+        for number in range(64):
+            store.add(check(job, number))
+    digests = Digests(1 << 32, "0" * 64, ("0" * 64,) * 64, "0")
+    save(table, {job.name: digests})
+    shown = command("--op", "less", "--blocks", "1", "-j", "2", "-o", str(tmp_path), "--digests", str(table))
+    assert shown.returncode == 1, shown.stderr
+    assert (
+        f"blocks 0 to 63 differ from {table}, but agree with the witness: the table is of other results; "
+        "it has one digest for the part, so which of its blocks differ cannot be told"
+    ) in shown.stdout
 
 
 @pytest.mark.parametrize(
