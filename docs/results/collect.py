@@ -27,6 +27,7 @@ Equal results within the noise between seeds are equal for this many seeds. What
 
 
 def main(runs: Path, out: Path) -> None:
+    """Copy, and write the index."""
     lines = [_HEAD]
     for name, study in STUDIES.items():
         found = load(runs / name / "results.json")

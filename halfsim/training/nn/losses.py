@@ -60,15 +60,15 @@ def softmax_cross_entropy(tape: Tape, logits: Variable, labels: Array) -> Variab
     """
     machine, soft = tape.machine, tape.machine.softmax
     rows, target = logits.value.reshape(-1, logits.value.shape[-1]), labels.reshape(-1, 1)
-    z, _, s = forward = _exponentials(soft, rows)
+    z, *forward = _exponentials(soft, rows)
 
     def mean(a: Arithmetic) -> Array:
-        losses = a.subtract(a.log(a.convert(s)), a.convert(np.take_along_axis(z, target, 1)))
+        losses = a.subtract(a.log(a.convert(forward[1])), a.convert(np.take_along_axis(z, target, 1)))
         return np.asarray(a.divide(a.sum(np.asarray(losses), 0), a.number(len(rows))))
 
     def backward(g: Array) -> Sequence[Array | None]:
         def gradient(a: Arithmetic) -> Array:
-            _, e, s = _exponentials(WIDE, rows) if a is WIDE else forward
+            e, s = _exponentials(WIDE, rows)[1:] if a is WIDE else forward
             p = a.convert((WIDE if a is WIDE else soft).divide(e, s))
             onehot = np.zeros(p.shape, a.dtype)
             np.put_along_axis(onehot, target, 1, 1)
