@@ -53,6 +53,11 @@ def test_mistakes_take_one_line(path: Path, tmp_path: Path) -> None:
     for arguments, message in (
         ((str(path), "--set", "stesp=3"), "stesp is unknown; did you mean steps?"),
         ((str(path), "--set", "sweep.seed=[0, 1]", "--set", "sweep.zip=['seed']"), "must not have seed"),
+        ((str(path), "--set", "sweep=5"), "sweep=5 must be a table"),
+        ((str(path), "--set", "sweep.zip=5"), "sweep.zip=5 must be a list"),
+        ((str(path), "--set", "batch=5000"), "batch=5000: size=5000 must be from 1 to the 1400 training examples"),
+        ((str(path), "--set", "model.sizes=[64, 16, 9]"), "9 outputs are too few"),
+        ((str(path), "--set", "sweep.model.sizes=[[64, 10], [63, 10]]"), "sizes=[63, 10] does not fit"),
         ((str(tmp_path / "none.toml"),), "does not exist"),
     ):
         shown = invoke("train", *arguments, "-o", str(tmp_path / "out"))
