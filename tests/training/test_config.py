@@ -118,7 +118,7 @@ def test_keys_are_changed_from_outside(path: Path, text: str, get: Any, wanted: 
         ("batch=5000", r"demo\.toml: batch=5000: size=5000 must be from 1 to the 1400 training examples"),
         ("task.train=5000", r"demo\.toml: task: train=5000, test=397 must be from 1 to 1400"),
         ('task={name="language", text="/none"}', r"demo\.toml: task: text='/none' is no file"),
-        ('model={nmae="lstm"}', r"demo\.toml: model: name is missing \(is 'nmae' meant for it\?\); known are"),
+        ('model={names="lstm"}', r"demo\.toml: model: name is missing \(is 'names' meant for it\?\); known are"),
         ("steps", r"'steps' is no change of a configuration; write KEY=VALUE"),
     ],
 )
@@ -133,7 +133,7 @@ def test_a_mistake_names_the_file_and_the_key(path: Path, text: str, message: st
     [
         ("batch = 8", "bach = 8", "bach is unknown; did you mean batch?"),
         ("steps = 40", "step = 40", "step is unknown; did you mean steps?"),
-        ("[model]", "[modell]", "modell is unknown; did you mean model?"),
+        ("[model]", "[models]", "models is unknown; did you mean model?"),
     ],
 )
 def test_a_misspelt_key_is_named_before_the_one_that_is_missing(
