@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import contextlib
 import itertools
@@ -20,6 +21,8 @@ from halfsim.kernels.threads import set_num_threads
 __all__ = ["MakeExecutor", "Workers", "dask_executor", "one_thread", "processes"]
 
 _ATTEMPTS = 4
+_PATIENCE = 10
+"""Seconds that a scheduler has to answer."""
 
 MakeExecutor = Callable[[], contextlib.AbstractContextManager[Executor]]
 _Key = TypeVar("_Key")
@@ -67,7 +70,7 @@ def dask_executor(scheduler: str) -> Iterator[Executor]:
     Raises
     ------
     ValueError
-        If Dask is not installed.
+        If Dask is not installed, or the text is no address.
     OSError
         If no scheduler answers.
     """
@@ -75,10 +78,23 @@ def dask_executor(scheduler: str) -> Iterator[Executor]:
         from distributed import Client
     except ModuleNotFoundError:
         raise ValueError("a scheduler needs Dask: pip install 'halfsim[distributed]'") from None
+    asyncio.run(_reach(scheduler))
     connect: Any = Client
-    with connect(scheduler, timeout="10s", set_as_default=False) as client:
+    with connect(scheduler, timeout=_PATIENCE, set_as_default=False) as client:
         client.run(one_thread)
         yield client.get_executor(retries=_ATTEMPTS, pure=False)
+
+
+async def _reach(scheduler: str) -> None:
+    """Connect and hang up: a client that fails at what is no address is never closed, and complains at exit."""
+    from distributed import comm as comms
+
+    connect: Any = comms.connect  # type: ignore[attr-defined]
+    try:
+        comm = await connect(scheduler, timeout=_PATIENCE)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"scheduler={scheduler!r} is no address: {error}; pass one such as tcp://HOST:8786") from None
+    await comm.close()
 
 
 class Workers:

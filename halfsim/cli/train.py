@@ -29,7 +29,13 @@ _MANY = "halfsim train digits.toml -o runs/digits --scheduler tcp://localhost:87
     short_help="Run a configuration file and its sweep.",
 )
 @click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a key of the file, as in TOML.")
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a key of the file, as in TOML; one that [sweep] has is an error: change sweep.KEY=[...].",
+)
 @run_options("runs/ the name of the file")
 def train(
     config: Path, changes: tuple[str, ...], out: Path | None, jobs: int | None, scheduler: str | None, progress: bool

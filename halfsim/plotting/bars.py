@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from halfsim.plotting.style import COLOURS, INK, below, tidy, written
+from halfsim.plotting.style import COLOURS, INK, below, tidy, wrapped, written
 from halfsim.plotting.tables import Rows, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["memory_bars", "required_scale"]
+__all__ = ["bar_names", "memory_bars", "required_scale"]
 
 
 def required_scale(
@@ -122,10 +121,15 @@ def memory_bars(axes: Axes, rows: Rows, *, by: str = "policy", classes: Sequence
     return axes
 
 
+def bar_names(names: Sequence[object]) -> list[str]:
+    """Return the names of bars as they are written beside them, long ones in several lines."""
+    width = 20 if max((len(str(name)) for name in names), default=0) <= 60 else 30
+    return [wrapped(name, width) for name in names]
+
+
 def _names(axes: Axes, names: Sequence[object]) -> None:
     """Name the bars, the first on top; long names take several lines, so that the bars have room."""
-    wrapped = ["\n".join(map(written, textwrap.wrap(str(name), 20) or [""])) for name in names]
-    axes.set_yticks(range(len(names)), wrapped)
+    axes.set_yticks(range(len(names)), bar_names(names))
     axes.set_ylim(len(names) - 0.5, -0.5)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from halfsim.plotting.style import Look, below, looks_of, tidy, written
+from halfsim.plotting.style import Look, below, looks_of, tidy, wrapped, written
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,7 +92,7 @@ def _curve(
         mean,
         color=look.colour,
         linestyle=look.dash,
-        label=written(name) + note,
+        label=wrapped(f"{name}{note}"),
         alpha=0.45 if wide else 1,
         linewidth=6 if wide else 1.8,
         zorder=order,
@@ -151,7 +151,7 @@ def loss_scale(
     for name, runs in curves:
         for i, run in enumerate(runs):
             steps, scales = [step for step, _ in run], [scale for _, scale in run]
-            label = written(name) if i == 0 else f"_{name}"
+            label = wrapped(name) if i == 0 else f"_{name}"
             axes.step(
                 [*steps, last],
                 [*scales, scales[-1]],

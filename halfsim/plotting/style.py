@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +22,7 @@ __all__ = [
     "looks_of",
     "palette",
     "tidy",
+    "wrapped",
     "written",
 ]
 
@@ -36,6 +38,7 @@ ZONES = {"zero": "#b2182b", "subnormal": "#ef8a62", "infinite": "#762a83"}
 
 _DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1, 1.5)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
+_MOST = 6  # lines of a name
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,39 @@ def written(name: object) -> str:
     """Return a name as matplotlib shows it letter by letter: no mathematics, and in legends even behind a ``_``."""
     text = " ".join(str(name).split()).replace("$", r"\$")
     return f" {text}" if text.startswith("_") or not text else text
+
+
+def wrapped(name: object, width: int = 50) -> str:
+    """Return a name as `written`, in lines of at most `width` letters; of very many lines, the first and the last.
+
+    Parameters
+    ----------
+    name : object
+        Broken between its words; a word longer than a line, behind ``= . , : /`` or, if need be, anywhere.
+    width : int
+        Letters of a line; 50 fit in a legend.
+
+    Examples
+    --------
+    >>> print(wrapped("policy.update=kahan, steps=4", 20))
+    policy.update=kahan,
+    steps=4
+    """
+    lines = [""]
+    for word in str(name).split():
+        short = len(word) <= width
+        pieces = [word] if short else re.findall(rf"[^=.,:/]{{1,{width - 1}}}[=.,:/]?|[=.,:/]", word)
+        for i, piece in enumerate(pieces):
+            space = " " if lines[-1] and i == 0 else ""
+            if len(lines[-1] + space + piece) <= width:
+                lines[-1] += space + piece
+            elif lines[-1]:
+                lines.append(piece)
+            else:
+                lines[-1] = piece
+    if len(lines) > _MOST:
+        lines = [*lines[: _MOST // 2], "…", *lines[-(_MOST // 2) :]]
+    return "\n".join(map(written, lines))
 
 
 def tidy(axes: Axes, *, grid: Literal["both", "x", "y", "none"] = "both") -> Axes:

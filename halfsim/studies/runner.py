@@ -1,4 +1,7 @@
-"""Run a list of jobs anywhere: finished ones are skipped, and a kill loses at most the step in flight."""
+"""Run a list of jobs anywhere: finished ones are skipped, and a killed run goes on from its last checkpoint.
+
+At most a second of finished steps, or the one step in flight if it is longer, is computed again, to the same bits.
+"""
 
 from __future__ import annotations
 

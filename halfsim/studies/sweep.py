@@ -31,11 +31,12 @@ def configured(path: Path, changes: Iterable[str] = ()) -> tuple[Study, list[int
         For the first mistake; nothing is run before all combinations are checked.
     """
     table = read(path, changes)
-    if "seed" in (together := table["sweep"].get("zip", [])):
-        raise ConfigError(f"{path}: sweep.zip={together!r} must not have seed: every row is run with every seed")
     seeds: dict[int, None] = {}
     rows: dict[str, Experiment] = {}
-    for point in expand(table, str(path)):
+    points = expand(table, str(path))
+    if "seed" in (together := table["sweep"].get("zip", [])):
+        raise ConfigError(f"{path}: sweep.zip={together!r} must not have seed: every row is run with every seed")
+    for point in points:
         made = experiment(point.table, str(path))
         seeds[made.seed] = None
         rows.setdefault(_name(point, made), made)

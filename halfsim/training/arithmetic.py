@@ -246,6 +246,11 @@ def product32(a: Array, b: Array, c: Array | None = None) -> Array:
     c : float32 array, optional
         Where every sum starts; broadcast to (M, N), +0 by default.
 
+    Raises
+    ------
+    ValueError
+        If A has another number of columns than B has rows.
+
     Examples
     --------
     >>> import numpy as np
@@ -253,6 +258,8 @@ def product32(a: Array, b: Array, c: Array | None = None) -> Array:
     >>> product32(ones, np.array([[2.0**24], [1], [1]], np.float32)).item() == 2**24
     True
     """
+    if a.shape[1] != b.shape[0]:
+        raise ValueError(f"product32: A {a.shape} and B {b.shape} do not fit; make columns of A and rows of B equal")
     rows, columns = a.shape[0], b.shape[1]
     z = np.zeros((rows, columns), np.float32)
     if c is not None:

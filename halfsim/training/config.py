@@ -46,6 +46,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from halfsim.policy import from_table
 from halfsim.training.experiment import Experiment, Settings
+from halfsim.training.fit import check_fit
 from halfsim.training.models import MODELS
 from halfsim.training.optim import OPTIMIZERS
 from halfsim.training.registry import row_of
@@ -105,18 +106,27 @@ def read(path: Path, changes: Iterable[str] = ()) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        If the file is no TOML or a change has no ``=``.
+        If the file is no TOML, a change has no ``=``, or the sweep would undo it.
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from None
     table["sweep"] = _flat(table.get("sweep", {}), path)
+    made: dict[str, Any] = {}
     for text in changes:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
             raise ConfigError(f"{text!r} is no change of a configuration; write KEY=VALUE such as policy.update=kahan")
         change(table, key.strip(), _parsed(value.strip()))
+        table["sweep"] = _flat(table["sweep"], path)
+        made |= _flat({key.strip(): _parsed(value.strip())}, path)
+    for swept in (key for key in table["sweep"] if key != "zip"):
+        if undone := [key for key in made if key == swept or key.startswith(f"{swept}.")]:
+            raise ConfigError(
+                f"{path}: [sweep] has {swept}, so that {undone[0]}={made[undone[0]]!r} would change nothing; "
+                f"change sweep.{swept}=[...] instead"
+            )
     return table
 
 
@@ -180,7 +190,7 @@ def expand(table: Mapping[str, Any], where: str) -> list[Point]:
     """
     sweep = dict(table.get("sweep", {}))
     together = sweep.pop("zip", [])
-    if not isinstance(together, list) or not all(key in sweep for key in together):
+    if not isinstance(together, list) or not all(key in list(sweep) for key in together):
         raise ConfigError(f"{where}: sweep.zip={together!r} must be a list of keys that [sweep] has")
     for key, values in sweep.items():
         if not isinstance(values, list) or not values:
@@ -211,8 +221,8 @@ def experiment(table: Mapping[str, Any], where: str) -> Experiment:
     Raises
     ------
     ConfigError
-        For an unknown or missing key, a value of another type or out of range, or data that are not those the
-        configuration names.
+        For an unknown or missing key, a value of another type or out of range, data that are not there or not those the
+        configuration names, a batch larger than they are, or a network that does not fit them.
     """
     named = {
         key: {_NAMES[key]: value} if key in _NAMES and isinstance(value, str) else value for key, value in table.items()
@@ -233,8 +243,12 @@ def experiment(table: Mapping[str, Any], where: str) -> Experiment:
         sample_every=run.sample_every,
         clip_norm=run.clip_norm,
     )
-    if run.data and run.data.get("sha256") != (found := task.data.sha256):
+    found = _made(where, "task", lambda: task.data.sha256)
+    if run.data and run.data.get("sha256") != found:
         raise ConfigError(f"{where}: data.sha256={run.data.get('sha256')!r}, but the data of the task have {found}")
+    _made(where, f"batch={run.batch!r}", task.batches, run.seed, run.batch)
+    shown = ", ".join(f"{key}={value!r}" for key, value in named["model"].items())
+    _made(where, f"model: {shown} does not fit task.name={named['task']['name']!r}", check_fit, model, task)
     return Experiment(task=task, settings=settings, policy=policy, seed=run.seed)
 
 
@@ -242,17 +256,18 @@ def _made(where: str, section: str, make: Callable[..., Any], *arguments: Any) -
     """Return what a section of the file describes; of a mistake, say where it is."""
     try:
         return make(*arguments)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, FileNotFoundError) as error:
         raise ConfigError(f"{where}: {section}: {_PLACE.sub('', str(error))}") from None
 
 
 def _validated(table: Mapping[str, Any], where: str) -> _Run:
-    """Return the top level of a configuration; of what is wrong, the first mistake is told."""
+    """Return the top level of a configuration; of what is wrong, the first mistake is told, unknown keys before all."""
     try:
         # TOML has what JSON has: lists stand for tuples, and integers for floats, but no text for a number.
         return _Run.model_validate_json(json.dumps(table, default=str))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        # A key that is missing may be one that is misspelt.
+        first = min(error.errors(include_url=False), key=lambda mistake: mistake["type"] != "extra_forbidden")
         key = ".".join(str(part) for part in first["loc"] if part in table or len(first["loc"]) == 1)
         known = [name for name in _Run.model_fields if name not in ("data", "code")]
         if first["type"] == "extra_forbidden":

@@ -37,7 +37,11 @@ def row_of(registry: Mapping[str, type[_Row]], table: Mapping[str, Any]) -> _Row
     (64, 32, 10)
     """
     values = {key: _frozen(value) for key, value in table.items() if key != "name"}
-    name = table.get("name")
+    if "name" not in table:
+        alike = get_close_matches("name", [key for key in table if isinstance(key, str)], n=1)
+        meant = f" (is {alike[0]!r} meant for it?)" if alike else ""
+        raise ValueError(f"row_of: name is missing{meant}; known are {', '.join(registry)}")
+    name = table["name"]
     if not isinstance(name, str) or name not in registry:
         raise ValueError(f"row_of: name={name!r} is unknown{_meant(name, registry)}; known are {', '.join(registry)}")
     kind: Any = registry[name]

@@ -10,6 +10,7 @@ pytest.importorskip("matplotlib")
 from matplotlib.figure import Figure
 
 from halfsim.plotting import COLOURS, learning_curves, palette
+from halfsim.plotting.style import wrapped
 
 
 def test_colours_differ() -> None:
@@ -27,6 +28,30 @@ def test_looks_differ_and_keep_to_their_names() -> None:
 def test_neighbours_in_a_palette_differ_in_colour() -> None:
     looks = list(palette(map(str, range(40))).values())
     assert all(one.colour != other.colour for one, other in itertools.pairwise(looks))
+
+
+LONG = ", ".join(f"policy.{key}={{'kind': 'dynamic', 'initial': 65536.0}}" for key in ("one", "two", "three"))
+
+
+@pytest.mark.parametrize("name", [LONG, "a" * 90, "a=b." * 30, "one two", "", "$x$ " * 12])
+@pytest.mark.parametrize("width", [20, 50])
+def test_wrapped_names_keep_to_their_width(name: str, width: int) -> None:
+    shown = wrapped(name, width)
+    assert all(len(line.replace(r"\$", "$").strip()) <= width for line in shown.split("\n"))
+    assert shown.count("\n") <= 6
+    if "…" not in shown:
+        assert "".join(shown.replace(r"\$", "$").split()) == "".join(name.split())
+    else:
+        head, tail = ("".join(part.split()) for part in shown.replace(r"\$", "$").split("…"))
+        assert "".join(name.split()).startswith(head) and "".join(name.split()).endswith(tail)
+
+
+def test_a_word_is_not_cut_where_it_need_not_be() -> None:
+    assert wrapped("policy.update=nearest, policy.loss_scale=none", 22).split("\n") == [
+        "policy.update=nearest,",
+        "policy.loss_scale=none",
+    ]
+    assert wrapped("policy.update=nearest, b", 15).split("\n") == ["policy.update=", "nearest, b"]
 
 
 @pytest.mark.parametrize("name", ["$x$", r"$\frac{", "_hidden", "a_b^c", "<script>", "", "  ", "two\nlines", "{}%&#"])

@@ -112,6 +112,13 @@ def test_keys_are_changed_from_outside(path: Path, text: str, get: Any, wanted: 
         ("sweep.zip=[1]", r"demo\.toml: sweep\.zip=\[1\] must be a list of keys that \[sweep\] has"),
         ("sweep.stesp=[1]", r"demo\.toml: stesp is unknown; did you mean steps\?"),
         ('data={sha256="00"}', r"demo\.toml: data\.sha256='00', but the data of the task have [0-9a-f]{64}"),
+        ("sweep=5", r".*demo\.toml: sweep=5 must be a table of keys and lists"),
+        ("sweep.zip=5", r"demo\.toml: sweep\.zip=5 must be a list of keys"),
+        ("sweep.zip=[[1]]", r"demo\.toml: sweep\.zip=\[\[1\]\] must be a list of keys"),
+        ("batch=5000", r"demo\.toml: batch=5000: size=5000 must be from 1 to the 1400 training examples"),
+        ("task.train=5000", r"demo\.toml: task: train=5000, test=397 must be from 1 to 1400"),
+        ('task={name="language", text="/none"}', r"demo\.toml: task: text='/none' is no file"),
+        ('model={names="lstm"}', r"demo\.toml: model: name is missing \(is 'names' meant for it\?\); known are"),
         ("steps", r"'steps' is no change of a configuration; write KEY=VALUE"),
     ],
 )
@@ -119,6 +126,97 @@ def test_a_mistake_names_the_file_and_the_key(path: Path, text: str, message: st
     with pytest.raises(ConfigError, match=f"^{message}") as raised:
         made(path, text)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong", "message"),
+    [
+        ("batch = 8", "bach = 8", "bach is unknown; did you mean batch?"),
+        ("steps = 40", "step = 40", "step is unknown; did you mean steps?"),
+        ("[model]", "[models]", "models is unknown; did you mean model?"),
+    ],
+)
+def test_a_misspelt_key_is_named_before_the_one_that_is_missing(
+    path: Path, text: str, wrong: str, message: str
+) -> None:
+    path.write_text(PLAIN.replace(text, wrong))
+    with pytest.raises(ConfigError, match="^" + re.escape(f"demo.toml: {message}")):
+        made(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["model.sizes=[64, 16, 9]"], r".*sizes=\[64, 16, 9\] does not fit .*: 9 outputs are too few"),
+        (
+            ["model.sizes=[63, 16, 10]"],
+            r".*sizes=\[63, 16, 10\] does not fit .*: A \(1, 64\) and B \(63, 16\) do not fit",
+        ),
+        (["model.sizes=[63, 10]", "policy=binary32"], r".*sizes=\[63, 10\] does not fit"),
+        (['model={name="convnet"}'], r"name='convnet' does not fit .*: cannot reshape"),
+        (['model={name="convnet", image=[8, 8, 1], classes=9}'], r".* does not fit .*: 9 outputs are too few"),
+        (['model={name="adversaries"}'], r"name='adversaries' does not fit task\.name='classification'"),
+        (['task={name="language", train=2000, test=100}'], r".* Perceptron is no network for Language"),
+        (
+            [
+                'task={name="language", train=2000, test=100}',
+                'model={name="lstm", vocabulary=3, embedding=4, hidden=4}',
+            ],
+            r".* does not fit task\.name='language': index \d+ is not one of a table of 3 rows",
+        ),
+        (
+            [
+                'task={name="language", train=2000, test=100, length=8}',
+                'model={name="lstm", vocabulary=95, embedding=4, hidden=4}',
+            ],
+            r".* does not fit task\.name='language': 95 outputs are too few",
+        ),
+    ],
+)
+def test_a_network_that_does_not_fit_its_task_is_a_mistake(path: Path, changes: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^demo\.toml: model: {message}") as raised:
+        made(path, *changes)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("task", "model"),
+    [
+        ('{name="heat-map", train=8, test=2}', '{name="perceptron", sizes=[64, 10]}'),
+        ('{name="canvases", train=8, test=2}', '{name="heat-map-net"}'),
+        ('{name="adversarial"}', '{name="adversaries"}'),
+        ('{name="classification", dataset="digits"}', '{name="batch-norm-net", image=[8, 8, 1]}'),
+        (
+            '{name="language", train=2000, test=100, length=8}',
+            '{name="transformer", vocabulary=96, width=8, heads=2, layers=1, length=8}',
+        ),
+    ],
+)
+def test_a_network_that_fits_its_task_is_none(path: Path, task: str, model: str) -> None:
+    assert len(made(path, f"task={task}", f"model={model}")) == 1
+
+
+@pytest.mark.parametrize(
+    ("swept", "text"),
+    [
+        ('"policy.update" = ["kahan"]', "policy.update=nearest"),
+        ('"policy.update" = ["kahan"]', 'policy={base="mixed", update="nearest"}'),
+        ('policy = ["mixed"]', "policy.update=nearest"),
+        ("seed = [0, 1]", "seed=5"),
+    ],
+)
+def test_a_change_that_the_sweep_would_undo_is_a_mistake(path: Path, swept: str, text: str) -> None:
+    path.write_text(f"{PLAIN}[sweep]\n{swept}\n")
+    key = swept.partition(" ")[0].strip('"')
+    with pytest.raises(ConfigError, match=rf"\[sweep\] has {key}, so that .* change sweep\.{key}=\[\.\.\.\] instead"):
+        made(path, text)
+    beside = "steps=3" if key == "policy" else "policy.loss_scale=dynamic"
+    assert len(made(path, beside)) == (2 if key == "seed" else 1)
+
+
+def test_a_whole_sweep_is_changed_at_once(path: Path) -> None:
+    found = made(path, 'sweep={seed=[0, 1], policy={update=["kahan"]}}')
+    assert [changes for changes, _ in found] == [{"seed": seed, "policy.update": "kahan"} for seed in (0, 1)]
 
 
 def test_what_is_missing_is_named(path: Path) -> None:

@@ -20,7 +20,7 @@ def test_a_table_becomes_a_row() -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({}, "name=None is unknown; known are perceptron, convnet"),
+        ({}, "name is missing; known are perceptron, convnet"),
         ({"name": "preceptron"}, r"name='preceptron' is unknown \(did you mean 'perceptron'\?\)"),
         (
             {"name": "perceptron", "size": [1, 2]},

@@ -20,7 +20,9 @@ __all__ = ["Drawing", "inline", "save_drawing", "slug"]
 
 _DPI = 200
 _LINE = 0.21
-"""Inches of a line of a legend."""
+"""Inches of a name in a legend."""
+_MORE = 0.15
+"""Inches of every line of it after the first."""
 _WARNING = "Glyph .* missing from font"
 # Colours that follow the colour scheme of the page, by the name of their CSS property.
 _SCHEME = {
@@ -88,7 +90,7 @@ def save_drawing(drawing: Drawing, folder: Path) -> str:
         warnings.filterwarnings("ignore", _WARNING, UserWarning)
         figure = Figure(figsize=drawing.size, layout="constrained", facecolor=PAPER)
         drawing.draw(figure)
-        figure.set_figheight(drawing.size[1] + _LINE * _lines(figure))
+        figure.set_figheight(drawing.size[1] + _added(figure))
         svg, png = io.StringIO(), io.BytesIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(svg, format="svg", dpi=_DPI, metadata=nothing)
@@ -124,10 +126,16 @@ def inline(svg: str, number: int, title: str) -> str:
     return f'{head} role="img" aria-label="{html.escape(title)}">{rest}'
 
 
-def _lines(figure: Figure) -> int:
-    """Return how many lines the longest legend has beyond the two that there is room for."""
+def _added(figure: Figure) -> float:
+    """Return the inches that the longest legend needs beyond the two lines that there is room for."""
     legends = [legend for axes in figure.axes if (legend := axes.get_legend()) is not None]
-    return max([0, *(-(-len(legend.get_texts()) // _columns(legend)) - 2 for legend in legends)])
+    return max([0.0, *(_height(legend) - 2 * _LINE for legend in legends)])
+
+
+def _height(legend: Any) -> float:
+    columns = _columns(legend)
+    names: list[str] = [text.get_text() for text in legend.get_texts()]
+    return -(-len(names) // columns) * _LINE + sum(name.count("\n") for name in names) / columns * _MORE
 
 
 def _columns(legend: Any) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 
 from halfsim import plotting
 from halfsim.plotting import Look
+from halfsim.plotting.bars import bar_names
 from halfsim.studies.report.drawing import Drawing, slug
 from halfsim.studies.report.maps import ledger_maps
 from halfsim.studies.report.measures import measure
@@ -181,6 +182,8 @@ def _memory(part: Part, groups: Mapping[str, Sequence[Run]]) -> Drawing | None:
     if not rows:
         return None
 
+    lines = max(name.count("\n") + 1 for name in bar_names(list(groups)))
+
     def draw(figure: Figure) -> None:
         plotting.memory_bars(figure.subplots(), rows)
 
@@ -188,7 +191,7 @@ def _memory(part: Part, groups: Mapping[str, Sequence[Run]]) -> Drawing | None:
         name=slug(part["name"], "memory"),
         title="Memory",
         caption="Bytes of the arrays that one step of training holds, and their ratio to the first bar.",
-        size=(5.6, 1.9 + 0.34 * len(rows)),
+        size=(5.6, 1.9 + max(0.34, 0.16 * lines + 0.06) * len(rows)),
         draw=draw,
         rows=[{column: row.get(column, 0) for column in dict.fromkeys(k for r in rows for k in r)} for row in rows],
     )

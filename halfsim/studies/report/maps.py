@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from halfsim import plotting
-from halfsim.plotting.style import INK, written
+from halfsim.plotting.style import INK, wrapped
 from halfsim.studies.report.drawing import Drawing, slug
 from halfsim.studies.report.events import Maps, maps_of
 
@@ -20,6 +20,10 @@ __all__ = ["ledger_maps"]
 
 Run: TypeAlias = Mapping[str, Any]
 Part: TypeAlias = Mapping[str, Any]
+_LETTERS = 10
+"""Letters of a title in an inch."""
+_MORE = 0.17
+"""Inches of every line of a title after the first."""
 
 
 def ledger_maps(part: Part, shown: Mapping[str, Sequence[Run]], folder: Path) -> Drawing | None:
@@ -42,13 +46,16 @@ def ledger_maps(part: Part, shown: Mapping[str, Sequence[Run]], folder: Path) ->
     counted = list(dict.fromkeys(name for one in maps.values() for name in one.shares))
     panels = [name for name in counted if any(_panel(one, name).any() for one in maps.values())]
     never = [name for name in counted if name not in panels]
-    height = sum(0.85 + 0.2 * max(len(one.layers), 2) for one in maps.values()) + 0.2
+    width = 2.6 + 2.6 * len(panels)
+    titles = {name: wrapped(name, int(_LETTERS * width)) for name in maps}
+    more = {name: _MORE * title.count("\n") for name, title in titles.items()}
+    height = sum(0.85 + 0.2 * max(len(one.layers), 2) + more[name] for name, one in maps.items()) + 0.2
 
     def draw(figure: Figure) -> None:
-        heights = [2 + len(one.layers) for one in maps.values()]
+        heights = [2 + len(one.layers) + more[name] / 0.2 for name, one in maps.items()]
         boxes = figure.subfigures(len(maps), 1, height_ratios=heights, squeeze=False)[:, 0]
         for i, (box, (name, one)) in enumerate(zip(boxes, maps.items(), strict=True)):
-            grid = _row(box, name, one, panels)
+            grid = _row(box, titles[name], one, panels)
             for axes, panel in zip(grid, panels, strict=True):
                 axes.set_title(panel if i == 0 else "", fontsize=10, color=INK)
                 axes.set_xlabel("step" if i == len(maps) - 1 else "")
@@ -65,15 +72,15 @@ def ledger_maps(part: Part, shown: Mapping[str, Sequence[Run]], folder: Path) ->
         name=slug(part["name"], "ledger"),
         title="The ledger by layer and step",
         caption=f"Shares of what is not zero, all seeds together; blank where it never happened.{unseen}",
-        size=(2.6 + 2.6 * len(panels), height),
+        size=(width, height),
         draw=draw,
         rows=rows,
     )
 
 
-def _row(box: Any, name: str, one: Maps, panels: Sequence[str]) -> list[Any]:
+def _row(box: Any, title: str, one: Maps, panels: Sequence[str]) -> list[Any]:
     """Draw the maps of one row of the part side by side, with their bar of colours."""
-    box.suptitle(written(name), x=0.01, ha="left", fontsize=10, fontweight="bold", color=INK)
+    box.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold", color=INK)
     grid = np.atleast_1d(box.subplots(1, len(panels)))
     for i, (axes, panel) in enumerate(zip(grid, panels, strict=True)):
         plotting.ledger_map(axes, one.steps, one.layers, _panel(one, panel), names=i == 0)

@@ -61,6 +61,8 @@ def embedding(tape: Tape, table: Variable, indices: Array) -> Variable:
     dL/dtable: row i is the sum of the rows of g at which the index is i, in their order, in the arithmetic of the bias.
     """
     machine = tape.machine
+    if indices.size and (largest := int(indices.max())) >= (rows := len(table.value)):
+        raise ValueError(f"embedding: index {largest} is not one of a table of {rows} rows; enlarge the vocabulary")
     y = machine.value(machine.activations, lambda a: a.convert(table.value[indices]))
 
     def backward(g: Array) -> Sequence[Array | None]:

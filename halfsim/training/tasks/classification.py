@@ -15,7 +15,7 @@ from halfsim.training.data import Dataset, digits, fashion_folder, fashion_mnist
 from halfsim.training.registry import check_choice, check_count
 from halfsim.training.tape import Tape, Variable
 from halfsim.training.tasks.streams import Batches, BatchSize, Examples
-from halfsim.training.tasks.task import Parameters, TapeFactory, Task, constant, nats, outputs
+from halfsim.training.tasks.task import Parameters, TapeFactory, Task, check_outputs, constant, nats, outputs
 
 __all__ = ["Classification"]
 
@@ -24,7 +24,7 @@ _NOTICE = (
     "Fashion-MNIST is not here: digits stand in for it. Install Debian's package dataset-fashion-mnist, or set "
     "HALFSIM_DATA to a folder with its four IDX files"
 )
-_CHUNK = 512
+_CLASSES, _CHUNK = 10, 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +88,7 @@ class Classification(Task):
     def loss(self, tape: Tape, model: Any, parameters: Parameters, batch: tuple[Array, Array], phase: str) -> Variable:
         """Return the mean cross entropy of a batch."""
         logits = model(tape, parameters, constant(tape, batch[0]))
+        check_outputs(self, logits, _CLASSES)
         with tape.layer("loss"):
             return nn.softmax_cross_entropy(tape, logits, batch[1])
 

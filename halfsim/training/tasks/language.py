@@ -14,7 +14,7 @@ from halfsim.training.data import Dataset, corpus
 from halfsim.training.registry import check_count
 from halfsim.training.tape import Tape, Variable
 from halfsim.training.tasks.streams import Batches, BatchSize, Examples
-from halfsim.training.tasks.task import Parameters, TapeFactory, Task, nats, outputs
+from halfsim.training.tasks.task import Parameters, TapeFactory, Task, check_outputs, nats, outputs
 
 __all__ = ["Language"]
 
@@ -75,6 +75,7 @@ class Language(Task):
     def loss(self, tape: Tape, model: Any, parameters: Parameters, batch: tuple[Array, Array], phase: str) -> Variable:
         """Return the mean cross entropy of the tokens of a batch."""
         logits = model(tape, parameters, batch[0])
+        check_outputs(self, logits, self.vocabulary)
         with tape.layer("loss"):
             return nn.softmax_cross_entropy(tape, logits, batch[1])
 

@@ -15,7 +15,7 @@ from halfsim.training.models import Model
 from halfsim.training.tape import Tape, Variable
 from halfsim.training.tasks.streams import Batches, BatchSize
 
-__all__ = ["Parameters", "Phase", "TapeFactory", "Task", "constant", "nats", "outputs"]
+__all__ = ["Parameters", "Phase", "TapeFactory", "Task", "check_outputs", "constant", "nats", "outputs"]
 
 Parameters: TypeAlias = Mapping[str, Variable]
 TapeFactory: TypeAlias = Callable[[], Tape]
@@ -66,6 +66,12 @@ class Task(ABC):
         The network runs on tapes of the factory, in the arithmetic of the policy; what is made of its outputs is
         computed in binary64 and is no part of the run.
         """
+
+
+def check_outputs(task: Task, logits: Variable, classes: int) -> None:
+    """Raise ValueError unless the logits (..., N) have one for every class that a label can be."""
+    if (found := logits.value.shape[-1]) < classes:
+        raise ValueError(f"{type(task).__name__}: {found} outputs are too few; give the last layer {classes} or more")
 
 
 def constant(tape: Tape, x: Array) -> Variable:

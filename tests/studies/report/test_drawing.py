@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import re
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +12,12 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from halfsim.plotting import learning_curves, ledger_map
+from matplotlib.text import Text
+
+from halfsim.plotting import learning_curves, ledger_map, palette
 from halfsim.studies.report.drawing import Drawing, inline, save_drawing, slug
+from halfsim.studies.report.figures import drawings
+from tests.studies.report import records
 
 
 def drawing(name: str = "a", label: str = "binary32") -> Drawing:
@@ -72,6 +79,50 @@ def test_no_link_leaves_an_inlined_drawing(tmp_path: Path) -> None:
     links = re.findall(r'(?:href|src)="([^"]*)"', page)
     assert links
     assert all(link.startswith(("#", "data:image/png;base64,")) for link in links)
+
+
+def test_long_names_leave_the_axes_their_room_and_are_all_there(tmp_path: Path) -> None:
+    names = [
+        f"policy.update={update}, policy.loss_scale={{'kind': 'dynamic', 'initial': {scale}}}, policy.forward=h100:f16"
+        for update in ("nearest", "stochastic")
+        for scale in (65536.0, 4294967296.0)
+    ]
+    scale = [[0, 8.0], [1, 4.0]]
+    runs = [records.run("p", name, 0, {"loss": [2.0, 1.0]}, scale=scale) for name in names]
+    for run in runs:
+        records.write_events(tmp_path, run["id"], records.events(0, 0.5, 0.5))
+    made = drawings({"name": "p", "names": names, "shown": names}, runs, palette(names), tmp_path / "runs")
+    assert [one.name for one in made] == ["p-loss", "p-gradients", "p-scale", "p-ledger", "p-memory"]
+    for one in made:
+        figure = saved(one, tmp_path)
+        panels = [axes.get_window_extent() for axes in figure.axes if axes.get_label() != "<colorbar>"]
+        for row in {round(panel.y0) for panel in panels}:
+            across = sum(panel.width for panel in panels if round(panel.y0) == row)
+            assert across > 0.4 * figure.bbox.width, one.name
+        texts = [text for text in figure.findobj(Text) if text.get_visible() and "policy.update" in text.get_text()]
+        boxes = [text.get_window_extent() for text in texts]
+        assert len(boxes) == (0 if one.name == "p-gradients" else len(names))
+        for box in boxes:
+            assert box.x0 >= -2 and box.x1 <= figure.bbox.width + 2, one.name
+            assert box.y0 >= -2 and box.y1 <= figure.bbox.height + 2, one.name
+        assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2)), one.name
+
+
+def saved(drawing: Drawing, folder: Path) -> Any:
+    """Save a drawing without a single warning; return its figure with everything in its place."""
+    drawn: list[Any] = []
+
+    def draw(figure: Any) -> None:
+        drawn.append(figure)
+        drawing.draw(figure)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        save_drawing(replace(drawing, draw=draw), folder)
+    # Letters are as large as in the file only at its resolution.
+    drawn[0].set_dpi(200)
+    drawn[0].draw_without_rendering()
+    return drawn[0]
 
 
 @pytest.mark.parametrize("label", ["\u65e5\u672c", "\U0001f600", "a\u0301"])
