@@ -24,10 +24,11 @@ def test_the_table_is_of_known_jobs():
     table = load(TABLE)
     assert len(table) >= 5
     assert table.keys() <= KNOWN.keys()
-    for digests in table.values():
+    for name, digests in table.items():
         assert digests.rows == 1 << 32
         assert len(digests.parts) == 64
-        assert len(set(digests.parts)) > 10  # results for NaN operands are all alike
+        # Results for NaN operands are all alike, and whether numbers are unordered, whatever they are.
+        assert len(set(digests.parts)) > (1 if name.startswith("unordered") else 10)
         assert all(len(digest) == 64 for digest in (digests.root, *digests.parts))
 
 
