@@ -14,7 +14,7 @@ PYTHON = $(shell for p in $(CANDIDATES); do "$$p" -c '$(SUPPORTED)' 2>/dev/null 
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test check slow nightly gpu exhaustive hdl vectors bench clean
+.PHONY: help install study studies results test check slow nightly gpu exhaustive hdl vectors bench clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,14 @@ install: $(STAMPS)/studies  ## make .venv and install halfsim with what the stud
 
 study: $(STAMPS)/studies  ## run the main job: mixed-precision training on real data
 	$(BIN)/halfsim study run quickstart $(ARGS)
+
+studies: $(STAMPS)/studies  ## run every study at its full size (under 45 minutes on two cores; goes on after a kill)
+	@failed=0; for name in $$($(BIN)/python -c 'from halfsim.studies import STUDIES; print(*STUDIES)'); do \
+		$(BIN)/halfsim study run "$$name" $(ARGS) || failed=1; \
+	done; exit $$failed
+
+results: $(STAMPS)/studies  ## copy what make studies found into docs/results
+	$(BIN)/python docs/results/collect.py runs docs/results
 
 test: $(STAMPS)/test  ## run the tests
 	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)

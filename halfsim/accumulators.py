@@ -38,6 +38,14 @@ def _normalise(accumulator: Sequential | Pairwise | Compensated | Exact) -> None
     name = type(accumulator).__name__
     result_format(name, "format", accumulator.format)
     object.__setattr__(accumulator, "rounding", as_rounding(accumulator.rounding, name))
+    if isinstance(accumulator, Exact):
+        return
+    object.__setattr__(accumulator, "flush_to_zero", bool(accumulator.flush_to_zero))
+    if accumulator.flush_to_zero and accumulator.format != BINARY16:
+        raise ValueError(
+            f"{name}: flush_to_zero=True flushes binary16 subnormals, but format is {accumulator.format.name}; pass "
+            "format=BINARY16, or leave the flag out"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +63,8 @@ class Sequential:
         How every step rounds.
     fused : bool
         Whether product and sum are rounded together.
+    flush_to_zero : bool
+        Whether every step takes binary16 subnormals as zeros and returns zeros for them.
 
     Examples
     --------
@@ -67,6 +77,7 @@ class Sequential:
     format: Format = BINARY32
     rounding: RoundingLike = Rounding.roundTiesToEven
     fused: bool = False
+    flush_to_zero: bool = False
 
     def __post_init__(self) -> None:
         _normalise(self)
@@ -87,6 +98,8 @@ class Pairwise:
         Format of products, partial sums and result.
     rounding : Rounding, Stochastic or str
         How every step rounds.
+    flush_to_zero : bool
+        As of `Sequential`.
 
     Examples
     --------
@@ -98,6 +111,7 @@ class Pairwise:
 
     format: Format = BINARY32
     rounding: RoundingLike = Rounding.roundTiesToEven
+    flush_to_zero: bool = False
 
     def __post_init__(self) -> None:
         _normalise(self)
@@ -117,6 +131,8 @@ class Compensated:
         Format of every variable.
     rounding : Rounding, Stochastic or str
         How every step rounds.
+    flush_to_zero : bool
+        As of `Sequential`.
 
     References
     ----------
@@ -132,6 +148,7 @@ class Compensated:
 
     format: Format = BINARY32
     rounding: RoundingLike = Rounding.roundTiesToEven
+    flush_to_zero: bool = False
 
     def __post_init__(self) -> None:
         _normalise(self)

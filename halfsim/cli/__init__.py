@@ -10,6 +10,7 @@ from halfsim.cli.explain import explain
 from halfsim.cli.group import Group, examples
 from halfsim.cli.models import models
 from halfsim.cli.study import study
+from halfsim.cli.train import train
 from halfsim.cli.vectors import vectors
 from halfsim.cli.verify import verify
 from halfsim.cli.warmup import warmup
@@ -40,5 +41,5 @@ def main() -> None:
     """Bit-accurate binary16 arithmetic, dot products and mixed-precision training."""
 
 
-for _command in (dpi, explain, models, study, vectors, verify, warmup):
+for _command in (dpi, explain, models, study, train, vectors, verify, warmup):
     main.add_command(_command)

@@ -16,7 +16,8 @@ from halfsim.cli.group import FAILED, Group, examples, usage
 from halfsim.cli.settings import shard_option
 
 if TYPE_CHECKING:
-    from halfsim.testvectors.exhaustive import Block, Digests, Job, Store, Workers
+    from halfsim.executors import Workers
+    from halfsim.testvectors.exhaustive import Block, Digests, Job, Store
 
 __all__ = ["verify"]
 
@@ -107,8 +108,10 @@ def _verify(job: Job, workers: Workers, options: dict[str, Any]) -> bool:
 
 
 def _compute(job: Job, numbers: list[int], store: Store, workers: Workers, progress: bool) -> None:
+    from halfsim.testvectors.exhaustive import compute
+
     with _bar(job, len(numbers), progress) as advance:
-        for block in workers.run(job, numbers):
+        for block in compute(workers, job, numbers):
             store.add(block)
             advance(1)
 
@@ -116,7 +119,7 @@ def _compute(job: Job, numbers: list[int], store: Store, workers: Workers, progr
 @contextlib.contextmanager
 def _workers(count: int | None, scheduler: str | None) -> Iterator[Workers]:
     """Give the workers; their errors take one line."""
-    from halfsim.testvectors.exhaustive import Workers, dask_executor, processes
+    from halfsim.executors import Workers, dask_executor, processes
 
     count = count or os.cpu_count() or 1
     # A cluster has more workers than this machine has cores: keep all of them busy.

@@ -133,10 +133,19 @@ def _training() -> list[_Work]:
     import numpy as np
 
     from halfsim.formats import BINARY32
+    from halfsim.policy import named
     from halfsim.training.arithmetic import arithmetic
-    from halfsim.training.ledger import Ledger
+    from halfsim.training.ledger import Ledger, is_special
+    from halfsim.training.machine import Machine
 
     wide, narrow = np.ones((2, 2), np.float32), np.ones((2, 2), np.float16)
-    rows = arithmetic(BINARY32)
-    work: list[_Work] = [partial(rows.exp, wide), partial(rows.log, wide), partial(rows.product, wide, wide)]
-    return work + [partial(Ledger().gradient, "weight", wide, stored) for stored in (wide, narrow)]
+    rows, ledger = arithmetic(BINARY32), Ledger()
+    work: list[_Work] = [partial(rows.exp, wide), partial(rows.log, wide), partial(rows.sum, wide, 0)]
+    work += [partial(ledger.count, "", "weight", wide, stored) for stored in (wide, narrow)]
+    work += [partial(is_special, stored) for stored in (wide, narrow)]
+    # What a sampled step counts besides: the partial sums of products.
+    for policy in ("binary32", "mixed", "binary16-pure"):
+        machine = Machine(named(policy))
+        x = machine.activations.convert(wide)
+        work.append(partial(machine.forward, x, x, x[0]))
+    return work

@@ -10,12 +10,10 @@ import math
 
 import numpy as np
 
-from halfsim.core._jit import kernel
+from halfsim.core._jit import kernel, scalar
+from halfsim.kernels.simd import float64_of
 
-__all__ = ["POWERS", "exp", "log"]
-
-POWERS = np.ldexp(1.0, np.arange(-600, 601, dtype=np.int32))
-"""Powers of two from 2**-600 to 2**600, the last argument of `exp`."""
+__all__ = ["exp", "log"]
 
 _LN2_HIGH = float.fromhex("0x1.62e42fee00000p-1")  # 32 bits: k times it is exact
 _LN2_LOW = float.fromhex("0x1.a39ef35793c76p-33")
@@ -23,8 +21,14 @@ _LOG2_E = float.fromhex("0x1.71547652b82fep+0")
 _HALF_ROOT = float.fromhex("0x1.6a09e667f3bcdp-1")
 
 
+@scalar
+def _power(exponent):
+    """Return 2**exponent, for a normal number."""
+    return float64_of((exponent + 1023) << 52)
+
+
 @kernel
-def exp(x, y, powers):
+def exp(x, y):
     """Write the exponentials of binary64 numbers to `y`; NaN stays NaN."""
     for i in range(x.size):
         bounded = min(max(x[i], -760.0), 720.0)
@@ -43,8 +47,9 @@ def exp(x, y, powers):
         p = 1.0 / 6.0 + r * p
         p = 1.0 + (r + r * r * (0.5 + r * p))
         # In two halves, so that the one rounding of a subnormal result is the last step.
-        half = int(k) >> 1
-        y[i] = p * powers[half + 600] * powers[int(k) - half + 600] if x[i] == x[i] else x[i]
+        whole = np.int64(k)
+        half = whole >> 1
+        y[i] = p * _power(half) * _power(whole - half) if x[i] == x[i] else x[i]
 
 
 @kernel

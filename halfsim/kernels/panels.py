@@ -5,13 +5,16 @@ from __future__ import annotations
 from halfsim.core._jit import scalar
 from halfsim.kernels.simd import decode
 
-__all__ = ["COLUMNS", "ROWS", "pack_columns", "pack_rows", "panel_width"]
+__all__ = ["COLUMNS", "ROWS", "TERMS", "pack_columns", "pack_rows", "panel_width"]
 
 COLUMNS = 512
 """Columns decoded at a time, a multiple of every panel's width but the only panel of a narrow matrix."""
 
 ROWS = 32
 """Rows decoded at a time."""
+
+TERMS = 1024
+"""Terms decoded at a time where sums can rest between two parts: a panel of them stays in the second cache."""
 _WIDTH = 64
 
 

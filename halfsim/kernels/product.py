@@ -104,6 +104,8 @@ def _environment(accumulator: Accumulator) -> Environment:
     match accumulator:
         case FusedDotAdd():
             return CUDA
+        case Sequential(flush_to_zero=True) | Pairwise(flush_to_zero=True) | Compensated(flush_to_zero=True):
+            return Environment(flush_inputs=True, flush_results=True)
         case PairwiseDotAdd(environment=environment):
             return replace(environment, nan=NaNRule(default=environment.nan.default))
         case _:
@@ -152,7 +154,7 @@ def _fast(accumulator: Accumulator, control: int) -> tuple[Callable[..., int | N
     match accumulator:
         case Sequential(format=fmt, rounding=Rounding.roundTiesToEven) if fmt == BINARY32:
             return sequential.binary32, (control,)
-        case Sequential(format=fmt, rounding=Rounding()) if fmt == BINARY16:
+        case Sequential(format=fmt, rounding=Rounding(), flush_to_zero=False) if fmt == BINARY16:
             return sequential.binary16, (control, accumulator.fused)
         case FusedDotAdd(align=Rounding.roundTowardZero, output=fmt, rounding=rounding):
             narrow = fmt == BINARY16 and rounding == Rounding.roundTiesToEven

@@ -15,7 +15,7 @@ import numpy as np
 from numpy import int32
 
 from halfsim.core._jit import kernel, scalar
-from halfsim.kernels.panels import COLUMNS, ROWS, pack_columns, pack_rows, panel_width
+from halfsim.kernels.panels import COLUMNS, ROWS, TERMS, pack_columns, pack_rows, panel_width
 from halfsim.kernels.simd import bits_of, decode, float_of, less, make_rule, nearest, nearest_only, rounded, sum_to_odd
 
 __all__ = ["binary16", "binary32"]
@@ -47,20 +47,24 @@ def binary32(a, b, batch_a, batch_b, d, start, stop, control):
     width = panel_width(columns)
     strip = min(COLUMNS, (columns + width - 1) // width * width)
     rule = make_rule(control)
-    values_a = np.zeros((ROWS, terms), np.float32)
-    values_b = np.zeros((strip // width, terms, width), np.float32)
+    # Between two parts of the terms the sums rest in d, in the very format they are rounded to.
+    depth = min(terms, TERMS)
+    parts = (terms + depth - 1) // depth
+    values_a = np.zeros((ROWS, depth), np.float32)
+    values_b = np.zeros((strip // width, depth, width), np.float32)
     total = np.zeros(width, np.float32)
     packed = -1
     for batch in range(start // rows, (stop + rows - 1) // rows):
-        for left in range(0, columns, strip):
-            right = min(left + strip, columns)
-            if columns > strip or batch_b[batch] != packed:
+        for part in range((columns + strip - 1) // strip * parts):
+            left, first = part // parts * strip, part % parts * depth
+            right, last = min(left + strip, columns), min(first + depth, terms)
+            if columns > strip or parts > 1 or batch_b[batch] != packed:
                 packed = batch_b[batch]
-                pack_columns(b[packed], left, right, rule, values_b)
+                pack_columns(b[packed, first:last], left, right, rule, values_b)
             for row in range(max(start, batch * rows), min(stop, (batch + 1) * rows), ROWS):
                 count = min(ROWS, stop - row, (batch + 1) * rows - row)
                 first_row = row - batch * rows
-                pack_rows(a[batch_a[batch]], rule, first_row, first_row + count, values_a)
+                pack_rows(a[batch_a[batch], :, first:last], rule, first_row, first_row + count, values_a)
                 for p in range((right - left + width - 1) // width):
                     for i in range(count):
                         target = d[row + i, left + p * width : min(left + (p + 1) * width, right)]
@@ -69,7 +73,7 @@ def binary32(a, b, batch_a, batch_b, d, start, stop, control):
                             magnitude = int32(c & _MAGNITUDE)
                             normal = max(magnitude, int32(_SMALLEST_NORMAL)) if less(0, magnitude) else magnitude
                             total[j] = float_of(int32(int32(c ^ magnitude) | normal))
-                        _add_products(values_a[i], values_b[p], total)
+                        _add_products(values_a[i, : last - first], values_b[p, : last - first], total)
                         for j in range(target.size):
                             bits = bits_of(total[j])
                             magnitude = int32(bits & _MAGNITUDE)
@@ -112,29 +116,33 @@ def binary16(a, b, batch_a, batch_b, d, start, stop, control, fused):
     strip = min(COLUMNS, (columns + width - 1) // width * width)
     rule = make_rule(control)
     simple = nearest_only(control)
-    values_a = np.zeros((ROWS, terms), np.float32)
-    values_b = np.zeros((strip // width, terms, width), np.float32)
+    # Between two parts of the terms the sums rest in d, in the very format they are rounded to.
+    depth = min(terms, TERMS)
+    parts = (terms + depth - 1) // depth
+    values_a = np.zeros((ROWS, depth), np.float32)
+    values_b = np.zeros((strip // width, depth, width), np.float32)
     total = np.zeros(width, np.float32)
     packed = -1
     for batch in range(start // rows, (stop + rows - 1) // rows):
-        for left in range(0, columns, strip):
-            right = min(left + strip, columns)
-            if columns > strip or batch_b[batch] != packed:
+        for part in range((columns + strip - 1) // strip * parts):
+            left, first = part // parts * strip, part % parts * depth
+            right, last = min(left + strip, columns), min(first + depth, terms)
+            if columns > strip or parts > 1 or batch_b[batch] != packed:
                 packed = batch_b[batch]
-                pack_columns(b[packed], left, right, rule, values_b)
+                pack_columns(b[packed, first:last], left, right, rule, values_b)
             for row in range(max(start, batch * rows), min(stop, (batch + 1) * rows), ROWS):
                 count = min(ROWS, stop - row, (batch + 1) * rows - row)
                 first_row = row - batch * rows
-                pack_rows(a[batch_a[batch]], rule, first_row, first_row + count, values_a)
+                pack_rows(a[batch_a[batch], :, first:last], rule, first_row, first_row + count, values_a)
                 for p in range((right - left + width - 1) // width):
                     for i in range(count):
                         target = d[row + i, left + p * width : min(left + (p + 1) * width, right)]
                         for j in range(target.size):
                             total[j] = decode(target[j], rule)
                         if simple:
-                            _steps_nearest(values_a[i], values_b[p], fused, rule, total)
+                            _steps_nearest(values_a[i, : last - first], values_b[p, : last - first], fused, rule, total)
                         else:
-                            _steps_rounded(values_a[i], values_b[p], fused, rule, total)
+                            _steps_rounded(values_a[i, : last - first], values_b[p, : last - first], fused, rule, total)
                         for j in range(target.size):
                             bits = nearest(bits_of(total[j]), int32(0))[0]
                             target[j] = int32(0x7E00) if int32(bits & 0x7FFF) > 0x7C00 else bits

@@ -72,6 +72,16 @@ def float_of(typingctx, bits):
 
 
 @intrinsic
+def float64_of(typingctx, bits):
+    """Reinterpret an int64 pattern as a binary64 number."""
+
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], ir.DoubleType())
+
+    return types.float64(types.int64), codegen
+
+
+@intrinsic
 def shift_right(typingctx, value, count):
     """Arithmetic right shift in 32 bits."""
 

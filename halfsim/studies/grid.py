@@ -1,18 +1,44 @@
-"""The grid of a study: tasks under policies, and the list of runs they make with the seeds."""
+"""The grid of a study: tasks under policies, computed tables, and the list of jobs they make with the seeds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import importlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from halfsim import __version__
 from halfsim.policy import Policy
+from halfsim.studies.folder import RunFolder
+from halfsim.studies.runs import perform, provenance
 from halfsim.studies.store import plain, run_id, source_digest
-from halfsim.training.loop import Settings
-from halfsim.training.tasks import TASKS, task
+from halfsim.training.experiment import Experiment, Settings
+from halfsim.training.tasks import Task
 
-__all__ = ["Job", "Part", "jobs_of"]
+__all__ = ["Job", "Part", "RunJob", "Table", "TableJob", "Variant", "jobs_of"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One row of a part.
+
+    Parameters
+    ----------
+    name : str
+        Name in tables and figures.
+    policy : Policy
+        Precision.
+    settings, task : Settings, Task, optional
+        Instead of those of the part.
+    """
+
+    name: str
+    policy: Policy
+    settings: Settings | None = None
+    task: Task | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,69 +51,191 @@ class Part:
         Name in files, heading in reports.
     claim : str
         What the table is expected to show.
-    task : str
-        Name in ``halfsim.training.tasks.TASKS``.
+    task : Task
+        Data and loss.
     settings : Settings
         Network, optimizer, length.
     policies : tuple of Policy
-        The first is the baseline that the others are compared with, seed by seed.
+        Rows of the table, named as the policies are.
+    variants : tuple of Variant
+        More rows, after those of the policies. The first row is the baseline that the others are compared with, seed by
+        seed.
     shown : tuple of str
-        Policies whose learning curves are drawn.
+        Rows whose learning curves are drawn.
     """
 
     name: str
     title: str
     claim: str
-    task: str
+    task: Task
     settings: Settings
-    policies: tuple[Policy, ...]
-    shown: tuple[str, ...]
+    policies: tuple[Policy, ...] = ()
+    variants: tuple[Variant, ...] = ()
+    shown: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        names = [policy.name for policy in self.policies]
-        if self.task not in TASKS:
-            raise ValueError(f"Part: task={self.task!r} is unknown; known are {', '.join(TASKS)}")
+        names = [row.name for row in self.rows]
+        if not names:
+            raise ValueError(f"Part: {self.name} has neither policies nor variants")
         if len(set(names)) != len(names) or not set(self.shown) <= set(names):
-            raise ValueError(f"Part: policies {names} must differ in name and include those shown, {list(self.shown)}")
+            raise ValueError(f"Part: rows {names} must differ in name and include those shown, {list(self.shown)}")
+
+    @property
+    def rows(self) -> tuple[Variant, ...]:
+        """All rows; the first is the baseline."""
+        return (*(Variant(name=policy.name, policy=policy) for policy in self.policies), *self.variants)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
-    """One run: a task, a policy and a seed."""
+class Table:
+    """Numbers that are computed, not trained.
+
+    Parameters
+    ----------
+    name, title : str
+        Name in files, heading in reports.
+    claim : str
+        What the table is expected to show.
+    function : str
+        ``"package.module:function"``, a pure function of plain arguments that returns a list of dict, one per row.
+    arguments : dict
+        Its arguments: numbers, texts, and lists of them.
+    columns : tuple of str
+        Keys of the rows, in the order of the columns; the first names the row. All that there are by default.
+    figure : str
+        ``"package.module:function"`` that draws the rows, as those of `halfsim.plotting`; "" for none.
+    drawing : dict
+        Its keyword arguments.
+    """
+
+    name: str
+    title: str
+    claim: str
+    function: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+    figure: str = ""
+    drawing: Mapping[str, Any] = field(default_factory=dict)
+
+    def call(self) -> list[dict[str, Any]]:
+        """Compute the rows."""
+        module, _, name = self.function.partition(":")
+        function: Callable[..., list[dict[str, Any]]] = getattr(importlib.import_module(module), name)
+        return function(**self.arguments)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunJob:
+    """One training run: an experiment, and where its results go.
+
+    Parameters
+    ----------
+    part, variant : str
+        Names of the part and of its row.
+    experiment : Experiment
+        The run.
+    """
 
     part: str
-    task: str
-    settings: Settings
-    policy: Policy
-    seed: int
+    variant: str
+    experiment: Experiment
 
+    @cached_property
     def config(self) -> dict[str, Any]:
-        """Return everything that decides the bits of the run, as plain values.
+        """Everything that decides the bits of the run.
 
         The part and the name of the policy do not: equal runs are run once. Releases of NumPy do not either: of NumPy
         a run takes elementwise IEEE 754 operations and the words of a bit generator.
         """
-        data = task(self.task).data
-        policy = {key: value for key, value in plain(self.policy).items() if key != "name"}
+        data = self.experiment.task.data
+        config = self.experiment.config()
+        policy = {key: value for key, value in config["policy"].items() if key != "name"}
         return {
-            "task": self.task,
-            "settings": plain(self.settings),
+            **config,
             "policy": policy,
-            "seed": self.seed,
             "data": {"name": data.name, "file": data.file, "sha256": data.sha256},
             "code": {"version": __version__, "sha256": source_digest()},
         }
 
-    def name(self) -> str:
-        """Return the name of the run's record."""
-        return run_id(self.config())
+    @cached_property
+    def id(self) -> str:
+        """Name of the run's folder."""
+        return run_id(self.config)
+
+    @property
+    def steps(self) -> int:
+        """Steps of the run."""
+        return self.experiment.settings.steps
+
+    def perform(self, folder: Path) -> None:
+        """Make the run, or go on with it, in its folder among those of all runs."""
+        perform(self.experiment, self.config, RunFolder(folder / self.id))
 
 
-def jobs_of(parts: Sequence[Part], seeds: Sequence[int]) -> list[Job]:
-    """Return the runs of a grid, seed by seed, so that an interrupted study has whole seeds."""
-    return [
-        Job(part=part.name, task=part.task, settings=part.settings, policy=policy, seed=seed)
+@dataclass(frozen=True, kw_only=True)
+class TableJob:
+    """One computed table.
+
+    Parameters
+    ----------
+    table : Table
+        What is computed.
+    """
+
+    table: Table
+
+    @property
+    def part(self) -> str:
+        """Name of the table."""
+        return self.table.name
+
+    variant = ""
+    steps = 1
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """Everything that decides the rows."""
+        return {
+            "function": self.table.function,
+            "arguments": plain(self.table.arguments),
+            "code": {"version": __version__, "sha256": source_digest()},
+        }
+
+    @cached_property
+    def id(self) -> str:
+        """Name of the table's folder."""
+        return run_id(self.config)
+
+    def perform(self, folder: Path) -> None:
+        """Compute the table in its folder among those of all runs."""
+        mine = RunFolder(folder / self.id)
+        with mine.events():
+            if mine.summary() is not None:
+                return
+            mine.describe(self.config)
+            started = time.perf_counter()
+            rows = self.table.call()
+            seconds = round(time.perf_counter() - started, 3)
+            mine.finish({"config": self.config, "rows": rows, "seconds": seconds, "provenance": provenance()})
+
+
+Job = RunJob | TableJob
+
+
+def jobs_of(parts: Sequence[Part | Table], seeds: Sequence[int]) -> list[Job]:
+    """Return the jobs of a grid, seed by seed, so that an interrupted study has whole seeds."""
+    tables: list[Job] = [TableJob(table=part) for part in parts if isinstance(part, Table)]
+    runs: list[Job] = [
+        RunJob(
+            part=part.name,
+            variant=row.name,
+            experiment=Experiment(
+                task=row.task or part.task, settings=row.settings or part.settings, policy=row.policy, seed=seed
+            ),
+        )
         for seed in seeds
         for part in parts
-        for policy in part.policies
+        if isinstance(part, Part)
+        for row in part.rows
     ]
+    return [*runs, *tables]

@@ -3,28 +3,45 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
+from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from halfsim.studies.folder import RunFolder
+
 __all__ = ["Progress"]
+
+_LOOK, _SAY = 0.5, 5.0
 
 
 class Progress:
-    """Shows how many runs are done and how long the rest will take.
+    """Shows how many runs are done and how long the rest will take, counting the steps of unfinished ones.
+
+    The steps are read from the folders of the runs, so it does not matter who makes them where.
 
     Parameters
     ----------
-    total, done : int
-        Runs in all, and runs that were found finished.
+    folder : Path
+        Where every run has its folder.
+    waiting : dict of str to int
+        Steps of every run that is not finished, by its name.
+    total : int
+        Runs in all.
     shown : bool
         False shows nothing.
     """
 
-    def __init__(self, total: int, done: int, shown: bool) -> None:
-        self._total, self._done, self._shown = total, done, shown
-        self._found = done
-        self._started = self._last = time.monotonic()
+    def __init__(self, folder: Path, waiting: Mapping[str, int], total: int, shown: bool) -> None:
+        self._folder, self._waiting, self._shown = folder, dict(waiting), shown
+        self._total, self._found = total, total - len(waiting)
+        self._done = self._found
+        self._lock, self._end = threading.Lock(), threading.Event()
+        self._started = self._said = time.monotonic()
+        self._before = self._parts() if shown else 0.0
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._bar: Any = None
         self._task: Any = None
 
@@ -33,29 +50,52 @@ class Progress:
             return self
         if self._found:
             print(f"{self._found} of {self._total} runs are already there", file=sys.stderr)
-        if self._total > self._found and sys.stderr.isatty():
-            self._open_bar()
+        if self._total > self._found:
+            if sys.stderr.isatty():
+                self._open_bar()
+            self._watcher.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end.set()
+        if self._watcher.is_alive():
+            self._watcher.join()
         if self._bar is not None:
             self._bar.stop()
 
-    def advance(self, what: str) -> None:
-        """Count one more run; `what` names it."""
-        self._done += 1
-        if not self._shown:
-            return
-        if self._bar is not None:
-            self._bar.update(self._task, completed=self._done, description=what)
-            return
-        now = time.monotonic()
-        if now - self._last >= 5 or self._done == self._total:
-            self._last = now
-            left = (now - self._started) / (self._done - self._found) * (self._total - self._done)
-            print(f"{self._done} of {self._total} runs, about {left:.0f} s left", file=sys.stderr, flush=True)
+    def advance(self, name: str, what: str) -> None:
+        """Count one more run, `name`; `what` describes it."""
+        with self._lock:
+            self._done += 1
+            del self._waiting[name]
+        if self._shown:
+            self._show(what)
+
+    def _watch(self) -> None:
+        while not self._end.wait(_LOOK):
+            self._show()
+
+    def _parts(self) -> float:
+        """Return how many runs the steps of the unfinished ones amount to."""
+        return sum(min(RunFolder(self._folder / name).step() / steps, 1.0) for name, steps in self._waiting.items())
+
+    def _show(self, what: str | None = None) -> None:
+        with self._lock:
+            made = self._done - self._found + self._parts()
+            if self._bar is not None:
+                described = {} if what is None else {"description": what}
+                self._bar.update(self._task, completed=self._found + made, **described)
+                return
+            now = time.monotonic()
+            last = what is not None and self._done == self._total
+            if not last and now - self._said < _SAY:
+                return
+            self._said = now
+            fresh = made - self._before
+            left = f"{(now - self._started) / fresh * (self._total - self._found - made):.0f} s" if fresh > 0 else "?"
+            print(f"{self._done} of {self._total} runs, about {left} left", file=sys.stderr, flush=True)
 
     def _open_bar(self) -> None:
         try:
@@ -73,5 +113,5 @@ class Progress:
             progress.TextColumn("[dim]{task.description}[/]"),
         )
         self._bar = progress.Progress(*columns, console=Console(stderr=True))
-        self._task = self._bar.add_task("compiling kernels", total=self._total, completed=self._done)
+        self._task = self._bar.add_task("compiling kernels", total=self._total, completed=self._found + self._before)
         self._bar.start()

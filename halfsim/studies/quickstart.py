@@ -13,8 +13,10 @@ from halfsim.accumulators import FP16
 from halfsim.policy import DynamicScale, StaticScale, WeightUpdate, named
 from halfsim.studies.grid import Part
 from halfsim.studies.study import Study
-from halfsim.training.loop import Settings
+from halfsim.training.experiment import Settings
 from halfsim.training.models import Perceptron
+from halfsim.training.optim import Adam
+from halfsim.training.tasks import Classification, HeatMap
 
 __all__ = ["QUICKSTART"]
 
@@ -30,9 +32,14 @@ _WEIGHTS = Part(
         "not matter here. Pure binary16 has binary16 sums, softmax and loss as well; in every row, this one too, the "
         "optimizer's state and arithmetic stay binary32."
     ),
-    task="digits",
+    task=Classification(dataset="digits"),
     settings=Settings(
-        model=Perceptron(sizes=(64, 128, 10)), rate=2e-5, batch=8, steps=4000, evaluate_every=400, sample_every=40
+        model=Perceptron(sizes=(64, 128, 10)),
+        optimizer=Adam(rate=2e-5),
+        batch=8,
+        steps=4000,
+        evaluate_every=400,
+        sample_every=40,
     ),
     policies=(
         named("binary32"),
@@ -56,10 +63,10 @@ _SCALE = Part(
         "shows much less of it. The weight gradients are sums over 32,768 positions: binary16 accumulators make them "
         "wrong by per cents, pure binary16 sums by the most, and the result hardly shows that."
     ),
-    task="heat-map",
+    task=HeatMap(),
     settings=Settings(
         model=Perceptron(sizes=(64, 16, 10), head=0.1, bias=-math.log(999)),
-        rate=3e-2,
+        optimizer=Adam(rate=3e-2),
         batch=128,
         steps=48,
         evaluate_every=6,

@@ -1,27 +1,23 @@
-"""Run a list of jobs on processes: finished ones are skipped, and a kill loses only what was running."""
+"""Run a list of jobs anywhere: finished ones are skipped, and a kill loses at most the step in flight."""
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
-import signal
-import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from halfsim.kernels.threads import get_num_threads, set_num_threads
+from halfsim.executors import Workers, dask_executor, one_thread
+from halfsim.executors import processes as local_processes
+from halfsim.kernels.threads import get_num_threads
+from halfsim.studies.folder import RunFolder
 from halfsim.studies.grid import Job
 from halfsim.studies.progress import Progress
-from halfsim.studies.store import load, save
-from halfsim.training.loop import train
-from halfsim.training.tasks import task
 
-__all__ = ["check_seeds", "execute", "run_job"]
+__all__ = ["check_seeds", "execute"]
 
-_RESTARTS = 3
+_AHEAD = 1000
+"""Jobs that a cluster is given at once: it may have more workers than anyone counted."""
 
 
 def check_seeds(seeds: int | Sequence[int]) -> list[int]:
@@ -32,93 +28,71 @@ def check_seeds(seeds: int | Sequence[int]) -> list[int]:
     return chosen
 
 
-def run_job(job: Job, folder: Path) -> dict[str, Any]:
-    """Train one network and write its record to the folder; return the record."""
-    started = time.perf_counter()
-    record = train(task(job.task), job.policy, job.settings, job.seed)
-    result = {
-        "id": job.name(),
-        "seed": job.seed,
-        "seconds": round(time.perf_counter() - started, 3),
-        "record": record,
-        "config": job.config(),
-    }
-    save(folder / f"{result['id']}.json", result)
-    return _reread(folder, str(result["id"]))
-
-
 def execute(
-    jobs: Sequence[Job], folder: Path, processes: int | None = None, progress: bool = True
+    jobs: Sequence[Job],
+    folder: Path,
+    processes: int | None = None,
+    progress: bool = True,
+    scheduler: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Run the jobs whose records are not in the folder; return all records in the order of the jobs.
+    """Run the jobs that are not finished in the folder; return all summaries in the order of the jobs.
 
-    Jobs with the same configuration share a record; part and policy are those of the job.
+    Jobs with the same configuration share a run; ``part`` and ``variant`` are those of the job.
+
+    Parameters
+    ----------
+    jobs : sequence of RunJob or TableJob
+        What is to be done.
+    folder : Path
+        Where every run has its folder.
+    processes : int, optional
+        Local processes; the number of processors by default. With one, the jobs are done in this process.
+    progress : bool
+        Whether to show progress on standard error.
+    scheduler : str, optional
+        Address of a Dask scheduler, whose workers see the folder under the same name, instead of local processes.
+
+    Raises
+    ------
+    RuntimeError
+        If workers die time after time.
+    FileNotFoundError
+        If the workers of a scheduler have written where this machine cannot see it.
     """
-    names = [job.name() for job in jobs]
-    found = {name: load(folder / f"{name}.json") for name in names}
-    waiting = {name: job for name, job in zip(names, jobs, strict=True) if found[name] is None}
-    processes = min(processes or get_num_threads(), max(len(waiting), 1))
-    with Progress(len(found), len(found) - len(waiting), progress) as bar:
-        if processes <= 1:
-            for name, job in waiting.items():
-                found[name] = run_job(job, folder)
-                bar.advance(job.policy.name)
-        else:
-            for name, result in _in_processes(waiting, folder, processes):
-                found[name] = result
-                bar.advance(waiting[name].policy.name)
-    return [{"part": job.part, "policy": job.policy.name, **found[name]} for name, job in zip(names, jobs, strict=True)]
+    folder = Path(folder).resolve()
+    found = {job.id: _summary(folder, job.id) for job in jobs}
+    waiting = {job.id: job for job in jobs if found[job.id] is None}
+    with Progress(folder, {name: job.steps for name, job in waiting.items()}, len(found), progress) as bar:
+        for name in _perform(waiting, folder, processes or get_num_threads(), scheduler):
+            found[name] = _summary(folder, name)
+            if found[name] is None:
+                raise FileNotFoundError(
+                    f"run: a worker has finished {name}, but {folder / name} has no summary; "
+                    "pass an output folder that all workers and this machine share"
+                )
+            bar.advance(name, waiting[name].variant or waiting[name].part)
+    return [{"part": job.part, "variant": job.variant, **(found[job.id] or {})} for job in jobs]
 
 
-def _in_processes(waiting: dict[str, Job], folder: Path, processes: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield results as they come; when a process dies, start again with what is left."""
-    left = dict(waiting)
-    others = set(multiprocessing.active_children())
-    for attempt in range(_RESTARTS):
-        # A fresh interpreter per worker: no lock or thread of this process is copied in a wrong state.
-        with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _one_thread) as pool:
-            try:
-                for name, result in _submit(pool, left, folder):
-                    del left[name]
-                    yield name, result
-                return
-            except BrokenProcessPool:
-                if attempt == _RESTARTS - 1:
-                    raise
-            except BaseException:
-                # Records are written whole, so a worker can stop anywhere; waiting for it could take minutes.
-                for worker in set(multiprocessing.active_children()) - others:
-                    worker.terminate()
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+def _summary(folder: Path, name: str) -> dict[str, Any] | None:
+    return RunFolder(folder / name).summary()
 
 
-def _submit(pool: Executor, jobs: dict[str, Job], folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    with _interrupts_held():
-        futures = {pool.submit(run_job, job, folder): name for name, job in jobs.items()}
-    for future in as_completed(futures):
-        yield futures[future], future.result()
-
-
-@contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back: processes started meanwhile never see it, and leave it to this one to stop them."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
+def _perform(waiting: Mapping[str, Job], folder: Path, count: int, scheduler: str | None) -> Iterator[str]:
+    """Yield the names of the jobs as they finish."""
+    count = min(count, len(waiting))
+    if scheduler is None and count <= 1:
+        for name, job in waiting.items():
+            job.perform(folder)
+            yield name
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    make = functools.partial(dask_executor, scheduler) if scheduler else functools.partial(local_processes, count)
+    with Workers(make, _AHEAD if scheduler else count) as workers:
+        for name, _ in workers.run(_work, {name: (job, folder) for name, job in waiting.items()}, "the runs"):
+            yield name
 
 
-def _one_thread() -> None:
-    """Give every worker one thread: the processes are the parallelism."""
-    set_num_threads(1)
-
-
-def _reread(folder: Path, name: str) -> dict[str, Any]:
-    # What a later call finds on disk is what this one returns.
-    result: dict[str, Any] = load(folder / f"{name}.json")
-    return result
+def _work(job: Job, folder: Path) -> None:
+    # A worker that has joined a cluster late does not know it yet.
+    one_thread()
+    job.perform(folder)

@@ -1,30 +1,40 @@
 """Arithmetic on whole arrays in binary32 or in binary16, one row each.
 
-Every operation rounds once per element, to nearest, ties to even. Sums are sequential in ascending index. exp and log
-are evaluated in binary64 by `halfsim.kernels.elementary`, which has the same bits on every machine, and rounded once.
+Every operation rounds once per element. Sums are sequential in ascending index, or a balanced tree. exp and log are
+evaluated in binary64 by `halfsim.kernels.elementary`, which has the same bits on every machine, and rounded once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from halfsim.accumulators import FP16
+from halfsim.accumulators import Pairwise, Sequential
 from halfsim.conversion import convert
+from halfsim.environment import IEEE
 from halfsim.formats import BINARY16, BINARY32, Format
-from halfsim.kernels import elementary
+from halfsim.kernels import conversion
 from halfsim.kernels.gemm32 import matmul32
 from halfsim.linalg import matmul
-from halfsim.operations import add, divide, maximum, multiply, subtract
+from halfsim.operations import add, divide, multiply, sqrt, subtract
+from halfsim.options import rounding_control
+from halfsim.rounding import Rounding, Stochastic, as_rounding
+from halfsim.training import functions
 
-__all__ = ["Arithmetic", "Array", "arithmetic", "product32", "round16"]
+__all__ = ["Arithmetic", "Array", "Draw", "arithmetic", "product32", "round16"]
 
 Array: TypeAlias = NDArray[Any]
+Draw: TypeAlias = Callable[[Stochastic, int], Stochastic]
+"""Gives the rounding of so many elements words that nobody has drawn before."""
 _Binary: TypeAlias = Callable[[Any, Any], Any]
+
+_PART = 1 << 15  # elements
+_FLUSHING = replace(IEEE, flush_inputs=True, flush_results=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,12 +47,12 @@ class Arithmetic:
         Of operands and results.
     convert : callable
         Rounds to the format, once.
-    add, subtract, multiply, divide : callable
+    add, subtract, multiply, divide, sqrt : callable
         Correctly rounded elementwise operations.
     positive_part : callable
         The larger of an element and +0: +0 for -0, NaN for NaN.
-    product : callable
-        Matrix product, summed sequentially in the format.
+    total : callable
+        Sums of a matrix along axis 0 or 1.
     """
 
     dtype: np.dtype[Any]
@@ -51,27 +61,66 @@ class Arithmetic:
     subtract: _Binary
     multiply: _Binary
     divide: _Binary
+    sqrt: Callable[[Any], Any]
     positive_part: Callable[[Array], Array]
-    product: Callable[[Array, Array], Array]
+    total: Callable[[Array, int], Array]
 
     def exp(self, x: Array) -> Array:
         """Return the exponentials."""
-        return self.convert(_elementary(elementary.exp, x, elementary.POWERS))
+        return self._rounded(functions.exp, x)
 
     def log(self, x: Array) -> Array:
         """Return the natural logarithms."""
-        return self.convert(_elementary(elementary.log, x))
+        return self._rounded(functions.log, x)
+
+    def tanh(self, x: Array) -> Array:
+        """Return the hyperbolic tangents: with e = exp(-2|x|), (1 - e) / (1 + e) in binary64, rounded once.
+
+        Where |x| < 2**-10, x - x³ / 3: the quotient cancels there.
+        """
+        return self._rounded(functions.tanh, x)
+
+    def sigmoid(self, x: Array) -> Array:
+        """Return 1 / (1 + exp(-x)), in binary64 from exp(-|x|), which cannot overflow, rounded once."""
+        return self._rounded(functions.sigmoid, x)
+
+    def _rounded(self, function: Callable[[Array], Array], x: Array) -> Array:
+        """Return a function of binary64 numbers, rounded once; part after part, so that temporaries stay in a cache."""
+        x = np.asarray(x)
+        result = np.empty(x.shape, self.dtype)
+        source, target = np.ascontiguousarray(x).reshape(-1), result.reshape(-1)
+        for start in range(0, source.size, _PART):
+            part = slice(start, start + _PART)
+            target[part] = self.convert(function(source[part].astype(np.float64)))
+        return result
 
     def sum(self, x: Array, axis: int) -> Array:
         """Return the sums of a matrix along axis 0 or 1, which stays with length 1."""
-        # Products with one are exact, so this is the plain sequential sum.
-        if axis == 0:
-            return self.product(np.ones((1, x.shape[0]), self.dtype), x)
-        return self.product(x, np.ones((x.shape[1], 1), self.dtype))
+        return self.total(x, axis)
+
+    def number(self, x: float) -> Array:
+        """Return a number as the format has it."""
+        return self.convert(np.float32(x))
 
 
-def arithmetic(format: Format) -> Arithmetic:
+def arithmetic(
+    sums: Format | Sequential | Pairwise,
+    rounding: Rounding | Stochastic = Rounding.roundTiesToEven,
+    flush_to_zero: bool = False,
+    draw: Draw | None = None,
+) -> Arithmetic:
     """Return the arithmetic of `BINARY16` or `BINARY32`.
+
+    Parameters
+    ----------
+    sums : Format, Sequential or Pairwise
+        The format, or how sums are made in it: a format alone stands for ascending order.
+    rounding : Rounding or Stochastic
+        How elementwise operations in binary16 and conversions to it round; binary32 is always to nearest, ties to even.
+    flush_to_zero : bool
+        Whether elementwise binary16 operations take subnormals as zeros and return zeros for them.
+    draw : callable, optional
+        Gives a stochastic rounding new words for every operation; without it every operation draws the same ones.
 
     Examples
     --------
@@ -81,11 +130,13 @@ def arithmetic(format: Format) -> Arithmetic:
     >>> r.sum(np.ones((2, 3000), np.float16), 1).tolist()
     [[2048.0], [2048.0]]
     """
-    if format == BINARY16:
-        return _BINARY16
-    if format == BINARY32:
-        return _BINARY32
-    raise ValueError(f"arithmetic: format={format!r} must be halfsim.BINARY16 or halfsim.BINARY32")
+    how = Sequential(format=sums) if isinstance(sums, Format) else sums
+    if how.format == BINARY16:
+        how = replace(how, flush_to_zero=True) if flush_to_zero else how
+        return _binary16(how, rounding, flush_to_zero, draw or _same)
+    if how.format == BINARY32:
+        return _BINARY32_TREE if isinstance(how, Pairwise) else _BINARY32
+    raise ValueError(f"arithmetic: format={how.format!r} must be halfsim.BINARY16 or halfsim.BINARY32")
 
 
 def round16(x: Any) -> Array:
@@ -94,12 +145,83 @@ def round16(x: Any) -> Array:
     return x if x.dtype == np.float16 else np.asarray(convert(x, BINARY16))
 
 
+def _same(rounding: Stochastic, elements: int) -> Stochastic:
+    return rounding
+
+
+def _binary16(
+    sums: Sequential | Pairwise, rounding: Rounding | Stochastic, flush_to_zero: bool, draw: Draw
+) -> Arithmetic:
+    environment = _FLUSHING if flush_to_zero else IEEE
+
+    def bound(operation: Callable[..., Any], rounding: Rounding | Stochastic = rounding) -> Callable[..., Any]:
+        if isinstance(rounding, Rounding):
+            return partial(operation, rounding=rounding, environment=environment)
+
+        def fresh(*operands: Any) -> Any:
+            elements = int(np.prod(np.broadcast_shapes(*(np.shape(x) for x in operands))))
+            return operation(*operands, rounding=draw(rounding, elements), environment=environment)
+
+        return fresh
+
+    narrow = bound(lambda x, **how: convert(x, BINARY16, **how))
+    loops = rounding_control("convert", rounding, environment) if isinstance(rounding, Rounding) else None
+    one = np.ones((), np.float16)
+
+    def to16(x: Any) -> Array:
+        x = np.asarray(x)
+        if x.dtype == np.float32 and loops is not None and x.flags.c_contiguous:
+            # The front door's checks would take longer than the rounding of a small array.
+            found = conversion.fast(x.reshape(-1).view(np.uint32), BINARY32, BINARY16, False, loops)
+            if found is not None:
+                return found[0].view(np.float16).reshape(x.shape)
+        if x.dtype != np.float16:
+            return np.asarray(narrow(x))
+        # Times one: exact but for what is flushed.
+        return np.asarray(multiply(x, one, environment=environment)) if flush_to_zero else x
+
+    def total(x: Array, axis: int) -> Array:
+        row = sums
+        if isinstance(row.rounding, Stochastic):
+            row = replace(row, rounding=draw(row.rounding, x.shape[1 - axis]))
+        elif isinstance(row, Pairwise):
+            return to16(_tree(bound(add, as_rounding(row.rounding)), x, axis))
+        # Products with one are exact, so this is the plain sum.
+        ones = np.ones((1, x.shape[0]) if axis == 0 else (x.shape[1], 1), np.float16)
+        return to16(matmul(ones, x, accumulator=row) if axis == 0 else matmul(x, ones, accumulator=row))
+
+    return Arithmetic(
+        dtype=np.dtype(np.float16),
+        convert=to16,
+        add=bound(add),
+        subtract=bound(subtract),
+        multiply=bound(multiply),
+        divide=bound(divide),
+        sqrt=bound(sqrt),
+        positive_part=_positive16,
+        total=total,
+    )
+
+
+def _tree(plus: _Binary, x: Array, axis: int) -> Array:
+    """Return the sums by `halfsim.accumulators.Pairwise`'s tree: neighbours level by level, an odd last one passing."""
+    x = x if axis == 0 else x.T
+    while len(x) > 1:
+        level = np.asarray(plus(x[0 : len(x) - 1 : 2], x[1::2]))
+        x = np.concatenate([level, x[-1:]]) if len(x) % 2 else level
+    if not len(x):
+        x = np.zeros((1, x.shape[1]), x.dtype)
+    return x if axis == 0 else x.T
+
+
 def _round32(x: Any) -> Array:
     return np.asarray(x, np.float32)
 
 
 def _positive16(x: Array) -> Array:
-    return np.asarray(maximum(x, np.zeros((), x.dtype)))
+    """Return what `halfsim.maximum` of x and +0 is, but signaling NaNs as they are: a selection, on integers."""
+    patterns = x.view(np.uint16)
+    return np.where(patterns - np.uint16(0x8000) <= np.uint16(0x7C00), np.uint16(0), patterns).view(np.float16)
 
 
 def _positive32(x: Array) -> Array:
@@ -108,8 +230,10 @@ def _positive32(x: Array) -> Array:
     return np.asarray(np.maximum(x, zero) + zero)
 
 
-def _product16(a: Array, b: Array) -> Array:
-    return np.asarray(matmul(a, b, accumulator=FP16))
+def _total32(x: Array, axis: int) -> Array:
+    if axis == 0:
+        return product32(np.ones((1, x.shape[0]), np.float32), x)
+    return product32(x, np.ones((x.shape[1], 1), np.float32))
 
 
 def product32(a: Array, b: Array, c: Array | None = None) -> Array:
@@ -142,23 +266,6 @@ def product32(a: Array, b: Array, c: Array | None = None) -> Array:
     return np.ascontiguousarray(z.T)
 
 
-def _elementary(function: Callable[..., None], x: Array, *more: Array) -> Array:
-    wide = np.ascontiguousarray(x, np.float64)
-    result = np.empty_like(wide)
-    function(wide.reshape(-1), result.reshape(-1), *more)
-    return result
-
-
-_BINARY16 = Arithmetic(
-    dtype=np.dtype(np.float16),
-    convert=round16,
-    add=add,
-    subtract=subtract,
-    multiply=multiply,
-    divide=divide,
-    positive_part=_positive16,
-    product=_product16,
-)
 # NumPy's elementwise float32 operations are those of IEEE binary32, correctly rounded on every machine.
 _BINARY32 = Arithmetic(
     dtype=np.dtype(np.float32),
@@ -167,6 +274,8 @@ _BINARY32 = Arithmetic(
     subtract=np.subtract,
     multiply=np.multiply,
     divide=np.divide,
+    sqrt=np.sqrt,
     positive_part=_positive32,
-    product=product32,
+    total=_total32,
 )
+_BINARY32_TREE = replace(_BINARY32, total=partial(_tree, np.add))

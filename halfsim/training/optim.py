@@ -1,28 +1,97 @@
-"""Optimizers: from a gradient to the change Δ of every weight, in binary32 throughout.
+"""Optimizers: from a gradient to the change Δ of every weight, in the arithmetic that the policy gives its state.
 
-Every operation is one elementwise float32 operation of NumPy, which IEEE 754 determines; state is binary32.
+A frozen row says which optimizer; `start` makes its state for a vector of parameters. Every operation of a step is one
+elementwise operation of the arithmetic, rounded once. Constants are computed in binary64 and rounded to the format of
+the state once, to nearest: in binary16 an epsilon of 1e-8 is zero.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from halfsim.training.arithmetic import Array
+from halfsim.training.arithmetic import Arithmetic, Array, round16
 
-__all__ = ["SGD", "Adam", "Optimizer"]
-
-_F32 = np.float32
+__all__ = ["OPTIMIZERS", "SGD", "Adagrad", "Adam", "Optimizer", "OptimizerState"]
 
 
-class Optimizer(Protocol):
-    """What the loop needs of an optimizer."""
+class OptimizerState(ABC):
+    """An optimizer at work on one vector of parameters.
+
+    Parameters
+    ----------
+    size : int
+        Number of parameters.
+    arithmetic : Arithmetic
+        Of every operation; its dtype is that of the state.
+    names : str
+        Names of the vectors of state, which start as zeros.
+    """
+
+    def __init__(self, size: int, arithmetic: Arithmetic, *names: str) -> None:
+        self.arithmetic = arithmetic
+        self.vectors = {name: np.zeros(size, arithmetic.dtype) for name in names}
+        self.scalars: dict[str, float] = {}
 
     def step(self, gradient: Array) -> Array:
-        """Return Δ for a float32 gradient of all parameters."""
+        """Return Δ, float32, for a gradient of all parameters, which is rounded to the format of the state first."""
+        return self.change(self.arithmetic.convert(gradient)).astype(np.float32, copy=False)
+
+    @abstractmethod
+    def change(self, g: Array) -> Array:
+        """Return Δ for a gradient in the format of the state."""
+
+    def constant(self, value: float) -> Array:
+        """Return a number computed in binary64, rounded to the format of the state, to nearest, ties to even."""
+        wide = np.float64(value)
+        return round16(wide) if self.arithmetic.dtype == np.float16 else np.asarray(wide, np.float32)
+
+    def state(self) -> dict[str, Array | float]:
+        """Return copies of everything that the next step depends on, by name."""
+        return {**{name: vector.copy() for name, vector in self.vectors.items()}, **self.scalars}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state` returned.
+
+        Raises
+        ------
+        ValueError
+            For other names than this optimizer has, or vectors of another length or dtype.
+        """
+        if set(state) != {*self.vectors, *self.scalars}:
+            raise ValueError(
+                f"restore: the state has {', '.join(sorted(state)) or 'nothing'}, but a {type(self).__name__} keeps "
+                f"{', '.join((*self.vectors, *self.scalars)) or 'nothing'}; pass a state of the same optimizer"
+            )
+        vectors = {name: np.array(state[name]) for name in self.vectors}
+        for name, vector in self.vectors.items():
+            found = vectors[name]
+            if (found.shape, found.dtype) != (vector.shape, vector.dtype):
+                raise ValueError(
+                    f"restore: {name} has shape {found.shape} and dtype {found.dtype}, not {vector.shape} and "
+                    f"{vector.dtype}; pass a state of the same network and policy"
+                )
+        self.vectors = vectors
+        self.scalars = {name: float(state[name]) for name in self.scalars}
 
 
+def _check(row: object, name: str, low: float, high: float, text: str) -> None:
+    """Replace the field by a float, and refuse what is not in [low, high)."""
+    value = getattr(row, name)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not low <= value < high:
+        raise ValueError(f"{type(row).__name__}: {name}={value!r} must be {text}")
+    object.__setattr__(row, name, float(value))
+
+
+_TINY = 2.0**-1074  # of binary64: what is at least this is positive
+
+
+@dataclass(frozen=True, slots=True)
 class SGD:
     """Stochastic gradient descent with momentum: ``v = momentum v + g``, ``Δ = -rate v``.
 
@@ -31,29 +100,50 @@ class SGD:
     rate : float
         Learning rate.
     momentum : float
-        0 for none.
+        0 for none, which keeps no state.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.formats import BINARY32
+    >>> from halfsim.training.arithmetic import arithmetic
+    >>> state = SGD(0.5, momentum=0.5).start(2, arithmetic(BINARY32))
+    >>> [state.step(np.float32([1, -2])).tolist() for _ in range(2)]
+    [[-0.5, 1.0], [-0.75, 1.5]]
     """
 
-    def __init__(self, rate: float, momentum: float = 0.0) -> None:
-        self.rate = _F32(rate)
-        self.momentum = _F32(momentum)
-        self._velocity: Array | None = None
+    rate: float
+    momentum: float = 0.0
 
-    def step(self, gradient: Array) -> Array:
-        """Return Δ for a float32 gradient of all parameters."""
-        if self.momentum:
-            if self._velocity is None:
-                self._velocity = np.zeros_like(gradient)
-            self._velocity = self.momentum * self._velocity + gradient
-            gradient = self._velocity
-        return -self.rate * gradient
+    def __post_init__(self) -> None:
+        _check(self, "rate", _TINY, np.inf, "a positive finite number")
+        _check(self, "momentum", 0, 1, "a number from 0 to below 1")
+
+    def start(self, size: int, arithmetic: Arithmetic) -> OptimizerState:
+        """Return the state a run starts with."""
+        return _SGDState(self, size, arithmetic)
 
 
+class _SGDState(OptimizerState):
+    def __init__(self, row: SGD, size: int, arithmetic: Arithmetic) -> None:
+        super().__init__(size, arithmetic, *(("velocity",) if row.momentum else ()))
+        self._rate, self._momentum = self.constant(-row.rate), self.constant(row.momentum)
+
+    def change(self, g: Array) -> Array:
+        a = self.arithmetic
+        if self.vectors:
+            g = a.add(a.multiply(self._momentum, self.vectors["velocity"]), g)
+            self.vectors["velocity"] = g
+        return np.asarray(a.multiply(self._rate, g))
+
+
+@dataclass(frozen=True, slots=True)
 class Adam:
     """Adam [@kingma2015], algorithm 1.
 
-    ``m = β1 m + (1 - β1) g``, ``v = β2 v + (1 - β2) g²``, ``Δ = -rate (m / (1 - β1ᵗ)) / (sqrt(v / (1 - β2ᵗ)) + ε)``;
-    the scalars are computed in binary64 and rounded to binary32.
+    ``m = β1 m + (1 - β1) g``, ``v = β2 v + (1 - β2) g²``, ``Δ = -rate (m / (1 - β1ᵗ)) / (sqrt(v / (1 - β2ᵗ)) + ε)``.
+    In binary16 the default ε is zero, and v stays zero for |g| below about 5e-3: Δ is then infinite, or NaN where m is
+    zero as well.
 
     Parameters
     ----------
@@ -63,33 +153,105 @@ class Adam:
         Decay rates of the two moments.
     epsilon : float
         Added to the denominator.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.formats import BINARY16, BINARY32
+    >>> from halfsim.training.arithmetic import arithmetic
+    >>> Adam(0.25).start(2, arithmetic(BINARY32)).step(np.float32([3, 0])).tolist()
+    [-0.25, -0.0]
+    >>> Adam(0.25).start(2, arithmetic(BINARY16)).step(np.float32([3, 0])).tolist()
+    [-0.2498779296875, nan]
     """
 
-    def __init__(self, rate: float, betas: tuple[float, float] = (0.9, 0.999), epsilon: float = 1e-8) -> None:
-        self.rate = rate
-        self.betas = betas
-        self.epsilon = _F32(epsilon)
-        self._powers = [1.0, 1.0]
-        self._moments: tuple[Array, Array] | None = None
+    rate: float
+    betas: tuple[float, float] = (0.9, 0.999)
+    epsilon: float = 1e-8
 
-    def step(self, gradient: Array) -> Array:
-        """Return Δ for a float32 gradient of all parameters."""
-        if self._moments is None:
-            self._moments = np.zeros_like(gradient), np.zeros_like(gradient)
-        m, v = self._moments
-        (beta1, beta2), powers = self.betas, self._powers
+    def __post_init__(self) -> None:
+        _check(self, "rate", _TINY, np.inf, "a positive finite number")
+        _check(self, "epsilon", 0, np.inf, "a finite number, not negative")
+        betas: Any = self.betas
+        if not isinstance(betas, tuple | list) or len(betas) != 2 or not all(_decays(beta) for beta in betas):
+            raise ValueError(f"Adam: betas={betas!r} must be two numbers from 0 to below 1, as (0.9, 0.999) is")
+        object.__setattr__(self, "betas", tuple(float(beta) for beta in betas))
+
+    def start(self, size: int, arithmetic: Arithmetic) -> OptimizerState:
+        """Return the state a run starts with."""
+        return _AdamState(self, size, arithmetic)
+
+
+def _decays(beta: object) -> bool:
+    return isinstance(beta, int | float) and not isinstance(beta, bool) and 0 <= beta < 1
+
+
+class _AdamState(OptimizerState):
+    def __init__(self, row: Adam, size: int, arithmetic: Arithmetic) -> None:
+        super().__init__(size, arithmetic, "m", "v")
+        self._row = row
+        self._betas = [self.constant(beta) for beta in row.betas]
+        self._rest = [self.constant(1 - beta) for beta in row.betas]
+        self._epsilon = self.constant(row.epsilon)
+        self.scalars = {"power1": 1.0, "power2": 1.0}
+
+    def change(self, g: Array) -> Array:
+        a = self.arithmetic
         # Products, not pow(): libraries differ in its last bit.
-        powers[0] *= beta1
-        powers[1] *= beta2
-        m *= _F32(beta1)
-        m += _F32(1 - beta1) * gradient
-        v *= _F32(beta2)
-        square = gradient * gradient
-        square *= _F32(1 - beta2)
-        v += square
-        denominator = v / _F32(1 - powers[1])
-        np.sqrt(denominator, out=denominator)
-        denominator += self.epsilon
-        delta = m * _F32(-self.rate / (1 - powers[0]))
-        delta /= denominator
-        return delta
+        power1, power2 = (self.scalars[f"power{i}"] * beta for i, beta in enumerate(self._row.betas, start=1))
+        m = a.add(a.multiply(self._betas[0], self.vectors["m"]), a.multiply(self._rest[0], g))
+        v = a.add(a.multiply(self._betas[1], self.vectors["v"]), a.multiply(self._rest[1], a.multiply(g, g)))
+        self.vectors, self.scalars = {"m": m, "v": v}, {"power1": power1, "power2": power2}
+        denominator = a.add(a.sqrt(a.divide(v, self.constant(1 - power2))), self._epsilon)
+        return np.asarray(a.divide(a.multiply(m, self.constant(-self._row.rate / (1 - power1))), denominator))
+
+
+@dataclass(frozen=True, slots=True)
+class Adagrad:
+    """Adagrad [@duchi2011]: ``s = s + g²``, ``Δ = -rate g / (sqrt(s) + ε)``.
+
+    Parameters
+    ----------
+    rate : float
+        Learning rate.
+    epsilon : float
+        Added to the denominator.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.formats import BINARY32
+    >>> from halfsim.training.arithmetic import arithmetic
+    >>> state = Adagrad(0.5).start(1, arithmetic(BINARY32))
+    >>> [state.step(np.float32([g])).tolist() for g in (3, 4)]
+    [[-0.5], [-0.4000000059604645]]
+    """
+
+    rate: float
+    epsilon: float = 1e-10
+
+    def __post_init__(self) -> None:
+        _check(self, "rate", _TINY, np.inf, "a positive finite number")
+        _check(self, "epsilon", 0, np.inf, "a finite number, not negative")
+
+    def start(self, size: int, arithmetic: Arithmetic) -> OptimizerState:
+        """Return the state a run starts with."""
+        return _AdagradState(self, size, arithmetic)
+
+
+class _AdagradState(OptimizerState):
+    def __init__(self, row: Adagrad, size: int, arithmetic: Arithmetic) -> None:
+        super().__init__(size, arithmetic, "squares")
+        self._rate, self._epsilon = self.constant(-row.rate), self.constant(row.epsilon)
+
+    def change(self, g: Array) -> Array:
+        a = self.arithmetic
+        squares = a.add(self.vectors["squares"], a.multiply(g, g))
+        self.vectors["squares"] = squares
+        return np.asarray(a.divide(a.multiply(self._rate, g), a.add(a.sqrt(squares), self._epsilon)))
+
+
+Optimizer: TypeAlias = SGD | Adam | Adagrad
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "adagrad": Adagrad}
+"""The optimizers by the names that configurations use."""

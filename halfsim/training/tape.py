@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from halfsim.training.arithmetic import Array
+from halfsim.training.loss_scale import layer_factor
 from halfsim.training.machine import Machine
 
 __all__ = ["Tape", "Variable"]
@@ -23,17 +25,27 @@ class Variable:
     value : array
         Its value, in the storage format.
     gradient : array or None
-        The derivative of the loss times the loss scale, in the storage format, once `Tape.backward` has run.
+        The derivative of the loss times `scale`, in the storage format, once `Tape.backward` has run.
+    scale : float
+        The loss scale that the gradient carries.
     needed : bool
         Whether anyone wants the gradient.
     """
 
-    __slots__ = ("gradient", "needed", "value")
+    __slots__ = ("gradient", "needed", "scale", "value")
 
     def __init__(self, value: Array, needed: bool = True) -> None:
         self.value = value
         self.gradient: Array | None = None
+        self.scale = 1.0
         self.needed = needed
+
+
+class _Step(NamedTuple):
+    layer: str
+    output: Variable
+    inputs: Sequence[Variable]
+    backward: Backward
 
 
 class Tape:
@@ -43,6 +55,11 @@ class Tape:
     ----------
     machine : Machine
         What computes.
+    state : dict of arrays, optional
+        Running statistics of batch normalisation by name; changed in place when training.
+    training : bool
+        Whether batch normalisation takes the statistics of the batch (and keeps the running ones up to date) or the
+        running ones.
 
     Examples
     --------
@@ -57,9 +74,11 @@ class Tape:
     array([[0., 4.]], dtype=float16)
     """
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, *, state: dict[str, Array] | None = None, training: bool = True) -> None:
         self.machine = machine
-        self._steps: list[tuple[Variable, Sequence[Variable], Backward]] = []
+        self.state = {} if state is None else state
+        self.training = training
+        self._steps: list[_Step] = []
 
     def constant(self, value: Array) -> Variable:
         """Return an input that needs no gradient."""
@@ -69,19 +88,96 @@ class Tape:
         """Return an input whose gradient is wanted."""
         return Variable(value)
 
+    @contextmanager
+    def layer(self, name: str) -> Iterator[None]:
+        """Name the layer of what is recorded inside; a layer within a layer has both names, joined by a dot."""
+        outer = self.machine.layer
+        self.machine.layer = f"{outer}.{name}" if outer else name
+        try:
+            yield
+        finally:
+            self.machine.layer = outer
+
     def record(self, value: Array, inputs: Sequence[Variable], backward: Backward) -> Variable:
         """Write an operation down: `backward` maps the gradient of its output to those of its inputs."""
         output = Variable(value, needed=any(x.needed for x in inputs))
         if output.needed:
-            self._steps.append((output, inputs, backward))
+            self._steps.append(_Step(self.machine.layer, output, inputs, backward))
         return output
 
-    def backward(self, output: Variable, gradient: Array | np.generic) -> None:
-        """Propagate the gradient of `output` to every variable it depends on; gradients that meet are added."""
-        output.gradient = np.asarray(gradient)
-        for variable, inputs, backward in reversed(self._steps):
-            if variable.gradient is None:
+    def backward(
+        self, output: Variable, gradient: Array | np.generic, scale: float = 1.0, bound: float | None = None
+    ) -> None:
+        """Propagate the gradient of `output` to every variable it depends on; gradients that meet are added.
+
+        Parameters
+        ----------
+        output : Variable
+            Usually the loss.
+        gradient : array
+            Its gradient, the loss scale included.
+        scale : float
+            The loss scale: what `Variable.scale` of every gradient starts from.
+        bound : float, optional
+            What the gradient that enters a layer is brought below, by a power of two that its scale keeps book of.
+        """
+        output.gradient, output.scale = np.asarray(gradient), scale
+        outer, layer = self.machine.layer, None
+        for step in reversed(self._steps):
+            if step.output.gradient is None:
                 continue
-            for x, g in zip(inputs, backward(variable.gradient), strict=True):
+            self.machine.layer = step.layer
+            if bound is not None and step.layer != layer:
+                factor = layer_factor(_largest(step.output.gradient), bound)
+                step.output.gradient = self._times(step.output.gradient, factor)
+                step.output.scale *= factor
+            layer = step.layer
+            for x, g in zip(step.inputs, step.backward(step.output.gradient), strict=True):
                 if g is not None and x.needed:
-                    x.gradient = g if x.gradient is None else self.machine.storage.add(x.gradient, g)
+                    self._deliver(x, g, step.output.scale)
+        self.machine.layer = outer
+
+    def _deliver(self, x: Variable, gradient: Array, scale: float) -> None:
+        """Add a gradient to what has arrived before; of two scales the smaller one holds for both."""
+        if x.gradient is None:
+            x.gradient, x.scale = gradient, scale
+            return
+        if scale != x.scale:
+            smaller = min(scale, x.scale)
+            gradient = self._times(gradient, smaller / scale)
+            x.gradient, x.scale = self._times(x.gradient, smaller / x.scale), smaller
+        x.gradient = self.machine.gradients.add(x.gradient, gradient)
+
+    def _times(self, gradient: Array, factor: float) -> Array:
+        """Return a gradient times a power of two, rounded once: binary16 has no such large factors of its own."""
+        if factor == 1.0:
+            return gradient
+        return self.machine.gradients.convert(gradient.astype(np.float32) * np.float32(factor))
+
+    def kept(self) -> list[Array]:
+        """Return the distinct arrays that the backward pass reads or that hold values of variables, largest first."""
+        found: dict[int, Array] = {}
+        for step in self._steps:
+            cells = [cell.cell_contents for cell in step.backward.__closure__ or ()]
+            for array in _arrays([step.output, *step.inputs, *cells]):
+                owner = array
+                while isinstance(owner.base, np.ndarray):
+                    owner = owner.base
+                found[id(owner)] = owner
+        return sorted(found.values(), key=lambda array: -array.nbytes)
+
+
+def _largest(gradient: Array) -> float:
+    """Return the largest finite magnitude, 0 if there is none."""
+    size = np.abs(gradient)
+    return float(size.max(initial=0, where=np.isfinite(size)))
+
+
+def _arrays(values: Any) -> Iterator[Array]:
+    for value in values:
+        if isinstance(value, Variable):
+            yield value.value
+        elif isinstance(value, np.ndarray):
+            yield value
+        elif isinstance(value, tuple | list):
+            yield from _arrays(value)

@@ -1,122 +1,237 @@
-"""The weights of a run and the four ways to move them; all parameters lie in one flat vector."""
+"""The weights of a run and the ways to move them; all parameters lie in one flat vector."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from halfsim.accumulators import Exact
+from halfsim.conversion import convert
+from halfsim.environment import IEEE, Environment
 from halfsim.formats import BINARY16
-from halfsim.linalg import dot
-from halfsim.operations import add, subtract
+from halfsim.operations import add, multiply
 from halfsim.policy import WeightUpdate
-from halfsim.rounding import Stochastic
-from halfsim.training.arithmetic import Array, round16
+from halfsim.rounding import Rounding, Stochastic
+from halfsim.training.arithmetic import Arithmetic, Array, round16
 from halfsim.training.machine import Machine
+from halfsim.training.words import Words
 
-__all__ = ["Kahan", "Master", "Nearest", "StochasticallyRounded", "Weights", "make_weights", "split"]
+__all__ = ["Kahan", "Master", "Rounded", "Weights", "make_weights", "split"]
 
 
-class Weights(Protocol):
-    """Weights that can move. `stored` is what takes part in products; it is changed in place."""
+class Weights(ABC):
+    """Weights that can move.
+
+    Attributes
+    ----------
+    stored : float16 or float32 array
+        What takes part in products; it is changed in place.
+    """
 
     stored: Array
 
+    @abstractmethod
     def move(self, delta: Array) -> Array:
         """Add a float32 Δ; return a bool array that says which weights are as they were."""
 
+    @abstractmethod
+    def _parts(self) -> dict[str, Array]:
+        """Return the arrays that the next move depends on, by name."""
 
-class Master:
-    """``m = round32(m + Δ)``; the stored weight is m rounded to the storage format."""
+    def state(self) -> dict[str, Array]:
+        """Return copies of all arrays that the next move depends on, by name."""
+        return {name: part.copy() for name, part in self._parts().items()}
 
-    def __init__(self, initial: Array, machine: Machine) -> None:
-        self._machine = machine
-        self.master = initial.astype(np.float32)
-        self.stored = machine.store(self.master).copy()
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over, in place, what `state` returned.
 
-    def move(self, delta: Array) -> Array:
-        """Add a float32 Δ; return a bool array that says which weights are as they were."""
-        before = self.master
-        self.master = before + delta
-        self.stored[:] = self._machine.store(self.master)
-        return np.asarray(self.master == before)
-
-
-class Nearest:
-    """``w = round16(w + round16(Δ))``, to nearest, ties to even."""
-
-    def __init__(self, initial: Array) -> None:
-        self.stored = round16(initial).copy()
-
-    def move(self, delta: Array) -> Array:
-        """Add a float32 Δ; return a bool array that says which weights are as they were."""
-        moved = add(self.stored, round16(delta))
-        unchanged = np.asarray(moved == self.stored)
-        self.stored[:] = moved
-        return unchanged
+        Raises
+        ------
+        ValueError
+            For other names, shapes or dtypes than these weights have.
+        """
+        parts = self._parts()
+        found = {name: np.asarray(part) for name, part in state.items()}
+        for name in {**parts, **found}:
+            mine, theirs = (_kind(arrays[name]) if name in arrays else "nothing" for arrays in (parts, found))
+            if mine != theirs:
+                raise ValueError(
+                    f"restore: {name!r} is {theirs} in the state and {mine} in {type(self).__name__}; "
+                    "pass a state of the same network and policy"
+                )
+        for name, part in parts.items():
+            part[...] = found[name]
 
 
-class StochasticallyRounded:
-    """``w = SR16(w + Δ)``: the exact sum, rounded stochastically, once [@gupta2015].
+def _kind(array: Array) -> str:
+    return f"{array.dtype} of shape {array.shape}"
 
-    A binary64 sum would not do: with |Δ| small enough it rounds to w, and the second rounding no longer sees Δ.
-    The random word of weight i at step t is Philox (seed, t * size + i): it depends on nothing else.
+
+class Master(Weights):
+    """``m = round32(m + Δ)``; the stored weight is m in the stored format, as the policy rounds and flushes.
+
+    Parameters
+    ----------
+    initial : array
+        First weights.
+    arithmetic : Arithmetic
+        Of the stored weights.
     """
 
-    def __init__(self, initial: Array, seed: int, bits: int = 32) -> None:
-        self.stored = round16(initial).copy()
-        self._seed, self._bits, self._offset = seed, bits, 0
+    def __init__(self, initial: Array, arithmetic: Arithmetic) -> None:
+        self._arithmetic = arithmetic
+        self.master = initial.astype(np.float32)
+        # Binary32 weights are their own master copy.
+        is_master = arithmetic.dtype == np.float32
+        self.stored = self.master if is_master else arithmetic.convert(self.master).copy()
 
     def move(self, delta: Array) -> Array:
         """Add a float32 Δ; return a bool array that says which weights are as they were."""
-        rounding = Stochastic(bits=self._bits, seed=self._seed, offset=self._offset)
-        self._offset += self.stored.size
-        # The addend of an exact dot product enters exactly: Δ + w * 1, one rounding.
-        exact = Exact(format=BINARY16, rounding=rounding)
-        moved = np.asarray(dot(self.stored[:, None], np.ones(1, np.float16), delta, accumulator=exact))
-        unchanged = np.asarray(moved == self.stored)
-        self.stored[:] = moved
+        moved = self.master + delta
+        unchanged = np.asarray(moved == self.master)
+        self.master[...] = moved
+        self.stored[...] = self._arithmetic.convert(self.master)
         return unchanged
 
+    def _parts(self) -> dict[str, Array]:
+        stored = {"stored": self.stored}
+        return stored if self.stored is self.master else {"master": self.master, **stored}
 
-class Kahan:
+
+class Rounded(Weights):
+    """The stored binary16 weight moves, and what rounding takes off is lost.
+
+    A deterministic rounding r rounds twice, ``w = r(w + r(Δ))``. A stochastic one rounds the exact sum w + Δ once
+    [@gupta2015]. The random word of weight i at move t is Philox (seed, offset + t * size + i): it depends on nothing
+    else.
+
+    Parameters
+    ----------
+    initial : array
+        First weights, rounded to nearest if they are not binary16.
+    rounding : Rounding or Stochastic
+        The rounding.
+    environment : Environment
+        Whether binary16 subnormals are flushed.
+    """
+
+    def __init__(self, initial: Array, rounding: Rounding | Stochastic, environment: Environment = IEEE) -> None:
+        self.stored = round16(initial).copy()
+        self._rounding, self._environment = rounding, environment
+        self._drawn = np.zeros((), np.int64)
+
+    def move(self, delta: Array) -> Array:
+        """Add a float32 Δ; return a bool array that says which weights are as they were."""
+        if isinstance(self._rounding, Stochastic):
+            moved = self._once(delta, self._rounding)
+        else:
+            how: dict[str, Any] = {"rounding": self._rounding, "environment": self._environment}
+            moved = np.asarray(add(self.stored, convert(delta, BINARY16, **how), **how))
+        unchanged = np.asarray(moved == self.stored)
+        self.stored[...] = moved
+        return unchanged
+
+    def _once(self, delta: Array, rounding: Stochastic) -> Array:
+        fresh = replace(rounding, offset=rounding.offset + int(self._drawn))
+        self._drawn += self.stored.size
+        moved = convert(_truncated_sum(self.stored, delta), BINARY16, rounding=fresh)
+        # Times one: exact, but for subnormals that are flushed.
+        return np.asarray(multiply(moved, np.float16(1), environment=self._environment))
+
+    def _parts(self) -> dict[str, Array]:
+        drawn = {"drawn": self._drawn} if isinstance(self._rounding, Stochastic) else {}
+        return {"stored": self.stored, **drawn}
+
+
+def _truncated_sum(w: Array, delta: Array) -> Array:
+    """Return w + Δ cut toward zero to binary64's 53 bits.
+
+    Stochastic rounding looks at the 11 bits that stay and at most 32 below them; these are the bits of the exact sum.
+    The nearest binary64 number would not do: it may lie above the sum, and where |Δ| is small it is w itself.
+    """
+    x, y = w.astype(np.float64), delta.astype(np.float64)
+    s = x + y
+    # Knuth's exact error of the sum [@knuth1997]: where it points back to zero, the nearest number is too large.
+    part = s - x
+    error = (x - (s - part)) + (y - part)
+    s = np.where((error != 0) & (np.signbit(error) != np.signbit(s)), np.nextafter(s, 0.0), s)
+    return np.where(np.isnan(s), np.nan, s)
+
+
+class Kahan(Weights):
     """``y = round16(Δ) + c``, ``t = w + y``, ``c = y - (t - w)``, ``w = t``, each operation rounded to binary16.
+
+    Parameters
+    ----------
+    initial : array
+        First weights.
+    arithmetic : Arithmetic
+        That of binary16, as the policy rounds and flushes.
 
     References
     ----------
     W. Kahan, "Further remarks on reducing truncation errors", Comm. ACM 8 (1965), 40 [@kahan1965].
     """
 
-    def __init__(self, initial: Array) -> None:
-        self.stored = round16(initial).copy()
+    def __init__(self, initial: Array, arithmetic: Arithmetic) -> None:
+        self._arithmetic = arithmetic
+        self.stored = arithmetic.convert(initial).copy()
         self.compensation = np.zeros_like(self.stored)
 
     def move(self, delta: Array) -> Array:
         """Add a float32 Δ; return a bool array that says which weights are as they were."""
-        change = add(round16(delta), self.compensation)
-        moved = add(self.stored, change)
-        rest = subtract(change, subtract(moved, self.stored))
+        a = self._arithmetic
+        change = a.add(a.convert(delta), self.compensation)
+        moved = a.add(self.stored, change)
+        rest = a.subtract(change, a.subtract(moved, self.stored))
         unchanged = np.asarray((moved == self.stored) & (rest == self.compensation))
-        self.stored[:] = moved
-        self.compensation = rest
+        self.stored[...] = moved
+        self.compensation[...] = rest
         return unchanged
 
+    def _parts(self) -> dict[str, Array]:
+        return {"stored": self.stored, "compensation": self.compensation}
 
-def make_weights(initial: Array, machine: Machine, seed: int) -> Weights:
-    """Return the weights that the machine's policy asks for, all starting from `initial` rounded to storage."""
-    start = machine.store(initial)
-    match machine.policy.update:
+
+def make_weights(initial: Array, machine: Machine, seed: int, stream: int = 0) -> Weights:
+    """Return the weights that the machine's policy asks for, all starting from `initial` as the policy stores it.
+
+    Parameters
+    ----------
+    initial : array
+        First weights, flat.
+    machine : Machine
+        Whose policy decides, and whose `weights` is the arithmetic of stored weights.
+    seed : int
+        Seed of the run, the key of ``"stochastic"``. That of a `Stochastic` update is mixed with it.
+    stream : int
+        Weights of one run that differ in it draw independent words.
+    """
+    policy, start = machine.policy, machine.weights.convert(initial)
+    match policy.update:
         case WeightUpdate.master:
-            return Master(start, machine)
-        case WeightUpdate.nearest:
-            return Nearest(start)
-        case WeightUpdate.stochastic:
-            return StochasticallyRounded(start, seed)
+            return Master(start, machine.weights)
         case WeightUpdate.kahan:
-            return Kahan(start)
+            return Kahan(start, machine.weights)
+        case WeightUpdate.stochastic:
+            key = _key(0, seed, stream) if stream else seed
+            return Rounded(start, Stochastic(bits=32, seed=key), policy.environment)
+        case Stochastic() as rounding:
+            mixed = replace(rounding, seed=_key(rounding.seed, seed, stream))
+            return Rounded(start, mixed, policy.environment)
+        case Rounding() as rounding:
+            return Rounded(start, rounding, policy.environment)
+        case _:
+            return Rounded(start, Rounding.roundTiesToEven, policy.environment)
+
+
+def _key(rounding: int, seed: int, stream: int) -> int:
+    """Return word 64 + stream of Philox under both seeds: machines take the first words for their own roundings."""
+    return int(Words(rounding, seed).raw(65 + stream)[-1])
 
 
 def split(flat: Array, shapes: Sequence[tuple[int, ...]]) -> list[Array]:

@@ -19,15 +19,22 @@ class Words:
     ----------
     seed, purpose : int
         The key, 0 to 2**64 - 1 each.
+    skip : int
+        How many words to leave out first, at no cost.
 
     Examples
     --------
     >>> Words(7, 1).permutation(5).tolist()
     [3, 1, 2, 4, 0]
+    >>> bool(Words(7, 1, skip=9).raw(1)[0] == Words(7, 1).raw(10)[9])
+    True
     """
 
-    def __init__(self, seed: int, purpose: int) -> None:
+    def __init__(self, seed: int, purpose: int, skip: int = 0) -> None:
         self._source = np.random.Philox(key=np.array([seed, purpose], np.uint64))
+        # A step of the counter makes four words.
+        self._source.advance(skip // 4)
+        self.raw(skip % 4)
 
     def raw(self, count: int) -> Array:
         """Return the next words, uint64."""

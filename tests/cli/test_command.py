@@ -39,7 +39,7 @@ def test_help_has_examples(command: tuple[str, ...], option: str) -> None:
 
 
 def test_only_finished_verbs_exist() -> None:
-    assert sorted(main.commands) == ["dpi", "explain", "models", "study", "vectors", "verify", "warmup"]
+    assert sorted(main.commands) == ["dpi", "explain", "models", "study", "train", "vectors", "verify", "warmup"]
     assert "Exit status: 0 success, 1 failure or disagreement, 2 wrong usage" in invoke("--help").stdout
 
 

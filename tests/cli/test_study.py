@@ -16,4 +16,4 @@ def test_a_report_needs_a_run(tmp_path: Path) -> None:
 
 
 def test_studies_are_listed() -> None:
-    assert re.search(r"^quickstart  \w", invoke("study", "list").stdout)
+    assert re.search(r"^quickstart +\w", invoke("study", "list").stdout, re.M)

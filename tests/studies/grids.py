@@ -1,19 +1,22 @@
-"""A grid of a few short runs, and a job that kills its process the first time."""
+"""A grid of a few short runs, and a script that makes it until someone kills it."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from halfsim.policy import named
 from halfsim.studies.grid import Job, Part, jobs_of
-from halfsim.training.loop import Settings
+from halfsim.training.experiment import Settings
 from halfsim.training.models import Perceptron
+from halfsim.training.optim import Adam
+from halfsim.training.tasks import Classification
 
-__all__ = ["Deadly", "grid", "part"]
+__all__ = ["LONG", "contents", "grid", "part"]
+
+LONG = 5000
+"""Steps of a run that takes seconds: longer than the time between two checkpoints."""
+
+_BITS = ("config.toml", "events.jsonl", "hist.parquet")
 
 
 def part(steps: int = 6) -> Part:
@@ -22,9 +25,14 @@ def part(steps: int = 6) -> Part:
         name="tiny",
         title="Tiny",
         claim="Short runs.",
-        task="digits",
+        task=Classification(dataset="digits"),
         settings=Settings(
-            model=Perceptron(sizes=(64, 8, 10)), rate=1e-3, batch=8, steps=steps, evaluate_every=3, sample_every=2
+            model=Perceptron(sizes=(64, 8, 10)),
+            optimizer=Adam(rate=1e-3),
+            batch=8,
+            steps=steps,
+            evaluate_every=max(steps // 2, 1),
+            sample_every=max(steps // 3, 1),
         ),
         policies=tuple(named(name) for name in ("binary32", "mixed-scaled", "binary16-stochastic")),
         shown=("binary32", "mixed-scaled"),
@@ -36,23 +44,9 @@ def grid(steps: int = 6, seeds: int = 2) -> list[Job]:
     return jobs_of([part(steps)], range(seeds))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Deadly(Job):
-    """Kills the worker that runs it, unless the marker is there."""
-
-    marker: Path
-
-    def name(self) -> str:
-        """Return the name of the run's record, if the process lives."""
-        if multiprocessing.parent_process() is not None and not self.marker.exists():
-            self.marker.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().name()
-
-    @classmethod
-    def of(cls, job: Job, marker: Path) -> Deadly:
-        """Make a job deadly."""
-        return cls(**{name: getattr(job, name) for name in job.__dataclass_fields__}, marker=marker)
+def contents(folder: Path) -> dict[str, bytes]:
+    """Everything in the folders of runs that must not depend on how they were made."""
+    return {f"{path.parent.name}/{path.name}": path.read_bytes() for name in _BITS for path in folder.glob(f"*/{name}")}
 
 
 if __name__ == "__main__":
@@ -60,6 +54,4 @@ if __name__ == "__main__":
 
     from halfsim.studies.runner import execute
 
-    # Long runs after a short one: something to kill.
-    jobs = [*grid(), *(replace(job, settings=replace(job.settings, steps=10**7)) for job in grid())]
-    execute(jobs, Path(sys.argv[1]), processes=1, progress=False)
+    execute(grid(LONG, 1), Path(sys.argv[1]), processes=int(sys.argv[2]), progress=False)

@@ -1,94 +1,231 @@
-"""Runs are kept, found again, and the same however they were made."""
+"""Runs are kept, found again, continued, and the same however they were made."""
 
 from __future__ import annotations
 
+import json
+import multiprocessing
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("sklearn")
+pytest.importorskip("tomli_w")
+pytest.importorskip("pyarrow")
 
-from halfsim.studies import runner
-from halfsim.studies.grid import Part, jobs_of
+from halfsim.studies import runner, runs
+from halfsim.studies.folder import RunFolder
+from halfsim.studies.grid import Part, RunJob, Table, Variant, jobs_of
 from halfsim.training.data import digits
-from halfsim.training.tasks import TASKS, Classification
-from tests.studies.grids import Deadly, grid, part
+from halfsim.training.tasks import Classification
+from halfsim.training.trainer import Trainer
+from tests.studies.grids import LONG, contents, grid, part
 
 ROOT = Path(__file__).resolve().parents[2]
+_CLOCK = ("seconds", "provenance")
 
 
-def bits(results: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    return [(result["id"], result["record"]["weights_sha256"]) for result in results]
+def bits(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Summaries without what depends on the clock."""
+    return [{key: value for key, value in result.items() if key not in _CLOCK} for result in results]
 
 
 def stamps(folder: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    return {f"{path.parent.name}/{path.name}": path.stat().st_mtime_ns for path in folder.glob("*/*")}
+
+
+def until(condition: Callable[[], bool], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(0.02)
+
+
+def checkpointed(folder: Path) -> bool:
+    """Whether a run is under way that a kill would interrupt."""
+    return any(not path.with_name("summary.json").exists() for path in folder.glob("*/checkpoint.npz"))
+
+
+Whole = tuple[Path, list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     folder = tmp_path_factory.mktemp("runs")
     return folder, runner.execute(grid(), folder, processes=1, progress=False)
 
 
-def test_records_come_in_the_order_of_the_jobs(whole: tuple[Path, list[dict[str, Any]]]) -> None:
-    _, results = whole
-    assert [(result["policy"], result["seed"]) for result in results] == [(job.policy.name, job.seed) for job in grid()]
-    assert len({digest for _, digest in bits(results)}) == 6
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """Runs that take longer than the time between two checkpoints."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    return folder, runner.execute(grid(LONG, 1), folder, processes=1, progress=False)
 
 
-def test_two_processes_give_the_bits_of_one(whole: tuple[Path, list[dict[str, Any]]], tmp_path: Path) -> None:
+def test_records_come_in_the_order_of_the_jobs(whole: Whole) -> None:
+    folder, results = whole
+    wanted = [(job.part, job.variant, job.experiment.seed) for job in grid() if isinstance(job, RunJob)]
+    assert [(result["part"], result["variant"], result["seed"]) for result in results] == wanted
+    assert len({result["weights_sha256"] for result in results}) == 6
+    for result in results:
+        found = {path.name for path in (folder / result["id"]).iterdir()}
+        assert found == {"config.toml", "events.jsonl", "hist.parquet", "summary.json", "checkpoint.npz"}
+
+
+def test_events_say_what_happened_at_every_step(whole: Whole) -> None:
+    folder, results = whole
+    events = list(RunFolder(folder / results[1]["id"]).read_events())
+    losses = [event for event in events if "loss" in event]
+    assert [event["step"] for event in losses] == list(range(6))
+    assert all(event.keys() == {"step", "phase", "loss", "scale", "skipped", "why"} for event in losses)
+    assert {event["scale"] for event in losses} == {1024.0}
+    assert [event["step"] for event in events if "evaluation" in event] == [0, 3, 6] == results[1]["steps"]
+    assert [event["step"] for event in events if "ledger" in event] == [0, 2, 4]
+    evaluated = [event["evaluation"]["loss"] for event in events if "evaluation" in event]
+    assert evaluated == results[1]["measures"]["loss"]
+
+
+def test_histograms_of_events_table_and_summary_agree(whole: Whole) -> None:
+    from pyarrow import parquet
+
+    folder, results = whole
+    rows = parquet.read_table(folder / results[1]["id"] / "hist.parquet").to_pylist()
+    for kind, bins in results[1]["ledger"]["histograms"].items():
+        counted = np.zeros(79, np.int64)
+        for row in rows:
+            counted[row["bin"]] += row["count"] * (row["kind"] == kind)
+        assert counted.tolist() == bins, kind
+    assert {row["step"] for row in rows} == {0, 2, 4}
+
+
+def test_the_checkpoint_of_a_finished_run_holds_its_weights(whole: Whole) -> None:
+    import hashlib
+
+    folder, results = whole
+    with np.load(folder / results[1]["id"] / "checkpoint.npz") as archive:
+        stored = archive["side 0:weights stored"]
+    assert hashlib.sha256(stored.tobytes()).hexdigest() == results[1]["weights_sha256"]
+
+
+def test_two_processes_give_the_bits_of_one(whole: Whole, tmp_path: Path) -> None:
     results = runner.execute(grid(), tmp_path, processes=2, progress=False)
     assert bits(results) == bits(whole[1])
-    records = [[result["record"] for result in found] for found in (results, whole[1])]
-    assert records[0] == records[1]
+    assert contents(tmp_path) == contents(whole[0])
 
 
-def test_finished_runs_are_not_run_again(whole: tuple[Path, list[dict[str, Any]]]) -> None:
+def test_finished_runs_are_not_run_again(whole: Whole) -> None:
     folder, results = whole
     before = stamps(folder)
-    assert len(before) == 6
+    assert len(before) == 6 * 5
     assert runner.execute(grid(), folder, processes=2, progress=False) == results
     assert stamps(folder) == before
 
 
-def test_a_missing_and_a_damaged_record_are_made_again(
-    whole: tuple[Path, list[dict[str, Any]]], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("damaged", ["summary.json", "checkpoint.npz", "events.jsonl"])
+def test_what_is_missing_or_damaged_is_made_again(whole: Whole, tmp_path: Path, damaged: str) -> None:
     folder, results = whole
-    for path in folder.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    names = sorted(stamps(tmp_path))
-    (tmp_path / names[0]).unlink()
-    (tmp_path / names[1]).write_text("{")
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    first, second = sorted(path for path in tmp_path.iterdir())[:2]
+    for mine in (first, second):
+        (mine / "summary.json").unlink()
+    (first / damaged).unlink(missing_ok=True)
+    (second / damaged).write_bytes((folder / second.name / damaged).read_bytes()[:-7])
     before = stamps(tmp_path)
     assert bits(runner.execute(grid(), tmp_path, processes=1, progress=False)) == bits(results)
-    after = stamps(tmp_path)
-    assert {name for name in names if before.get(name) != after[name]} == set(names[:2])
+    assert contents(tmp_path) == contents(folder)
+    changed = {name.split("/")[0] for name, stamp in stamps(tmp_path).items() if before.get(name) != stamp}
+    assert changed == {first.name, second.name}
 
 
-def test_a_killed_runner_loses_only_the_run_in_flight(whole: tuple[Path, list[dict[str, Any]]], tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.studies.grids", str(tmp_path)], cwd=ROOT, env={**os.environ, "PYTHONPATH": "."}
-    )
+def test_a_stop_at_any_write_loses_nothing(whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a kill at the worst moments: before a file is in its place, and in the middle of a line."""
+    job = grid()[2]
+    monkeypatch.setattr(runs, "_EVERY", 0.0)
+    replaced, written = os.replace, os.write
+    stops = 0
+    for moment in range(0, 40, 3):
+        folder = tmp_path / str(moment)
+        left = [moment]
+
+        def stop(left: list[int] = left) -> None:
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+
+        def replace_(source: Any, target: Any) -> None:
+            stop()
+            replaced(source, target)
+
+        def write(file: int, content: Any) -> int:
+            try:
+                stop()
+            except KeyboardInterrupt:
+                written(file, bytes(content)[:20])
+                raise
+            return written(file, content)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", replace_)
+            patch.setattr(os, "write", write)
+            try:
+                job.perform(folder)
+            except KeyboardInterrupt:
+                stops += 1
+                assert RunFolder(folder / job.id).summary() is None
+        job.perform(folder)
+        mine = {name: content for name, content in contents(whole[0]).items() if name.startswith(job.id)}
+        assert contents(folder) == mine, moment
+        assert RunFolder(folder / job.id).summary()["weights_sha256"] == whole[1][2]["weights_sha256"]  # type: ignore[index]
+    assert 5 <= stops <= 13, "the moments should reach to the end of the run, and beyond"
+
+
+def run_script(folder: Path, processes: int) -> subprocess.Popen[bytes]:
+    line = [sys.executable, "-m", "tests.studies.grids", str(folder), str(processes)]
+    return subprocess.Popen(line, cwd=ROOT, env={**os.environ, "PYTHONPATH": "."})
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_killed_runner_goes_on_to_the_same_bits(
+    undisturbed: Whole, tmp_path: Path, processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = run_script(tmp_path, processes)
     try:
-        deadline = time.monotonic() + 120
-        while len(list(tmp_path.glob("*.json"))) < 6 and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.05)
+        until(lambda: checkpointed(tmp_path) or process.poll() is not None)
         assert process.poll() is None, "it ended by itself: nothing was killed"
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    before = stamps(tmp_path)
-    assert bits(runner.execute(grid(), tmp_path, processes=1, progress=False)) == bits(whole[1])
-    assert stamps(tmp_path) == before, "a finished run was made again"
+    time.sleep(0.5)
+    stopped = next(path for path in tmp_path.glob("*/checkpoint.npz") if not path.with_name("summary.json").exists())
+    with np.load(stopped) as archive:
+        reached = int(archive["step"])
+    assert 0 < reached < LONG
+    before = contents(tmp_path)
+    time.sleep(0.2)
+    assert contents(tmp_path) == before, "a worker outlived the runner"
+    finished = [path.parent.name for path in tmp_path.glob("*/summary.json")]
+    steps: list[int] = []
+    advance = Trainer.advance
+
+    def counted(trainer: Trainer) -> Any:
+        steps.append(trainer.step)
+        return advance(trainer)
+
+    monkeypatch.setattr(Trainer, "advance", counted)
+    assert bits(runner.execute(grid(LONG, 1), tmp_path, processes=1, progress=False)) == bits(undisturbed[1])
+    assert contents(tmp_path) == contents(undisturbed[0])
+    assert reached in steps and len(steps) < LONG * (3 - len(finished)), "it began anew"
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
@@ -99,14 +236,13 @@ def test_an_interrupt_ends_the_study_and_its_workers_at_once(tmp_path: Path) -> 
     process = subprocess.Popen(
         [sys.executable, "-c", script, *study],
         cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         start_new_session=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.rglob("runs/*.json")) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: any(tmp_path.glob("runs/*/checkpoint.npz")) or process.poll() is not None)
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130, said
@@ -126,29 +262,61 @@ def _ends(group: int) -> bool:
     return False
 
 
-def test_a_killed_worker_does_not_stop_the_others(whole: tuple[Path, list[dict[str, Any]]], tmp_path: Path) -> None:
-    marker = tmp_path / "died"
-    jobs = grid()
-    jobs[2] = Deadly.of(jobs[2], marker)
-    results = runner.execute(jobs, tmp_path / "runs", processes=2, progress=False)
-    assert marker.exists(), "no worker was killed"
-    assert bits(results) == bits(whole[1])
+def test_a_killed_worker_is_replaced_and_its_run_goes_on(undisturbed: Whole, tmp_path: Path) -> None:
+    killed = []
+
+    def kill() -> None:
+        until(lambda: checkpointed(tmp_path))
+        worker = multiprocessing.active_children()[0]
+        killed.append(worker.pid)
+        os.kill(worker.pid or 0, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    results = runner.execute(grid(LONG, 1), tmp_path, processes=2, progress=False)
+    killer.join()
+    assert killed, "no worker was killed"
+    assert bits(results) == bits(undisturbed[1])
+    assert contents(tmp_path) == contents(undisturbed[0])
+
+
+def test_a_killed_dask_worker_changes_no_bit(undisturbed: Whole, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
+    with distributed.LocalCluster(**options) as cluster:
+        worker = next(iter(cluster.workers.values())).pid
+
+        def kill() -> None:
+            until(lambda: checkpointed(tmp_path))
+            os.kill(worker, signal.SIGKILL)
+
+        killer = threading.Thread(target=kill, daemon=True)
+        killer.start()
+        results = runner.execute(grid(LONG, 1), tmp_path, progress=False, scheduler=cluster.scheduler_address)
+        killer.join()
+    assert bits(results) == bits(undisturbed[1])
+    assert contents(tmp_path) == contents(undisturbed[0])
+
+
+def test_a_cluster_that_writes_elsewhere_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RunJob, "perform", lambda job, folder: None)
+    with pytest.raises(FileNotFoundError, match="pass an output folder that all workers and this machine share"):
+        runner.execute(grid(), tmp_path, processes=1, progress=False)
 
 
 def test_the_name_of_a_run_changes_with_what_decides_it() -> None:
-    names = [job.name() for job in grid()] + [job.name() for job in grid(steps=7)]
+    names = [job.id for job in grid()] + [job.id for job in grid(steps=7)]
     assert len(set(names)) == 12
 
 
 def test_the_name_of_a_run_changes_with_data_and_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    job = grid()[0]
-    names = [job.name()]
-    other = replace(digits(), sha256="0" * 64)
+    names = [grid()[0].id]
     with monkeypatch.context() as patch:
-        patch.setitem(TASKS, "digits", lambda: Classification(other))
-        names.append(job.name())
+        other = replace(digits(), sha256="0" * 64)
+        patch.setattr(Classification, "data", property(lambda task: other))
+        names.append(grid()[0].id)
     monkeypatch.setattr("halfsim.studies.grid.source_digest", lambda: "0" * 64)
-    names.append(job.name())
+    names.append(grid()[0].id)
     assert len(set(names)) == 3
 
 
@@ -160,21 +328,81 @@ def test_equal_runs_of_two_parts_are_made_once(
     other = replace(first, name="other", policies=(replace(first.policies[0], name="renamed"),), shown=("renamed",))
     jobs = jobs_of([first, other], [0])
     results = runner.execute(jobs, tmp_path, processes=processes)
-    assert [(found["part"], found["policy"]) for found in results] == [(job.part, job.policy.name) for job in jobs]
+    assert [(found["part"], found["variant"]) for found in results] == [(job.part, job.variant) for job in jobs]
     assert results[0]["id"] == results[3]["id"]
     assert len(list(tmp_path.iterdir())) == 3
     assert capsys.readouterr().err.endswith("3 of 3 runs, about 0 s left\n")
 
 
-def test_progress_goes_to_standard_error(
-    whole: tuple[Path, list[dict[str, Any]]], capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_a_variant_may_change_settings_and_task() -> None:
+    first = part()
+    longer = replace(first.settings, steps=9)
+    fewer = Classification(dataset="digits", train=800)
+    policy = first.policies[1]
+    rows = (
+        Variant(name="longer", policy=policy, settings=longer),
+        Variant(name="fewer", policy=policy, task=fewer),
+    )
+    jobs = jobs_of([replace(first, variants=rows)], [0])
+    assert [job.variant for job in jobs] == [*(policy.name for policy in first.policies), "longer", "fewer"]
+    assert [job.steps for job in jobs] == [6, 6, 6, 9, 6]
+    assert jobs[4].config["task"]["train"] == 800
+    assert len({job.id for job in jobs}) == 5
+
+
+def squares(numbers: list[int], power: int = 2) -> list[dict[str, float]]:
+    return [{"n": n, "power": float(n**power)} for n in numbers]
+
+
+def test_a_table_is_computed_once_and_kept(tmp_path: Path) -> None:
+    table = Table(
+        name="powers",
+        title="Powers",
+        claim="They grow.",
+        function=f"{__name__}:squares",
+        arguments={"numbers": [1, 2, 3], "power": 3},
+        columns=("n", "power"),
+    )
+    (job,) = jobs_of([table], [0, 1])
+    (found,) = runner.execute([job], tmp_path, processes=1, progress=False)
+    assert found["rows"] == [{"n": 1, "power": 1.0}, {"n": 2, "power": 8.0}, {"n": 3, "power": 27.0}]
+    assert (found["part"], found["variant"]) == ("powers", "")
+    before = stamps(tmp_path)
+    assert runner.execute([job], tmp_path, processes=1, progress=False) == [found]
+    assert stamps(tmp_path) == before
+    assert jobs_of([replace(table, arguments={"numbers": [1]})], [0])[0].id != job.id
+    summary = tmp_path / job.id / "summary.json"
+    summary.write_text(summary.read_text().replace("27.0", "28.0"))
+    assert runner.execute([job], tmp_path, processes=1, progress=False)[0]["rows"] == found["rows"]
+
+
+def test_progress_goes_to_standard_error(whole: Whole, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     runner.execute(grid(), whole[0], progress=True)
     assert capsys.readouterr() == ("", "6 of 6 runs are already there\n")
     runner.execute(grid(seeds=1), tmp_path, processes=1, progress=True)
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.endswith("3 of 3 runs, about 0 s left\n")
+
+
+def test_progress_counts_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from halfsim.studies import progress
+
+    monkeypatch.setattr(progress, "_LOOK", 0.01)
+    monkeypatch.setattr(progress, "_SAY", 0.05)
+    with progress.Progress(tmp_path, {"a": 10, "b": 10}, 2, True) as bar:
+        with RunFolder(tmp_path / "a").events() as events:
+            events.append([{"step": 5}])
+            time.sleep(0.4)
+        said = capsys.readouterr().err
+        bar.advance("a", "first")
+        bar.advance("b", "second")
+    # Half a run of two in about 0.4 s: three times that is left.
+    times = [float(found) for found in re.findall(r"^0 of 2 runs, about (\d+) s left$", said, re.M)]
+    assert times and times[-1] in (1, 2)
+    assert capsys.readouterr().err.endswith("2 of 2 runs, about 0 s left\n")
 
 
 @pytest.mark.parametrize("seeds", [0, -1, [], [1, 1], [-1]])
@@ -190,14 +418,23 @@ def test_seeds_are_a_number_or_a_list() -> None:
 
 def test_a_grid_names_what_is_wrong_with_it() -> None:
     tiny = part()
-    with pytest.raises(ValueError, match="known are digits"):
-        Part(**{**_fields(tiny), "task": "imagenet"})
     with pytest.raises(ValueError, match="differ in name"):
         Part(**{**_fields(tiny), "policies": tiny.policies[:1] * 2})
     with pytest.raises(ValueError, match="include those shown"):
         Part(**{**_fields(tiny), "shown": ("other",)})
+    with pytest.raises(ValueError, match="neither policies nor variants"):
+        Part(**{**_fields(tiny), "policies": (), "shown": ()})
     assert len(jobs_of([tiny], [4, 5])) == 6
 
 
 def _fields(value: Part) -> dict[str, Any]:
     return {name: getattr(value, name) for name in value.__dataclass_fields__}
+
+
+def test_configurations_make_the_same_experiment_again() -> None:
+    from halfsim.training.experiment import Experiment
+
+    for job in grid():
+        assert isinstance(job, RunJob)
+        config = json.loads(json.dumps(job.experiment.config()))
+        assert Experiment.from_config(config) == job.experiment

@@ -1,44 +1,132 @@
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from halfsim.training.ledger import Ledger
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from halfsim.kernels.census import COUNTS
+from halfsim.training.arithmetic import round16
+from halfsim.training.ledger import KINDS, Ledger
+
+
+def counted(exact: Any, stored: Any, kind: str = "weight gradient") -> dict[str, int]:
+    ledger = Ledger()
+    ledger.count("a", kind, exact, stored)
+    return ledger.as_dict()["layers"]["a"][kind]  # type: ignore[no-any-return]
 
 
 def test_lost_updates_of_a_hand_example() -> None:
     ledger = Ledger()
-    ledger.update(np.float32([0, 1e-9, 0.5, -1e-9]), np.array([True, True, False, True]))
-    ledger.update(np.float32([1, 0, 0, 0]), np.array([False, True, True, True]))
-    assert ledger.shares()["updates_lost"] == 2 / 4
-    assert ledger.as_dict()["updates"] == 4
+    layers = [("a", slice(0, 2)), ("b", slice(2, 4))]
+    ledger.update(layers, np.float32([0, 1e-9, 0.5, -1e-9]), np.array([True, True, False, True]))
+    ledger.update(layers, np.float32([1, 0, 0, 0]), np.array([False, True, True, True]))
+    found = ledger.as_dict()
+    assert found["updates_lost"] == 2 / 4
+    assert found["layers"] == {"a": {"update": {"lost": 1, "moves": 2}}, "b": {"update": {"lost": 1, "moves": 2}}}
 
 
 def test_bins_are_unit_steps_of_log2() -> None:
     ledger = Ledger()
     values = np.float32([0, -0.0, 2**-61, 2**-60, 2**-59 * 0.999, 2**-24, 1, 1.999, -2, 2**16, 2**17, np.inf, np.nan])
-    ledger.gradient("activation", values, values)
-    bins = ledger.as_dict()["histograms"]["activation"]
+    ledger.count("", "activation gradient", values, values)
+    bins = ledger.as_dict()["histograms"]["activation gradient"]
     found = {i: n for i, n in enumerate(bins) if n}
     at = lambda exponent: exponent + 60 + 1  # noqa: E731
     assert found == {0: 2, at(-60): 3, at(-24): 1, at(0): 2, at(1): 1, at(16): 2, 78: 2}
     assert sum(bins) == values.size
 
 
+@given(arrays(np.uint32, st.integers(1, 50), elements=st.integers(0, 2**32 - 1)))
+def test_every_number_is_counted_once_and_where_it_belongs(bits: np.ndarray) -> None:
+    exact = bits.view(np.float32)
+    stored = round16(exact)
+    with np.errstate(all="ignore"):
+        wide, size = exact.astype(np.float64), np.abs(stored.astype(np.float64))
+    assert counted(exact, stored) == {
+        "elements": exact.size,
+        "zero": int((wide == 0).sum()),
+        "flushed": int(((wide != 0) & (size == 0)).sum()),
+        "subnormal": int(((size > 0) & (size < 2**-14)).sum()),
+        "overflowed": int(np.isinf(size).sum()),
+        "nan": int(np.isnan(size).sum()),
+    }
+
+
 def test_binary32_storage_flushes_nothing() -> None:
-    ledger = Ledger()
     values = np.float32([1e-40, 1e-30, 0])
-    ledger.gradient("weight", values, values)
-    assert ledger.shares()["gradients_flushed"] == 0
-    assert ledger.as_dict()["counts"]["weight"] == [2, 0, 0]
+    found = counted(values, values)
+    assert (found["flushed"], found["subnormal"], found["zero"]) == (0, 1, 1)
 
 
-def test_gradients_are_sampled() -> None:
+def test_only_sampled_steps_are_counted_but_every_update_is() -> None:
     ledger = Ledger(every=3)
+    samples = []
     for step in range(7):
         ledger.begin(step)
-        ledger.gradient("weight", np.ones(1, np.float32), np.ones(1, np.float16))
-    assert ledger.as_dict()["counts"]["weight"][0] == 3
+        ledger.count("a", "weight", np.ones(1, np.float32), np.ones(1, np.float16))
+        ledger.update([("a", slice(None))], np.ones(1, np.float32), np.array([step % 2 == 0]))
+        samples.append(ledger.end())
+    assert [i for i, sample in enumerate(samples) if sample is not None] == [0, 3, 6]
+    updates = [sample["ledger"]["a"]["update"] for sample in samples if sample is not None]
+    assert updates == [{"lost": 1, "moves": 1}, {"lost": 1, "moves": 3}, {"lost": 2, "moves": 3}]
+    assert ledger.as_dict()["layers"]["a"]["weight"]["elements"] == 3
+    assert ledger.as_dict()["updates_lost"] == 4 / 7
+
+
+def test_the_first_infinity_of_a_step_and_of_the_run_are_named() -> None:
+    ledger = Ledger()
+    for step, value in enumerate([1.0, np.inf, np.nan]):
+        ledger.begin(step)
+        ledger.watch("conv1", "activation", np.float16([[0, 1]]))
+        ledger.watch("conv2", "weight gradient", np.float16([[1, value]]).T)
+        ledger.watch("conv3", "activation", np.float32([np.nan]))
+        layer = "conv2" if step else "conv3"
+        assert ledger.first_of_step == {
+            "layer": layer, "tensor": "weight gradient" if step else "activation", "step": step
+        }  # fmt: skip
+    assert ledger.first == {"layer": "conv3", "tensor": "activation", "step": 0}
+
+
+def test_partial_sums_and_errors_are_kept_by_layer() -> None:
+    ledger = Ledger()
+    ledger.swallow("a", "forward", (3, 8))
+    ledger.swallow("a", "forward", (1, 8))
+    ledger.swallow("b", "weight_gradient", (0, 0))
+    ledger.compare("a", np.float32([3, 4, 1e6, np.nan]), np.float16([3, 3, np.inf, np.nan]))
+    found = ledger.as_dict()
+    assert found["swallowed_by_layer"] == {"a": {"forward": [4, 16]}}
+    assert found["swallowed"] == 0.25
+    assert found["gradient_error"] == pytest.approx(0.2)
+
+
+def test_a_restored_ledger_is_the_same() -> None:
+    ledger = Ledger(every=2)
+    random = np.random.default_rng(1)
+    for step in range(3):
+        ledger.begin(step)
+        x = random.normal(0, 1e-4, 50).astype(np.float32)
+        ledger.count("a.b", "weight gradient", x, round16(x))
+        ledger.compare("a.b", x, round16(x))
+        ledger.swallow("a.b", "forward", (step, 5))
+        ledger.watch("a.b", "activation", np.float16([np.inf]))
+        ledger.update([("a.b", slice(None))], x, np.zeros(50, np.bool_))
+        if step < 2:
+            ledger.end()
+    other = Ledger(every=2)
+    other.restore(ledger.state())
+    assert other.as_dict() == ledger.as_dict()
+    assert other.first == ledger.first is not None
+    for books in (ledger, other):
+        books.begin(4)
+    assert other.end() == ledger.end() is not None
 
 
 def test_an_empty_ledger_has_no_shares() -> None:
-    assert set(Ledger().shares().values()) == {0.0}
+    found = Ledger().as_dict()
+    assert {value for key, value in found.items() if isinstance(value, float)} == {0.0}
+    assert set(found["histograms"]) == set(KINDS)
+    assert len(COUNTS) == 6

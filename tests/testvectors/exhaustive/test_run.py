@@ -13,16 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from halfsim.executors import Workers, dask_executor, processes
 from halfsim.testvectors.exhaustive import (
     Block,
     Job,
     Mismatch,
     Store,
-    Workers,
     compare,
-    dask_executor,
+    compute,
     load,
-    processes,
     save,
     summary,
 )
@@ -83,8 +82,8 @@ def test_other_sources_begin_anew(tmp_path, monkeypatch):
 def test_a_killed_process_loses_nothing(tmp_path):
     work = functools.partial(dying, tmp_path / "died")
     with Workers(functools.partial(processes, 2), 4) as workers:
-        numbers = [block.number for block in workers.run(JOB, range(12), work)]
-        again = [block.number for block in workers.run(JOB, range(3), work)]
+        numbers = [block.number for block in compute(workers, JOB, range(12), work)]
+        again = [block.number for block in compute(workers, JOB, range(3), work)]
     assert (tmp_path / "died").exists()
     assert sorted(numbers) == list(range(12))
     assert sorted(again) == [0, 1, 2]
@@ -95,7 +94,7 @@ def test_workers_that_always_die_are_an_error():
         Workers(functools.partial(processes, 1), 2) as workers,
         pytest.raises(RuntimeError, match="workers died 4 times on add-rne-after; look for a lack of memory"),
     ):
-        list(workers.run(JOB, [0], always_dying))
+        list(compute(workers, JOB, [0], always_dying))
 
 
 def slow(folder: Path, job: Job, number: int) -> Block:
@@ -113,7 +112,7 @@ def test_a_killed_dask_worker_loses_nothing(tmp_path):
         numbers = []
         make = functools.partial(dask_executor, cluster.scheduler_address)
         with Workers(make, 8) as workers:
-            for block in workers.run(JOB, range(16), functools.partial(slow, tmp_path)):
+            for block in compute(workers, JOB, range(16), functools.partial(slow, tmp_path)):
                 numbers.append(block.number)
                 if not killed:
                     os.kill(workers_of_cluster[0], signal.SIGKILL)

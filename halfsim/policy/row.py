@@ -1,0 +1,246 @@
+"""The row itself, with what its fields may be and the ways to change them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from halfsim.accumulators import FP32, Accumulator, Compensated, Exact, Pairwise, Sequential, factor_formats
+from halfsim.environment import IEEE, Environment
+from halfsim.formats import BINARY16, BINARY32, Format
+from halfsim.policy.loss_scale import DynamicScale, LayerScale, LossScale, NoScale, StaticScale
+from halfsim.policy.update import UpdateLike, WeightUpdate, as_update
+from halfsim.policy.writing import table_of
+from halfsim.rounding import Rounding, RoundingLike, as_rounding
+from halfsim.tensorcores import AccumulatorLike, as_accumulator
+
+__all__ = ["PRODUCTS", "REDUCTIONS", "Policy", "Reduction"]
+
+Reduction: TypeAlias = Sequential | Pairwise
+"""How sums of a reduction are made."""
+
+PRODUCTS: dict[str, tuple[str, str]] = {
+    "forward": ("activations", "weights"),
+    "data_gradient": ("gradients", "weights"),
+    "weight_gradient": ("activations", "gradients"),
+}
+"""The three kinds of product, and where the formats of their operands stand."""
+
+REDUCTIONS = ("batch_norm", "softmax", "bias", "loss")
+"""The reductions that have an arithmetic of their own."""
+
+_NO_SCALE = NoScale()
+_SUM16, _SUM32 = Sequential(format=BINARY16), Sequential(format=BINARY32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Every precision decision of a training run, each on its own.
+
+    Parameters
+    ----------
+    name : str
+        Name in tables and files.
+    weights, activations, gradients : Format
+        `BINARY16` or `BINARY32`: what is stored of each, and what takes part in products.
+    forward, data_gradient, weight_gradient : accumulator or str
+        How the products of the forward pass and the two of the backward pass are summed; ``"h100:f16"`` names a
+        tensor core. A product of which an operand is stored in binary32 is a binary32 product, each product and sum
+        rounded, k ascending; its accumulator is ``Sequential(format=BINARY32)``, and `FP32` says the same there.
+    batch_norm, softmax, bias, loss : Sequential, Pairwise or Format
+        How the sums of these reductions are made (`bias`: of bias gradients); their format is that of all arithmetic of
+        the reduction. ``Sequential(format=BINARY32)``, or `Sequential` or `Pairwise` in binary16 with any rounding; a
+        format stands for its `Sequential`. The terms of these sums are no products: `fused` says nothing and is False.
+    update : WeightUpdate, Rounding, Stochastic or str
+        How a weight moves. A rounding r adds to the stored weight, ``w = r(w + r(Δ))``; `Stochastic` rounds the exact
+        sum once, under a key made from its seed and the run's. Binary32 weights move as ``"master"``.
+    optimizer_state : Format
+        `BINARY16` or `BINARY32`: state and arithmetic of the optimizer.
+    rounding : Rounding, Stochastic or str
+        Of every rounding to binary16 outside of the sums of products: what is stored, elementwise operations, those of
+        a binary16 optimizer too, the stored copy of a master, Kahan's compensation.
+    flush_to_zero : bool
+        Whether binary16 subnormals become zeros, as operands and as results of all that is stored or elementwise.
+    loss_scale : NoScale, StaticScale, DynamicScale or LayerScale
+        The factor on the loss, taken out again in binary32 before the optimizer sees the gradient.
+
+    References
+    ----------
+    P. Micikevicius et al., "Mixed Precision Training" [@micikevicius2018].
+
+    Examples
+    --------
+    >>> from halfsim.policy import Policy, StaticScale
+    >>> policy = Policy(name="mixed", weight_gradient="v100:f16", loss_scale=StaticScale(scale=1024.0))
+    >>> policy.update.name, policy.weight_gradient.terms
+    ('master', 4)
+    """
+
+    name: str
+    weights: Format = BINARY16
+    activations: Format = BINARY16
+    gradients: Format = BINARY16
+    forward: AccumulatorLike = FP32
+    data_gradient: AccumulatorLike = FP32
+    weight_gradient: AccumulatorLike = FP32
+    batch_norm: AccumulatorLike | Format = _SUM32
+    softmax: AccumulatorLike | Format = _SUM32
+    bias: AccumulatorLike | Format = _SUM32
+    loss: AccumulatorLike | Format = _SUM32
+    update: UpdateLike = WeightUpdate.master
+    optimizer_state: Format = BINARY32
+    rounding: RoundingLike = Rounding.roundTiesToEven
+    flush_to_zero: bool = False
+    loss_scale: LossScale = _NO_SCALE
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise TypeError(f"Policy: name={self.name!r} must be a text that is not empty")
+        for field in ("weights", "activations", "gradients", "optimizer_state"):
+            _check_format(field, getattr(self, field))
+        for field in PRODUCTS:
+            object.__setattr__(self, field, self._product(field))
+        for field in REDUCTIONS:
+            object.__setattr__(self, field, _reduction(field, getattr(self, field)))
+        update = as_update(self.update, "Policy")
+        if self.weights == BINARY32 and update is not WeightUpdate.master:
+            raise ValueError(
+                f"Policy: update={update!s} moves binary16 weights, but weights are binary32; pass 'master'"
+            )
+        object.__setattr__(self, "update", update)
+        object.__setattr__(self, "rounding", as_rounding(self.rounding, "Policy"))
+        if not isinstance(self.flush_to_zero, bool):
+            raise TypeError(
+                f"Policy: flush_to_zero={self.flush_to_zero!r} is a {type(self.flush_to_zero).__name__}; "
+                "pass True or False"
+            )
+        if not isinstance(self.loss_scale, NoScale | StaticScale | DynamicScale | LayerScale):
+            raise TypeError(
+                f"Policy: loss_scale={self.loss_scale!r} is a {type(self.loss_scale).__name__}; "
+                "pass NoScale(), StaticScale(scale=...), DynamicScale(...) or LayerScale(...)"
+            )
+
+    def _product(self, field: str) -> Accumulator:
+        """Return the accumulator of a kind of product, if it fits the operands."""
+        chosen = as_accumulator(getattr(self, field), "Policy")
+        if self.product_format(field) == BINARY32:
+            if chosen not in (FP32, _SUM32):
+                wide = next(kind for kind in PRODUCTS[field] if getattr(self, kind) == BINARY32)
+                raise ValueError(
+                    f"Policy: {field}={chosen!r} takes binary16 operands, but {wide} are binary32; "
+                    f"pass Sequential(format=BINARY32) or store {wide} in binary16"
+                )
+        elif factor_formats(chosen) != (BINARY16, BINARY16):
+            raise ValueError(
+                f"Policy: {field}={getattr(self, field)!r} takes other factors than binary16, in which networks "
+                "are stored; pass an accumulator with binary16 inputs such as 'h100:f32'"
+            )
+        return chosen
+
+    def product_format(self, product: str) -> Format:
+        """Return the format of the operands of a kind of product in `PRODUCTS`: binary32 if one of them has it."""
+        return BINARY32 if BINARY32 in (getattr(self, kind) for kind in PRODUCTS[product]) else BINARY16
+
+    def accumulator(self, product: str) -> Accumulator:
+        """Return the accumulator of a kind of product in `PRODUCTS`."""
+        return as_accumulator(getattr(self, product), "Policy")
+
+    def reduction(self, name: str) -> Reduction:
+        """Return how the sums of a reduction in `REDUCTIONS` are made; its format is that of the reduction."""
+        return _reduction(name, getattr(self, name))
+
+    @property
+    def environment(self) -> Environment:
+        """The environment of operations on what is stored: that of IEEE 754, flushing where the policy flushes."""
+        return _FLUSHING if self.flush_to_zero else IEEE
+
+    def stored(self, format: Format, name: str) -> Policy:
+        """Return this policy with weights, activations and gradients in one format, under another name.
+
+        In binary32 the products are binary32 products and weights move by a master copy. In binary16 what else the
+        policy says stays.
+        """
+        changes: dict[str, Any] = {"weights": format, "activations": format, "gradients": format}
+        if format == BINARY32:
+            changes |= {**dict.fromkeys(PRODUCTS, _SUM32), "update": WeightUpdate.master}
+        return replace(self, name=name, **changes)
+
+    def accumulating(self, accumulator: AccumulatorLike, name: str) -> Policy:
+        """Return this policy with one accumulator for all three kinds of product, under another name."""
+        return replace(self, name=name, forward=accumulator, data_gradient=accumulator, weight_gradient=accumulator)
+
+    def reducing(self, reduction: AccumulatorLike | Format, name: str) -> Policy:
+        """Return this policy with one arithmetic for all reductions, under another name."""
+        return replace(self, name=name, batch_norm=reduction, softmax=reduction, bias=reduction, loss=reduction)
+
+    def scaled(self, loss_scale: LossScale, name: str) -> Policy:
+        """Return this policy with another loss scale and name."""
+        return replace(self, name=name, loss_scale=loss_scale)
+
+    def rounded(self, rounding: RoundingLike, name: str) -> Policy:
+        """Return this policy with one rounding wherever software rounds to binary16, under another name.
+
+        That is `rounding`; the accumulators and reductions in binary16, but for matrix units, which round as their
+        hardware does; and an update that is ``"nearest"``. Master copies, Kahan's compensation and stochastic updates
+        keep their rule.
+        """
+        chosen = as_rounding(rounding, "Policy.rounded")
+        rows = {**{key: self.accumulator(key) for key in PRODUCTS}, **{key: self.reduction(key) for key in REDUCTIONS}}
+        sums: dict[str, Any] = {
+            field: replace(row, rounding=chosen)
+            for field, row in rows.items()
+            if isinstance(row, Sequential | Pairwise | Compensated | Exact) and row.format == BINARY16
+        }
+        update = chosen if self.update is WeightUpdate.nearest else self.update
+        return replace(self, name=name, rounding=chosen, update=update, **sums)
+
+    def as_table(self) -> dict[str, Any]:
+        """Return the policy as a plain table, of which `halfsim.policy.from_table` makes an equal policy.
+
+        Returns
+        -------
+        dict
+            Every field, in order, as numbers, texts, lists and tables that TOML and JSON can hold. Formats stand as
+            their names, roundings as their aliases, accumulators as the first name that equals them (``"h100:f16"``,
+            ``"fp16"``), sequential sums of reductions as their format, and everything else as a table whose `kind` says
+            what it is. Equal policies have equal tables.
+
+        Examples
+        --------
+        >>> from halfsim.policy import named
+        >>> table = named("binary16-pure").as_table()
+        >>> table["forward"], table["softmax"], table["rounding"], table["loss_scale"]
+        ('fp16', 'binary16', 'rne', {'kind': 'none'})
+        """
+        table: dict[str, Any] = table_of(self)
+        del table["kind"]
+        for field in REDUCTIONS:
+            row = self.reduction(field)
+            if row in (_SUM16, _SUM32):
+                table[field] = row.format.name
+        return table
+
+
+_FLUSHING = replace(IEEE, flush_inputs=True, flush_results=True)
+
+
+def _check_format(field: str, value: object) -> None:
+    if not isinstance(value, Format):
+        raise TypeError(
+            f"Policy: {field}={value!r} is a {type(value).__name__}; pass halfsim.BINARY16 or halfsim.BINARY32"
+        )
+    if value not in (BINARY16, BINARY32):
+        raise ValueError(f"Policy: {field}={value.name} must be halfsim.BINARY16 or halfsim.BINARY32")
+
+
+def _reduction(field: str, value: AccumulatorLike | Format) -> Reduction:
+    """Return how a reduction is summed, if there is such an arithmetic."""
+    row = Sequential(format=value) if isinstance(value, Format) else as_accumulator(value, f"Policy: {field}")
+    if isinstance(row, Sequential):
+        row = replace(row, fused=False)
+    if isinstance(row, Sequential | Pairwise) and (row.format == BINARY16 or row == _SUM32):
+        return row
+    raise ValueError(
+        f"Policy: {field}={value!r} is no arithmetic of a reduction; pass BINARY32, BINARY16, "
+        "or Sequential or Pairwise with format=BINARY16"
+    )

@@ -1,0 +1,148 @@
+"""What an accumulator costs: tables of the errors of sums, each a function of plain arguments.
+
+A relative error is the root of the summed squares of (computed - exact) over that of the exact sums, over all dot
+products whose result is finite; None when there is none. Exact sums are rounded to binary64, once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from halfsim.accumulators import FP16, FP32, Compensated, Exact, Pairwise
+from halfsim.accumulators import Sequential as Chain
+from halfsim.formats import BINARY16
+from halfsim.linalg import matmul
+from halfsim.rounding import Rounding, Stochastic
+from halfsim.studies.tables.operands import OPERANDS, Images, exact_product, operands
+from halfsim.tensorcores import AccumulatorLike
+from halfsim.training.arithmetic import Array
+
+__all__ = ["ACCUMULATORS", "LENGTHS", "ROUNDINGS", "error_against_k", "relative_error", "stochastic_bits"]
+
+LENGTHS = (64, 256, 784, 2048, 8192, 16384, 32768)
+_IMAGES = 1400  # as many as there are digits
+_BITS, _SEED = 32, 2018
+
+ACCUMULATORS: dict[str, AccumulatorLike] = {
+    "binary32": FP32,
+    "binary16": FP16,
+    "binary16, unfused": Chain(format=BINARY16),
+    "binary16, pairwise": Pairwise(format=BINARY16),
+    "binary16, compensated": Compensated(format=BINARY16),
+    "binary16, exact": Exact(format=BINARY16),
+    **{f"{gpu} {output}": f"{gpu}:{output}" for gpu in ("v100", "a100", "h100") for output in ("f16", "f32")},
+}
+"""The families of accumulators; plain formats are sequential sums of fused products, rounded to nearest."""
+
+ROUNDINGS: dict[str, AccumulatorLike] = {
+    **{
+        f"binary16, {rounding.name}": Chain(format=BINARY16, fused=True, rounding=rounding)
+        for rounding in Rounding
+        if rounding is not Rounding.roundTiesToEven
+    },
+    "binary16, stochastic": Chain(format=BINARY16, fused=True, rounding=Stochastic(_BITS, _SEED)),
+}
+"""The sequential sum of `FP16` under the other six roundings."""
+
+
+def relative_error(computed: Array, exact: Array) -> float | None:
+    """Return the relative error of the finite results, None when there is none."""
+    finite = np.isfinite(computed)
+    if not finite.any():
+        return None
+    squares = [math.fsum((x[finite] ** 2).tolist()) for x in (computed.astype(np.float64) - exact, exact)]
+    return math.sqrt(squares[0] / squares[1])
+
+
+def error_against_k(
+    kind: str = OPERANDS[0], dataset: str = "digits-or-fashion", lengths: Sequence[int] = LENGTHS, side: int = 8
+) -> list[dict[str, Any]]:
+    """Return the errors of dot products of growing length, for every accumulator and rounding.
+
+    Parameters
+    ----------
+    kind : str
+        What is multiplied, one of `halfsim.studies.tables.operands.OPERANDS`.
+    dataset : str
+        Whose pixels; see `halfsim.studies.tables.operands.Images`.
+    lengths : sequence of int
+        Terms of a dot product.
+    side : int
+        The dot products are side × side.
+
+    Returns
+    -------
+    list of dict
+        ``accumulator``; ``K``: the terms; ``data``: whose pixels; ``error``: the relative error; ``overflowed``: share
+        of results that are not finite.
+
+    Examples
+    --------
+    >>> rows = error_against_k(dataset="digits", lengths=(4096,), side=2)
+    >>> error = {row["accumulator"]: row["error"] for row in rows}
+    >>> error["binary32"] < error["h100 f16"] < error["binary16"]
+    True
+    """
+    images, rows = Images(dataset, _IMAGES), []
+    for length in lengths:
+        a, b = operands(kind, images, side, length)
+        exact = exact_product(a, b)
+        for name, accumulator in (*ACCUMULATORS.items(), *ROUNDINGS.items()):
+            z = np.asarray(matmul(a, b, accumulator=accumulator))
+            error, overflowed = relative_error(z, exact), 1.0 - float(np.isfinite(z).mean())
+            where = {"accumulator": name, "K": length, "data": images.name}
+            rows.append({**where, "error": error, "overflowed": overflowed})
+    return rows
+
+
+def stochastic_bits(
+    kind: str = OPERANDS[0],
+    dataset: str = "digits-or-fashion",
+    bits: Sequence[int] = tuple(range(1, 14)),
+    length: int = 8192,
+    side: int = 6,
+) -> list[dict[str, Any]]:
+    """Return the errors of sequential binary16 sums that round stochastically with few random bits.
+
+    Parameters
+    ----------
+    kind : str
+        What is multiplied, one of `halfsim.studies.tables.operands.OPERANDS`.
+    dataset : str
+        Whose pixels; see `halfsim.studies.tables.operands.Images`.
+    bits : sequence of int
+        Random bits per rounding.
+    length : int
+        Terms of a dot product.
+    side : int
+        The dot products are side × side.
+
+    Returns
+    -------
+    list of dict
+        ``bits``; ``K``: the terms; ``data``: whose pixels; ``error``: the relative error; ``bias``: the sum of all
+        (computed - exact) over the sum of the magnitudes of the exact results. A discarded fraction below 2**-bits is
+        always dropped, which the bias shows.
+
+    Examples
+    --------
+    >>> few, many = stochastic_bits(dataset="digits", bits=(1, 10), length=4096, side=2)
+    >>> few["bias"] < -0.05 < many["bias"] < 0.05
+    True
+    """
+    images = Images(dataset, _IMAGES)
+    a, b = operands(kind, images, side, length)
+    exact = exact_product(a, b)
+    size = math.fsum(np.abs(exact).reshape(-1).tolist())
+    rows = []
+    for count in bits:
+        chain = Chain(format=BINARY16, fused=True, rounding=Stochastic(count, _SEED))
+        z = np.asarray(matmul(a, b, accumulator=chain))
+        bias = math.fsum((z - exact).reshape(-1).tolist()) / size
+        where = {"bits": count, "K": length, "data": images.name}
+        rows.append({**where, "error": relative_error(z, exact), "bias": bias})
+    return rows

@@ -1,0 +1,66 @@
+"""How often the tensor cores of two GPUs give different bits for the same product."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from halfsim.conversion import convert
+from halfsim.formats import BINARY16
+from halfsim.linalg import matmul
+from halfsim.studies.tables.operands import Images, operands
+
+__all__ = ["disagreement"]
+
+_IMAGES = 1400
+UNITS = ("v100:f32", "a100:f32", "h100:f32", "v100:f16", "a100:f16", "h100:f16")
+
+
+def disagreement(
+    units: Sequence[str] = UNITS,
+    kind: str = "pixels × normal",
+    dataset: str = "digits-or-fashion",
+    length: int = 784,
+    side: int = 64,
+) -> list[dict[str, Any]]:
+    """Return, for every pair of accumulators, how many results differ once they are stored in binary16.
+
+    Parameters
+    ----------
+    units : sequence of str
+        Accumulators.
+    kind, dataset : str
+        What is multiplied; see `halfsim.studies.tables.operands`.
+    length, side : int
+        Terms of a dot product, and how many of these there are: side × side.
+
+    Returns
+    -------
+    list of dict
+        ``first``, ``second``; ``share``: of the results that differ in some bit; ``largest``: the greatest difference
+        in ulps of the second's results in binary16.
+
+    Examples
+    --------
+    >>> rows = disagreement(("v100:f16", "h100:f16"), dataset="digits", side=8)
+    >>> rows[0]["share"] > 0.1
+    True
+    """
+    a, b = operands(kind, Images(dataset, _IMAGES), side, length)
+    results = {unit: np.asarray(convert(matmul(a, b, accumulator=unit), BINARY16)) for unit in units}
+    rows = []
+    for first, second in combinations(units, 2):
+        x, y = results[first], results[second]
+        distance = np.abs(x.astype(np.float64) - y.astype(np.float64)) / np.spacing(np.abs(y)).astype(np.float64)
+        rows.append(
+            {
+                "first": first,
+                "second": second,
+                "share": float((x.view(np.uint16) != y.view(np.uint16)).mean()),
+                "largest": float(distance.max()),
+            }
+        )
+    return rows

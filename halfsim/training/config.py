@@ -1,0 +1,266 @@
+"""Configurations as TOML files: read, checked key by key, changed from the command line, and swept.
+
+```toml
+batch = 8
+steps = 4000
+evaluate_every = 400
+
+[task]
+name = "classification"
+dataset = "digits"
+
+[model]
+name = "perceptron"
+sizes = [64, 128, 10]
+
+[optimizer]
+name = "adam"
+rate = 2e-5
+
+[policy]
+base = "mixed"
+
+[sweep]
+seed = [0, 1, 2]
+"policy.update" = ["master", "nearest", "stochastic", "kahan"]
+```
+
+A name alone stands for a table: ``policy = "mixed"``. Under ``[sweep]`` every key has a list of values, and all their
+combinations are run; keys listed in ``zip = [...]`` take their values side by side.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from halfsim.policy import from_table
+from halfsim.training.experiment import Experiment, Settings
+from halfsim.training.models import MODELS
+from halfsim.training.optim import OPTIMIZERS
+from halfsim.training.registry import row_of
+from halfsim.training.tasks import TASKS
+
+__all__ = ["ConfigError", "Point", "change", "expand", "experiment", "read"]
+
+_NAMES = {"task": "name", "model": "name", "optimizer": "name", "policy": "base"}
+_Count = Annotated[int, Field(ge=1)]
+_PLACE = re.compile(r"^[A-Za-z_]+: ")
+
+
+class ConfigError(ValueError):
+    """What is wrong with a configuration, in one sentence that names the file and the key."""
+
+
+class _Run(BaseModel):
+    """The top level of a configuration."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    batch: _Count | Literal["full"]
+    steps: _Count
+    evaluate_every: _Count | None = None
+    sample_every: _Count = 1
+    clip_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    task: dict[str, Any]
+    model: dict[str, Any]
+    optimizer: dict[str, Any]
+    policy: dict[str, Any]
+    sweep: dict[str, Any] = {}
+    # What a finished run wrote beside its configuration.
+    data: dict[str, str] = {}
+    code: dict[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One run of a sweep.
+
+    Parameters
+    ----------
+    changes : dict
+        The values of the swept keys, by dotted key.
+    table : dict
+        The whole configuration with them.
+    """
+
+    changes: dict[str, Any]
+    table: dict[str, Any]
+
+
+def read(path: Path, changes: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the table of a TOML file, with changes of the form ``key=value``.
+
+    Raises
+    ------
+    ConfigError
+        If the file is no TOML or a change has no ``=``.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+    table["sweep"] = _flat(table.get("sweep", {}), path)
+    for text in changes:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"{text!r} is no change of a configuration; write KEY=VALUE such as policy.update=kahan")
+        change(table, key.strip(), _parsed(value.strip()))
+    return table
+
+
+def _flat(sweep: Any, path: Path) -> dict[str, Any]:
+    """Return a sweep with dotted keys: TOML makes tables of those that are not quoted."""
+    if not isinstance(sweep, dict):
+        raise ConfigError(f"{path}: sweep={sweep!r} must be a table of keys and lists of their values")
+    found: dict[str, Any] = {}
+    for key, value in sweep.items():
+        inner = {f"{key}.{name}": item for name, item in _flat(value, path).items()} if isinstance(value, dict) else {}
+        found |= inner or {key: value}
+    return found
+
+
+def _parsed(text: str) -> Any:
+    """Return what a value is in TOML; a word that is nothing there stands for itself."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def change(table: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key of a table in place.
+
+    Examples
+    --------
+    >>> table = {"policy": "mixed"}
+    >>> change(table, "policy.update", "kahan")
+    >>> table
+    {'policy': {'base': 'mixed', 'update': 'kahan'}}
+    """
+    first, _, rest = key.partition(".")
+    if first == "sweep" and rest:
+        table.setdefault("sweep", {})[rest] = value
+        return
+    names = key.split(".")
+    inner = table
+    for name in names[:-1]:
+        below = inner.get(name, {})
+        if not isinstance(below, dict):
+            below = {_NAMES.get(name, "kind"): below}
+        inner[name] = inner = below
+    inner[names[-1]] = value
+
+
+def expand(table: Mapping[str, Any], where: str) -> list[Point]:
+    """Return the runs of a configuration: one, or as many as its sweep has.
+
+    Parameters
+    ----------
+    table : dict
+        As `read` returns it.
+    where : str
+        Name of the file, for errors.
+
+    Raises
+    ------
+    ConfigError
+        If a swept key has no list of values, or lists side by side differ in length.
+    """
+    sweep = dict(table.get("sweep", {}))
+    together = sweep.pop("zip", [])
+    if not isinstance(together, list) or not all(key in sweep for key in together):
+        raise ConfigError(f"{where}: sweep.zip={together!r} must be a list of keys that [sweep] has")
+    for key, values in sweep.items():
+        if not isinstance(values, list) or not values:
+            raise ConfigError(f"{where}: sweep.{key}={values!r} must be a list of at least one value")
+    lengths = {key: len(sweep[key]) for key in together}
+    if len(set(lengths.values())) > 1:
+        shown = ", ".join(f"{key} has {length}" for key, length in lengths.items())
+        raise ConfigError(f"{where}: the lists of sweep.zip must be of one length, but {shown}")
+    axes: list[list[dict[str, Any]]] = [
+        [{key: value} for value in values] for key, values in sweep.items() if key not in together
+    ]
+    if together:
+        rows = zip(*(sweep[key] for key in together), strict=True)
+        axes.insert(0, [dict(zip(together, row, strict=True)) for row in rows])
+    points = []
+    for choice in itertools.product(*axes):
+        changes = {key: value for part in choice for key, value in part.items()}
+        mine = copy.deepcopy({key: value for key, value in table.items() if key != "sweep"})
+        for key, value in changes.items():
+            change(mine, key, copy.deepcopy(value))
+        points.append(Point(changes, mine))
+    return points
+
+
+def experiment(table: Mapping[str, Any], where: str) -> Experiment:
+    """Return the experiment of a configuration without a sweep.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown or missing key, a value of another type or out of range, or data that are not those the
+        configuration names.
+    """
+    named = {
+        key: {_NAMES[key]: value} if key in _NAMES and isinstance(value, str) else value for key, value in table.items()
+    }
+    run = _validated(named, where)
+    model, optimizer, task = (
+        _made(where, key, row_of, registry, named[key])
+        for key, registry in (("model", MODELS), ("optimizer", OPTIMIZERS), ("task", TASKS))
+    )
+    unnamed = {} if "base" in run.policy else {"name": "policy"}
+    policy = _made(where, "policy", from_table, {**unnamed, **run.policy})
+    settings = Settings(
+        model=model,
+        optimizer=optimizer,
+        batch=run.batch,
+        steps=run.steps,
+        evaluate_every=run.evaluate_every or run.steps,
+        sample_every=run.sample_every,
+        clip_norm=run.clip_norm,
+    )
+    if run.data and run.data.get("sha256") != (found := task.data.sha256):
+        raise ConfigError(f"{where}: data.sha256={run.data.get('sha256')!r}, but the data of the task have {found}")
+    return Experiment(task=task, settings=settings, policy=policy, seed=run.seed)
+
+
+def _made(where: str, section: str, make: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what a section of the file describes; of a mistake, say where it is."""
+    try:
+        return make(*arguments)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{where}: {section}: {_PLACE.sub('', str(error))}") from None
+
+
+def _validated(table: Mapping[str, Any], where: str) -> _Run:
+    """Return the top level of a configuration; of what is wrong, the first mistake is told."""
+    try:
+        # TOML has what JSON has: lists stand for tuples, and integers for floats, but no text for a number.
+        return _Run.model_validate_json(json.dumps(table, default=str))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"] if part in table or len(first["loc"]) == 1)
+        known = [name for name in _Run.model_fields if name not in ("data", "code")]
+        if first["type"] == "extra_forbidden":
+            alike = get_close_matches(key, known, n=1)
+            meant = f"; did you mean {alike[0]}?" if alike else ""
+            message = f"{key} is unknown{meant}; known are {', '.join(known)}"
+        elif first["type"] == "missing":
+            message = f"{key} is missing"
+        else:
+            message = f"{key}={first['input']!r}: {first['msg'][:1].lower()}{first['msg'][1:]}"
+        raise ConfigError(f"{where}: {message}") from None

@@ -1,0 +1,128 @@
+"""What decides the bits of a run: a task, a network, an optimizer, a policy and a seed; and its plain-table form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from halfsim.checks import integer
+from halfsim.policy import Policy, from_table
+from halfsim.training.models import MODELS, Model
+from halfsim.training.optim import OPTIMIZERS, Optimizer
+from halfsim.training.registry import row_of
+from halfsim.training.tasks import TASKS, BatchSize, Task
+
+__all__ = ["Experiment", "Settings"]
+
+_LARGEST = 2**53
+_COUNTS = ("batch", "steps", "evaluate_every", "sample_every")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a run does, apart from its task, its precision and its seed.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    optimizer : SGD, Adam or Adagrad
+        How a gradient becomes a change of the weights.
+    batch : int or "full"
+        Examples per step; "full" for all there are.
+    steps : int
+        Length of the run.
+    evaluate_every, sample_every : int
+        Steps between two evaluations, and between two samples of the ledger.
+    clip_norm : float, optional
+        Largest norm of a gradient: a longer one, once unscaled, is shortened to it.
+    """
+
+    model: Model
+    optimizer: Optimizer
+    batch: BatchSize
+    steps: int
+    evaluate_every: int
+    sample_every: int = 1
+    clip_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in _COUNTS:
+            if getattr(self, name) != "full" or name != "batch":
+                object.__setattr__(self, name, integer("Settings", name, getattr(self, name), 1, _LARGEST))
+        if self.clip_norm is not None and not 0 < self.clip_norm < float("inf"):
+            raise ValueError(f"Settings: clip_norm={self.clip_norm!r} must be positive and finite, or None for none")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """A run that could be made.
+
+    Parameters
+    ----------
+    task : Task
+        Data and loss.
+    settings : Settings
+        Network, optimizer, length.
+    policy : Policy
+        Precision of everything.
+    seed : int
+        Of the initial weights, the order of the data and stochastic rounding, 0 to 2**63 - 1. Runs of one seed differ
+        in their policy alone.
+    """
+
+    task: Task
+    settings: Settings
+    policy: Policy
+    seed: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "seed", integer("Experiment", "seed", self.seed, 0, 2**63 - 1))
+
+    def config(self) -> dict[str, Any]:
+        """Return the experiment as nested tables of numbers, texts and lists, of which `from_config` makes it again."""
+        settings = self.settings
+        numbers = {name: getattr(settings, name) for name in _COUNTS}
+        clip = {} if settings.clip_norm is None else {"clip_norm": float(settings.clip_norm)}
+        return {
+            "seed": self.seed,
+            **numbers,
+            **clip,
+            "task": _table(TASKS, self.task),
+            "model": _table(MODELS, settings.model),
+            "optimizer": _table(OPTIMIZERS, settings.optimizer),
+            "policy": self.policy.as_table(),
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Experiment:
+        """Return the experiment that `config` describes.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a table has an unknown key or a value that its row does not take.
+        """
+        settings = Settings(
+            model=row_of(MODELS, config["model"]),
+            optimizer=row_of(OPTIMIZERS, config["optimizer"]),
+            **{name: config[name] for name in (*_COUNTS, "clip_norm") if name in config},
+        )
+        return cls(
+            task=row_of(TASKS, config["task"]),
+            settings=settings,
+            policy=from_table(config["policy"]),
+            seed=config["seed"],
+        )
+
+
+def _table(registry: Mapping[str, type], row: Any) -> dict[str, Any]:
+    """Return a row as a table under its name in a registry; what is None is left out, as TOML has no word for it."""
+    name = next(name for name, kind in registry.items() if type(row) is kind)
+    values = {field.name: _plain(getattr(row, field.name)) for field in fields(row)}
+    return {"name": name, **{key: value for key, value in values.items() if value is not None}}
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value

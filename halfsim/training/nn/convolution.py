@@ -1,0 +1,140 @@
+"""Convolution as one matrix product per pass, as implicit-GEMM kernels do it, and pooling.
+
+An image batch has the shape (n, height, width, channels); convolutions leave it channel by channel in memory, in which
+their products are fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from halfsim.training.arithmetic import Arithmetic, Array
+from halfsim.training.tape import Tape, Variable
+
+__all__ = ["conv2d", "global_average", "max_pool"]
+
+
+def conv2d(
+    tape: Tape, x: Variable, w: Variable, b: Variable | None = None, stride: int = 1, padding: int = 0
+) -> Variable:
+    """Return the cross-correlation of x (n, h, w, c) with w (kh, kw, c, o), plus b (o,).
+
+    Every output is one dot product over (kh, kw, c) in ascending order. dL/dx is one as well, over (kh, kw, o) of the
+    gradient, spread by the stride, with the kernel turned round; dL/dw one over all positions of all images. Each is
+    summed by the accumulator of its kind of product, as in implicit GEMM.
+    """
+    machine = tape.machine
+    kh, kw, channels, outputs = w.value.shape
+    n, height, width, _ = x.value.shape
+    oh, ow = (height + 2 * padding - kh) // stride + 1, (width + 2 * padding - kw) // stride + 1
+    if padding >= min(kh, kw) or min(oh, ow) < 1:
+        raise ValueError(
+            f"conv2d: padding={padding} and a kernel of {kh} x {kw} do not fit images of {height} x {width}; "
+            "pass a padding below the kernel's size and a kernel no larger than the padded image"
+        )
+
+    def columns() -> Array:
+        planes = _padded(x.value, 1, (padding, padding), (height + 2 * padding, width + 2 * padding))
+        return _columns(planes, kh, kw, stride, oh, ow)
+
+    y = machine.forward(columns().T, w.value.reshape(-1, outputs), None if b is None else b.value)
+
+    def backward(g: Array) -> Sequence[Array | None]:
+        rows = g.reshape(-1, outputs)
+        # The columns are made again rather than kept: they are kh kw times the image.
+        dw = machine.weight_gradient(columns(), rows).reshape(w.value.shape)
+        dx = None
+        if x.needed:
+            planes = _padded(g, stride, (kh - 1 - padding, kw - 1 - padding), (height + kh - 1, width + kw - 1))
+            turned = w.value[::-1, ::-1].transpose(0, 1, 3, 2).reshape(-1, channels)
+            product = machine.data_gradient(_columns(planes, kh, kw, 1, height, width).T, turned)
+            dx = _images(product, n, height, width)
+        return (dx, dw) if b is None else (dx, dw, machine.bias_gradient(rows))
+
+    return tape.record(_images(y, n, oh, ow), (x, w) if b is None else (x, w, b), backward)
+
+
+def _padded(x: Array, spread: int, before: tuple[int, int], size: tuple[int, int]) -> Array:
+    """Return images as planes (c, n, *size), spread by a stride, in zeros that begin `before` them."""
+    n, height, width, channels = x.shape
+    planes = np.zeros((channels, n, *size), x.dtype)
+    top, left = before
+    planes[:, :, top : top + spread * height : spread, left : left + spread * width : spread] = x.transpose(3, 0, 1, 2)
+    return planes
+
+
+def _columns(planes: Array, kh: int, kw: int, stride: int, oh: int, ow: int) -> Array:
+    """Return the patches under a kernel as columns: (kh kw c, n oh ow), contiguous."""
+    channels, n = planes.shape[:2]
+    columns = np.empty((kh, kw, channels, n, oh, ow), planes.dtype)
+    for i in range(kh):
+        for j in range(kw):
+            columns[i, j] = planes[:, :, i : i + stride * oh : stride, j : j + stride * ow : stride]
+    return columns.reshape(kh * kw * channels, -1)
+
+
+def _images(rows: Array, n: int, height: int, width: int) -> Array:
+    """Return (n h w, c) as images, leaving the numbers where they lie in memory."""
+    if rows.flags.f_contiguous:
+        return rows.T.reshape(-1, n, height, width).transpose(1, 2, 3, 0)
+    return rows.reshape(n, height, width, -1)
+
+
+def max_pool(tape: Tape, x: Variable, size: int) -> Variable:
+    """Return the largest of every size × size window; windows do not overlap, a rest at the border is dropped.
+
+    The gradient goes to the first largest element of each window: a selection, which rounds nothing.
+    """
+    oh, ow = x.value.shape[1] // size, x.value.shape[2] // size
+    windows = [
+        (slice(i, i + size * oh - size + 1, size), slice(j, j + size * ow - size + 1, size))
+        for i in range(size)
+        for j in range(size)
+    ]
+    y = x.value[:, windows[0][0], windows[0][1]].copy("K")
+    largest, chosen = _ordered(y), np.zeros(y.shape, np.uint8)
+    for number, (rows, columns) in enumerate(windows[1:], 1):
+        candidate = x.value[:, rows, columns]
+        order = _ordered(candidate)
+        above = order > largest
+        np.copyto(y, candidate, where=above)
+        np.copyto(largest, order, where=above)
+        chosen[above] = number
+
+    def backward(g: Array) -> Sequence[Array | None]:
+        dx = np.zeros_like(x.value, g.dtype)
+        for number, (rows, columns) in enumerate(windows):
+            dx[:, rows, columns] = np.where(chosen == number, g, np.zeros((), g.dtype))
+        return (dx,)
+
+    return tape.record(y, (x,), backward)
+
+
+def _ordered(x: Array) -> Array:
+    """Return integers in the order of the numbers, a positive NaN above all; they compare much faster than float16."""
+    patterns: Array = x.view(np.int16 if x.dtype == np.float16 else np.int32)
+    magnitude = 0x7FFF if x.dtype == np.float16 else 0x7FFFFFFF
+    return np.where(patterns < 0, patterns ^ magnitude, patterns)
+
+
+def global_average(tape: Tape, x: Variable) -> Variable:
+    """Return the means over height and width, (n, c), in the arithmetic of batch normalisation.
+
+    dL/dx = g / (h w) at every position.
+    """
+    machine, (n, height, width, channels) = tape.machine, x.value.shape
+    count = height * width
+
+    def means(a: Arithmetic) -> Array:
+        planes = a.convert(x.value.transpose(1, 2, 0, 3).reshape(count, n * channels))
+        return np.asarray(a.divide(a.sum(planes, 0), a.number(count))).reshape(n, channels)
+
+    def backward(g: Array) -> Sequence[Array | None]:
+        share = machine.gradient(
+            "activation gradient", machine.batch_norm, lambda a: a.divide(a.convert(g), a.number(count))
+        )
+        return (np.broadcast_to(share[:, None, None], x.value.shape),)
+
+    return tape.record(machine.value(machine.batch_norm, means), (x,), backward)

@@ -1,0 +1,82 @@
+"""Products with weights, products of activations, and rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from halfsim.training.arithmetic import Arithmetic, Array
+from halfsim.training.tape import Tape, Variable
+
+__all__ = ["embedding", "linear", "matmul"]
+
+
+def linear(tape: Tape, x: Variable, w: Variable, b: Variable | None = None) -> Variable:
+    """Return ``y = x w + b`` for x of shape (..., K), w (K, N) and b (N,).
+
+    dL/dx = g wᵀ,  dL/dw = xᵀ g,  dL/db = the sum of the rows of g.
+    """
+    machine = tape.machine
+    rows = x.value.reshape(-1, x.value.shape[-1])
+    y = machine.forward(rows, w.value, None if b is None else b.value)
+
+    def backward(g: Array) -> Sequence[Array | None]:
+        g = g.reshape(-1, g.shape[-1])
+        dx = machine.data_gradient(g, w.value.T).reshape(x.value.shape) if x.needed else None
+        dw = machine.weight_gradient(x.value.reshape(rows.shape).T, g)
+        return (dx, dw) if b is None else (dx, dw, machine.bias_gradient(g))
+
+    inputs = (x, w) if b is None else (x, w, b)
+    return tape.record(y.reshape(*x.value.shape[:-1], -1), inputs, backward)
+
+
+def matmul(tape: Tape, a: Variable, b: Variable) -> Variable:
+    """Return ``y = a b`` for activations a of shape (..., M, K) and b (..., K, N) with equal leading dimensions.
+
+    dL/da = g bᵀ,  dL/db = aᵀ g, both summed as gradients of data are.
+    """
+    machine = tape.machine
+
+    def stack(x: Array) -> Array:
+        return x.reshape(-1, *x.shape[-2:])
+
+    y = machine.forward(stack(a.value), stack(b.value))
+
+    def backward(g: Array) -> Sequence[Array | None]:
+        g = stack(g)
+        da = machine.data_gradient(g, stack(b.value).swapaxes(1, 2)) if a.needed else None
+        db = machine.data_gradient(stack(a.value).swapaxes(1, 2), g) if b.needed else None
+        return (
+            None if da is None else da.reshape(a.value.shape),
+            None if db is None else db.reshape(b.value.shape),
+        )
+
+    return tape.record(y.reshape(*a.value.shape[:-1], b.value.shape[-1]), (a, b), backward)
+
+
+def embedding(tape: Tape, table: Variable, indices: Array) -> Variable:
+    """Return the rows of a table (V, E) at integer indices (...,), of shape (..., E).
+
+    dL/dtable: row i is the sum of the rows of g at which the index is i, in their order, in the arithmetic of the bias.
+    """
+    machine = tape.machine
+    y = machine.value(machine.activations, lambda a: a.convert(table.value[indices]))
+
+    def backward(g: Array) -> Sequence[Array | None]:
+        flat, rows = indices.reshape(-1), g.reshape(-1, g.shape[-1])
+        order = np.argsort(flat, kind="stable")
+        sorted_indices = flat[order]
+        starts = np.flatnonzero(np.diff(sorted_indices, prepend=-1))
+        rank = np.arange(flat.size) - np.repeat(starts, np.diff(starts, append=flat.size))
+
+        def sums(a: Arithmetic) -> Array:
+            total = np.zeros(table.value.shape, a.dtype)
+            for turn in range(int(rank.max(initial=-1)) + 1):
+                chosen = order[rank == turn]
+                total[flat[chosen]] = a.add(total[flat[chosen]], a.convert(rows[chosen]))
+            return total
+
+        return (machine.gradient("weight gradient", machine.bias, sums),)
+
+    return tape.record(y, (table,), backward)

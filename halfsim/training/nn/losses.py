@@ -1,0 +1,115 @@
+"""Softmax and the losses: exponentials, logarithms and sums in the arithmetic of the reductions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from halfsim.training.arithmetic import Arithmetic, Array
+from halfsim.training.machine import WIDE
+from halfsim.training.tape import Tape, Variable
+
+__all__ = ["attention_softmax", "sigmoid_cross_entropy", "softmax_cross_entropy"]
+
+
+def attention_softmax(tape: Tape, x: Variable, causal: bool = False) -> Variable:
+    """Return the softmax over the last axis of x (..., M, N); if causal, 0 where the column is beyond the row.
+
+    With z less the largest element of its row, e = exp z and s = Σ e: p = e / s. dL/dx = p (g - Σ g p). All of it in
+    the arithmetic of the softmax, then stored.
+    """
+    machine, r = tape.machine, tape.machine.softmax
+    shape = x.value.shape
+    hidden = np.triu(np.ones(shape[-2:], np.bool_), 1) if causal else np.zeros(shape[-2:], np.bool_)
+    masked = np.broadcast_to(hidden, shape).reshape(-1, shape[-1])
+    rows = x.value.reshape(-1, shape[-1])
+
+    def probabilities(a: Arithmetic) -> Array:
+        e, s = _exponentials(a, np.where(masked, np.array(-np.inf, rows.dtype), rows))
+        return np.asarray(a.divide(e, s))
+
+    forward = probabilities(r)
+    y = machine.value(r, lambda a: forward if a is r else probabilities(a)).reshape(shape)
+
+    def backward(g: Array) -> Sequence[Array | None]:
+        def dx(a: Arithmetic) -> Array:
+            p, incoming = a.convert(y.reshape(rows.shape)), a.convert(g.reshape(rows.shape))
+            inner = a.sum(np.asarray(a.multiply(incoming, p)), 1)
+            return np.asarray(a.multiply(p, a.subtract(incoming, inner)))
+
+        return (machine.gradient("activation gradient", r, dx).reshape(shape),)
+
+    return tape.record(y, (x,), backward)
+
+
+def _exponentials(a: Arithmetic, rows: Array) -> tuple[Array, Array]:
+    """Return exp(z - max z) of every row, and its sum."""
+    z = a.convert(rows)
+    e = a.exp(np.asarray(a.subtract(z, z.max(axis=1, keepdims=True))))
+    return e, a.sum(e, 1)
+
+
+def softmax_cross_entropy(tape: Tape, logits: Variable, labels: Array) -> Variable:
+    """Return the mean over all rows of ``-log p[label]``, p = softmax of the logits (..., N), labels (...,).
+
+    With z less its largest element, e = exp z and s = Σ e: p = e / s, and -log p[label] = log s - z[label].
+    dL/dlogits = (p - onehot(label)) g / M for M rows. z, e, s and p in the arithmetic of the softmax; what comes after
+    in that of the loss; the gradient then stored.
+    """
+    machine, soft = tape.machine, tape.machine.softmax
+    rows, target = logits.value.reshape(-1, logits.value.shape[-1]), labels.reshape(-1, 1)
+    forward = _exponentials(soft, rows)
+
+    def mean(a: Arithmetic) -> Array:
+        z = soft.convert(rows)
+        z = np.asarray(soft.subtract(z, z.max(axis=1, keepdims=True)))
+        losses = a.subtract(a.log(a.convert(forward[1])), a.convert(np.take_along_axis(z, target, 1)))
+        return np.asarray(a.divide(a.sum(np.asarray(losses), 0), a.number(len(rows))))
+
+    def backward(g: Array) -> Sequence[Array | None]:
+        def gradient(a: Arithmetic) -> Array:
+            e, s = _exponentials(WIDE, rows) if a is WIDE else forward
+            p = a.convert((WIDE if a is WIDE else soft).divide(e, s))
+            onehot = np.zeros(p.shape, a.dtype)
+            np.put_along_axis(onehot, target, 1, 1)
+            share = a.divide(a.convert(g), a.number(len(rows)))
+            return np.asarray(a.multiply(a.subtract(p, onehot), share)).reshape(logits.value.shape)
+
+        return (machine.gradient("activation gradient", machine.loss, gradient, plain=soft.dtype == np.float32),)
+
+    return tape.record(mean(machine.loss)[0, 0], (logits,), backward)
+
+
+def sigmoid_cross_entropy(tape: Tape, logits: Variable, targets: Array) -> Variable:
+    """Return the mean over all M outputs of the binary cross entropy of p = sigmoid(logits) with targets in [0, 1].
+
+    With e = exp(-|z|), which cannot overflow: p = (1 if z >= 0 else e) / (1 + e), and the loss of one output is
+    max(z, 0) - z t + log(1 + e). dL/dlogits = (p - t) g / M, in the arithmetic of the loss, then stored: the mean
+    divides by every output of the batch, and this is where small gradients leave the range of binary16.
+    """
+    machine, r = tape.machine, tape.machine.loss
+    columns = logits.value.shape[-1]
+    hard = targets.dtype == np.bool_
+
+    def terms(a: Arithmetic) -> tuple[Array, Array, Array]:
+        z = a.convert(logits.value)
+        e = a.exp(-np.abs(z))
+        return z, e, np.asarray(a.add(e, np.ones((), a.dtype)))
+
+    z, _, s = forward = terms(r)
+    # A selection where targets are 0 or 1; a product where they are smoothed.
+    chosen = np.where(targets, z, np.zeros((), z.dtype)) if hard else r.multiply(z, r.convert(targets))
+    losses = np.asarray(r.add(r.subtract(r.positive_part(z), chosen), r.log(s))).reshape(-1, columns)
+    loss = np.asarray(r.divide(r.sum(r.sum(losses, 0), 1), r.number(z.size)))
+
+    def backward(g: Array) -> Sequence[Array | None]:
+        def gradient(a: Arithmetic) -> Array:
+            z, e, s = forward if a is r else terms(a)
+            p = a.divide(np.where(z >= 0, np.ones((), a.dtype), e), s)
+            d = a.subtract(p, targets.astype(a.dtype) if hard else a.convert(targets))
+            return np.asarray(a.multiply(d, a.divide(a.convert(g), a.number(z.size))))
+
+        return (machine.gradient("activation gradient", r, gradient),)
+
+    return tape.record(loss[0, 0], (logits,), backward)

@@ -1,0 +1,134 @@
+"""Normalisation by mean and variance: of a channel over the batch, or of a row over its features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from halfsim.training.arithmetic import Arithmetic, Array
+from halfsim.training.tape import Tape, Variable
+
+__all__ = ["batch_norm", "layer_norm"]
+
+
+class _Normalised(NamedTuple):
+    """One evaluation: all in one arithmetic; statistics have length 1 along the axis summed over."""
+
+    mean: Array
+    variance: Array
+    inverse: Array
+    xhat: Array
+
+
+def _normalise(a: Arithmetic, x: Array, axis: int, epsilon: float) -> _Normalised:
+    """Two passes: the mean, then the mean of the squared distances from it (the biased variance)."""
+    x, count = a.convert(x), a.number(x.shape[axis])
+    mean = a.divide(a.sum(x, axis), count)
+    distance = a.subtract(x, mean)
+    variance = np.asarray(a.divide(a.sum(a.multiply(distance, distance), axis), count))
+    return _with(a, x, np.asarray(mean), variance, epsilon)
+
+
+def _with(a: Arithmetic, x: Array, mean: Array, variance: Array, epsilon: float) -> _Normalised:
+    mean, variance = a.convert(mean), a.convert(variance)
+    inverse = np.asarray(a.divide(a.number(1), a.sqrt(a.add(variance, a.number(epsilon)))))
+    return _Normalised(mean, variance, inverse, np.asarray(a.multiply(a.subtract(a.convert(x), mean), inverse)))
+
+
+def batch_norm(
+    tape: Tape, x: Variable, gain: Variable, shift: Variable, name: str, momentum: float = 0.1, epsilon: float = 1e-5
+) -> Variable:
+    """Return ``y = gain (x - mean) / sqrt(variance + epsilon) + shift`` per channel, the last axis of x.
+
+    In training, mean and biased variance are those of the batch, all axes but the last, and the running ones move by
+    `momentum` towards them (the variance times n / (n - 1)); else the running ones are taken. Everything happens in
+    the arithmetic of the batch normalisation, running statistics included, and is then stored [@ioffe2015].
+
+    With h the normalised x: dL/dgain = Σ g h,  dL/dshift = Σ g,
+    dL/dx = gain / sqrt(variance + epsilon) (g - Σg / n - h Σ(g h) / n).
+    """
+    r = tape.machine.batch_norm
+    rows = x.value.reshape(-1, x.value.shape[-1])
+    running = _running(tape, name, rows.shape[1], r)
+
+    def normalised(a: Arithmetic) -> _Normalised:
+        if tape.training:
+            return _normalise(a, rows, 0, epsilon)
+        return _with(a, rows, *running, epsilon)
+
+    forward = normalised(r)
+    if tape.training:
+        _follow(r, running, forward, momentum, len(rows))
+    return _affine(tape, x, rows, gain, shift, r, forward, normalised, 0)
+
+
+def layer_norm(tape: Tape, x: Variable, gain: Variable, shift: Variable, epsilon: float = 1e-5) -> Variable:
+    """Return ``y = gain (x - mean) / sqrt(variance + epsilon) + shift`` with the statistics of every row.
+
+    Derivatives as of `batch_norm`, and in the same arithmetic.
+    """
+    rows = x.value.reshape(-1, x.value.shape[-1])
+    r = tape.machine.batch_norm
+
+    def normalised(a: Arithmetic) -> _Normalised:
+        return _normalise(a, rows, 1, epsilon)
+
+    return _affine(tape, x, rows, gain, shift, r, normalised(r), normalised, 1)
+
+
+def _running(tape: Tape, name: str, channels: int, r: Arithmetic) -> tuple[Array, Array]:
+    """Return the running mean and variance, which start as 0 and 1."""
+    mean = tape.state.setdefault(f"{name}.mean", np.zeros(channels, r.dtype))
+    return mean, tape.state.setdefault(f"{name}.variance", np.ones(channels, r.dtype))
+
+
+def _follow(r: Arithmetic, running: tuple[Array, Array], now: _Normalised, momentum: float, count: int) -> None:
+    kept, taken = r.subtract(r.number(1), r.number(momentum)), r.number(momentum)
+    unbiased = r.multiply(now.variance, r.divide(r.number(count), r.number(max(count - 1, 1))))
+    for old, new in zip(running, (now.mean, unbiased), strict=True):
+        old[:] = r.add(r.multiply(kept, old), r.multiply(taken, np.asarray(new)[0]))
+
+
+def _affine(
+    tape: Tape,
+    x: Variable,
+    rows: Array,
+    gain: Variable,
+    shift: Variable,
+    r: Arithmetic,
+    forward: _Normalised,
+    normalised: Callable[[Arithmetic], _Normalised],
+    axis: int,
+) -> Variable:
+    """Record ``gain h + shift`` and its derivative; `axis` is the one that statistics are taken over."""
+    machine, training = tape.machine, tape.training
+
+    def at(a: Arithmetic) -> _Normalised:
+        return forward if a is r else normalised(a)
+
+    y = machine.value(
+        r, lambda a: a.add(a.multiply(at(a).xhat, a.convert(gain.value)), a.convert(shift.value))
+    ).reshape(x.value.shape)
+
+    def backward(g: Array) -> Sequence[Array | None]:
+        g = g.reshape(rows.shape)
+
+        def dx(a: Arithmetic) -> Array:
+            h = at(a)
+            inner = a.multiply(a.convert(g), a.convert(gain.value))
+            if axis == 0 and not training:
+                return np.asarray(a.multiply(inner, h.inverse))
+            count = a.number(rows.shape[axis])
+            sums = a.divide(a.sum(inner, axis), count), a.divide(a.sum(a.multiply(inner, h.xhat), axis), count)
+            centred = a.subtract(a.subtract(inner, sums[0]), a.multiply(h.xhat, sums[1]))
+            return np.asarray(a.multiply(centred, h.inverse))
+
+        return (
+            machine.gradient("activation gradient", r, dx).reshape(x.value.shape) if x.needed else None,
+            machine.gradient("weight gradient", r, lambda a: a.sum(a.multiply(a.convert(g), at(a).xhat), 0)[0]),
+            machine.gradient("weight gradient", r, lambda a: a.sum(a.convert(g), 0)[0]),
+        )
+
+    return tape.record(y, (x, gain, shift), backward)

@@ -1,0 +1,120 @@
+"""What a run leaves behind: its curves, its log, and what the ledger counted."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from halfsim.training.arithmetic import Array
+
+__all__ = ["Curve", "Record"]
+
+
+@dataclass(slots=True)
+class Curve:
+    """What one phase of a run reports: the whole run, or one side of a game.
+
+    Attributes
+    ----------
+    reported : list of float
+        The training loss of one batch, in the arithmetic of the policy, at the steps of the evaluations.
+    scale : list of [int, float]
+        The loss scale from a step on.
+    skipped : list of int
+        Steps whose gradient was not finite and moved no weight.
+    """
+
+    reported: list[float] = field(default_factory=list)
+    scale: list[list[float]] = field(default_factory=list)
+    skipped: list[int] = field(default_factory=list)
+
+    def scaled(self, step: int, scale: float) -> None:
+        """Note the scale of a step."""
+        if not self.scale or self.scale[-1][1] != scale:
+            self.scale.append([step, scale])
+
+
+@dataclass(slots=True)
+class Record:
+    """What a run leaves.
+
+    Attributes
+    ----------
+    steps : list of int
+        Where the curves have their points; the last is the end.
+    measures : dict of lists
+        "loss" and what else the task measures on its test data.
+    phases : dict of Curve
+        Losses, scales and skipped steps by phase; one without a name for all but games.
+    log : list of str
+        Why the scale moved.
+    memory : dict of int
+        Bytes by class of tensor, of the first step.
+    ledger : dict
+        See `halfsim.training.ledger.Ledger.as_dict`.
+    first_nonfinite : dict or None
+        Layer, tensor and step of the first infinity or NaN.
+    weights_sha256 : str
+        Digest of the stored weights at the end.
+    """
+
+    steps: list[int] = field(default_factory=list)
+    measures: dict[str, list[float]] = field(default_factory=dict)
+    phases: dict[str, Curve] = field(default_factory=dict)
+    log: list[str] = field(default_factory=list)
+    memory: dict[str, int] = field(default_factory=dict)
+    ledger: dict[str, Any] = field(default_factory=dict)
+    first_nonfinite: dict[str, Any] | None = None
+    weights_sha256: str = ""
+
+    @property
+    def reported(self) -> list[float]:
+        """The training losses of the first phase."""
+        return next(iter(self.phases.values())).reported
+
+    @property
+    def scale(self) -> list[list[float]]:
+        """The loss scales of the first phase: [step, scale from it on]."""
+        return next(iter(self.phases.values())).scale
+
+    @property
+    def skipped(self) -> list[int]:
+        """The steps that some phase skipped."""
+        return sorted({step for curve in self.phases.values() for step in curve.skipped})
+
+    def measured(self, step: int, measures: dict[str, float]) -> None:
+        """Note what an evaluation found."""
+        self.steps.append(step)
+        for name, value in measures.items():
+            self.measures.setdefault(name, []).append(value)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the record as plain values, by the names they have on disk."""
+        phases = {name: asdict(curve) for name, curve in self.phases.items()}
+        return {
+            "measures": self.measures,
+            "steps": self.steps,
+            "reported": self.reported,
+            "scale": self.scale,
+            "skipped": self.skipped,
+            **({"phases": phases} if len(phases) > 1 else {}),
+            "log": self.log,
+            "first_nonfinite": self.first_nonfinite,
+            "ledger": self.ledger,
+            "bytes": self.memory,
+            "weights_sha256": self.weights_sha256,
+        }
+
+    def packed(self) -> Array:
+        """Return the record as bytes, of which `unpacked` makes it again."""
+        return np.frombuffer(json.dumps(asdict(self)).encode(), np.uint8)
+
+    @classmethod
+    def unpacked(cls, content: Array) -> Record:
+        """Return the record that was packed."""
+        found = json.loads(content.tobytes())
+        phases = {name: Curve(**curve) for name, curve in found.pop("phases").items()}
+        return cls(**found, phases=phases)

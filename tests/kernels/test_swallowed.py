@@ -1,0 +1,75 @@
+"""Swallowed additions against a loop of the public operations, one step or one block at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import halfsim as hs
+from halfsim.accumulators import Accumulator
+from halfsim.kernels.swallowed import swallowed, swallowed32
+from halfsim.tensorcores import as_accumulator
+
+ROWS = {
+    "FP16": (hs.FP16, 1),
+    "unfused": (hs.Sequential(format=hs.BINARY16), 1),
+    "toward zero": (hs.Sequential(format=hs.BINARY16, rounding="rtz"), 1),
+    "FP32": (hs.FP32, 1),
+    "v100:f16": (as_accumulator("v100:f16"), 4),
+    "a100:f32": (as_accumulator("a100:f32"), 8),
+    "h100:f16": (as_accumulator("h100:f16"), 16),
+    "mi300x:f32": (as_accumulator("mi300x:f32"), 8),
+}
+
+
+def expected(row: Accumulator, length: int, a: np.ndarray, b: np.ndarray, c: np.ndarray) -> tuple[int, int]:
+    lost = total = 0
+    for i in range(a.shape[0]):
+        for j in range(b.shape[1]):
+            partial = c[i, j]
+            for k in range(0, a.shape[1], length):
+                x, y = a[i : i + 1, k : k + length], b[k : k + length, j : j + 1]
+                after = hs.matmul(x, y, np.array([[partial]], partial.dtype), accumulator=row)[0, 0]
+                if np.isfinite(partial) and ((x.T != 0) & (y != 0)).any():
+                    total += 1
+                    lost += int(after == partial and np.signbit(after) == np.signbit(partial))
+                partial = after
+    return lost, total
+
+
+@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("terms", [1, 37])
+def test_additions_that_change_nothing_are_counted(name: str, terms: int) -> None:
+    row, length = ROWS[name]
+    random = np.random.default_rng(terms)
+    a = (random.normal(0, 1, (3, terms)) * 2.0 ** random.integers(-9, 9, (3, terms))).astype(np.float16)
+    b = (random.normal(0, 1, (terms, 4)) * 2.0 ** random.integers(-4, 4, (terms, 4))).astype(np.float16)
+    a[random.random(a.shape) < 0.2] = 0
+    dtype = hs.matmul(a, b, accumulator=row).dtype
+    c = random.normal(0, 100, (3, 4)).astype(dtype)
+    c[0, 0] = np.inf
+    patterns = c.view(np.uint16 if dtype == np.float16 else np.uint32).astype(np.int64).reshape(-1)
+    found = swallowed(row, a.view(np.uint16), b.view(np.uint16), patterns, np.arange(12))
+    assert found == expected(row, length, a, b, c)
+    some = np.array([1, 6, 7])
+    assert swallowed(row, a.view(np.uint16), b.view(np.uint16), patterns[some], some)[1] <= found[1]
+
+
+def test_a_sum_of_ones_swallows_all_after_2048() -> None:
+    a, b = np.ones((1, 4096), np.float16), np.ones((4096, 1), np.float16)
+    zero = np.zeros(1, np.int64)
+    assert swallowed(hs.FP16, a.view(np.uint16), b.view(np.uint16), zero, zero) == (2048, 4096)
+    assert swallowed(hs.FP32, a.view(np.uint16), b.view(np.uint16), zero, zero) == (0, 4096)
+
+
+@pytest.mark.parametrize("row", [hs.Pairwise(), hs.Compensated(), hs.Exact()], ids=lambda row: type(row).__name__)
+def test_sums_without_partial_sums_are_not_counted(row: Accumulator) -> None:
+    a = np.ones((1, 4), np.uint16)
+    assert swallowed(row, a, a.T, np.zeros(1, np.int64), np.zeros(1, np.int64)) == (0, 0)
+
+
+def test_binary32_sums() -> None:
+    counts = np.zeros(2, np.int64)
+    a, b = np.ones((1, 11), np.float32), np.float32([[2**24], *[[1]] * 9, [0]])
+    swallowed32(a, b, np.zeros(1, np.float32), np.zeros(1, np.int64), counts)
+    assert counts.tolist() == [9, 10]

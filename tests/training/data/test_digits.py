@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import hashlib
+from importlib import resources
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
+
+from halfsim.training.data import digits
+
+
+def test_digits_are_exact_in_binary16_and_split() -> None:
+    data = digits()
+    assert data.train[0].shape == (1400, 64)
+    assert data.test[0].shape == (397, 64)
+    pixels = np.concatenate([data.train[0], data.test[0]])
+    assert pixels.dtype == np.float16
+    assert set(np.unique(pixels.astype(np.float64) * 16)) == set(range(17))
+    labels = np.concatenate([data.train[1], data.test[1]])
+    assert np.bincount(labels).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+
+
+def test_the_order_of_the_digits_is_fixed() -> None:
+    data = digits()
+    content = b"".join(part.tobytes() for half in (data.train, data.test) for part in half)
+    assert hashlib.sha256(content).hexdigest()[:16] == "f7a7d683f90fdf26"
+
+
+def test_the_file_is_named_by_its_digest() -> None:
+    content = (resources.files("sklearn.datasets.data") / "digits.csv.gz").read_bytes()
+    assert digits().sha256 == hashlib.sha256(content).hexdigest()
+
+
+def test_fewer_digits_are_the_first_ones() -> None:
+    few, all_ = digits(train=30, test=7), digits()
+    for half, whole, count in ((few.train, all_.train, 30), (few.test, all_.test, 7)):
+        assert np.array_equal(half[0], whole[0][:count])
+        assert np.array_equal(half[1], whole[1][:count])
+    with pytest.raises(ValueError, match=r"digits: train=1401, test=7 must be from 1 to 1400"):
+        digits(train=1401, test=7)
+
+
+def test_pooled_pixels_are_means_of_squares() -> None:
+    whole, pooled = digits().test[0].reshape(-1, 8, 8).astype(float), digits(pool=2).test[0].reshape(-1, 4, 4)
+    for row, column in np.ndindex(4, 4):
+        square = whole[:, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
+        assert np.array_equal(pooled[:, row, column], square.mean(axis=(1, 2)))
+    with pytest.raises(ValueError, match="pool=3 does not divide 8 × 8 pixels"):
+        digits(pool=3)

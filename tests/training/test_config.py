@@ -1,0 +1,194 @@
+"""Configurations: what they say, what is wrong with them, and what a sweep makes of them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pydantic")
+pytest.importorskip("sklearn")
+
+from halfsim.policy import DynamicScale, StaticScale, named
+from halfsim.training.config import ConfigError, change, expand, experiment, read
+from halfsim.training.models import Perceptron
+from halfsim.training.optim import Adam
+from halfsim.training.tasks import Classification
+from halfsim.training.trainer import Experiment, Settings
+
+PLAIN = """
+batch = 8
+steps = 40
+
+[task]
+name = "classification"
+dataset = "digits"
+
+[model]
+name = "perceptron"
+sizes = [64, 32, 10]
+
+[optimizer]
+name = "adam"
+rate = 2e-5
+
+[policy]
+base = "mixed"
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    found = tmp_path / "demo.toml"
+    found.write_text(PLAIN)
+    return found
+
+
+def made(path: Path, *changes: str) -> list[tuple[dict[str, Any], Experiment]]:
+    points = expand(read(path, changes), path.name)
+    return [(point.changes, experiment(point.table, path.name)) for point in points]
+
+
+def test_a_file_is_an_experiment(path: Path) -> None:
+    settings = Settings(
+        model=Perceptron(sizes=(64, 32, 10)), optimizer=Adam(rate=2e-5), batch=8, steps=40, evaluate_every=40
+    )
+    wanted = Experiment(task=Classification(dataset="digits"), settings=settings, policy=named("mixed"), seed=0)
+    assert made(path) == [({}, wanted)]
+
+
+@pytest.mark.parametrize(
+    ("text", "get", "wanted"),
+    [
+        ("steps=7", lambda e: e.settings.steps, 7),
+        ("evaluate_every=5", lambda e: e.settings.evaluate_every, 5),
+        ("batch=full", lambda e: e.settings.batch, "full"),
+        ("seed = 9", lambda e: e.seed, 9),
+        ("clip_norm=1", lambda e: e.settings.clip_norm, 1.0),
+        ("policy.update=kahan", lambda e: e.policy.update.value, "kahan"),
+        ("policy=paper-mixed", lambda e: e.policy.loss_scale, StaticScale(scale=1024.0)),
+        ("policy.loss_scale=dynamic", lambda e: e.policy.loss_scale, DynamicScale()),
+        ("policy.weight_gradient=h100:f16", lambda e: e.policy.weight_gradient.terms, 16),
+        ('policy.loss_scale={kind="static", scale=8}', lambda e: e.policy.loss_scale, StaticScale(scale=8.0)),
+        ("optimizer.rate=1e-3", lambda e: e.settings.optimizer, Adam(rate=1e-3)),
+        ("model.sizes=[64, 10]", lambda e: e.settings.model.sizes, (64, 10)),
+        ("model.head=1", lambda e: e.settings.model.head, 1.0),
+        ("task.train=100", lambda e: e.task.train, 100),
+    ],
+)
+def test_keys_are_changed_from_outside(path: Path, text: str, get: Any, wanted: Any) -> None:
+    ((_, found),) = made(path, text)
+    assert get(found) == wanted
+    assert Experiment.from_config(found.config()) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("stesp=4", r"demo\.toml: stesp is unknown; did you mean steps\?; known are batch, steps"),
+        ("steps=0", r"demo\.toml: steps=0: input should be greater than or equal to 1"),
+        ("steps=1.5", r"demo\.toml: steps=1\.5: input should be a valid integer"),
+        ("steps=many", r"demo\.toml: steps='many': input should be a valid integer"),
+        ("batch=none", r"demo\.toml: batch='none': input should be"),
+        ("seed=-1", r"demo\.toml: seed=-1: input should be greater than or equal to 0"),
+        ("clip_norm=0", r"demo\.toml: clip_norm=0: input should be greater than 0"),
+        ("clip_norm=nan", r"demo\.toml: clip_norm=.*: input should be a finite number"),
+        ("model=5", r"demo\.toml: model=5: input should be an object"),
+        ("policyx.update=kahan", r"demo\.toml: policyx is unknown; did you mean policy\?"),
+        ("policy.updates=kahan", r"demo\.toml: policy: unknown key 'updates'; did you mean 'update'\?"),
+        ("policy.update=khan", r"demo\.toml: policy: update='khan' is unknown"),
+        ("policy.base=mixd", r"demo\.toml: policy: unknown policy 'mixd'; did you mean 'mixed'\?"),
+        ("model.name=perceptrn", r"demo\.toml: model: name='perceptrn' is unknown \(did you mean 'perceptron'\?\)"),
+        ("model.size=[64, 10]", r"demo\.toml: model: perceptron has no 'size' \(did you mean 'sizes'\?\)"),
+        ("model.sizes=[64]", r"demo\.toml: model: sizes=\(64,\) must be a tuple of at least 2"),
+        ("optimizer.rate=-1", r"demo\.toml: optimizer: rate=-1 must be a positive finite number"),
+        ("optimizer.rate=fast", r"demo\.toml: optimizer: rate='fast' must be a positive finite number"),
+        ("optimizer.name=adan", r"demo\.toml: optimizer: name='adan' is unknown \(did you mean 'adam'\?\)"),
+        ("task.dataset=digit", r"demo\.toml: task: dataset='digit' is unknown \(did you mean 'digits'\?\)"),
+        ("sweep.seed=3", r"demo\.toml: sweep\.seed=3 must be a list of at least one value"),
+        ("sweep.steps=[]", r"demo\.toml: sweep\.steps=\[\] must be a list of at least one value"),
+        ("sweep.zip=[1]", r"demo\.toml: sweep\.zip=\[1\] must be a list of keys that \[sweep\] has"),
+        ("sweep.stesp=[1]", r"demo\.toml: stesp is unknown; did you mean steps\?"),
+        ('data={sha256="00"}', r"demo\.toml: data\.sha256='00', but the data of the task have [0-9a-f]{64}"),
+        ("steps", r"'steps' is no change of a configuration; write KEY=VALUE"),
+    ],
+)
+def test_a_mistake_names_the_file_and_the_key(path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{message}") as raised:
+        made(path, text)
+    assert "\n" not in str(raised.value)
+
+
+def test_what_is_missing_is_named(path: Path) -> None:
+    for missing in ("batch", "steps"):
+        path.write_text("\n".join(line for line in PLAIN.splitlines() if not line.startswith(missing)))
+        with pytest.raises(ConfigError, match=f"^demo.toml: {missing} is missing"):
+            made(path)
+    path.write_text(PLAIN.replace('[optimizer]\nname = "adam"\nrate = 2e-5', ""))
+    with pytest.raises(ConfigError, match=r"^demo\.toml: optimizer is missing"):
+        made(path)
+    path.write_text(PLAIN.replace("rate = 2e-5", ""))
+    with pytest.raises(ConfigError, match=r"^demo\.toml: optimizer: adam lacks rate"):
+        made(path)
+
+
+def test_what_is_no_toml_is_named(path: Path) -> None:
+    for content in (b"steps = ", b"\xff"):
+        path.write_bytes(content)
+        with pytest.raises(ConfigError, match=r"demo\.toml: "):
+            read(path)
+    path.write_text("sweep = 5")
+    with pytest.raises(ConfigError, match="must be a table"):
+        read(path)
+
+
+def test_a_sweep_has_every_combination(path: Path) -> None:
+    path.write_text(
+        PLAIN + '[sweep]\nseed = [0, 1, 2]\n"policy.update" = ["nearest", "kahan"]\noptimizer.rate = [1e-3]\n'
+    )
+    found = made(path)
+    assert len(found) == 6
+    wanted = {(seed, update) for seed in range(3) for update in ("nearest", "kahan")}
+    assert {(each.seed, each.policy.update.value) for _, each in found} == wanted
+    assert {e.settings.optimizer.rate for _, e in found} == {1e-3}  # type: ignore[union-attr]
+    assert found[0][0] == {"seed": 0, "policy.update": "nearest", "optimizer.rate": 1e-3}
+
+
+def test_the_example_of_the_readme_is_a_configuration(path: Path, root: Path) -> None:
+    (example,) = re.findall(r"^```toml\n(.*?)^```", (root / "README.md").read_text(), re.M | re.S)
+    path.write_text(example)
+    found = made(path)
+    assert len(found) == 12
+    assert {each.policy.weight_gradient.terms for _, each in found} == {16}  # type: ignore[union-attr]
+
+
+def test_keys_side_by_side_are_not_multiplied(path: Path) -> None:
+    path.write_text(
+        PLAIN + '[sweep]\nzip = ["steps", "batch"]\nsteps = [10, 20]\nbatch = [4, 2]\npolicy = ["mixed", "binary32"]\n'
+    )
+    found = [(e.settings.steps, e.settings.batch, e.policy.name) for _, e in made(path)]
+    assert found == [(s, b, p) for s, b in ((10, 4), (20, 2)) for p in ("mixed", "binary32")]
+    with pytest.raises(ConfigError, match="must be of one length, but steps has 3, batch has 2"):
+        made(path, "sweep.steps=[1, 2, 3]")
+
+
+def test_a_sweep_does_not_leak_from_one_run_to_the_next(path: Path) -> None:
+    table = read(path, ['sweep.policy.loss_scale=[{kind="static", scale=2}, "none", {kind="dynamic"}]'])
+    first, second, third = (point.table["policy"]["loss_scale"] for point in expand(table, "x"))
+    assert (first, second, third) == ({"kind": "static", "scale": 2}, "none", {"kind": "dynamic"})
+    change(first, "scale", 3)
+    assert expand(table, "x")[0].table["policy"]["loss_scale"] == {"kind": "static", "scale": 2}
+
+
+def test_the_configuration_of_a_finished_run_is_one(path: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tomli_w")
+    from halfsim.studies.folder import RunFolder
+    from halfsim.studies.grid import RunJob
+
+    ((_, wanted),) = made(path, "policy.loss_scale=dynamic", "clip_norm=2")
+    job = RunJob(part="a", variant="b", experiment=wanted)
+    RunFolder(tmp_path / "run").describe(job.config)
+    ((_, again),) = made(tmp_path / "run" / "config.toml")
+    assert RunJob(part="a", variant="b", experiment=again).id == job.id
