@@ -66,9 +66,8 @@ def _rows(report: Report) -> list[str]:
         *_state(report),
     ]
     lines += [f"  {count:>9,}  {mistake}" for mistake, count in report.mistakes.most_common()]
-    beyond = report.wrong - report.mistakes.total()
-    if beyond:
-        lines.append(f"  {beyond:>9,}  not looked at: there are too many")
+    if report.unnamed:
+        lines.append(f"  {report.unnamed:>9,}  not looked at: there are too many, and such as they are are above")
     if report.bins:
         lines.append("  by what is right, operands -> result (flags):")
         named = report.bins.most_common(_BINS)
