@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 import halfsim as hs
-from halfsim.testvectors import subject
+from halfsim.testvectors import bins, evidence, subject
 from halfsim.testvectors.cases import plan
 from halfsim.testvectors.check import Report, check
 from halfsim.testvectors.diagnosis import Setting
 from halfsim.testvectors.formats import Block, Vectors
+from halfsim.testvectors.junit import junit
+from halfsim.testvectors.reporting import text_of
 
 FLUSHING = replace(hs.ARM, flush_inputs=True, flush_results=True)
 
@@ -143,3 +146,37 @@ def test_every_row_of_a_small_file_is_looked_at():
     assert report.mistakes["wrong sign"] + report.mistakes["wrong sign, and flags differ"] == len(rows) == 3
     assert report.mistakes.total() == report.wrong
     assert report.unnamed == 0
+
+
+def test_no_class_is_lost_beyond_the_rows_that_are_looked_at(monkeypatch):
+    monkeypatch.setattr(evidence, "_ROWS", 3000)
+    right, given, result, flags = planned("divide")
+    raised, lost = flags.copy(), flags & ~np.uint8(1)
+    rows = np.flatnonzero(((result & 0x7FFF) == 0x3555) & (np.arange(len(result)) > 30_000))[-3:]
+    wanted = result.copy()
+    result[rows] ^= 0x8000
+    report = compared(right, given, result, lost)
+    assert sum(count for name, count in report.mistakes.items() if name.startswith("wrong sign")) == len(rows) == 3
+    assert 3000 < report.mistakes.total() < report.wrong
+    assert f"{report.unnamed:,}  not looked at" in text_of(report)
+
+    root = ElementTree.fromstring(junit([report]))
+    counts = {case.get("name"): case.find("failure").get("message") for case in root.findall(".//testcase")}
+    assert sum(int(message.split()[0]) for message in counts.values()) == report.wrong
+    assert counts["not looked at: there are too many"] == f"{report.unnamed} rows"
+    properties = {item.get("name"): item.get("value") for item in root.findall(".//property")}
+    differs = (result != wanted) | (lost != raised)
+    hit = bins.indices(right.subject, [words[differs] for words in given], wanted[differs], raised[differs])
+    for index, count in zip(*np.unique(hit, return_counts=True), strict=True):
+        assert properties[f"bin {bins.bin_name(right.subject, int(index))}"] == str(count)
+
+
+def test_junit_says_what_could_not_be_verified_and_stays_xml():
+    right, given, result, flags = planned("sqrt")
+    report = replace(compared(right, given, result, flags), name="a\x01b\udcff.tv")
+    root = ElementTree.fromstring(junit([report], [("c\x1b.tv", "is\x00damaged")]).encode())
+    suite, error = root.findall("testsuite")
+    assert suite.get("name") == r"a\x01b\udcff.tv"
+    assert "no SHA-256" in suite.find("system-out").text
+    assert error.find(".//error").get("message") == r"is\x00damaged"
+    assert junit([replace(report, verified=True)]).count("SHA-256") == 0
