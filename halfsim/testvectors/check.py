@@ -13,7 +13,7 @@ from halfsim.testvectors.bins import bin_name, indices
 from halfsim.testvectors.coverage import Coverage
 from halfsim.testvectors.diagnosis import Setting
 from halfsim.testvectors.evidence import Disagreement, Evidence
-from halfsim.testvectors.formats import Block, Vectors
+from halfsim.testvectors.formats import Block, VectorFileError, Vectors
 from halfsim.testvectors.formats.block import nan_mask
 from halfsim.testvectors.formats.digest import DigestError, digest_state
 
@@ -131,7 +131,8 @@ def check(
     Raises
     ------
     VectorFileError
-        If the file is damaged in any way but that its rows are not those of its digest: the report then says so.
+        If the file holds no rows, or is damaged in any way but that its rows are not those of its digest: the report
+        then says so.
     """
     report = Report(vectors.name, setting, coverage=Coverage(setting.subject) if coverage else None)
     evidence = Evidence(setting, limit, ignore_flags)
@@ -143,6 +144,8 @@ def check(
     except DigestError as error:
         # All rows have been compared: which of them are wrong says where to look.
         report.damage = str(error)
+    if not report.rows:
+        raise VectorFileError(report.name, 0, "holds no rows: nothing can be compared; was its writer stopped early?")
     report.verified = vectors.digest.verified
     report.mistakes, report.first, report.examples = evidence.conclude()
     return report

@@ -203,8 +203,9 @@ def read(path: Path | None, header: Header | None = None, format: str | None = N
         "parquet": (arrays.read_parquet_header, arrays.read_parquet),
     }
     head, rows = readers[chosen]
-    known = _known(name, head(path), header)
-    digest = RowDigest(known.fields)
+    found = head(path)
+    known = _known(name, found, header)
+    digest = RowDigest(known.fields, found.version if found else "")
     with contextlib.closing(rows(path, known, digest)) as blocks:
         yield Vectors(name, known, blocks, digest)
 
@@ -224,7 +225,7 @@ def _text_vectors(fmt: TextFormat, stream: IO[bytes], name: str, header: Header 
     if found is None and header is None and not looks_like_text(data):
         raise VectorFileError(name, len(lines) + 1, NO_TEXT)
     known = _known(name, found, header)
-    digest = RowDigest(known.fields)
+    digest = RowDigest(known.fields, found.version if found else "")
     every = whole_lines(stream, name, data, len(lines) + 1)
     return Vectors(name, known, _unpacked(name, read_rows(fmt, known, every, name, len(lines), digest)), digest)
 
