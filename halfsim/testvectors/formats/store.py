@@ -11,7 +11,15 @@ from typing import IO
 from halfsim.testvectors.formats import arrays, memory
 from halfsim.testvectors.formats.block import Block
 from halfsim.testvectors.formats.digest import RowDigest
-from halfsim.testvectors.formats.files import VectorFileError, described, open_source, replacing, sink, unpacking
+from halfsim.testvectors.formats.files import (
+    VectorFileError,
+    described,
+    is_pipe,
+    open_source,
+    replacing,
+    sink,
+    unpacking,
+)
 from halfsim.testvectors.formats.header import Header
 from halfsim.testvectors.formats.spellings import CSV, JSON_LINES, TESTFLOAT, TV
 from halfsim.testvectors.formats.text import NO_TEXT, TextFormat, looks_like_text, read_rows, split_header, whole_lines
@@ -192,6 +200,8 @@ def read(path: Path | None, header: Header | None = None, format: str | None = N
         return
     if path is None:
         raise ValueError(f"the format {chosen} cannot be read from standard input; give a file")
+    if is_pipe(path):
+        raise VectorFileError(name, 0, f"is a pipe, and the format {chosen} cannot be read from one; save it to a file")
     if path.suffix == ".gz":
         # A column of memory words may be compressed, an archive is compressed already.
         raise VectorFileError(
