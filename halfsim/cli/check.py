@@ -116,6 +116,8 @@ def _absent(name: str, fmt: str | None) -> bool:
 def _problem(name: str, error: Exception) -> str:
     """Return what is wrong with a file, in one line that names it."""
     if isinstance(error, OSError):
+        # One of several files may be missing: that of a column of memory words.
+        name = str(error.filename or name)
         text = f"{error.strerror or error}; check the path"
     else:
         text = error.format_message() if isinstance(error, click.UsageError) else str(error)
@@ -127,6 +129,7 @@ def _problem(name: str, error: Exception) -> str:
 def _report(name: str, options: dict[str, Any]) -> Report | TileReport:
     from halfsim.testvectors.check import check as compare
     from halfsim.testvectors.formats import VectorFileError, format_of, read
+    from halfsim.testvectors.formats.files import is_pipe
     from halfsim.testvectors.tilereader import is_tiles
 
     path = None if name == "-" else Path(name)
@@ -134,7 +137,8 @@ def _report(name: str, options: dict[str, Any]) -> Report | TileReport:
         raise VectorFileError(name, 0, "does not exist; check the path")
     with usage():
         given, fmt = _given(options), format_of(path, options["fmt"])
-    if path is not None and is_tiles(path, fmt):
+    # What is read of a pipe is gone: tiles are given by their path.
+    if path is not None and not is_pipe(path) and is_tiles(path, fmt):
         return compare_tiles(path, fmt, options)
     with read(path, given, fmt) as vectors:
         with usage():
@@ -157,6 +161,7 @@ def _given(options: dict[str, Any]) -> Header | None:
 def _setting(header: Header, options: dict[str, Any]) -> Setting:
     """Return what rows are compared with: what the header says, but for what options say."""
     from halfsim.testvectors import subject
+    from halfsim.testvectors.cases import family
     from halfsim.testvectors.diagnosis import Setting
 
     known = subject(header.operation, "check")
@@ -173,6 +178,8 @@ def _setting(header: Header, options: dict[str, Any]) -> Setting:
             f"check: the header gives {known.name} the option {foreign[0]!r}; "
             f"it has {' and '.join(known.options) or 'none'}"
         )
+    for name in header.families:
+        family(name, "check: the header")
     base = Setting(known, header.rounding, header.environment, header.options)
     return replace(setting_of(known.name, options, base))
 

@@ -13,7 +13,7 @@ from halfsim.testvectors.bins import bin_name, indices
 from halfsim.testvectors.coverage import Coverage
 from halfsim.testvectors.diagnosis import Setting
 from halfsim.testvectors.evidence import Disagreement, Evidence
-from halfsim.testvectors.formats import Block, Vectors
+from halfsim.testvectors.formats import Block, VectorFileError, Vectors
 from halfsim.testvectors.formats.block import nan_mask
 from halfsim.testvectors.formats.digest import DigestError, digest_state
 
@@ -35,7 +35,8 @@ class Report:
     values, flags : int
         Disagreements of results, and of flags.
     mistakes : Counter
-        Disagreements by what they look like; some 65,536 at most are looked at.
+        Disagreements by what they look like. Beyond a million, only some of each kind of difference in each bin of the
+        coverage model are looked at.
     first : list of Disagreement
         The first ones.
     examples : dict of str to Disagreement
@@ -66,6 +67,11 @@ class Report:
     damage: str = ""
 
     @property
+    def unnamed(self) -> int:
+        """Disagreements that were not looked at."""
+        return self.wrong - self.mistakes.total()
+
+    @property
     def subject(self) -> str:
         """What was checked: the name of the operation."""
         return self.setting.subject.name
@@ -84,6 +90,7 @@ class Report:
             "wrong": self.wrong,
             "wrong_values": self.values,
             "wrong_flags": self.flags,
+            "not_looked_at": self.unnamed,
             "mistakes": dict(self.mistakes.most_common()),
             "bins": {bin_name(self.setting.subject, index): count for index, count in self.bins.most_common()},
             "first": [asdict(item) for item in self.first],
@@ -124,10 +131,11 @@ def check(
     Raises
     ------
     VectorFileError
-        If the file is damaged in any way but that its rows are not those of its digest: the report then says so.
+        If the file holds no rows, or is damaged in any way but that its rows are not those of its digest: the report
+        then says so.
     """
     report = Report(vectors.name, setting, coverage=Coverage(setting.subject) if coverage else None)
-    evidence = Evidence(limit, ignore_flags)
+    evidence = Evidence(setting, limit, ignore_flags)
     try:
         for block in vectors.blocks:
             _compare(block, setting, report, evidence, ignore_flags)
@@ -136,6 +144,8 @@ def check(
     except DigestError as error:
         # All rows have been compared: which of them are wrong says where to look.
         report.damage = str(error)
+    if not report.rows:
+        raise VectorFileError(report.name, 0, "holds no rows: nothing can be compared; was its writer stopped early?")
     report.verified = vectors.digest.verified
     report.mistakes, report.first, report.examples = evidence.conclude()
     return report
@@ -155,7 +165,7 @@ def _compare(block: Block, setting: Setting, report: Report, evidence: Evidence,
     if wrong.size:
         hit = indices(setting.subject, [words[wrong] for words in block.operands], wanted[wrong], raised[wrong])
         report.bins.update(dict(zip(*(column.tolist() for column in np.unique(hit, return_counts=True)), strict=True)))
-        evidence.add(block, setting, report.rows, wrong, (wanted, block.flags if ignore_flags else raised))
+        evidence.add(block, report.rows, wrong, (wanted, block.flags if ignore_flags else raised), hit)
     report.rows += len(block.result)
     report.wrong += int(wrong.size)
     report.values += int(differs.sum())

@@ -1,41 +1,24 @@
-"""Which mistake gives a wrong result: every hypothesis is tried on the wrong rows; else the difference is named."""
+"""Which mistake gives a wrong result: every hypothesis is tried on the wrong rows and on right ones."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from halfsim.core.fields import Layout, layout
-from halfsim.flags import Flags
-from halfsim.formats import Specials
 from halfsim.rounding import Rounding, Stochastic
-from halfsim.testvectors.hypotheses import Difference, Hypothesis, hypotheses
-from halfsim.testvectors.patterns import FORMATS
+from halfsim.testvectors.assignment import SHARE, Evaluated, assign
+from halfsim.testvectors.differences import Difference, difference_name, differences, kind_of
+from halfsim.testvectors.hypotheses import Hypothesis, hypotheses
 from halfsim.testvectors.setting import Results, Setting, Words
-from halfsim.testvectors.subjects import Subject
 
-__all__ = ["Sample", "Setting", "diagnose"]
+__all__ = ["Diagnosis", "Sample", "Setting", "diagnose"]
 
-# What differs little coincides with what many mistakes give: the one that is meant explains nearly all such rows.
-_SHARE = 0.9
 _OTHER_WORD = "the other neighbour: not what the word drawn for the row gives"
-
-
-@dataclass(frozen=True, slots=True)
-class _Wrong:
-    """The wrong rows: how each differs, those that differ alike and little, and which hypothesis gives which row.
-
-    `same` is by result, `exact` by result and flags; `against` counts the right rows that a hypothesis makes wrong.
-    """
-
-    kinds: NDArray[np.object_]
-    near: tuple[NDArray[np.bool_], ...]
-    same: NDArray[np.bool_]
-    exact: NDArray[np.bool_]
-    against: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +39,8 @@ class Sample:
         Rows of the same design that are right.
     places : tuple of (integers, integers), optional
         Where the wrong and the agreeing rows stand among those that the setting's stochastic rounding counts from.
+    among : tuple of (int, int), optional
+        Of how many wrong and of how many right rows these were chosen; by default they are all.
     """
 
     setting: Setting
@@ -65,6 +50,89 @@ class Sample:
     mask: Words | None = None
     agreeing: tuple[Sequence[Words], Results] | None = None
     places: tuple[Words, Words] | None = None
+    among: tuple[int, int] | None = None
+
+
+class Diagnosis:
+    """What is known of the wrong rows of a design: rows that differ alike, and that the same hypotheses give, are one.
+
+    Parameters
+    ----------
+    setting : Setting
+        What was to be computed.
+    ignore_flags : bool
+        Whether flags are left out of the comparison.
+    """
+
+    def __init__(self, setting: Setting, ignore_flags: bool = False) -> None:
+        self._setting, self._ignore_flags = setting, ignore_flags
+        self._tried = hypotheses(setting)
+        self._groups: Counter[bytes] = Counter()
+        # Per hypothesis, right rows that it would make wrong: in their results, and in results or flags.
+        self._against = np.zeros((2, len(self._tried)), np.int64)
+        self._looked = np.zeros(2, np.int64)
+        self._among = np.zeros(2, np.int64)
+
+    def add(self, sample: Sample) -> list[bytes]:
+        """Look at the rows of a sample and return the group of each wrong one."""
+        got, (wrong_places, right_places) = sample.got, sample.places or (None, None)
+        counted = np.full_like(got[0], ~got[0].dtype.type(0)) if sample.mask is None else sample.mask
+        codes = differences(self._setting.subject.result, got, sample.wanted, counted)
+        # A stochastic rounding counts from where the sample begins.
+        tried = hypotheses(sample.setting)
+        hits = _hits(tried, sample.operands, got, counted, self._ignore_flags, wrong_places)
+        keys = _keys(codes, _apart(got[0], sample.wanted[0]), _neighbours(sample), *hits)
+        self._groups.update(keys)
+        agreeing = 0
+        if sample.agreeing is not None:
+            operands, right = sample.agreeing
+            agreeing = len(right[0])
+            every = np.full_like(right[0], ~right[0].dtype.type(0))
+            hits = _hits(tried, operands, right, every, self._ignore_flags, right_places)
+            self._against += [(~found).sum(axis=1) for found in hits]
+        looked = np.array([len(codes), agreeing])
+        self._looked += looked
+        self._among += looked if sample.among is None else sample.among
+        return keys
+
+    def names(self) -> dict[bytes, str]:
+        """Return the mistake that each group of rows looks like."""
+        groups = list(self._groups)
+        if not groups:
+            return {}
+        codes, apart, neighbours, same, exact = _unpacked(groups, len(self._tried))
+        kinds = np.array([kind_of(code) for code in codes], object)
+        evaluated = Evaluated(
+            kinds=kinds,
+            apart=apart,
+            weights=np.array([self._groups[key] for key in groups], np.int64),
+            same=same,
+            exact=exact,
+            against=(self._against * self._scale()).astype(np.int64),
+        )
+        if isinstance(self._setting.rounding, Stochastic):
+            # Any direction gives half of all results.
+            chance = self._against[1] > (1 - SHARE) * self._looked[1]
+            evaluated.same[chance], evaluated.exact[chance] = False, False
+        exactly, loosely = assign(self._tried, evaluated)
+        return {
+            key: self._name(int(codes[i]), int(exactly[i]), int(loosely[i]), bool(neighbours[i]))
+            for i, key in enumerate(groups)
+        }
+
+    def _scale(self) -> float:
+        """Return for how many right rows one stands, where one wrong row stands for itself."""
+        wrong, right = self._among / np.maximum(self._looked, 1)
+        return float(right / wrong) if wrong else 1.0
+
+    def _name(self, code: int, exactly: int, loosely: int, neighbour: bool) -> str:
+        if exactly >= 0:
+            return self._tried[exactly].name
+        if loosely >= 0:
+            return f"{self._tried[loosely].name}, and flags differ"
+        if neighbour and kind_of(code) == Difference.value:
+            return _OTHER_WORD
+        return difference_name(code)
 
 
 def diagnose(samples: Sequence[Sample], *, ignore_flags: bool = False) -> list[str]:
@@ -81,76 +149,54 @@ def diagnose(samples: Sequence[Sample], *, ignore_flags: bool = False) -> list[s
     -------
     list of str
         One name per row: a mistake that gives the same result and flags, or failing that the same result, or else what
-        differs. Of several, the one that explains most rows; of those that explain nearly as many, the one that would
-        make the fewest right rows wrong. Where results are one ulp apart, or only flags, the NaN or the sign of zero
-        differ, a mistake that other rows do not show must explain nine in ten of the rows alike. Under stochastic
-        rounding it must not make many right rows wrong either: any direction gives half of all results.
+        differs. A mistake that would make more right rows wrong than it explains wrong ones is none. Of several, the
+        one that explains most rows; of those that explain nearly as many, the one that would make the fewest right rows
+        wrong. Where results are one ulp apart, or only flags, the NaN or the sign of zero differ, a mistake that other
+        rows do not show must explain nine in ten of the rows alike. Under stochastic rounding it must not make many
+        right rows wrong either: any direction gives half of all results.
     """
-    parts = [_looked_at(sample, ignore_flags) for sample in samples]
-    names = [name for part_names, _, _ in parts for name in part_names]
-    wrong = _joined([part for _, part, _ in parts])
-    tried = hypotheses(samples[0].setting)
-    stochastic = isinstance(samples[0].setting.rounding, Stochastic)
-    if stochastic:
-        agreeing = sum(0 if sample.agreeing is None else len(sample.agreeing[1][0]) for sample in samples)
-        chance = wrong.against > (1 - _SHARE) * agreeing
-        wrong.same[chance], wrong.exact[chance] = False, False
-    other_word = np.concatenate([neighbours for _, _, neighbours in parts]) & (wrong.kinds == Difference.value)
-    exactly, loosely = _assign(tried, wrong)
-    for i, (index, other) in enumerate(zip(exactly, loosely, strict=True)):
-        if index >= 0:
-            names[i] = tried[index].name
-        elif other >= 0:
-            names[i] = f"{tried[other].name}, and flags differ"
-        elif other_word[i]:
-            names[i] = _OTHER_WORD
-    return names
+    diagnosis = Diagnosis(samples[0].setting, ignore_flags)
+    keys = [key for sample in samples for key in diagnosis.add(sample)]
+    names = diagnosis.names()
+    return [names[key] for key in keys]
 
 
-def _looked_at(sample: Sample, ignore_flags: bool) -> tuple[list[str], _Wrong, NDArray[np.bool_]]:
-    """Return what differs in each row, which hypothesis gives which row, and which rows other words may give."""
-    setting, got, wanted = sample.setting, sample.got, sample.wanted
-    every = ~got[0].dtype.type(0)
-    counted = np.full_like(got[0], every) if sample.mask is None else sample.mask
-    same_value = ((got[0] ^ wanted[0]) & counted) == 0
-    described = [
-        _difference(setting.subject, *(int(x[i]) for x in (*got, *wanted)), same=bool(same_value[i]))
-        for i in range(len(got[0]))
-    ]
-    apart = np.abs(got[0].astype(np.int64) - wanted[0].astype(np.int64)) == 1
-    kinds = np.array([kind for kind, _ in described], object)
-    tried = hypotheses(setting)
-    places = sample.places or (None, None)
-    same, exact = _hits(tried, sample.operands, got, counted, ignore_flags, places[0])
-    against = np.zeros(len(tried), np.int64)
-    if sample.agreeing is not None:
-        operands, right = sample.agreeing
-        right_hits = _hits(tried, operands, right, np.full_like(right[0], every), ignore_flags, places[1])[1]
-        against = (~right_hits).sum(axis=1)
-    near = apart & (kinds == Difference.value), *(kinds == kind for kind in Difference if kind != Difference.value)
-    neighbours = np.zeros(len(kinds), np.bool_)
-    if isinstance(setting.rounding, Stochastic):
-        neighbours = _neighbours(setting, sample.operands, got[0])
-    return [name for _, name in described], _Wrong(kinds, near, same, exact, against), neighbours
+def _apart(got: Words, wanted: Words) -> NDArray[np.bool_]:
+    """Return which results are neighbours as patterns."""
+    apart: NDArray[np.bool_] = np.abs(got.astype(np.int64) - wanted.astype(np.int64)) == 1
+    return apart
 
 
-def _joined(parts: Sequence[_Wrong]) -> _Wrong:
-    """Return the rows of all parts together."""
-    return _Wrong(
-        np.concatenate([part.kinds for part in parts]),
-        tuple(np.concatenate(rows) for rows in zip(*(part.near for part in parts), strict=True)),
-        np.concatenate([part.same for part in parts], axis=1),
-        np.concatenate([part.exact for part in parts], axis=1),
-        np.sum([part.against for part in parts], axis=0),
-    )
-
-
-def _neighbours(setting: Setting, operands: Sequence[Words], got: Words) -> NDArray[np.bool_]:
-    """Return which results are one of the two numbers between which the exact one lies."""
+def _neighbours(sample: Sample) -> NDArray[np.bool_]:
+    """Return which results are, for all a stochastic rounding knows, those that other words give."""
+    got, setting = sample.got[0], sample.setting
+    if not isinstance(setting.rounding, Stochastic):
+        return np.zeros(len(got), np.bool_)
     modes = (Rounding.roundTowardNegative, Rounding.roundTowardPositive)
-    below, above = (replace(setting, rounding=mode).evaluate(operands)[0] for mode in modes)
+    below, above = (replace(setting, rounding=mode).evaluate(sample.operands)[0] for mode in modes)
     either: NDArray[np.bool_] = (got == below) | (got == above)
     return either
+
+
+def _keys(
+    codes: NDArray[np.int64],
+    apart: NDArray[np.bool_],
+    neighbours: NDArray[np.bool_],
+    same: NDArray[np.bool_],
+    exact: NDArray[np.bool_],
+) -> list[bytes]:
+    """Return all that tells rows apart, one text of bytes a row."""
+    bits = np.packbits(np.concatenate([apart[None], neighbours[None], same, exact]), axis=0)
+    rows = np.concatenate([codes.astype("<u2").view(np.uint8).reshape(-1, 2), bits.T], axis=1)
+    return [row.tobytes() for row in rows]
+
+
+def _unpacked(keys: Sequence[bytes], tried: int) -> tuple[NDArray[Any], ...]:
+    """Return what `_keys` packed."""
+    rows = np.frombuffer(b"".join(keys), np.uint8).reshape(len(keys), -1)
+    codes = np.ascontiguousarray(rows[:, :2]).view("<u2")[:, 0].astype(np.int64)
+    bits = np.unpackbits(rows[:, 2:], axis=1, count=2 + 2 * tried).astype(np.bool_).T
+    return codes, bits[0], bits[1], bits[2 : 2 + tried].copy(), bits[2 + tried :].copy()
 
 
 def _hits(
@@ -177,88 +223,3 @@ def _hits(
         same[i] = ((z ^ got[0]) & counted) == 0
         exact[i] = same[i] & (ignore_flags | (flags == got[1]))
     return same, exact
-
-
-def _assign(tried: Sequence[Hypothesis], wrong: _Wrong) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return which hypothesis gives each row exactly, and which but for the flags; -1 for none.
-
-    Time and again it is the one that explains most of the rest.
-    """
-    own = np.array([[kind in item.explains for kind in wrong.kinds] for item in tried]).reshape(wrong.same.shape)
-    # A right result is not explained by a mistake that happens to give it too, unless flags agree.
-    loose = wrong.same & own & (wrong.kinds != Difference.flags) & np.array([[item.loose] for item in tried])
-    of_values = np.array([[Difference.value in item.explains] for item in tried])
-    meant = np.zeros(len(tried), np.bool_)
-    left = np.ones(len(wrong.kinds), np.bool_)
-    chosen = []
-    for hits in (wrong.exact, loose):
-        found = np.full(len(left), -1, np.int64)
-        while left.any():
-            doubtful = _doubtful(wrong, left) & ~meant[:, None]
-            claims = hits & own & left & ~doubtful
-            counts = claims.sum(axis=1)
-            if not counts.any():
-                break
-            # Once some rows show a mistake of values, it explains rows that differ in other ways, too.
-            taken = np.where(of_values, hits & left & ~(doubtful & own), claims)
-            close = np.flatnonzero(counts >= max(_SHARE * counts.max(), 1))
-            best = int(min(close, key=lambda i: (wrong.against[i], -taken[i].sum(), i)))
-            chosen_rows = taken[best]
-            found[chosen_rows] = best
-            left &= ~chosen_rows
-            meant[best] = True
-        chosen.append(found)
-    return chosen[0], chosen[1]
-
-
-def _doubtful(wrong: _Wrong, left: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return, per hypothesis and row, whether it may give the row by chance: it gives too few of those alike."""
-    doubtful = np.zeros_like(wrong.same)
-    for rows in wrong.near:
-        alike = rows & left
-        # A right result tells nothing: where only flags differ, the flags count.
-        hits = wrong.exact if (wrong.kinds[alike] == Difference.flags).any() else wrong.same
-        doubtful |= alike & ((hits & alike).sum(axis=1) < _SHARE * alike.sum())[:, None]
-    return doubtful
-
-
-def _difference(
-    known: Subject, got: int, got_flags: int, wanted: int, wanted_flags: int, *, same: bool
-) -> tuple[Difference, str]:
-    """Say what differs, whatever the reason."""
-    if same:
-        missing, extra = Flags(wanted_flags & ~got_flags), Flags(got_flags & ~wanted_flags)
-        parts = [f"{_names(missing)} missing" if missing else "", f"{_names(extra)} raised wrongly" if extra else ""]
-        return Difference.flags, "flag " + ", ".join(part for part in parts if part)
-    if known.result not in FORMATS:
-        return Difference.value, "wrong truth value" if known.result == "bool" else "wrong integer"
-    fields = layout(FORMATS[known.result])
-    sign, magnitude = fields.sign_bit & ((1 << 64) - 1), (1 << fields.sign_shift) - 1
-    got_nan, wanted_nan = _is_nan(got & magnitude, fields), _is_nan(wanted & magnitude, fields)
-    if got_nan and wanted_nan:
-        return Difference.nan, "wrong NaN"
-    if got ^ wanted == sign and got & magnitude == 0:
-        return Difference.zero, "wrong sign of zero"
-    return Difference.value, _numbers(fields, got, wanted, got_nan or wanted_nan, got_nan)
-
-
-def _numbers(fields: Layout, got: int, wanted: int, one_nan: bool, got_nan: bool) -> str:
-    if one_nan:
-        return "a NaN instead of a number" if got_nan else "a number instead of a NaN"
-    sign, magnitude = fields.sign_bit & ((1 << 64) - 1), (1 << fields.sign_shift) - 1
-    if got ^ wanted == sign:
-        return "wrong sign"
-    infinite = [bits & magnitude == fields.infinity for bits in (got, wanted)]
-    if infinite[0] != infinite[1]:
-        return "an infinity instead of a number" if infinite[0] else "a number instead of an infinity"
-    return "one ulp off" if (got ^ wanted) & sign == 0 and abs(got - wanted) == 1 else "another number"
-
-
-def _is_nan(magnitude: int, fields: Layout) -> bool:
-    if fields.specials == Specials.ieee:
-        return magnitude > fields.infinity
-    return fields.specials == Specials.nan_only and magnitude == fields.infinity
-
-
-def _names(flags: Flags) -> str:
-    return " and ".join(str(flag.name) for flag in flags)

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 from functools import partial
 from typing import Any
 
 import halfsim.environment as presets
 from halfsim.environment import InvalidInteger, Tininess
 from halfsim.rounding import Rounding, as_rounding
-from halfsim.testvectors import mistakes
+from halfsim.testvectors import mistakes, ties
+from halfsim.testvectors.differences import Difference
 from halfsim.testvectors.patterns import FORMATS
 from halfsim.testvectors.setting import Results, Setting, Words
 from halfsim.testvectors.subjects import SUBJECTS, subject
 
-__all__ = ["Difference", "Hypothesis", "hypotheses"]
-
-
-class Difference(Enum):
-    """How a row differs."""
-
-    value = "value"
-    flags = "flags"
-    nan = "nan"
-    zero = "zero"
+__all__ = ["Hypothesis", "hypotheses"]
 
 
 _VALUE = frozenset({Difference.value})
@@ -46,12 +37,15 @@ class Hypothesis:
         Rows that suggest the mistake on their own; once these do, it explains any row that it gives exactly.
     loose : bool
         Whether it may explain a result whose flags are others.
+    whole : bool
+        Whether it explains nearly all wrong rows of a design, or none.
     """
 
     name: str
     evaluate: Callable[[Sequence[Words]], Results]
     explains: frozenset[Difference] = _VALUE
     loose: bool = True
+    whole: bool = False
 
 
 _DIRECTIONS = {
@@ -62,6 +56,7 @@ _DIRECTIONS = {
     Rounding.roundTowardNegative: "rounded toward negative",
     Rounding.roundToOdd: "rounded to odd",
 }
+_NEAREST = (Rounding.roundTiesToEven, Rounding.roundTiesToAway)
 _OTHERS = {
     "add": "subtract",
     "subtract": "add",
@@ -69,6 +64,7 @@ _OTHERS = {
     **{item.name: item.name.replace("min", "max") for item in SUBJECTS if item.name.startswith("min")},
     **{item.name: item.name.replace("max", "min") for item in SUBJECTS if item.name.startswith("max")},
 }
+_BINARY = ("add", "subtract", "multiply", "divide", "remainder")
 _TWICE = "double rounding, through binary32"
 _SWAPPED = ("subtract", "divide", "remainder", "copysign", "minsh", "maxsh", "less", "less_equal")
 _RULES = {"RISC-V": presets.RISCV, "X86": presets.X86, "CUDA": presets.CUDA, "ARM": presets.ARM, "IEEE": presets.IEEE}
@@ -86,6 +82,7 @@ def hypotheses(setting: Setting) -> list[Hypothesis]:
         *_arithmetic(setting),
         *_integers(setting),
         *_environments(setting),
+        *_ties(setting),
         *_roundings(setting),
         *_confusions(setting),
         *_nans(setting),
@@ -99,8 +96,7 @@ def _arithmetic(setting: Setting) -> Iterator[Hypothesis]:
         yield Hypothesis(unfused, lambda x: mistakes.unfused(setting, x))
         if isinstance(setting.rounding, Rounding):
             # In a direction both roundings may be made, and nothing shows; ties there may go either way.
-            nearest = setting.rounding in (Rounding.roundTiesToEven, Rounding.roundTiesToAway)
-            twice = _TWICE if nearest else f"{_TWICE} (to nearest there)"
+            twice = _TWICE if setting.rounding in _NEAREST else f"{_TWICE} (to nearest there)"
             yield Hypothesis(twice, lambda x: mistakes.fused_in_binary32(setting, x))
         for words, signs in (
             ("the product was negated", (0x8000, 0, 0)),
@@ -116,8 +112,19 @@ def _arithmetic(setting: Setting) -> Iterator[Hypothesis]:
     if name == "remainder":
         yield Hypothesis("the remainder of a truncated quotient, as of fmod", lambda x: mistakes.fmod(setting, x))
     if setting.subject.result in FORMATS and setting.subject.rounds:
-        saturated = "overflow gives the largest number"
-        yield Hypothesis(saturated, lambda x: mistakes.saturated(setting, x))
+        yield Hypothesis("overflow gives the largest number", lambda x: mistakes.saturated(setting, x))
+        if setting.rounding not in _NEAREST:
+            yield Hypothesis("overflow gives an infinity", lambda x: mistakes.infinite(setting, x))
+            turned = "overflow gives an infinity and the largest number the wrong way round"
+            yield Hypothesis(turned, lambda x: mistakes.turned_overflow(setting, x))
+
+
+def _ties(setting: Setting) -> Iterator[Hypothesis]:
+    """Give the other ways to break a tie; that of the other rounding to nearest has its own name."""
+    if setting.rounding in _NEAREST and setting.subject.rounds:
+        for rule in ties.Tie:
+            name = f"rounded the wrong way at a tie: {rule.value}"
+            yield Hypothesis(name, partial(ties.tied, setting, rule=rule))
 
 
 def _integers(setting: Setting) -> Iterator[Hypothesis]:
@@ -142,6 +149,12 @@ def _environments(setting: Setting) -> Iterator[Hypothesis]:
     if setting.subject.rounds and setting.subject.result in FORMATS:
         unsigned = "subnormal results were flushed to +0, whatever their sign"
         yield Hypothesis(unsigned, lambda x: mistakes.flushed_to_plus_zero(setting, x), _UNDERFLOW)
+        if not row.flush_results:
+            zeroed = "subnormal results were replaced by zero, but their flags kept"
+            yield Hypothesis(zeroed, lambda x: mistakes.zeroed(setting, x))
+    if row.flush_inputs and row.flush_results:
+        neither = {"flush_inputs": False, "flush_results": False}
+        yield _variant("neither operands nor results were flushed to zero", setting, _UNDERFLOW, **neither)
     if not row.flush_inputs and not row.flush_results:
         both = {"flush_inputs": True, "flush_results": True}
         yield _variant("subnormals were flushed to zero", setting, _UNDERFLOW, **both)
@@ -159,11 +172,11 @@ def _roundings(setting: Setting) -> Iterator[Hypothesis]:
         delivered = "flag underflow missing (as when derived from the delivered result)"
         flags_only = frozenset({Difference.flags})
         yield Hypothesis(delivered, lambda x: mistakes.delivered_underflow(setting, x), flags_only, loose=False)
-    # An exact zero of two operands has the sign that the direction says (IEEE 754-2019 6.3).
-    down, nearest = Rounding.roundTowardNegative, Rounding.roundTiesToEven
-    other, word = (nearest, "not ") if mode == down else (down, "")
-    name = f"wrong sign of zero (as when {word}rounding toward negative)"
-    yield Hypothesis(name, replace(setting, rounding=other).evaluate, frozenset({Difference.zero}))
+        # An exact zero of two operands has the sign that the direction says (IEEE 754-2019 6.3).
+        down, nearest = Rounding.roundTowardNegative, Rounding.roundTiesToEven
+        other, word = (nearest, "not ") if mode == down else (down, "")
+        name = f"wrong sign of zero (as when {word}rounding toward negative)"
+        yield Hypothesis(name, lambda x: mistakes.other_zero(setting, x, other), frozenset({Difference.zero}))
 
 
 def _confusions(setting: Setting) -> Iterator[Hypothesis]:
@@ -181,6 +194,22 @@ def _confusions(setting: Setting) -> Iterator[Hypothesis]:
     for name in others:
         another = replace(setting, subject=subject(name))
         yield Hypothesis(f"the result of {name}", another.evaluate, loose=False)
+    yield from _other_designs(setting, others)
+
+
+def _other_designs(setting: Setting, given: Sequence[str]) -> Iterator[Hypothesis]:
+    """Give operations that a whole design computes instead, such as a multiplier in the place of an adder."""
+    name = setting.subject.name
+    for other in _BINARY if name in _BINARY else ():
+        if other not in (name, *given):
+            another = replace(setting, subject=subject(other))
+            yield Hypothesis(f"the result of {other}", another.evaluate, loose=False, whole=True)
+    if name == "fma":
+        product, total = (replace(setting, subject=subject(other)) for other in ("multiply", "add"))
+        ignored = "the addend was ignored: the result of multiply"
+        yield Hypothesis(ignored, lambda x: product.evaluate(x[:2]), loose=False, whole=True)
+        ignored = "the second factor was ignored: the result of add"
+        yield Hypothesis(ignored, lambda x: total.evaluate([x[0], x[2]]), loose=False, whole=True)
 
 
 def _nans(setting: Setting) -> Iterator[Hypothesis]:

@@ -22,12 +22,16 @@ __all__ = [
     "flushed_to_plus_zero",
     "fmod",
     "fused_in_binary32",
+    "infinite",
     "negated",
+    "other_zero",
     "rounded_twice",
     "saturated",
     "through_binary32",
+    "turned_overflow",
     "unfused",
     "wrapped",
+    "zeroed",
 ]
 
 EXACT = ("multiply", "convert_f32_f16", "convert_f64_f16")
@@ -118,6 +122,38 @@ def saturated(setting: Setting, operands: Sequence[Words]) -> Results:
     infinite = (result & result.dtype.type((1 << fields.sign_shift) - 1)) == fields.infinity
     overflow = infinite & ((raised & np.uint8(Flags.overflow)) != 0)
     return np.where(overflow, result - result.dtype.type(1), result), raised
+
+
+def infinite(setting: Setting, operands: Sequence[Words]) -> Results:
+    """Deliver infinity on overflow, whatever the direction."""
+    result, raised = setting.evaluate(operands)
+    fields = layout(FORMATS[setting.subject.result])
+    largest = (result & result.dtype.type((1 << fields.sign_shift) - 1)) == fields.largest
+    overflow = largest & ((raised & np.uint8(Flags.overflow)) != 0) & (fields.largest != fields.infinity)
+    return np.where(overflow, result + result.dtype.type(1), result), raised
+
+
+def turned_overflow(setting: Setting, operands: Sequence[Words]) -> Results:
+    """Deliver infinity where the largest number is right on overflow, and the other way round."""
+    result, raised = setting.evaluate(operands)
+    never, always = saturated(setting, operands)[0], infinite(setting, operands)[0]
+    return np.where(never != result, never, always), raised
+
+
+def other_zero(setting: Setting, operands: Sequence[Words], other: Rounding) -> Results:
+    """Give zeros the sign that they have in another direction."""
+    result, raised = setting.evaluate(operands)
+    turned, _ = replace(setting, rounding=other).evaluate(operands)
+    magnitude = result.dtype.type((1 << layout(FORMATS[setting.subject.result]).sign_shift) - 1)
+    return np.where((result & magnitude == 0) & (turned & magnitude == 0), turned, result), raised
+
+
+def zeroed(setting: Setting, operands: Sequence[Words]) -> Results:
+    """Replace subnormal results by zero of the same sign and leave the flags."""
+    result, raised = setting.evaluate(operands)
+    fields = layout(FORMATS[setting.subject.result])
+    magnitude = result & result.dtype.type((1 << fields.sign_shift) - 1)
+    return np.where(magnitude <= fields.fraction_mask, result ^ magnitude, result), raised
 
 
 def delivered_underflow(setting: Setting, operands: Sequence[Words]) -> Results:

@@ -21,10 +21,11 @@ from halfsim.testvectors.setting import Setting
 from halfsim.testvectors.tilecheck import TileReport, WrongElement
 from halfsim.testvectors.tracecheck import TraceReport
 
-__all__ = ["described", "text_of"]
+__all__ = ["UNVERIFIED", "described", "text_of"]
 
 _BINS = 10
-_UNVERIFIED = "the file has no SHA-256 of its rows: that they are all there, in order, could not be verified"
+UNVERIFIED = "the file has no SHA-256 of its rows: that they are all there, in order, could not be verified"
+"""What is said of a file without a digest."""
 
 
 def text_of(report: Report | TileReport) -> str:
@@ -66,9 +67,8 @@ def _rows(report: Report) -> list[str]:
         *_state(report),
     ]
     lines += [f"  {count:>9,}  {mistake}" for mistake, count in report.mistakes.most_common()]
-    beyond = report.wrong - report.mistakes.total()
-    if beyond:
-        lines.append(f"  {beyond:>9,}  not looked at: there are too many")
+    if report.unnamed:
+        lines.append(f"  {report.unnamed:>9,}  not looked at: there are too many; of each kind some are counted above")
     if report.bins:
         lines.append("  by what is right, operands -> result (flags):")
         named = report.bins.most_common(_BINS)
@@ -82,7 +82,7 @@ def _rows(report: Report) -> list[str]:
 def _state(report: Report | TileReport) -> list[str]:
     if report.damage:
         return [f"  damaged: {report.damage.removeprefix(f'{report.name}: ')}"]
-    return [] if report.verified else [f"  {_UNVERIFIED}"]
+    return [] if report.verified else [f"  {UNVERIFIED}"]
 
 
 def _covered(report: Report) -> list[str]:

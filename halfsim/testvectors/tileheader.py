@@ -139,7 +139,7 @@ class TileHeader:
             shape=found.read("shape", lambda text: shape_of(_plain(text))),
             classes=found.read("classes", lambda text: tuple(_plain(text).split())),
             tiles=found.read("tiles", whole_number("tiles")),
-            seed=found.read("seed", whole_number("seed")) if "seed" in found else None,
+            seed=found.read("seed", whole_number("seed", least=0)) if "seed" in found else None,
             version=first[1] if len(first) > 1 and first[0] == "halfsim" else "",
         )
         found.read("inputs", header.check_inputs)

@@ -108,7 +108,7 @@ def read_tiles(path: Path, format: str | None = None) -> Iterator[Tiles]:
         return
     reader = {"npz": _read_npz, "mem": _read_memories}[chosen]
     header = tile_header_of(name, read_npz_lines(path), 0) if chosen == "npz" else _memory_header(path)
-    digest = RowDigest(list(header.fields.values()))
+    digest = RowDigest(list(header.fields.values()), header.version)
     with contextlib.closing(reader(path, header, digest)) as parts:
         yield Tiles(name, header, parts, digest)
 
@@ -208,7 +208,7 @@ def _in_width(header: TileHeader, name: str, words: NDArray[Any], file: str, lin
 def _read_memories(path: Path, header: TileHeader, digest: RowDigest) -> Generator[Part]:
     lot, first, (m, n, _) = _lot(header), 0, header.shape
     sizes = {name: rows * columns for name, (rows, columns) in header.shapes.items()}
-    digests = {name: RowDigest([field]) for name, field in header.fields.items()}
+    digests = {name: RowDigest([field], header.version) for name, field in header.fields.items()}
     with contextlib.ExitStack() as stack:
         files = {name: column_path(path, name) for name in sizes}
         columns = {
@@ -244,7 +244,7 @@ def _rows(stream: IO[bytes], name: str) -> Tiles:
     with unpacking(name):
         lines, data = split_header(TV.is_head, stream, name)
     header = tile_header_of(name, _uncommented(lines))
-    digest = RowDigest(row_fields(header))
+    digest = RowDigest(row_fields(header), header.version)
     every = whole_lines(stream, name, data, len(lines) + 1)
     return Tiles(name, header, _read_rows(every, name, header, len(lines), digest), digest)
 

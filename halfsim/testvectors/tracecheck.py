@@ -98,7 +98,7 @@ def check_traces(path: Path, *, limit: int = 5, progress: Callable[[int], None] 
         with described(name, 1):
             lines = json_header(heads) if heads else []
         header = tile_header_of(name, lines, 1)
-        report, digest = TraceReport(name, header), RowDigest([TRACE])
+        report, digest = TraceReport(name, header), RowDigest([TRACE], header.version)
         every = unsealed(whole_lines(stream, name, data, 2, _LONGEST), JSON, digest, name)
         try:
             _compare(report, _records(every, header, name, digest, _announced(lines, name)), limit, progress)

@@ -97,6 +97,11 @@ def test_the_first_step_that_differs_is_named(tmp_path, accumulator, change, ste
     change(record["trace"])
     lines[2] = json.dumps(record)
     path.write_text("\n".join(lines[:-1]) + "\n")
+    shown = invoke("vectors", "check", str(path))
+    assert shown.exit_code == 1
+    assert "has no SHA-256 of its rows, but its header says that halfsim" in shown.stderr
+    lines[0] = lines[0].replace("halfsim ", "my ")
+    path.write_text("\n".join(lines[:-1]) + "\n")
     shown = invoke("vectors", "check", str(path), "--junit", str(tmp_path / "j.xml"))
     assert shown.exit_code == 1, shown.output
     assert "1 of 3 traces of steps disagree\n  the file has no SHA-256" in shown.stdout

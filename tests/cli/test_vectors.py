@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -274,5 +275,29 @@ def test_what_could_not_be_verified_is_said(tmp_path):
     text = (tmp_path / "x.tv").read_text()
     (tmp_path / "x.tv").write_text(text[: text.index("// sha256")])
     shown = invoke("vectors", "check", str(tmp_path / "x.tv"))
+    assert shown.exit_code == 1
+    assert "has no SHA-256 of its rows, but its header says that halfsim" in shown.stderr
+    assert "its end was lost" in shown.stderr
+    # The way out that it says, for a file that was edited.
+    (way_out,) = re.findall("delete '(.*?)' from its header", shown.stderr)
+    (tmp_path / "x.tv").write_text(text[: text.index("// sha256")].replace(way_out, ""))
+    shown = invoke("vectors", "check", str(tmp_path / "x.tv"), "--junit", str(tmp_path / "report.xml"))
     assert shown.exit_code == 0
     assert said in shown.stdout
+    assert said in (tmp_path / "report.xml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("x.tv", "// a remark\n\n"), ("x.csv", "A,B,Z,FF\n"), ("x.jsonl", "\n")],
+)
+def test_a_file_without_rows_fails(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    report = tmp_path / "report.xml"
+    shown = invoke("vectors", "check", str(tmp_path / name), "--operation", "add", "--junit", str(report))
+    assert shown.exit_code == 1
+    assert shown.stderr == (
+        f"halfsim vectors check: {tmp_path / name}: holds no rows: nothing can be compared; "
+        "was its writer stopped early?\n"
+    )
+    assert ElementTree.parse(report).find(".//error") is not None

@@ -108,7 +108,7 @@ def test_a_wrong_row_would_be_found(tmp_path: Path):
     lines = path.read_text().splitlines()
     a, b, z, flags = lines[100].split("_")
     lines[100] = f"{a}_{b}_{z}_{int(flags, 16) ^ 2:02X}"
-    path.write_text("\n".join(lines[:-1]) + "\n")
+    path.write_text("\n".join([lines[0].replace("halfsim ", "my "), *lines[1:-1]]) + "\n")
     assert len(disagreements(path, member, sealed=False)) == 1
     path.write_text("\n".join(lines) + "\n")
     with pytest.raises(VectorFileError, match="are not those that the SHA-256"):

@@ -253,7 +253,7 @@ def read_parquet(path: Path, header: Header, digest: RowDigest) -> Generator[Blo
     digest.stated = "" if text is None else stated(f"sha256: {text}", name)
     with damaged(name, lambda: first + 1), parquet.ParquetFile(path) as file:
         _check_schema(file.schema_arrow, header, name)
-        for batch in file.iter_batches(_ROWS, columns=list(header.names)):
+        for batch in _batches(file, list(header.names)):
             rows = np.empty(batch.num_rows, dtype)
             for field in header.names:
                 if batch.column(field).null_count:
@@ -268,6 +268,12 @@ def read_parquet(path: Path, header: Header, digest: RowDigest) -> Generator[Blo
         problem = f"the file ends after {first} rows, but its header says {header.rows}; it may be cut"
         raise VectorFileError(name, 0, problem)
     digest.verify(name)
+
+
+def _batches(file: Any, columns: list[str]) -> Iterator[Any]:
+    """Yield the rows of a Parquet file, one row group after another: pyarrow keeps all that one call reads."""
+    for group in range(file.num_row_groups):
+        yield from file.iter_batches(_ROWS, row_groups=[group], columns=columns)
 
 
 def _check_schema(schema: Any, header: Header, name: str) -> None:

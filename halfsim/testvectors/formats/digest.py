@@ -33,9 +33,13 @@ class RowDigest:
     ----------
     fields : sequence of Field
         The columns.
+    version : str
+        The version of halfsim that wrote the rows, which always writes their digest, too; empty for other writers.
 
     Attributes
     ----------
+    version : str
+        As given.
     stated : str
         What the file says that the digest is; empty if it does not say.
     line : int
@@ -57,7 +61,8 @@ class RowDigest:
     ['d8bc90c2', 'ebeab49e']
     """
 
-    def __init__(self, fields: Sequence[Field]) -> None:
+    def __init__(self, fields: Sequence[Field], version: str = "") -> None:
+        self.version = version
         self._dtypes = [word_dtype(field.digits).newbyteorder("<") for field in fields]
         self._names = [field.name for field in fields]
         self._hashes = [hashlib.sha256(f"{name}\n".encode()) for name in self._names]
@@ -78,13 +83,23 @@ class RowDigest:
 
         Raises
         ------
+        VectorFileError
+            If it states nothing, though halfsim wrote it.
         DigestError
             If they are others.
         """
+        if self.version and not self.stated:
+            problem = (
+                f"has no SHA-256 of its rows, but its header says that halfsim {self.version} wrote it: its "
+                f"end was lost; take it from its source again, or, if it was edited, delete "
+                f"'halfsim {self.version}' from its header"
+            )
+            raise VectorFileError(name, 0, problem)
         if self.stated and self.stated != self.whole():
             problem = (
                 "the rows are not those that the SHA-256 at the end was made of: some were changed, moved, repeated or "
-                "exchanged; take the file from its source again, or delete the SHA-256 if the change was meant"
+                "exchanged; take the file from its source again, or, if the change was meant, delete the SHA-256 "
+                "and the 'halfsim VERSION' of the header"
             )
             raise DigestError(name, self.line, problem)
         self.verified = bool(self.stated)

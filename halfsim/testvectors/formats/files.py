@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import gzip
+import io
 import os
 import stat
 import sys
@@ -12,11 +13,24 @@ import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from halfsim.testvectors.formats.headerlines import HeaderError
 
-__all__ = ["VectorFileError", "described", "open_source", "refuse_streams", "replacing", "sink", "streams", "unpacking"]
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer as Buffer
+
+__all__ = [
+    "VectorFileError",
+    "described",
+    "is_pipe",
+    "open_source",
+    "refuse_streams",
+    "replacing",
+    "sink",
+    "streams",
+    "unpacking",
+]
 
 
 class VectorFileError(ValueError):
@@ -150,15 +164,48 @@ def sink(path: Path | None) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def open_source(path: Path | None) -> Iterator[IO[bytes]]:
-    """Open a file for reading, through gzip if it begins as such a file does; None is standard input."""
-    if path is None:
-        yield sys.stdin.buffer
+    """Open a file or a pipe for reading, through gzip if it begins as such a file does; None is standard input."""
+    if path is not None:
+        with path.open("rb") as raw, _plain(raw) as stream:
+            yield stream
         return
-    with path.open("rb") as raw:
-        if raw.read(2) != b"\x1f\x8b":
-            raw.seek(0)
-            yield raw
-            return
-        raw.seek(0)
-        with gzip.GzipFile(fileobj=raw) as packed:
-            yield packed  # type: ignore[misc] # it has all of IO that is used
+    if sys.stdin is None:
+        raise VectorFileError("standard input", 0, "is closed; pipe vectors to it, or give a file")
+    with _plain(sys.stdin.buffer) as stream:
+        yield stream
+
+
+@contextlib.contextmanager
+def _plain(raw: IO[bytes]) -> Iterator[IO[bytes]]:
+    start = raw.read(2)
+    if raw.seekable():
+        raw.seek(-len(start), os.SEEK_CUR)
+    else:
+        raw = io.BufferedReader(_Resumed(start, raw))
+    if start != b"\x1f\x8b":
+        yield raw
+        return
+    with gzip.GzipFile(fileobj=raw) as packed:
+        yield packed  # type: ignore[misc] # it has all of IO that is used
+
+
+class _Resumed(io.RawIOBase):
+    """A pipe whose first bytes have been read already."""
+
+    def __init__(self, start: bytes, rest: IO[bytes]) -> None:
+        self._start, self._rest = start, rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        with memoryview(buffer) as view:
+            found = self._start[: len(view)] or self._rest.read(len(view))
+            view[: len(found)] = found
+        self._start = self._start[len(found) :]
+        return len(found)
+
+
+def is_pipe(path: Path) -> bool:
+    """Return whether a path is that of a pipe or a device, which can be read once."""
+    return path.exists() and not path.is_file() and not path.is_dir()

@@ -149,7 +149,7 @@ class Header:
             flag_order=found.read("flags", lambda text: flag_order(_first(text)).name, "testfloat"),
             nan=found.read("nan", _nan_rule, "exact"),
             rows=found.read("rows", whole_number("rows"), -1),
-            seed=found.read("seed", whole_number("seed", _SEED_DIGITS)) if "seed" in found else None,
+            seed=found.read("seed", whole_number("seed", _SEED_DIGITS, 0)) if "seed" in found else None,
             families=found.read("families", _words, ()),
             version=_version(lines),
         )

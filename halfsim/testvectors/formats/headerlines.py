@@ -105,13 +105,15 @@ class HeaderLines:
         return self._values[key][0]
 
 
-def whole_number(name: str, most: int = _DIGITS) -> Callable[[str], int]:
-    """Return what reads an integer of so many digits at most, of which errors say that it is `name`."""
+def whole_number(name: str, most: int = _DIGITS, least: int | None = None) -> Callable[[str], int]:
+    """Return what reads an integer of so many digits at most, no less than `least`; errors say that it is `name`."""
 
     def convert(text: str) -> int:
         digits = text.removeprefix("-")
         if not (digits.isascii() and digits.isdigit() and len(digits) <= most):
             raise ValueError(f"the header's {name} is {text[:40]!r}, not an integer of at most {most} digits")
+        if least is not None and int(text) < least:
+            raise ValueError(f"the header's {name} is {text[:40]}; it is {least} at least")
         return int(text)
 
     return convert

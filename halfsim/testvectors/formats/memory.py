@@ -143,7 +143,7 @@ def read_columns(path: Path, header: Header, digest: RowDigest) -> Generator[Blo
     rows = 0
     with contextlib.ExitStack() as stack:
         files = [(column_path(path, field.name), field) for field in header.fields]
-        digests = [RowDigest([field]) for field in header.fields]
+        digests = [RowDigest([field], digest.version) for field in header.fields]
         columns = [
             stack.enter_context(contextlib.closing(read_column(file, field, own)))
             for (file, field), own in zip(files, digests, strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,9 @@ from halfsim.testvectors.formats.rows import Field
 from halfsim.testvectors.formats.text import TextFormat
 
 __all__ = ["CSV", "JSON_LINES", "TESTFLOAT", "TV", "header_lines", "json_header", "parse_json", "split_word"]
+
+
+_QUOTED = re.compile('"([^"]*)"')
 
 
 def _joined(header: Header, separator: str, prefix: str = "") -> list[str | Field]:
@@ -33,12 +37,21 @@ def _split_testfloat(line: str, header: Header) -> list[str] | None:
     return line.split()
 
 
+def _cells(line: str) -> list[str]:
+    """Return the cells of a line, without the quotes around them."""
+    return [_QUOTED.sub(r"\1", cell.strip()) for cell in line.split(",")]
+
+
+def _is_names(line: str, header: Header) -> bool:
+    return [cell.upper() for cell in _cells(line)] == list(header.names)
+
+
 def _split_csv(line: str, header: Header) -> list[str] | None:
     if line.startswith("#") or not line.strip():
         return None
-    cells = [cell.strip().strip('"') for cell in line.split(",")]
+    cells = _cells(line)
     if [cell.upper() for cell in cells] == list(header.names):
-        return None
+        raise ValueError("names the columns again; were files joined? Check each by itself")
     if sorted(cell.upper() for cell in cells) == sorted(header.names):
         raise ValueError(f"the columns are {','.join(cells)}; give them as {','.join(header.names)}")
     return [cell.removeprefix("0x").removeprefix("0X") for cell in cells]
@@ -155,6 +168,7 @@ CSV = TextFormat(
     _uncommented("#"),
     _split_csv,
     HASHES,
+    is_names=_is_names,
 )
 """Comma-separated ``0x`` words under their names; the header is in lines that begin with ``#``."""
 

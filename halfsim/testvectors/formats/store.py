@@ -14,6 +14,7 @@ from halfsim.testvectors.formats.digest import RowDigest
 from halfsim.testvectors.formats.files import (
     VectorFileError,
     described,
+    is_pipe,
     open_source,
     refuse_streams,
     replacing,
@@ -204,6 +205,8 @@ def read(path: Path | None, header: Header | None = None, format: str | None = N
         return
     if path is None:
         raise ValueError(f"the format {chosen} cannot be read from standard input; give a file")
+    if is_pipe(path):
+        raise VectorFileError(name, 0, f"is a pipe, and the format {chosen} cannot be read from one; save it to a file")
     if path.suffix == ".gz":
         # A column of memory words may be compressed, an archive is compressed already.
         raise VectorFileError(
@@ -215,8 +218,9 @@ def read(path: Path | None, header: Header | None = None, format: str | None = N
         "parquet": (arrays.read_parquet_header, arrays.read_parquet),
     }
     head, rows = readers[chosen]
-    known = _known(name, head(path), header)
-    digest = RowDigest(known.fields)
+    found = head(path)
+    known = _known(name, found, header)
+    digest = RowDigest(known.fields, found.version if found else "")
     with contextlib.closing(rows(path, known, digest)) as blocks:
         yield Vectors(name, known, blocks, digest)
 
@@ -236,7 +240,7 @@ def _text_vectors(fmt: TextFormat, stream: IO[bytes], name: str, header: Header 
     if found is None and header is None and not looks_like_text(data):
         raise VectorFileError(name, len(lines) + 1, NO_TEXT)
     known = _known(name, found, header)
-    digest = RowDigest(known.fields)
+    digest = RowDigest(known.fields, found.version if found else "")
     every = whole_lines(stream, name, data, len(lines) + 1)
     return Vectors(name, known, _unpacked(name, read_rows(fmt, known, every, name, len(lines), digest)), digest)
 

@@ -48,6 +48,8 @@ class TextFormat:
         The last line, with the digest of the rows; None where the format has no room for it.
     head_line : int or None
         The line that holds the whole header; None where each of its lines is one of the file.
+    is_names : callable or None
+        Whether a line names the columns, which the first one may do; None where none does.
     """
 
     name: str
@@ -58,6 +60,7 @@ class TextFormat:
     split: Callable[[str, Header], list[str] | None]
     seal: Seal | None
     head_line: int | None = None
+    is_names: Callable[[str, Header], bool] | None = None
 
     def write(self, stream: IO[bytes], header: Header, blocks: Iterable[Block]) -> int:
         """Write the header, all rows and their digest; return how many."""
@@ -141,8 +144,9 @@ def read_rows(
     """
     rows = 0
     codecs = [Codec([*fmt.pieces(header), end]) for end in ("\n", "\r\n")]
-    for part, first in unsealed(lines, fmt.seal, digest, name):
-        for block in _blocks(fmt, header, codecs, part, name, first, digest):
+    for part, first in unsealed(_below_names(lines, fmt, header), fmt.seal, digest, name):
+        block = _block(fmt, header, codecs, part, name, first, digest)
+        if block is not None:
             rows += len(block.result)
             yield block
         last = first + part.count(b"\n") - 1
@@ -151,6 +155,19 @@ def read_rows(
         problem = f"the file ends after {rows} rows but its header says {header.rows}; {way_out}"
         raise VectorFileError(name, last, problem)
     digest.verify(name)
+
+
+def _below_names(lines: Iterator[tuple[bytes, int]], fmt: TextFormat, header: Header) -> Iterator[tuple[bytes, int]]:
+    """Leave out the line that names the columns, if it comes before all rows."""
+    for part, first in lines:
+        blank = len(part) - len(part.lstrip())
+        line, _, rest = part[blank:].partition(b"\n")
+        if fmt.is_names is not None and fmt.is_names(line.decode("utf-8", "replace"), header):
+            part, first = rest, first + part[:blank].count(b"\n") + 1
+        if part:
+            yield part, first
+        break
+    yield from lines
 
 
 def whole_lines(
@@ -174,24 +191,17 @@ def whole_lines(
             raise VectorFileError(name, line, "is longer than any row; the file is damaged or of another format")
 
 
-def _blocks(
+def _block(
     fmt: TextFormat, header: Header, codecs: list[Codec], part: bytes, name: str, line: int, digest: RowDigest
-) -> Iterator[Block]:
-    # A line of column names may come first; what follows has the usual form all the same.
-    start = 0 if any(_fits(codec, part) for codec in codecs) else part.index(b"\n") + 1
-    for piece, first in ((part[:start], line), (part[start:], line + (start > 0))):
-        columns, numbers = decode_lines(codecs, header.fields, lambda text: fmt.split(text, header), piece, name, first)
-        if not len(numbers):
-            continue
-        block, problem = from_columns(header, columns, numbers)
-        if problem is not None:
-            raise VectorFileError(name, int(numbers[problem[0]]), problem[1])
-        digest.update(columns)
-        yield block
-
-
-def _fits(codec: Codec, part: bytes) -> bool:
-    return len(part) % codec.width == 0 and part[: codec.width].endswith(b"\n")
+) -> Block | None:
+    columns, numbers = decode_lines(codecs, header.fields, lambda text: fmt.split(text, header), part, name, line)
+    if not len(numbers):
+        return None
+    block, problem = from_columns(header, columns, numbers)
+    if problem is not None:
+        raise VectorFileError(name, int(numbers[problem[0]]), problem[1])
+    digest.update(columns)
+    return block
 
 
 def decode_lines(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -107,19 +108,33 @@ def test_columns_are_told_apart_even_where_their_words_are_equal():
     assert one.whole() != other.whole()
 
 
-@pytest.mark.parametrize("name", ["x.tv", "x.csv", "x.jsonl", "x.mem", "x.npz"])
-def test_files_without_digest_are_read_but_not_verified(tmp_path, name):
+@pytest.mark.parametrize("version", ["0.0.1", ""])
+@pytest.mark.parametrize("name", ["x.tv", "x.csv", "x.jsonl", "x.mem", "x.npz", "x.parquet"])
+def test_files_without_digest_are_read_but_not_verified(tmp_path, name, version):
+    """But those that say that halfsim wrote them have lost their end."""
+    needed(name)
     header, block = sums(40)
+    header = replace(header, version=version)
     write(tmp_path / name, header, [block])
     if name == "x.npz":
         with np.load(tmp_path / name) as held:
             arrays = {key: array for key, array in held.items() if key != "sha256"}
         np.savez(tmp_path / name, **arrays)
+    elif name == "x.parquet":
+        from pyarrow import parquet
+
+        text = parquet.ParquetFile(tmp_path / name).metadata.metadata[b"halfsim"]
+        table = parquet.read_table(tmp_path / name).replace_schema_metadata({b"halfsim": text})
+        parquet.write_table(table, tmp_path / name)
     else:
         # Of one column is enough.
         path = tmp_path / ("x.b.mem" if name == "x.mem" else name)
         text = re.sub(r".*sha256.*\n", "", path.read_text())
         path.write_text(text)
+    if version:
+        with pytest.raises(VectorFileError, match="no SHA-256 of its rows, but its header says that halfsim"):
+            read_all(tmp_path / name)
+        return
     blocks, digest = read_all(tmp_path / name)
     assert same(blocks, block)
     assert not digest.verified

@@ -433,3 +433,18 @@ def test_parquet_columns_are_never_cast(tmp_path, kind):
     message = "row 8: Z has no value" if kind == "null" else "column Z is of type .*; its words are uint16"
     with pytest.raises(VectorFileError, match=message), read(tmp_path / "x.parquet") as vectors:
         list(vectors.blocks)
+
+
+def test_parquet_is_read_one_row_group_at_a_time(tmp_path):
+    """What pyarrow holds is much less than the file."""
+    pyarrow = pytest.importorskip("pyarrow")
+    groups, rows = 24, 1 << 16
+    header = dataclasses.replace(sums(1)[0], rows=groups * rows)
+    path = tmp_path / "x.parquet"
+    write(path, header, (sums(rows, seed)[1] for seed in range(groups)))
+    before = pyarrow.total_allocated_bytes()
+    with read(path) as vectors:
+        held = [pyarrow.total_allocated_bytes() - before for _ in vectors.blocks]
+    assert len(held) >= groups
+    # A row is 7 bytes; a row group is there compressed, decompressed and as arrays.
+    assert max(held) < groups / 2 * rows * 7
