@@ -12,6 +12,7 @@ __all__ = [
     "ARM",
     "ARM_DEFAULT_NAN",
     "CUDA",
+    "FLUSHING",
     "IEEE",
     "RISCV",
     "X86",
@@ -185,6 +186,7 @@ class Environment:
 _PASS_FIRST = NaNRule(operand=NaNOperand.first, inf_times_zero_invalid=False)
 
 IEEE = Environment(nan=_PASS_FIRST)
+FLUSHING = replace(IEEE, flush_inputs=True, flush_results=True)
 RISCV = Environment(nan=NaNRule(), invalid_integer=InvalidInteger.saturateNaNMax)
 ARM = Environment(
     tininess=Tininess.beforeRounding,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from halfsim.accumulators import FP32, Accumulator, Compensated, Exact, Pairwise, Sequential, factor_formats
-from halfsim.environment import IEEE, Environment
+from halfsim.environment import FLUSHING, IEEE, Environment
 from halfsim.formats import BINARY16, BINARY32, Format
 from halfsim.policy.loss_scale import DynamicScale, LayerScale, LossScale, NoScale, StaticScale
 from halfsim.policy.update import UpdateLike, WeightUpdate, as_update
@@ -152,7 +152,7 @@ class Policy:
     @property
     def environment(self) -> Environment:
         """The environment of operations on what is stored: that of IEEE 754, flushing where the policy flushes."""
-        return _FLUSHING if self.flush_to_zero else IEEE
+        return FLUSHING if self.flush_to_zero else IEEE
 
     def stored(self, format: Format, name: str) -> Policy:
         """Return this policy with weights, activations and gradients in one format, under another name.
@@ -219,9 +219,6 @@ class Policy:
             if row in (_SUM16, _SUM32):
                 table[field] = row.format.name
         return table
-
-
-_FLUSHING = replace(IEEE, flush_inputs=True, flush_results=True)
 
 
 def _check_format(field: str, value: object) -> None:

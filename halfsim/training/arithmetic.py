@@ -12,11 +12,10 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from halfsim.accumulators import Pairwise, Sequential
 from halfsim.conversion import convert
-from halfsim.environment import IEEE
+from halfsim.environment import FLUSHING, IEEE
 from halfsim.formats import BINARY16, BINARY32, Format
 from halfsim.kernels import conversion
 from halfsim.kernels.gemm32 import matmul32
@@ -25,16 +24,15 @@ from halfsim.operations import add, divide, multiply, sqrt, subtract
 from halfsim.options import rounding_control
 from halfsim.rounding import Rounding, Stochastic, as_rounding
 from halfsim.training import functions
+from halfsim.training.functions import Array
 
 __all__ = ["Arithmetic", "Array", "Draw", "arithmetic", "product32", "round16"]
 
-Array: TypeAlias = NDArray[Any]
 Draw: TypeAlias = Callable[[Stochastic, int], Stochastic]
 """Gives the rounding of so many elements words that nobody has drawn before."""
 _Binary: TypeAlias = Callable[[Any, Any], Any]
 
 _PART = 1 << 15  # elements
-_FLUSHING = replace(IEEE, flush_inputs=True, flush_results=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +150,7 @@ def _same(rounding: Stochastic, elements: int) -> Stochastic:
 def _binary16(
     sums: Sequential | Pairwise, rounding: Rounding | Stochastic, flush_to_zero: bool, draw: Draw
 ) -> Arithmetic:
-    environment = _FLUSHING if flush_to_zero else IEEE
+    environment = FLUSHING if flush_to_zero else IEEE
 
     def bound(operation: Callable[..., Any], rounding: Rounding | Stochastic = rounding) -> Callable[..., Any]:
         if isinstance(rounding, Rounding):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from halfsim.kernels import elementary
 
-__all__ = ["exp", "log", "sigmoid", "tanh"]
+__all__ = ["Array", "exp", "log", "sigmoid", "tanh"]
 
 Array: TypeAlias = NDArray[Any]
 

@@ -11,10 +11,9 @@ import numpy as np
 from halfsim.kernels.census import BINS, COUNTS, LOWEST, census, special
 from halfsim.training.arithmetic import Array, round16
 
-__all__ = ["KINDS", "PRODUCTS", "Books", "Ledger", "is_special"]
+__all__ = ["KINDS", "Books", "Ledger", "is_special"]
 
 KINDS = ("weight", "activation", "activation gradient", "weight gradient", "update")
-PRODUCTS = ("forward", "data_gradient", "weight_gradient")
 # (magnitude, smallest normal, infinity) of stored patterns.
 _PATTERNS = {2: (0x7FFF, 0x0400, 0x7C00), 4: (0x7FFFFFFF, 0x00800000, 0x7F800000)}
 
