@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from halfsim.training.config import experiment, expand, read
+from halfsim.training.config import expand, experiment, read
 from halfsim.training.trainer import Trainer
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results"
