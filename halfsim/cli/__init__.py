@@ -12,6 +12,7 @@ from halfsim.cli.group import Group, examples
 __all__ = ["main"]
 
 _VERBS = {
+    "bench": "Measure the simulator beside its peers.",
     "dpi": "Write the simulator as an object file for SystemVerilog and C.",
     "explain": "Show every step of an operation or a dot product.",
     "models": "Print the table of tensor cores, with sources and evidence.",

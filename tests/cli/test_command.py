@@ -27,6 +27,7 @@ def commands() -> list[tuple[str, ...]]:
         ("study", "run"),
         ("study", "report"),
         ("warmup",),
+        ("bench",),
     ]
 
 
