@@ -15,7 +15,7 @@ from typing import Any
 
 __all__ = ["lazily"]
 
-_IMPORT = re.compile(r"^from (\S+) import (\w+) as \2$", re.MULTILINE)
+_IMPORT = re.compile(r"^from (\S+) import (\w+) as \2(  # optional)?$", re.MULTILINE)
 
 
 def lazily(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
@@ -25,28 +25,32 @@ def lazily(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]],
     ----------
     package : str
         Name of the package. Beside its ``__init__.py`` lies an ``__init__.pyi`` with a line
-        ``from module import name as name`` for each name; its modules are found by their names too.
+        ``from module import name as name`` for each name; its modules are found by their names too. A name whose line
+        ends in ``# optional`` needs another package: ``import *`` does not ask for it.
     """
     module = sys.modules[package]
-    stub = Path(str(module.__file__)).with_name("__init__.pyi")
     # The loader reads packages in archives as well.
-    sources = {name: source for source, name in _IMPORT.findall(_text(module, stub))}
+    lines = _IMPORT.findall(_text(module, Path(str(module.__file__)).with_name("__init__.pyi")))
+    sources = {name: source for source, name, _ in lines}
 
     def __getattr__(name: str) -> Any:  # noqa: N807
         source = sources.get(name)
-        if source is not None and source != package:
-            value = getattr(importlib.import_module(source), name)
-        elif source == package or _is_module(package, name):
-            value = importlib.import_module(f"{package}.{name}")
-        else:
+        if source is None and not _is_module(package, name):
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = _found(source or package, name)
         setattr(module, name, value)
         return value
 
     def __dir__() -> list[str]:  # noqa: N807
         return sorted({*vars(module), *sources})
 
-    return __getattr__, __dir__, [name for name in sources if not name.startswith("_")]
+    return __getattr__, __dir__, [name for _, name, optional in lines if not optional and not name.startswith("_")]
+
+
+def _found(source: str, name: str) -> Any:
+    """Do what ``from source import name`` does, without asking for a missing attribute."""
+    names = vars(importlib.import_module(source))
+    return names[name] if name in names else importlib.import_module(f"{source}.{name}")
 
 
 def _text(module: Any, path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pickle
 import subprocess
 import sys
@@ -120,6 +121,29 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         hs.nonsense  # type: ignore[attr-defined]  # noqa: B018
     with pytest.raises(ImportError, match="cannot import name 'nonsense'"):
         exec("from halfsim import nonsense", {})
+
+
+def test_optional_names_are_found_but_not_by_a_star(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "from halfsim._lazy import lazily\n__getattr__, __dir__, __all__ = lazily(__name__)\n"
+    )
+    (package / "__init__.pyi").write_text(
+        "from package import plain as plain\n"
+        "from package.plain import value as value\n"
+        "from package import bridge as bridge  # optional\n"
+        "from package import private as _private\n"
+    )
+    (package / "plain.py").write_text("value = 3")
+    (package / "bridge.py").write_text("import package_that_is_not_installed")
+    paths = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    python("-c", "from package import *; assert value == 3 and plain.value == 3", **paths)
+    python(
+        "-c", "import package; assert package.__all__ == ['plain', 'value']; assert 'bridge' in dir(package)", **paths
+    )
+    ask = "import package\ntry: package.bridge\nexcept ModuleNotFoundError as error: print(error.name)"
+    assert python("-c", ask, **paths).strip() == "package_that_is_not_installed"
 
 
 @pytest.mark.parametrize("name", ["add", "isnan", "BINARY16", "Rounding", "FP32", "explain"])
