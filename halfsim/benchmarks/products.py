@@ -20,8 +20,8 @@ __all__ = ["PRODUCTS"]
 _UNIT = "multiply-adds"
 # The peers' edge: a tile of so many rows and columns over all of K is their best batching.
 _TILE = 64
-# General loops do a thousandth of sgemm's work.
-_GENERAL_ORDER = 128
+# Edges of products that some loops need long for.
+_OTHER_ORDER, _GENERAL_ORDER = 256, 128
 _Peers = Callable[[NDArray[Any], NDArray[Any]], Sequence[Contender | None]]
 
 
@@ -73,11 +73,12 @@ def _numpy16(a: NDArray[Any], b: NDArray[Any]) -> Sequence[Contender]:
 
 def _mmasim(architecture: str, instruction: str, a: NDArray[Any], b: NDArray[Any]) -> Sequence[Contender | None]:
     """MMA-Sim, one tile over all of K in one call of its own arithmetic."""
-    torch, sim = installed("torch"), installed("mmasim.nv_ptx.sim")
+    amd = architecture.startswith("CDNA")
+    torch, sim = installed("torch"), installed("mmasim.amd.sim" if amd else "mmasim.nv_ptx.sim")
     if torch is None or sim is None:
         return ()
     torch.set_num_threads(1)
-    operation = sim.MMA(architecture, instruction)
+    operation = (sim.MFMA if amd else sim.MMA)(architecture, instruction)
     tile, terms = min(_TILE, *a.shape, *b.shape), a.shape[1]
     left = torch.from_numpy(a[:tile].copy()).to(operation.a_type)[:, None].expand(tile, tile, terms)
     right = torch.from_numpy(b.T[:tile].copy()).to(operation.b_type)[None].expand(tile, tile, terms)
@@ -154,11 +155,17 @@ def _rows() -> list[Row]:
     ):
         make = partial(_square, name, partial(_mmasim, architecture, instruction), whole)
         rows.append(Row("tensor cores", f"{name}, blocks of {terms}", _UNIT, make, _block_targets(terms)))
-    make = partial(_square, "h100:f32:bf16", partial(_mmasim, "Hopper", "m16n8k16.f32.bf16.bf16.f32"), whole)
-    rows.append(Row("tensor cores", "h100:f32:bf16, blocks of 16", _UNIT, make))
-    rows.append(
-        Row("tensor cores", "ada:f32:e4m3, 8-bit factors", _UNIT, partial(_square, "ada:f32:e4m3", _eight_bits, 256))
-    )
+    for name, architecture, instruction in (
+        ("a100:f32:bf16", "Ampere", "m16n8k16.f32.bf16.bf16.f32"),
+        ("h100:f32:tf32", "Hopper", "m16n8k8.f32.tf32.tf32.f32"),
+        ("ada:f16:e5m2", "Ada Lovelace", "m16n8k32.f16.e5m2.e5m2.f16"),
+        ("mi100:f32", "CDNA1", "f32_16x16x16f16"),
+        ("mi250x:f32", "CDNA2", "f32_16x16x16f16"),
+        ("mi300x:f32", "CDNA3", "f32_16x16x16_f16"),
+    ):
+        make = partial(_square, name, partial(_mmasim, architecture, instruction), _OTHER_ORDER)
+        rows.append(Row("matrix units", name, _UNIT, make))
+    rows.append(Row("matrix units", "ada:f32:e4m3", _UNIT, partial(_square, "ada:f32:e4m3", _eight_bits, _OTHER_ORDER)))
     for words, model in (("exact", hs.Exact()), ("pairwise", hs.Pairwise()), ("compensated", hs.Compensated())):
         rows.append(Row("other sums", words, _UNIT, partial(_square, model, _none, _GENERAL_ORDER)))
     for terms in (16, 64, 256, 1024, 4096):
