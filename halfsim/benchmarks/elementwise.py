@@ -196,7 +196,7 @@ def _rows() -> list[Row]:
             aims = {"numpy": any_mode[name]} if name in any_mode else {}
             rows.append(Row("modes", f"{name}, {words}", unit, partial(_arithmetic, name, mode), aims))
     for name in _ARITY:
-        for mode in ("rne", "rup"):
+        for mode in _ROUNDINGS:
             rows.append(Row("flags", f"{name}, {_ROUNDINGS[mode]}", unit, partial(_flagged, name, mode), flags))
     for name, flagged in (("add", False), ("add", True), ("convert", False)):
         words = f"{name}{' with flags' if flagged else ''} of {_SMALL} elements"

@@ -73,8 +73,10 @@ class Result:
         Units of work of one call.
     rate : float
         Units of work per second of one thread's processor time.
+    limit : str
+        The peer that nothing can be faster than.
     roof : float
-        Share of the roof: bytes per second over those of a copy, or work per second over that of sgemm.
+        Share of it: bytes per second over those of a copy, or work per second over that of sgemm.
     intensity : float
         Units of work per byte of operands and results.
     memory : float or None
@@ -88,6 +90,7 @@ class Result:
     unit: str
     work: int
     rate: float
+    limit: str
     roof: float
     intensity: float
     memory: float | None
@@ -139,6 +142,7 @@ def measure(row: Row, sizes: Sizes, rounds: int = 7, slice_s: float = 0.01, cloc
         row.unit,
         case.ours.work,
         1 / quartiles(unit[OURS])[1],
+        roof.name,
         quartiles(shares)[1],
         case.ours.work / case.ours.bytes,
         memory,

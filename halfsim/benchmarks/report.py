@@ -68,7 +68,9 @@ def table(results: Sequence[Result]) -> str:
             lines += ["", family]
         memory = "" if result.memory is None else f"{result.memory:.2f}"
         start = f"  {result.name:<42}{_rate(result):>14}{100 * result.roof:>5.0f} %{memory:>8}  "
-        for against in result.against:
+        # The limit has its share in a column; it has a line where a ratio to it is aimed at, or nobody else is there.
+        shown = [peer for peer in result.against if peer.peer != result.limit or peer.floor is not None]
+        for against in shown or result.against:
             lines.append(f"{start}{_against(against)}".rstrip())
             start = " " * len(start)
     return "\n".join(lines)

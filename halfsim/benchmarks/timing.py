@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 
-__all__ = ["interleave", "quartiles"]
+__all__ = ["interleave", "median_ratio", "quartiles"]
 
 Clock = Callable[[], float]
 
@@ -44,6 +44,11 @@ def interleave(
         for name, call in calls.items():
             times[name].append(_seconds(call, repeats[name], clock) / repeats[name])
     return times
+
+
+def median_ratio(times: Mapping[str, list[float]], ours: str, peer: str) -> float:
+    """Return how many times faster the first is than the second: the median over the rounds."""
+    return statistics.median(p / o for p, o in zip(times[peer], times[ours], strict=True))
 
 
 def quartiles(values: list[float]) -> tuple[float, float, float]:

@@ -57,10 +57,11 @@ def roofline(
     axes.annotate(
         "arithmetic (sgemm)", (right, peak), (-4, 5), textcoords="offset points", ha="right", color=INK, fontsize=9
     )
-    # The palette's first look is the baseline's: here the peers' grey.
-    looks = list(palette(["", *(name for name, _ in series)]).values())[1:]
-    for i, ((name, values), look) in enumerate(zip(series, looks, strict=True)):
-        _marks(axes, name, values, look, hollow=i >= ours)
+    for hollow, drawn in ((False, series[:ours]), (True, series[ours:])):
+        # The palette's first look is the baseline's: nobody's here.
+        looks = list(palette(["", *(name for name, _ in drawn)]).values())[1:]
+        for (name, values), look in zip(drawn, looks, strict=True):
+            _marks(axes, name, values, look, hollow=hollow)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xlim(left, right)

@@ -164,3 +164,9 @@ def test_the_document_is_json_with_the_machine_and_every_figure() -> None:
     assert {"processor", "python", "numpy", "halfsim"} <= read["machine"].keys()
     assert read["rows"][0]["against"][1]["ratio"] == pytest.approx(6.0)
     assert read["rows"][0]["against"][1]["verdict"] == "floor"
+
+
+def test_the_limit_has_a_line_only_where_a_ratio_to_it_is_aimed_at() -> None:
+    clock = Clock()
+    assert table([measured(clock)]).count("roof") == 2  # the head, and the only peer
+    assert table([measured(clock, Contender("peer", clock.work("peer", 1.0), 5))]).count("roof") == 1
