@@ -42,6 +42,7 @@ def test_help_has_examples(command: tuple[str, ...], option: str) -> None:
 
 def test_only_finished_verbs_exist() -> None:
     assert main.list_commands(click.Context(main)) == [
+        "bench",
         "dpi",
         "explain",
         "models",
