@@ -89,8 +89,8 @@ hdl: $(STAMPS)/studies  ## simulate the hardware designs against vectors, and th
 vectors: $(STAMPS)/studies  ## make the shipped test vectors again, byte for byte
 	$(BIN)/python -m halfsim.testvectors.shipped vectors
 
-bench: $(STAMPS)/test  ## time the kernels beside their peers
-	for file in benchmarks/bench_*.py; do $(BIN)/python "$$file" $(ARGS) || exit 1; done
+bench: $(STAMPS)/test  ## time the simulator beside its peers
+	$(BIN)/halfsim bench $(ARGS)
 
 clean:  ## remove .venv and tool caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist

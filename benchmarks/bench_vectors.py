@@ -14,9 +14,9 @@ from pathlib import Path
 
 import click
 import numpy as np
-from interleaved import interleave, rate, ratio
 
 import halfsim as hs
+from halfsim.benchmarks.timing import interleave, median_ratio, quartiles
 from halfsim.testvectors import subject
 from halfsim.testvectors.cases import plan
 from halfsim.testvectors.check import check
@@ -73,8 +73,8 @@ def main(rows: int, rounds: int, names: tuple[str, ...], must: bool) -> None:
             times = interleave(contenders(name, rows, Path(folder)), rounds)
         times["NumPy text"] = [second * rows / _FEW for second in times["NumPy text"]]
         for ours in ("generate", "check"):
-            speed = rate(times, ours, rows)
-            peers = (ratio(times, ours, peer) for peer in ("NumPy text", "NumPy bytes"))
+            speed = rows / quartiles(times[ours])[1] / 1e6
+            peers = (median_ratio(times, ours, peer) for peer in ("NumPy text", "NumPy bytes"))
             click.echo(f"{name:<11}{ours:<10}{speed:>9.1f}{next(peers):>14.0f}{next(peers):>15.2f}")
             if speed < 5:
                 slow.append(f"{name} {ours}")

@@ -28,7 +28,7 @@ FLUSHING = dataclasses.replace(hs.X86, flush_inputs=True, flush_results=True)
 ENVIRONMENTS = {"ieee": hs.IEEE, "arm": hs.ARM, "riscv": hs.RISCV, "cuda": hs.CUDA, "flushing": FLUSHING}
 STOCHASTIC = hs.Stochastic(bits=7, seed=2**64 - 5, offset=2**33 - 9)
 ROUNDINGS = {**{rounding.name: rounding for rounding in hs.Rounding}, "stochastic": STOCHASTIC}
-OPERATIONS = [value for value in vars(hs).values() if isinstance(value, hs.Operation)]
+OPERATIONS = [value for name in hs.__all__ if isinstance(value := getattr(hs, name), hs.Operation)]
 # One of each loop in every rounding and environment; the others differ from one of them in a number.
 EVERYWHERE = ("add", "subtract", "multiply", "divide", "fma", "sqrt", "round_to_integral", "scaleb", "maximum_number")
 

@@ -17,7 +17,7 @@ OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 MODULES = [found.name for found in pkgutil.walk_packages([str(ROOT / "halfsim")], "halfsim.")]
 
 OPERATIONS = sorted(
-    name for name, value in vars(hs).items() if hasattr(value, "flagged") and not isinstance(value, type)
+    name for name in hs.__all__ if hasattr(getattr(hs, name), "flagged") and not isinstance(getattr(hs, name), type)
 )
 
 

@@ -1,14 +1,10 @@
-"""The house rules that no linter checks: sizes, names, documentation, import cost, and the kernel cache."""
+"""The house rules that no linter checks: sizes, names and documentation."""
 
 from __future__ import annotations
 
 import ast
 import inspect
-import os
 import re
-import shutil
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -16,24 +12,10 @@ import pytest
 
 import halfsim as hs
 from halfsim._version import __version__
+from tests.processes import ROOT, python
 
-ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "halfsim"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-
-
-def python(*arguments: str, package: Path = ROOT, **environment: str) -> str:
-    """Run a new interpreter beside a package and return what it prints; its errors become the test's."""
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=package,
-        env={**os.environ, "PYTHONPATH": str(package), **environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -77,48 +59,11 @@ def test_hard_dependencies_are_three() -> None:
     assert sorted(re.split(r"[<>=!~ ]", entry)[0] for entry in project["dependencies"]) == ["click", "numba", "numpy"]
 
 
-# ----------------------------------------------------------------------------------------------------------- import
-
-
-def test_import_compiles_nothing() -> None:
-    program = """
-import sys
-import halfsim
-found = compiled = 0
-for name, module in list(sys.modules.items()):
-    if name.split(".")[0] == "halfsim":
-        for value in vars(module).values():
-            if hasattr(value, "overloads") and hasattr(value, "py_func"):
-                found += 1
-                compiled += len(value.overloads)
-print(found, compiled)
-"""
-    found, compiled = map(int, python("-c", program).split())
-    assert found > 20, "no dispatchers found: the test would pass on anything"
-    assert compiled == 0
-
-
-def test_import_takes_less_than_800_ms_of_cpu() -> None:
-    def cpu(statement: str) -> float:
-        # The smallest of three: the first may have to write bytecode, and neighbours only ever add time.
-        program = f"{statement}\nimport time; print(time.process_time())"
-        return min(float(python("-c", program)) for _ in range(3))
-
-    assert cpu("import halfsim") - cpu("pass") < 0.8
-
-
-def test_import_loads_no_optional_package() -> None:
-    program = "import sys, halfsim; print(*sorted({name.split('.')[0] for name in sys.modules}))"
-    optional = {"click", "matplotlib", "ml_dtypes", "pyarrow", "pydantic", "rich", "sklearn", "torch"}
-    assert not optional & set(python("-c", program).split())
-
-
 # ---------------------------------------------------------------------------------------------------- documentation
 
 
 def public_callables() -> list[str]:
-    public = {name: value for name, value in vars(hs).items() if not name.startswith("_")}
-    return sorted(name for name, value in public.items() if callable(value) and not inspect.ismodule(value))
+    return sorted(name for name in hs.__all__ if callable(getattr(hs, name)))
 
 
 @pytest.mark.parametrize("name", public_callables())
@@ -153,70 +98,3 @@ def test_the_command_shows_its_help() -> None:
     shown = python("-c", "import sys; from halfsim.cli import main; sys.argv = ['halfsim', '--help']; main()")
     for command in ("explain", "models", "study", "warmup"):
         assert re.search(rf"^\s+{command}\b", shown, re.MULTILINE), f"--help does not list {command}"
-
-
-# ----------------------------------------------------------------------------------------------------- kernel cache
-
-# Stochastic rounding of a quotient: only the core has it, so no other loop can answer.
-ASK = """
-import halfsim as hs
-value, flags = hs.divide.flagged(hs.from_bits(0x4000), hs.from_bits(0x4200), rounding=hs.Stochastic(bits=32, seed=2))
-print(hex(int(hs.to_bits(value))), int(flags))
-"""
-
-
-@pytest.fixture
-def copied(tmp_path: Path) -> Path:
-    """A copy of the package that a test may edit."""
-    shutil.copytree(PACKAGE, tmp_path / "halfsim", ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path
-
-
-def ask(copied: Path) -> str:
-    place = python(
-        "-c",
-        f"import halfsim; print(halfsim.__file__)\n{ASK}",
-        package=copied,
-        HALFSIM_CACHE_DIR=str(copied / "cache"),
-        PYTHONDONTWRITEBYTECODE="1",
-    )
-    file, answer = place.splitlines()
-    assert Path(file).is_relative_to(copied), "the copy is not what was imported"
-    return answer
-
-
-def cached(copied: Path) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for path in (copied / "cache").rglob("*") if path.is_file()}
-
-
-def test_an_edit_of_the_core_is_seen_by_the_next_process(copied: Path) -> None:
-    assert ask(copied) == "0x3955 1"
-    first = cached(copied)
-    assert first, "nothing was cached: a stale cache could not show"
-    assert ask(copied) == "0x3955 1"
-    assert cached(copied) == first, "the second process compiled again"
-
-    rounder = copied / "halfsim" / "core" / "round.py"
-    source = rounder.read_text()
-    honest = "up = (fraction >> drop) + (random >> drop) >= 1 << (32 - drop)"
-    assert source.count(honest) == 1
-    rounder.write_text(source.replace(honest, "up = True"))
-    assert ask(copied) == "0x3956 1"
-
-    rounder.write_text(source)
-    assert ask(copied) == "0x3955 1"
-
-
-def test_a_damaged_cache_is_a_miss(copied: Path) -> None:
-    assert ask(copied) == "0x3955 1"
-    good = {path: path.read_bytes() for path in cached(copied)}
-    assert good
-    for damage in (lambda data: b"", lambda data: b"not a kernel", lambda data: data[: len(data) // 2]):
-        for path, data in good.items():
-            path.write_bytes(damage(data))
-        assert ask(copied) == "0x3955 1"
-
-
-def test_a_cache_that_cannot_be_written_is_a_miss(copied: Path) -> None:
-    (copied / "cache").write_text("a file stands where the directory should be")
-    assert ask(copied) == "0x3955 1"

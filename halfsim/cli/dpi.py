@@ -18,7 +18,7 @@ _EPILOG = examples(
 )
 
 
-@click.command(epilog=_EPILOG, short_help="Write the simulator as an object file for SystemVerilog and C.")
+@click.command(epilog=_EPILOG)
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--operation", "names", multiple=True, metavar="NAME", help="An operation; by default the common ones.")
 @click.option("--unit", "units", multiple=True, metavar="GPU:OUTPUT", help="A tensor core; by default three.")

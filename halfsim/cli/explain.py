@@ -50,7 +50,6 @@ def _list_cases(context: click.Context, _: click.Parameter, asked: bool) -> None
 @click.command(
     context_settings={"ignore_unknown_options": True},
     epilog=_EPILOG,
-    short_help="Show every step of an operation or a dot product.",
 )
 @click.argument("operation")
 @click.argument("operands", nargs=-1, metavar="[OPERANDS]...")

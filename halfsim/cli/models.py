@@ -36,7 +36,7 @@ _KINDS = {
 _EPILOG = examples("halfsim models", "halfsim models h100 f32", "halfsim models ampere --json")
 
 
-@click.command(epilog=_EPILOG, short_help="Print the table of tensor cores, with sources and evidence.")
+@click.command(epilog=_EPILOG)
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
 @click.option("--markdown", is_flag=True, help="Print the rows as a page of Markdown.")

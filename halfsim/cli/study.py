@@ -23,7 +23,7 @@ _RUN = "halfsim study run quickstart"
 _REPORT = "halfsim study report quickstart"
 
 
-@click.group(cls=Group, epilog=examples(_LIST, _RUN, _REPORT), short_help="List, run and report the studies.")
+@click.group(cls=Group, epilog=examples(_LIST, _RUN, _REPORT))
 def study() -> None:
     """List, run and report studies; needs the extra: pip install 'halfsim[studies]'."""
 

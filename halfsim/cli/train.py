@@ -26,7 +26,6 @@ _MANY = "halfsim train digits.toml -o runs/digits --scheduler tcp://localhost:87
             "Exit status: 0 success, 1 failure, 2 a mistake in the configuration.",
         ),
     ),
-    short_help="Run a configuration file and its sweep.",
 )
 @click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(

@@ -16,7 +16,6 @@ __all__ = ["vectors"]
 @click.group(
     cls=Group,
     epilog=examples("halfsim vectors generate add -o add.tv", "halfsim vectors check add.tv"),
-    short_help="Make test vectors, and compare them with the simulator.",
 )
 def vectors() -> None:
     """Make test vectors, and compare them with the simulator."""

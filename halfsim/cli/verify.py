@@ -35,7 +35,7 @@ class _Doubts(NamedTuple):
     changed: list[int]
 
 
-@click.group(cls=Group, epilog=examples(_ONE, _MANY), short_help="Verify every pair of operands.")
+@click.group(cls=Group, epilog=examples(_ONE, _MANY))
 def verify() -> None:
     """Verify operations on every pair of operands against a witness that shares no code with halfsim."""
 

@@ -25,7 +25,7 @@ _Work = Callable[[], Any]
 _EPILOG = examples("halfsim warmup", "halfsim warmup add multiply fma matmul")
 
 
-@click.command(epilog=_EPILOG, short_help="Compile every loop now, so that no later call waits.")
+@click.command(epilog=_EPILOG)
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 def warmup(names: tuple[str, ...]) -> None:
     """Compile the loops of all operations, or of the NAMEd ones, into the cache on disk, and say where it is.
@@ -33,7 +33,7 @@ def warmup(names: tuple[str, ...]) -> None:
     Names are those of operations, convert, matmul (which stands for dot and sum too) and training. Compiled loops are
     kept until halfsim, numba or Python change; HALFSIM_CACHE_DIR moves them.
     """
-    from halfsim.core._jit import cache_directory
+    from halfsim.core._cache import cache_directory
 
     work = _work()
     for name in names:

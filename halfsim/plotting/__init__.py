@@ -8,6 +8,7 @@ from halfsim.plotting.bars import memory_bars, required_scale
 from halfsim.plotting.curves import learning_curves, loss_scale
 from halfsim.plotting.histogram import gradient_histogram
 from halfsim.plotting.layers import ledger_map
+from halfsim.plotting.roofline import roofline
 from halfsim.plotting.style import COLOURS, Look, palette
 from halfsim.plotting.tables import disagreement, error_against_length, lost_updates
 
@@ -24,4 +25,5 @@ __all__ = [
     "memory_bars",
     "palette",
     "required_scale",
+    "roofline",
 ]

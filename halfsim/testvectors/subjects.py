@@ -113,7 +113,8 @@ class Subject:
 
 
 def _operations() -> Iterator[Subject]:
-    for name, operation in vars(hs).items():
+    for name in dir(hs):
+        operation = getattr(hs, name)
         if isinstance(operation, Operation):
             operands = tuple("i16" if i == operation.integers else "f16" for i in range(operation.arity))
             result = {"bool": "bool", "uint8": "ui8"}.get(operation.dtype.name, "f16")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from typing import Any
 
+import click
 import pytest
 
 from halfsim._version import __version__
@@ -26,6 +27,7 @@ def commands() -> list[tuple[str, ...]]:
         ("study", "run"),
         ("study", "report"),
         ("warmup",),
+        ("bench",),
     ]
 
 
@@ -39,7 +41,17 @@ def test_help_has_examples(command: tuple[str, ...], option: str) -> None:
 
 
 def test_only_finished_verbs_exist() -> None:
-    assert sorted(main.commands) == ["dpi", "explain", "models", "study", "train", "vectors", "verify", "warmup"]
+    assert main.list_commands(click.Context(main)) == [
+        "bench",
+        "dpi",
+        "explain",
+        "models",
+        "study",
+        "train",
+        "vectors",
+        "verify",
+        "warmup",
+    ]
     assert "Exit status: 0 success, 1 failure or disagreement, 2 wrong usage" in invoke("--help").stdout
 
 
@@ -175,10 +187,11 @@ def test_ctrl_c_is_one_line_and_status_130() -> None:
     program = (
         "import os, signal, sys, threading\n"
         "from halfsim.cli import main\n"
+        "from halfsim.explanation import elementwise\n"
         "def wait(*a, **k):\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
         "    threading.Event().wait(10)\n"
-        "sys.modules['halfsim.explanation.elementwise'].explain = wait\n"
+        "elementwise.explain = wait\n"
         "main(['explain', 'add', '1', '2'])\n"
     )
     done = subprocess.run(
@@ -207,11 +220,11 @@ def test_a_broken_pipe_is_silent() -> None:
 def test_a_terminal_without_the_characters_gets_question_marks() -> None:
     program = """
 import sys
-from halfsim.cli import main
+from halfsim.cli import main, study
 class Study:
     def report(self, folder):
         return "3 \u00b1 1 \u0394"
-sys.modules["halfsim.cli.study"]._one = lambda name: Study()
+study._one = lambda name: Study()
 main(["study", "report", "quickstart"])
 """
     done = subprocess.run(

@@ -37,12 +37,12 @@ def test_warmup_reaches_every_loop(tmp_path: Path) -> None:
     program = """
 import sys
 from halfsim.cli import main
-from halfsim.core._jit import _Cache
+from halfsim.core._cache import KernelCache
 main(["warmup"], standalone_mode=False)
 for module, values in list(sys.modules.items()):
     if module.startswith("halfsim.kernels."):
         for name, value in vars(values).items():
-            if isinstance(getattr(value, "_cache", None), _Cache) and value.py_func.__module__ == module:
+            if isinstance(getattr(value, "_cache", None), KernelCache) and value.py_func.__module__ == module:
                 print("LOOP", module, name, len(value.overloads))
 """
     done = subprocess.run(

@@ -1,0 +1,61 @@
+"""Public names that are imported when they are first used: ``import halfsim`` costs next to nothing.
+
+Numba alone takes longer to import than NumPy, and whoever wants a format, a row or a help text needs neither.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+__all__ = ["lazily"]
+
+_IMPORT = re.compile(r"^from (\S+) import (\w+) as \2(  # optional)?$", re.MULTILINE)
+
+
+def lazily(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """Return ``__getattr__``, ``__dir__`` and ``__all__`` of a package whose stub lists its public names.
+
+    Parameters
+    ----------
+    package : str
+        Name of the package. Beside its ``__init__.py`` lies an ``__init__.pyi`` with a line
+        ``from module import name as name`` for each name; its modules are found by their names too. A name whose line
+        ends in ``# optional`` needs another package: ``import *`` does not ask for it.
+    """
+    module = sys.modules[package]
+    # The loader reads packages in archives as well.
+    lines = _IMPORT.findall(_text(module, Path(str(module.__file__)).with_name("__init__.pyi")))
+    sources = {name: source for source, name, _ in lines}
+
+    def __getattr__(name: str) -> Any:  # noqa: N807
+        source = sources.get(name)
+        if source is None and not _is_module(package, name):
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = _found(source or package, name)
+        setattr(module, name, value)
+        return value
+
+    def __dir__() -> list[str]:  # noqa: N807
+        return sorted({*vars(module), *sources})
+
+    return __getattr__, __dir__, [name for _, name, optional in lines if not optional and not name.startswith("_")]
+
+
+def _found(source: str, name: str) -> Any:
+    """Do what ``from source import name`` does, without asking for a missing attribute."""
+    names = vars(importlib.import_module(source))
+    return names[name] if name in names else importlib.import_module(f"{source}.{name}")
+
+
+def _text(module: Any, path: Path) -> str:
+    return bytes(module.__loader__.get_data(str(path))).decode()
+
+
+def _is_module(package: str, name: str) -> bool:
+    return not name.startswith("_") and importlib.util.find_spec(f"{package}.{name}") is not None

@@ -1,0 +1,88 @@
+"""Functions that exist to be compiled into others: Numba need not make machine code of each one by itself.
+
+Numba makes every function that compiled code calls ready for a call from Python too: a wrapper, machine code and the
+link. A loop calls thirty scalars, so much of a first call's time would go into code that never runs. What is linked
+into the callers is the same either way.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_machinery import register_pass
+from numba.core.registry import CPUDispatcher
+from numba.core.typed_passes import NativeLowering
+
+__all__ = ["Inlined"]
+
+
+class _NoEnvironment:
+    """A code generator that looks for no environment: only exceptions and Python objects need one."""
+
+    def __init__(self, codegen: Any) -> None:
+        self._codegen = codegen
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._codegen, name)
+
+    def set_env(self, env_name: str, env: Any) -> None:
+        """Do nothing: the variable is in no machine code."""
+
+
+class _Library(JITCodeLibrary):
+    """Optimised code for others to link, without machine code."""
+
+    @property
+    def codegen(self) -> Any:
+        return _NoEnvironment(self._codegen)
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        self._verify_declare_only_symbols()
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        self._ensure_finalized()
+        return 0
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _Lowering(NativeLowering):
+    _name = "halfsim_inlined_lowering"
+
+    def __init__(self) -> None:
+        NativeLowering.__init__(self)
+
+    def run_pass(self, state: Any) -> Any:
+        state.library = _Library(state.targetctx.codegen(), state.func_id.func_qualname)
+        return super().run_pass(state)
+
+
+class _Compiler(CompilerBase):
+    def define_pipelines(self) -> list[Any]:
+        pipeline = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        pipeline.passes[:] = [
+            (_Lowering if step is NativeLowering else step, reason) for step, reason in pipeline.passes
+        ]
+        return [pipeline]
+
+
+class Inlined(CPUDispatcher):
+    """A function to call from compiled code; a call from Python compiles a form of its own for that."""
+
+    def __init__(
+        self, py_func: Any, locals: Any = None, targetoptions: Any = None, pipeline_class: Any = _Compiler
+    ) -> None:
+        options = {**(targetoptions or {}), "nopython": True, "no_cpython_wrapper": True}
+        super().__init__(py_func, locals, options, pipeline_class)
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.alone(*arguments)
+
+    @cached_property
+    def alone(self) -> Any:
+        """The form that Python calls."""
+        return CPUDispatcher(self.py_func, targetoptions={**self.targetoptions, "no_cpython_wrapper": False})

@@ -1,0 +1,198 @@
+"""What a process pays before its first result, and that names which are found late are found as any other."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import halfsim as hs
+from tests.processes import ROOT, environment, python
+
+STUB = (ROOT / "halfsim" / "__init__.pyi").read_text()
+MODULES = "import sys; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+OPTIONAL = {"matplotlib", "ml_dtypes", "pyarrow", "pydantic", "rich", "scipy", "sklearn", "torch"}
+FIRST = {
+    "add": "hs.add(x, x)",
+    "flagged": "hs.add.flagged(x, x)",
+    "convert": "hs.convert(x.astype(np.float32), hs.BINARY16)",
+    "matmul": "hs.matmul(np.ones((16, 16), np.float16), np.ones((16, 16), np.float16), accumulator='h100:f32')",
+}
+
+
+def cpu(program: str, **changes: str) -> float:
+    """Seconds of processor time of an interpreter: the least of three, as neighbours only ever add."""
+    program += "\nimport time; print(time.process_time())"
+    return min(float(python("-c", program, **changes).split()[-1]) for _ in range(3))
+
+
+# -------------------------------------------------------------------------------------------------------------- cost
+
+
+def test_import_takes_less_than_50_ms_of_cpu_beyond_numpy() -> None:
+    assert cpu("import numpy, halfsim") - cpu("import numpy") < 0.05
+
+
+def test_the_help_takes_less_than_300_ms_of_cpu() -> None:
+    program = "from halfsim.cli import main\ntry: main(['--help'], prog_name='halfsim')\nexcept SystemExit: pass"
+    assert cpu(program) < 0.3
+    assert not {"numpy", "numba"} & set(python("-c", f"{program}\n{MODULES}").split())
+
+
+def test_import_loads_neither_numpy_nor_numba() -> None:
+    assert not {"numpy", "numba", "click", *OPTIONAL} & set(python("-c", f"import halfsim; {MODULES}").split())
+
+
+def test_the_vocabulary_needs_no_compiler() -> None:
+    program = """
+import halfsim as hs
+row = hs.tensorcores.row("h100", "f32")
+values = hs.BINARY16, hs.Rounding.roundTowardZero, hs.Stochastic(bits=8, seed=0), hs.RISCV, hs.Flags.inexact, row
+"""
+    assert not {"numpy", "numba"} & set(python("-c", f"{program}\n{MODULES}").split())
+
+
+@pytest.mark.parametrize("name", FIRST)
+def test_a_first_call_from_the_cache_takes_less_than_600_ms_of_cpu(name: str) -> None:
+    before = "import numpy as np, halfsim as hs\nx = np.ones(8, np.float16)"
+    program = f"{before}\n{FIRST[name]}"
+    python("-c", program)
+    assert cpu(program) - cpu(before) < 0.6
+    # Not even the modules of Numba that only its compiler needs.
+    assert python("-c", f"{program}\nimport sys; print('numba.np.arraymath' in sys.modules)").strip() == "False"
+
+
+def test_import_compiles_nothing() -> None:
+    program = """
+import sys
+import halfsim
+from halfsim import *
+found = compiled = 0
+for name, module in list(sys.modules.items()):
+    if name.split(".")[0] == "halfsim":
+        for value in vars(module).values():
+            if hasattr(value, "overloads") and hasattr(value, "py_func"):
+                found += 1
+                compiled += len(value.overloads)
+print(found, compiled)
+"""
+    found, compiled = map(int, python("-c", program).split())
+    assert found > 20, "no dispatchers found: the test would pass on anything"
+    assert compiled == 0
+
+
+# ------------------------------------------------------------------------------------------------------------- names
+
+
+def test_every_name_of_the_stub_is_found_and_nothing_else() -> None:
+    lines = [line for line in STUB.splitlines() if line.startswith("from ")]
+    assert len(lines) > 100
+    assert {*hs.__all__, "__version__"} == {line.split(" as ")[-1] for line in lines}
+    assert set(hs.__all__) <= set(dir(hs))
+    for line in lines:
+        module, name = line.split()[1], line.split()[-1]
+        if module != "halfsim":
+            assert getattr(hs, name) is getattr(importlib.import_module(module), name)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from halfsim import add; assert add.name == 'add'",
+        "from halfsim import *; assert add.name == 'add' and tensorcores.row('v100', 'f32').terms == 4",
+        "import halfsim.tensorcores as t; assert t.row('v100', 'f32').terms == 4",
+        "import halfsim as hs; assert hs.tensorcores.row('v100', 'f32').terms == 4",
+        "import halfsim as hs; assert hs.linalg.matmul is hs.matmul",
+        "import halfsim as hs; assert 'add' in dir(hs); assert hs.add is hs.operations.add",
+        "import halfsim as hs, typing; assert hs.__version__ and not hasattr(hs, 'nonsense')",
+    ],
+)
+def test_a_new_process_finds_names_in_every_way(statement: str) -> None:
+    python("-c", statement)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'halfsim' has no attribute 'nonsense'"):
+        hs.nonsense  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(ImportError, match="cannot import name 'nonsense'"):
+        exec("from halfsim import nonsense", {})
+
+
+def test_optional_names_are_found_but_not_by_a_star(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "from halfsim._lazy import lazily\n__getattr__, __dir__, __all__ = lazily(__name__)\n"
+    )
+    (package / "__init__.pyi").write_text(
+        "from package import plain as plain\n"
+        "from package.plain import value as value\n"
+        "from package import bridge as bridge  # optional\n"
+        "from package import private as _private\n"
+    )
+    (package / "plain.py").write_text("value = 3")
+    (package / "bridge.py").write_text("import package_that_is_not_installed")
+    paths = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    python("-c", "from package import *; assert value == 3 and plain.value == 3", **paths)
+    python(
+        "-c", "import package; assert package.__all__ == ['plain', 'value']; assert 'bridge' in dir(package)", **paths
+    )
+    ask = "import package\ntry: package.bridge\nexcept ModuleNotFoundError as error: print(error.name)"
+    assert python("-c", ask, **paths).strip() == "package_that_is_not_installed"
+
+
+@pytest.mark.parametrize("name", ["add", "isnan", "BINARY16", "Rounding", "FP32", "explain"])
+def test_pickles_find_names_in_a_new_process(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "value"
+    file.write_bytes(pickle.dumps(getattr(hs, name)))
+    program = f"import pickle; value = pickle.loads(open({str(file)!r}, 'rb').read())\nimport halfsim as hs"
+    python("-c", f"{program}\nassert value == hs.{name}")
+
+
+def test_the_package_runs_from_an_archive(tmp_path: Path) -> None:
+    archive = tmp_path / "archive.zip"
+    program = """
+import pathlib, sys, zipfile
+with zipfile.ZipFile(sys.argv[1], "w") as file:
+    for path in pathlib.Path("halfsim").rglob("*.py*"):
+        if path.suffix in (".py", ".pyi"):
+            file.write(path)
+"""
+    python("-c", program, str(archive))
+    ask = "import numpy as np, halfsim as hs; print(hs.__file__, hs.add(np.float16(1), np.float16(2)))"
+    shown = python("-c", ask, package=tmp_path, PYTHONPATH=str(archive), HALFSIM_CACHE_DIR=str(tmp_path / "cache"))
+    assert shown.split()[0].startswith(str(archive))
+    assert shown.split()[1] == "3.0"
+    # No source can be stamped there, so nothing may be kept.
+    assert not list((tmp_path / "cache").rglob("*.nbc"))
+
+
+@pytest.mark.slow
+def test_type_checkers_know_the_names(tmp_path: Path) -> None:
+    pytest.importorskip("mypy")
+    user = tmp_path / "user.py"
+    user.write_text(
+        "import numpy as np\nimport halfsim as hs\nfrom halfsim import add\n"
+        "x = np.ones(3, np.float16)\n"
+        "reveal_type(add)\nreveal_type(hs.BINARY16)\nreveal_type(hs.matmul(x, x))\n"
+        "reveal_type(hs.tensorcores.row('h100', 'f32'))\n"
+        "hs.nonsense\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(user)],
+        cwd=tmp_path,
+        env=environment(MYPYPATH=str(ROOT)),
+        capture_output=True,
+        text=True,
+    )
+    shown = [line for line in done.stdout.splitlines() if "user.py" in line]
+    assert 'Revealed type is "halfsim.operation.Operation"' in shown[0]
+    assert 'Revealed type is "halfsim.formats.Format"' in shown[1]
+    assert "Any" not in shown[3]
+    assert [line for line in shown if "error" in line] == [shown[-1]], done.stdout
+    assert 'has no attribute "nonsense"' in shown[-1]
