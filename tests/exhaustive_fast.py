@@ -17,15 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from halfsim import environment as presets
-from halfsim.core.control import control_word
+from halfsim.core.control import STOCHASTIC, control_word
 from halfsim.core.fields import F16, Layout, layout
 from halfsim.environment import Tininess
 from halfsim.formats import BINARY32, BINARY64
-from halfsim.kernels import elementwise
-from halfsim.kernels.fast import FAST, accepts
-from halfsim.rounding import ALIASES
+from halfsim.kernels import elementwise, f16c, stochastic
+from halfsim.kernels.fast import FAST
+from halfsim.rounding import ALIASES, Stochastic
 
 ROWS = 1 << 16
+SEED = 7
 TININESS = {"after": Tininess.afterRounding, "before": Tininess.beforeRounding}
 ENVIRONMENTS = ("IEEE", "RISCV", "ARM", "ARM_DEFAULT_NAN", "X86", "CUDA")
 CONVERSIONS: dict[str, tuple[Layout, Layout]] = {
@@ -36,16 +37,18 @@ CONVERSIONS: dict[str, tuple[Layout, Layout]] = {
 Patterns = NDArray[Any]
 
 
-def general(name: str, operands: tuple[Patterns, ...], control: int) -> tuple[Patterns, Patterns]:
+def general(
+    name: str, operands: tuple[Patterns, ...], control: int, seed: int = 0, index: int = 0
+) -> tuple[Patterns, Patterns]:
     """Patterns and flags of the general loop."""
     size = operands[0].size
     flags = np.empty(size, np.uint8)
     if name in CONVERSIONS:
         z = np.empty(size, np.int64)
-        elementwise.convert(operands[0].astype(np.int64), z, flags, control, 0, 0, *CONVERSIONS[name])
+        elementwise.convert(operands[0].astype(np.int64), z, flags, control, seed, index, *CONVERSIONS[name])
     else:
         z = np.empty(size, np.uint16)
-        getattr(elementwise, name)(*operands, z, flags, control, 0, 0)
+        getattr(elementwise, name)(*operands, z, flags, control, seed, index)
     return z.astype(result_dtype(name)), flags
 
 
@@ -54,17 +57,26 @@ def result_dtype(name: str) -> type[np.unsignedinteger[Any]]:
     return np.uint32 if name == "binary16_to_binary32" else np.uint16
 
 
-def differences(name: str, operands: tuple[Patterns, ...], control: int) -> list[str]:
+def differences(name: str, operands: tuple[Patterns, ...], control: int, seed: int = 0, index: int = 0) -> list[str]:
     """Inputs on which a fast loop, with flags or without, differs from the general one; at most three, described."""
-    assert accepts(control)
-    want, want_flags = general(name, operands, control)
+    want, want_flags = general(name, operands, control, seed, index)
     got, got_flags = np.empty_like(want), np.empty_like(want_flags)
-    FAST[name].flagged(*operands, got, got_flags, control, 0, 0)
+    random = control & 7 == STOCHASTIC
+    flagged = getattr(stochastic, name) if random else FAST[name].flagged
+    flagged(*operands, got, got_flags, control, seed, index)
     wrong = np.flatnonzero((got != want) | (got_flags != want_flags))[:3]
     lines = [_describe(name, operands, i, got[i], got_flags[i], want[i], want_flags[i]) for i in wrong]
-    FAST[name].values(*operands, got, control)
-    wrong = np.flatnonzero(got != want)[:3]
-    return lines + [_describe(f"{name} without flags", operands, i, got[i], 0, want[i], 0) for i in wrong]
+    for loop in [] if random else without_flags(control):
+        got.fill(0x5555)
+        getattr(FAST[name], loop)(*operands, got, control)
+        wrong = np.flatnonzero(got != want)[:3]
+        lines += [_describe(f"{name} without flags ({loop})", operands, i, got[i], 0, want[i], 0) for i in wrong]
+    return lines
+
+
+def without_flags(control: int) -> list[str]:
+    """The loops without flags that take a control word on this processor."""
+    return ["values", "direct"] if f16c.direct(control) and f16c.available() else ["values"]
 
 
 def _describe(
@@ -77,14 +89,17 @@ def _describe(
 def check_row(name: str, row: int, control: int) -> list[str]:
     """Check the inputs with one first operand, or of a conversion with the same upper half."""
     column = np.arange(ROWS, dtype=np.uint16)
+    # Of stochastic rounding every input has its own word.
+    random = control, SEED, row << 16
     if name in CONVERSIONS:
-        return differences(name, (np.uint32(row << 16) | column,), control)
-    return differences(name, (np.full(ROWS, row, np.uint16), column), control)
+        return differences(name, (np.uint32(row << 16) | column,), *random)
+    return differences(name, (np.full(ROWS, row, np.uint16), column), *random)
 
 
 @click.command(help=__doc__.splitlines()[0] if __doc__ else None)
 @click.argument("name", type=click.Choice(["add", "subtract", "multiply", "divide", "binary32_to_binary16"]))
-@click.option("--rounding", type=click.Choice(list(ALIASES)), default="rne", show_default=True)
+@click.option("--rounding", type=click.Choice([*ALIASES, "stochastic"]), default="rne", show_default=True)
+@click.option("--bits", type=click.IntRange(1, 32), default=32, show_default=True, help="Of stochastic rounding.")
 @click.option("--tininess", type=click.Choice(list(TININESS)), default="after", show_default=True)
 @click.option("--environment", type=click.Choice(ENVIRONMENTS), default="IEEE", show_default=True, help="NaN rules.")
 @click.option("--flush", is_flag=True, help="Flush subnormal inputs and tiny results to zero.")
@@ -92,11 +107,20 @@ def check_row(name: str, row: int, control: int) -> list[str]:
 @click.option("--stop", type=click.IntRange(1, ROWS), default=ROWS, help="Row to stop before, to share the work.")
 @click.option("--threads", type=click.IntRange(1), default=os.cpu_count() or 1, show_default=True)
 def main(
-    name: str, rounding: str, tininess: str, environment: str, flush: bool, start: int, stop: int, threads: int
+    name: str,
+    rounding: str,
+    bits: int,
+    tininess: str,
+    environment: str,
+    flush: bool,
+    start: int,
+    stop: int,
+    threads: int,
 ) -> None:
     row: presets.Environment = getattr(presets, environment)
     row = replace(row, tininess=TININESS[tininess], flush_inputs=flush, flush_results=flush)
-    control = control_word(ALIASES[rounding], row)
+    mode = ALIASES[rounding] if rounding in ALIASES else Stochastic(bits=bits, seed=SEED)
+    control = control_word(mode, row)
     done = start
     try:
         with ThreadPoolExecutor(threads) as pool, click.progressbar(length=stop - start, label=name) as bar:

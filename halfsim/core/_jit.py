@@ -22,7 +22,7 @@ import numba
 import numba.np.arraymath
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, UserProvidedCacheLocator
 
-__all__ = ["cache_directory", "kernel", "scalar"]
+__all__ = ["cache_directory", "inlined", "kernel", "scalar"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -102,6 +102,12 @@ class _Cache(FunctionCache):
 def scalar(function: _F) -> _F:
     """Compile a core function on first use; it is inlined into the kernels that call it."""
     compiled: _F = numba.njit(error_model="numpy", fastmath=False, no_cfunc_wrapper=True)(function)
+    return compiled
+
+
+def inlined(function: _F) -> _F:
+    """Compile a core function whose code goes into every caller, however long: loops around it can be vectorised."""
+    compiled: _F = numba.njit(error_model="numpy", fastmath=False, no_cfunc_wrapper=True, forceinline=True)(function)
     return compiled
 
 

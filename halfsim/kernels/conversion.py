@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -14,15 +14,15 @@ from halfsim.environment import IEEE
 from halfsim.formats import BINARY16, BINARY32, BINARY64, Format
 from halfsim.kernels import elementwise as loops
 from halfsim.kernels import host
-from halfsim.kernels.select import conversion_loops
-from halfsim.kernels.threads import run_blocks
+from halfsim.kernels.loops import Loops
+from halfsim.kernels.select import rounding_loops
 from halfsim.rounding import Rounding
 
-__all__ = ["NATIVE", "fast", "general", "holder", "words"]
+__all__ = ["NATIVE", "conversion_loops", "fast", "general", "holder", "words"]
 
 NATIVE = {"float16": BINARY16, "float32": BINARY32, "float64": BINARY64}
 """Formats by the names of NumPy's dtypes."""
-_BLOCK = 1 << 15
+_PIECE = 1 << 14
 _layout = lru_cache(maxsize=64)(layout)
 
 
@@ -81,24 +81,35 @@ def _to_integer(
     return place.view(z, target) if target.itemsize == 8 else place.cast(z, target)
 
 
-def fast(
-    patterns: NDArray[Any],
+def conversion_loops(source: Format | None, unsigned: bool, target: Format | np.dtype[Any], control: int) -> Loops:
+    """Return loops from flat patterns of `source` to those of what holds the values, on the CPU."""
+    found = rounding_loops(source, target, control) if source is not None and isinstance(target, Format) else None
+    return found or Loops(partial(_in_pieces, source, unsigned, target))
+
+
+def _in_pieces(
     source: Format | None,
+    unsigned: bool,
     target: Format | np.dtype[Any],
-    flagged: bool,
-    options: tuple[int, int, int],
-) -> tuple[NDArray[Any], NDArray[np.uint8]] | None:
-    """Round on the CPU by a loop of its own, where there is one: return (patterns, flags), flags if somebody asks."""
-    if source is None or not isinstance(target, Format):
-        return None
-    loop = conversion_loops(source, target, options[0])
-    if loop is None:
+    patterns: NDArray[Any],
+    z: NDArray[Any],
+    flags: NDArray[Any],
+    control: int,
+    seed: int,
+    index: int,
+) -> None:
+    """Round as `general` does, with memory for a few elements."""
+    for start in range(0, z.size, _PIECE):
+        piece = slice(start, start + _PIECE)
+        options = control, seed, index + start
+        z[piece], flags[piece] = general(host, patterns[piece], source, unsigned, target, options)
+
+
+def fast(patterns: NDArray[Any], source: Format, target: Format, options: tuple[int, int, int]) -> NDArray[Any] | None:
+    """Round flat patterns by a loop of its own, where there is one: return patterns."""
+    loops = rounding_loops(source, target, options[0])
+    if loops is None:
         return None
     z = np.empty(patterns.size, words(target.width))
-    flags = np.empty(z.size if flagged else 0, np.uint8)
-    if flagged:
-        host.elementwise(loop.flagged, (patterns,), z, flags, *options)
-    else:
-        values = loop.values
-        run_blocks(lambda start, stop: values(patterns[start:stop], z[start:stop], options[0]), z.size, _BLOCK)
-    return z, flags
+    host.compute(loops, (patterns,), z, None, options)
+    return z

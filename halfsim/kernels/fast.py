@@ -3,9 +3,6 @@
 They give the bits and flags of the general loops of `halfsim.kernels.elementwise`, which the tests prove, an order of
 magnitude faster. Where the result is a NaN the core decides, so that NaN rules and the invalid flag live there alone.
 
-The processor must round to nearest, as it does unless another library has set it otherwise; how it treats subnormal
-numbers does not matter.
-
 Operands and results are contiguous one-dimensional arrays of patterns: uint16, uint32 and int64. Results and flags must
 not overlap an operand. The seed and the index of the general loops are not used.
 """
@@ -16,20 +13,18 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numba
 from numpy import int32, int64
 
 from halfsim.core import arithmetic, convert, division
 from halfsim.core._jit import kernel
-from halfsim.core.control import STOCHASTIC
 from halfsim.core.fields import F16, layout
 from halfsim.flags import Flags
 from halfsim.formats import BINARY32, BINARY64
-from halfsim.kernels import values
+from halfsim.kernels import direct, values
+from halfsim.kernels.f16c import NEAREST, exchange, read
 from halfsim.kernels.simd import (
     INFINITY,
     bits_of,
-    decode,
     from_binary32,
     from_binary64,
     is_nan,
@@ -38,7 +33,7 @@ from halfsim.kernels.simd import (
     sum_to_odd,
 )
 
-__all__ = ["FAST", "Fast", "accepts"]
+__all__ = ["FAST", "Fast"]
 
 _B32 = layout(BINARY32)
 _B64 = layout(BINARY64)
@@ -50,9 +45,11 @@ def add(a, b, z, flags, control, seed, index):
     """Binary16 sum."""
     rule = make_rule(control)
     largest = int32(0)
+    state = exchange(NEAREST)
     for i in range(z.size):
-        x, y = decode(a[i], rule), decode(b[i], rule)
+        x, y = read(a[i], rule), read(b[i], rule)
         z[i], flags[i], largest = rounded(sum_to_odd(x, y, rule), rule, largest)
+    exchange(state)
     if largest > INFINITY:
         for i in range(z.size):
             if is_nan(z[i]):
@@ -64,9 +61,11 @@ def subtract(a, b, z, flags, control, seed, index):
     """Binary16 difference."""
     rule = make_rule(control)
     largest = int32(0)
+    state = exchange(NEAREST)
     for i in range(z.size):
-        x, y = decode(a[i], rule), -decode(b[i], rule)
+        x, y = read(a[i], rule), -read(b[i], rule)
         z[i], flags[i], largest = rounded(sum_to_odd(x, y, rule), rule, largest)
+    exchange(state)
     if largest > INFINITY:
         for i in range(z.size):
             if is_nan(z[i]):
@@ -78,9 +77,11 @@ def multiply(a, b, z, flags, control, seed, index):
     """Binary16 product; in binary32 it is exact."""
     rule = make_rule(control)
     largest = int32(0)
+    state = exchange(NEAREST)
     for i in range(z.size):
-        product = decode(a[i], rule) * decode(b[i], rule)
+        product = read(a[i], rule) * read(b[i], rule)
         z[i], flags[i], largest = rounded(bits_of(product), rule, largest)
+    exchange(state)
     if largest > INFINITY:
         for i in range(z.size):
             if is_nan(z[i]):
@@ -96,11 +97,13 @@ def divide(a, b, z, flags, control, seed, index):
     """
     rule = make_rule(control)
     largest = int32(0)
+    state = exchange(NEAREST)
     for i in range(z.size):
-        y = decode(b[i], rule)
-        z[i], raised, largest = rounded(bits_of(decode(a[i], rule) / y), rule, largest)
+        y = read(b[i], rule)
+        z[i], raised, largest = rounded(bits_of(read(a[i], rule) / y), rule, largest)
         by_zero = (y == 0) & (a[i] & 0x7FFF < F16.infinity)
         flags[i] = raised | (_DIVIDE_BY_ZERO if by_zero else 0)
+    exchange(state)
     if largest > INFINITY:
         for i in range(z.size):
             if is_nan(z[i]):
@@ -112,8 +115,10 @@ def sqrt(a, z, flags, control, seed, index):
     """Binary16 square root; as for quotients, binary32 keeps it on the right side of every rounding boundary."""
     rule = make_rule(control)
     largest = int32(0)
+    state = exchange(NEAREST)
     for i in range(z.size):
-        z[i], flags[i], largest = rounded(bits_of(math.sqrt(decode(a[i], rule))), rule, largest)
+        z[i], flags[i], largest = rounded(bits_of(math.sqrt(read(a[i], rule))), rule, largest)
+    exchange(state)
     if largest > INFINITY:
         for i in range(z.size):
             if is_nan(z[i]):
@@ -125,9 +130,11 @@ def fma(a, b, c, z, flags, control, seed, index):
     """Binary16 fused multiply-add: an exact product and one sum."""
     rule = make_rule(control)
     largest = int32(0)
+    state = exchange(NEAREST)
     for i in range(z.size):
-        product = decode(a[i], rule) * decode(b[i], rule)
-        z[i], flags[i], largest = rounded(sum_to_odd(product, decode(c[i], rule), rule), rule, largest)
+        product = read(a[i], rule) * read(b[i], rule)
+        z[i], flags[i], largest = rounded(sum_to_odd(product, read(c[i], rule), rule), rule, largest)
+    exchange(state)
     if largest > INFINITY:
         for i in range(z.size):
             if is_nan(z[i]):
@@ -139,8 +146,10 @@ def binary32_to_binary16(a, z, flags, control, seed, index):
     """Binary32 patterns, uint32, rounded to binary16."""
     rule = make_rule(control)
     largest = int32(0)
+    state = exchange(NEAREST)
     for i in range(z.size):
         z[i], flags[i], largest = rounded(from_binary32(a[i], rule), rule, largest)
+    exchange(state)
     if largest > INFINITY:
         for i in range(z.size):
             if is_nan(z[i]):
@@ -152,8 +161,10 @@ def binary64_to_binary16(a, z, flags, control, seed, index):
     """Binary64 patterns, int64, rounded to binary16."""
     rule = make_rule(control)
     largest = int32(0)
+    state = exchange(NEAREST)
     for i in range(z.size):
         z[i], flags[i], largest = rounded(from_binary64(a[i], rule), rule, largest)
+    exchange(state)
     if largest > INFINITY:
         for i in range(z.size):
             if is_nan(z[i]):
@@ -165,11 +176,13 @@ def binary16_to_binary32(a, z, flags, control, seed, index):
     """Binary32 patterns, uint32, of binary16 numbers: exact."""
     rule = make_rule(control)
     largest = int32(0)
+    state = exchange(NEAREST)
     for i in range(z.size):
-        bits = bits_of(decode(a[i], rule))
+        bits = bits_of(read(a[i], rule))
         z[i] = bits
         flags[i] = 0
         largest = max(largest, int32(bits & 0x7FFFFFFF))
+    exchange(state)
     if largest > INFINITY:
         for i in range(z.size):
             if is_nan(a[i]):
@@ -177,31 +190,28 @@ def binary16_to_binary32(a, z, flags, control, seed, index):
 
 
 class Fast(NamedTuple):
-    """The two loops of an operation."""
+    """The loops of an operation."""
 
     flagged: Callable[..., Any]
     """``(operands, z, flags, control, seed, index)``, as the general loops."""
     values: Callable[..., Any]
     """``(operands, z, control)``, for when nobody asks for flags."""
+    direct: Callable[..., Any]
+    """The same on processors that convert binary16, for control words that `f16c.direct` takes."""
 
 
 FAST = {
-    "add": Fast(add, values.add),
-    "subtract": Fast(subtract, values.subtract),
-    "multiply": Fast(multiply, values.multiply),
-    "divide": Fast(divide, values.divide),
-    "sqrt": Fast(sqrt, values.sqrt),
-    "fma": Fast(fma, values.fma),
-    "binary32_to_binary16": Fast(binary32_to_binary16, values.binary32_to_binary16),
-    "binary64_to_binary16": Fast(binary64_to_binary16, values.binary64_to_binary16),
-    "binary16_to_binary32": Fast(binary16_to_binary32, values.binary16_to_binary32),
+    name: Fast(flagged, getattr(values, name), getattr(direct, name))
+    for name, flagged in (
+        ("add", add),
+        ("subtract", subtract),
+        ("multiply", multiply),
+        ("divide", divide),
+        ("sqrt", sqrt),
+        ("fma", fma),
+        ("binary32_to_binary16", binary32_to_binary16),
+        ("binary64_to_binary16", binary64_to_binary16),
+        ("binary16_to_binary32", binary16_to_binary32),
+    )
 }
 """The operations that have fast loops."""
-
-
-def accepts(control: int) -> bool:
-    """Whether the fast loops take a control word: any but stochastic rounding.
-
-    They are made of machine instructions, so never when compilation is switched off.
-    """
-    return control & 7 != STOCHASTIC and not numba.config.DISABLE_JIT

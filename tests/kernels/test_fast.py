@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import re
@@ -19,8 +20,8 @@ from click.testing import CliRunner
 from halfsim import environment as presets
 from halfsim.core.control import control_word
 from halfsim.environment import IEEE, Tininess
-from halfsim.kernels import values
-from halfsim.kernels.fast import FAST, accepts
+from halfsim.kernels import stochastic, values
+from halfsim.kernels.fast import FAST
 from halfsim.rounding import Rounding, Stochastic
 from tests.exhaustive_fast import ENVIRONMENTS, ROWS, differences, general, main, result_dtype
 from tests.oracles.corners import NANS, float_neighbours, pairs, patterns, triples
@@ -64,6 +65,15 @@ def wide_patterns(name: str, count: int = 4000) -> tuple[Any]:
     """Patterns of the wider format about every rounding boundary of binary16, and its corners."""
     word = np.uint32 if NARROWING[name] is np.float32 else np.int64
     return (float_neighbours(NARROWING[name], count=count).view(word),)
+
+
+def inside(name: str, rng: np.random.Generator, size: int) -> tuple[Any]:
+    """Patterns of the wider format in the range of binary16, where uniform ones seldom fall."""
+    width, fraction, bias = (32, 23, 127) if name == "binary32_to_binary16" else (64, 52, 1023)
+    exponent = rng.integers(bias - 28, bias + 18, size)
+    low = rng.integers(0, 1 << fraction, size) & -(1 << rng.integers(0, fraction, size))
+    sign = rng.integers(-1, 1, size) << (width - 1)
+    return ((exponent << fraction | low | sign).astype(np.uint32 if width == 32 else np.int64),)
 
 
 def inputs_of(name: str) -> tuple[Any, ...]:
@@ -147,15 +157,8 @@ def test_fma_corners() -> None:
 
 @pytest.mark.parametrize("name", NARROWING)
 def test_narrowing(name: str) -> None:
-    rng = np.random.default_rng(11)
     about = wide_patterns(name, count=200_000)[0]
-    # Uniform patterns seldom fall in the range of binary16: draw the exponent from it.
-    width, fraction, bias = (32, 23, 127) if name == "binary32_to_binary16" else (64, 52, 1023)
-    exponent = rng.integers(bias - 28, bias + 18, 1_000_000)
-    low = rng.integers(0, 1 << fraction, 1_000_000) & -(1 << rng.integers(0, fraction, 1_000_000))
-    inside = (exponent << fraction | low).astype(about.dtype)
-    sign = (rng.integers(-1, 1, 1_000_000) << (width - 1)).astype(about.dtype)
-    operands = (np.concatenate([about, inside | sign]),)
+    operands = (np.concatenate([about, *inside(name, np.random.default_rng(11), 1_000_000)]),)
     for control in [*controls(), *controls(flush=True)]:
         assert differences(name, operands, control) == []
 
@@ -181,9 +184,50 @@ def test_every_tail(name: str, size: int) -> None:
     assert z.tolist() == [77, *want.tolist(), 77]
 
 
-def test_accepts_all_but_stochastic() -> None:
-    assert all(accepts(control) for control in exotic_controls())
-    assert not accepts(control_word(Stochastic(bits=13, seed=1), IEEE))
+# --- Stochastic rounding ---
+
+BITS = (1, 7, 13, 31, 32)
+RANDOM = tuple(stochastic.__all__)
+
+
+def random_controls(bits: int) -> Iterator[int]:
+    """Stochastic control words of every NaN rule and every combination of flushing and tininess."""
+    mode = Stochastic(bits=bits, seed=0)
+    for name in ENVIRONMENTS:
+        yield control_word(mode, getattr(presets, name))
+    for tininess in Tininess:
+        for inputs, results in ((True, False), (False, True), (True, True)):
+            yield control_word(mode, replace(IEEE, tininess=tininess, flush_inputs=inputs, flush_results=results))
+
+
+@pytest.mark.parametrize("name", RANDOM)
+@pytest.mark.parametrize("bits", BITS)
+def test_stochastic_in_every_environment(name: str, bits: int) -> None:
+    operands = inputs_of(name)
+    for seed, control in enumerate(random_controls(bits)):
+        # Words of a counter that runs over 2**32.
+        assert differences(name, operands, control, seed - (1 << 62), 2**32 - 1000) == []
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_stochastic_millions(name: str) -> None:
+    rng = np.random.default_rng([*name.encode()])
+    controls = [control_word(Stochastic(bits=bits, seed=0), IEEE) for bits in (32, 13)]
+    for chunk in range(12):
+        if name in NARROWING:
+            operands = inside(name, rng, CHUNK)
+        else:
+            operands = tuple(random_words(rng, CHUNK) for _ in range({"fma": 3, "sqrt": 1}.get(name, 2)))
+        assert differences(name, operands, controls[chunk % 2], 5, chunk * CHUNK) == []
+
+
+def test_roots_keep_their_leading_bits() -> None:
+    """Of every root the 43 bits that words are added to are those of the exact root, and so is whether more follow."""
+    for radicand in range(1 << 10, 1 << 12):
+        root = math.isqrt(radicand << 74)
+        fraction = int(math.sqrt(radicand) * 2**47)
+        assert fraction >> 10 == root, radicand
+        assert (fraction & 0x3FF == 0) == (root * root == radicand << 74)
 
 
 _FLUSHED = """
@@ -258,4 +302,4 @@ def test_the_exhaustive_proof_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(FAST, "divide", FAST["divide"]._replace(values=values.multiply))
     result = CliRunner().invoke(main, ["divide", "--start", "15360", "--stop", "15361"])
     assert result.exit_code == 1
-    assert "divide without flags 0x3c00 0x1 => 0x0001" in result.output
+    assert "divide without flags (values) 0x3c00 0x1 => 0x0001" in result.output
