@@ -15,6 +15,7 @@ from halfsim.factors import EXTENSION
 from halfsim.flags import Flagged
 from halfsim.formats import Format
 from halfsim.kernels import conversion, host
+from halfsim.kernels.tables import WORTH
 from halfsim.options import rounding_control
 from halfsim.rounding import RoundingLike
 
@@ -108,7 +109,8 @@ class Conversion:
         if isinstance(target, Format):
             z = z.view(conversion.words(8 * dtype.itemsize))
         flags = np.empty(z.size, np.uint8) if flagged else None
-        host.compute(conversion.conversion_loops(source, unsigned, target, options[0]), [words], z, flags, options)
+        loops, extra = conversion.conversion_loops(source, unsigned, target, options[0], z.size >= WORTH, z.dtype)
+        host.compute(loops, [words], z, flags, options, extra)
         return result, flags if flags is None else flags.reshape(result.shape)
 
     def _on_device(

@@ -25,6 +25,7 @@ from halfsim.environment import IEEE, Environment
 from halfsim.flags import Flagged
 from halfsim.kernels import host
 from halfsim.kernels.select import select_loops
+from halfsim.kernels.tables import WORTH
 from halfsim.options import rounding_control
 from halfsim.rounding import RoundingLike
 
@@ -180,7 +181,7 @@ class Operation:
         if self.dtype is _FLOAT16:
             z = z.view(_UINT16)
         flags = np.empty(z.size, np.uint8) if flagged else None
-        loops = select_loops(name, self.kernel, control[0])
+        loops = select_loops(name, self.kernel, self.extra, control[0], z.size >= WORTH)
         host.compute(loops, arrays, z, flags, control, self.extra)
         return result, flags if flags is None else flags.reshape(shape)
 

@@ -16,13 +16,15 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+import halfsim as hs
 from halfsim import environment as presets
 from halfsim.core.control import STOCHASTIC, control_word
 from halfsim.core.fields import F16, Layout, layout
 from halfsim.environment import Tininess
 from halfsim.formats import BINARY32, BINARY64
-from halfsim.kernels import elementwise, f16c, stochastic
+from halfsim.kernels import elementwise, f16c, wide
 from halfsim.kernels.fast import FAST
+from halfsim.kernels.select import select_loops
 from halfsim.rounding import ALIASES, Stochastic
 
 ROWS = 1 << 16
@@ -34,6 +36,8 @@ CONVERSIONS: dict[str, tuple[Layout, Layout]] = {
     "binary64_to_binary16": (layout(BINARY64), F16),
     "binary16_to_binary32": (F16, layout(BINARY32)),
 }
+RANDOM = {"binary32_to_binary16": "from_binary32", "binary64_to_binary16": "from_binary64"}
+PAIRS = ("add", "subtract", "multiply", "divide", "remainder", "minimum", "maximum_number", "minsh", "less", "equal")
 Patterns = NDArray[Any]
 
 
@@ -46,36 +50,52 @@ def general(
     if name in CONVERSIONS:
         z = np.empty(size, np.int64)
         elementwise.convert(operands[0].astype(np.int64), z, flags, control, seed, index, *CONVERSIONS[name])
-    else:
-        z = np.empty(size, np.uint16)
-        getattr(elementwise, name)(*operands, z, flags, control, seed, index)
-    return z.astype(result_dtype(name)), flags
+        return z.astype(result_dtype(name)), flags
+    z = np.empty(size, result_dtype(name))
+    row: Any = getattr(hs, name)
+    row.kernel(*operands, z, flags, control, seed, index, *row.extra)
+    return z, flags
 
 
-def result_dtype(name: str) -> type[np.unsignedinteger[Any]]:
+def result_dtype(name: str) -> np.dtype[Any]:
     """Element type of a fast loop's result."""
-    return np.uint32 if name == "binary16_to_binary32" else np.uint16
+    if name in CONVERSIONS:
+        return np.dtype(np.uint32 if name == "binary16_to_binary32" else np.uint16)
+    dtype: np.dtype[Any] = getattr(hs, name).dtype
+    return np.dtype(np.uint16) if dtype == np.float16 else dtype
+
+
+def flagged(name: str, control: int) -> tuple[Any, tuple[Any, ...]]:
+    """The fast loop with flags, and its last arguments."""
+    if name in CONVERSIONS:
+        random = control & 7 == STOCHASTIC
+        return (getattr(wide, RANDOM[name]), CONVERSIONS[name]) if random else (FAST[name].flagged, ())
+    row: Any = getattr(hs, name)
+    loop = select_loops(name, row.kernel, row.extra, control, False).flagged
+    assert loop is not row.kernel, f"{name} has no fast loop"
+    return loop, row.extra
 
 
 def differences(name: str, operands: tuple[Patterns, ...], control: int, seed: int = 0, index: int = 0) -> list[str]:
     """Inputs on which a fast loop, with flags or without, differs from the general one; at most three, described."""
     want, want_flags = general(name, operands, control, seed, index)
     got, got_flags = np.empty_like(want), np.empty_like(want_flags)
-    random = control & 7 == STOCHASTIC
-    flagged = getattr(stochastic, name) if random else FAST[name].flagged
-    flagged(*operands, got, got_flags, control, seed, index)
+    loop, extra = flagged(name, control)
+    loop(*operands, got, got_flags, control, seed, index, *extra)
     wrong = np.flatnonzero((got != want) | (got_flags != want_flags))[:3]
     lines = [_describe(name, operands, i, got[i], got_flags[i], want[i], want_flags[i]) for i in wrong]
-    for loop in [] if random else without_flags(control):
+    for kind in without_flags(name, control):
         got.fill(0x5555)
-        getattr(FAST[name], loop)(*operands, got, control)
+        getattr(FAST[name], kind)(*operands, got, control)
         wrong = np.flatnonzero(got != want)[:3]
-        lines += [_describe(f"{name} without flags ({loop})", operands, i, got[i], 0, want[i], 0) for i in wrong]
+        lines += [_describe(f"{name} without flags ({kind})", operands, i, got[i], 0, want[i], 0) for i in wrong]
     return lines
 
 
-def without_flags(control: int) -> list[str]:
-    """The loops without flags that take a control word on this processor."""
+def without_flags(name: str, control: int) -> list[str]:
+    """The loops without flags that an operation has for a control word on this processor."""
+    if name not in FAST or control & 7 == STOCHASTIC:
+        return []
     return ["values", "direct"] if f16c.direct(control) and f16c.available() else ["values"]
 
 
@@ -97,7 +117,7 @@ def check_row(name: str, row: int, control: int) -> list[str]:
 
 
 @click.command(help=__doc__.splitlines()[0] if __doc__ else None)
-@click.argument("name", type=click.Choice(["add", "subtract", "multiply", "divide", "binary32_to_binary16"]))
+@click.argument("name", type=click.Choice([*PAIRS, "binary32_to_binary16"]))
 @click.option("--rounding", type=click.Choice([*ALIASES, "stochastic"]), default="rne", show_default=True)
 @click.option("--bits", type=click.IntRange(1, 32), default=32, show_default=True, help="Of stochastic rounding.")
 @click.option("--tininess", type=click.Choice(list(TININESS)), default="after", show_default=True)

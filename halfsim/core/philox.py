@@ -5,7 +5,7 @@ from __future__ import annotations
 from halfsim.core._jit import inlined, scalar
 from halfsim.core.control import STOCHASTIC, rounding_mode
 
-__all__ = ["draw", "philox4x32"]
+__all__ = ["draw", "first_word", "philox4x32"]
 
 _LOW = 0xFFFFFFFF
 
@@ -38,6 +38,13 @@ def philox4x32(c0, c1, c2, c3, k0, k1):
     c0, c1, c2, c3 = _round(c0, c1, c2, c3, *_key(k0, k1, 7))
     c0, c1, c2, c3 = _round(c0, c1, c2, c3, *_key(k0, k1, 8))
     return _round(c0, c1, c2, c3, *_key(k0, k1, 9))
+
+
+@inlined
+def first_word(seed, index):
+    """Return the random word of the first rounding of result element `index`."""
+    words = philox4x32(index & _LOW, (index >> 32) & _LOW, 0, 0, seed & _LOW, (seed >> 32) & _LOW)
+    return words[0]
 
 
 @scalar

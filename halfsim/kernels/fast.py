@@ -13,9 +13,9 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from numpy import int32, int64
+from numpy import float32, float64, int32, int64
 
-from halfsim.core import arithmetic, convert, division
+from halfsim.core import arithmetic, convert, division, integral
 from halfsim.core._jit import kernel
 from halfsim.core.fields import F16, layout
 from halfsim.flags import Flags
@@ -25,6 +25,7 @@ from halfsim.kernels.f16c import NEAREST, exchange, read
 from halfsim.kernels.simd import (
     INFINITY,
     bits_of,
+    float_of,
     from_binary32,
     from_binary64,
     is_nan,
@@ -33,10 +34,13 @@ from halfsim.kernels.simd import (
     sum_to_odd,
 )
 
-__all__ = ["FAST", "Fast"]
+__all__ = ["FAST", "Fast", "remainder", "scaleb"]
 
 _B32 = layout(BINARY32)
 _B64 = layout(BINARY64)
+_ROUNDER = 1.5 * 2.0**52  # added and subtracted, it rounds to an integer
+_LARGEST = 65504.0
+_NAN = int32(0x7FC00000)
 _DIVIDE_BY_ZERO = int(Flags.divideByZero)
 
 
@@ -139,6 +143,51 @@ def fma(a, b, c, z, flags, control, seed, index):
         for i in range(z.size):
             if is_nan(z[i]):
                 z[i], flags[i] = arithmetic.fma(int64(a[i]), int64(b[i]), int64(c[i]), F16, F16, control, 0)
+
+
+@kernel
+def remainder(a, b, z, flags, control, seed, index):
+    """Binary16 IEEE remainder; exact, so that any rounding is accepted.
+
+    With x, y and x - n y multiples of the unit in the last place of x or y, whichever is less, all fit binary64. A
+    quotient below 2**40 is known to 2**-14 and lies 2**-13 from every half-integer that it is not, so that its rounding
+    to an integer is n.
+    """
+    rule = make_rule(control)
+    largest = int32(0)
+    state = exchange(NEAREST)
+    for i in range(z.size):
+        x, y = float64(read(a[i], rule)), float64(read(b[i], rule))
+        whole = (x / y + _ROUNDER) - _ROUNDER
+        rest = x - whole * y
+        rest = x if abs(y) > _LARGEST else rest
+        # A zero has the sign of x, which the sum or the difference of equal numbers may lack.
+        bits = bits_of(float32(rest))
+        bits = int32(int32(bits_of(float32(x)) & -0x80000000)) if rest == 0 else bits
+        bits = _NAN if abs(x) > _LARGEST else bits
+        z[i], flags[i], largest = rounded(bits, rule, largest)
+    exchange(state)
+    if largest > INFINITY:
+        for i in range(z.size):
+            if is_nan(z[i]):
+                z[i], flags[i] = division.remainder(int64(a[i]), int64(b[i]), F16, control, 0)
+
+
+@kernel
+def scaleb(a, power, z, flags, control, seed, index):
+    """Binary16 times a power of two; `power` is an integer."""
+    rule = make_rule(control)
+    largest = int32(0)
+    state = exchange(NEAREST)
+    for i in range(z.size):
+        # Beyond, everything overflows or lies far below the last place; within, products are exact.
+        scale = float_of(int32(int32(min(max(int64(power[i]), -100), 100) + 127) << 23))
+        z[i], flags[i], largest = rounded(bits_of(read(a[i], rule) * scale), rule, largest)
+    exchange(state)
+    if largest > INFINITY:
+        for i in range(z.size):
+            if is_nan(z[i]):
+                z[i], flags[i] = integral.scaleb(int64(a[i]), int64(power[i]), F16, control, 0)
 
 
 @kernel

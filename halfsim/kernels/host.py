@@ -73,14 +73,15 @@ def compute(
     `options` are control word, seed and index. Operands that are not contiguous, or integers of a type that no loop
     takes, are copied a few elements at a time.
     """
-    if z.size < 2 * loops.grain:
+    grain = loops.grain if flags is not None or loops.values is None else loops.values_grain
+    if z.size < 2 * grain:
         for x in operands:
             if not _is_flat(x):
                 break
         else:
             _run(loops, operands, z, flags, options, extra)
             return
-    _in_blocks(loops, operands, z, flags, options, extra)
+    _in_blocks(loops, operands, z, flags, options, extra, grain)
 
 
 def _is_flat(x: NDArray[Any]) -> bool:
@@ -95,8 +96,9 @@ def _in_blocks(
     flags: NDArray[Any] | None,
     options: tuple[int, int, int],
     extra: tuple[Any, ...],
+    grain: int,
 ) -> None:
-    """Run the loops of an operation in blocks of threads."""
+    """Run the loops of an operation in blocks of threads, of `grain` elements or more."""
     flat = [x.reshape(-1) if x.flags.carray else x for x in operands]
     whole = all(_is_flat(x) for x in flat)
 
@@ -108,7 +110,7 @@ def _in_blocks(
         raised = flags if flags is None else flags[part]
         _run(loops, [x[part] for x in flat], z[part], raised, (*options[:2], options[2] + start), extra)
 
-    run_blocks(block, z.size, loops.grain)
+    run_blocks(block, z.size, grain)
 
 
 def _run(

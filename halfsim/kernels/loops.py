@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-__all__ = ["DIRECT", "GENERAL", "STOCHASTIC", "VECTORISED", "Loops"]
+__all__ = ["COMPUTED", "DIRECT", "GENERAL", "VECTORISED", "Loops"]
 
 # Elements that take some 0.2 ms: starting and ending a thread's block costs a tenth of that.
 DIRECT = 1 << 20
 VECTORISED = 1 << 18
-STOCHASTIC = 1 << 16
+COMPUTED = 1 << 16
 GENERAL = 1 << 14
 
 
@@ -22,4 +22,6 @@ class Loops(NamedTuple):
     values: Callable[..., Any] | None = None
     """``(operands, z, control)``, where there is a faster one for when nobody asks for flags."""
     grain: int = GENERAL
-    """Least elements of a block."""
+    """Least elements of a block of the former."""
+    values_grain: int = VECTORISED
+    """Of the latter."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numba
+import numpy as np
 
 from halfsim.core.control import STOCHASTIC
 from halfsim.formats import BINARY16, BINARY32, BINARY64, Format
-from halfsim.kernels import elementwise, f16c, loops, stochastic
+from halfsim.kernels import elementwise, f16c, fast, loops, order, stochastic, wide
 from halfsim.kernels.fast import FAST
 from halfsim.kernels.loops import Loops
+from halfsim.kernels.tables import table_loops
 
-__all__ = ["rounding_loops", "select_loops"]
+__all__ = ["compiles", "rounding_loops", "select_loops", "wide_loop"]
 
 # By the formats themselves: a user's format may have any name.
 _CONVERSIONS = {
@@ -21,29 +24,67 @@ _CONVERSIONS = {
     (BINARY64, BINARY16): "binary64_to_binary16",
     (BINARY16, BINARY32): "binary16_to_binary32",
 }
+_WIDE = {None: wide.from_int64, BINARY32: wide.from_binary32, BINARY64: wide.from_binary64}
+# By the general loops, of which each stands for many operations; scaleb alone rounds.
+_FLAGGED: dict[Any, Any] = {
+    elementwise.compare_relation: order.compare_relation,
+    elementwise.extremum: order.extremum,
+    elementwise.remainder: fast.remainder,
+    elementwise.scaleb: fast.scaleb,
+}
+# Functions of one operand whose loops compilers do not vectorise.
+_TABLED = ("logb", "round_to_integral")
+
+
+def compiles() -> bool:
+    """Whether kernels are machine code; only the general ones are anything else."""
+    return not numba.config.DISABLE_JIT
+
+
+def select_loops(name: str, general: Callable[..., None], extra: tuple[Any, ...], control: int, large: bool) -> Loops:
+    """Return the loops of an operation under a control word.
+
+    `general` is its general loop, with its last arguments `extra`; `large` says whether there are elements enough for a
+    table.
+    """
+    if large and name in _TABLED and compiles() and (control & 7 != STOCHASTIC or name == "logb"):
+        return table_loops(general, extra, control, np.dtype(np.uint16))
+    return _select(name, general, control)
 
 
 @lru_cache(maxsize=256)
-def select_loops(name: str, general: Callable[..., None], control: int) -> Loops:
-    """Return the loops of an operation under a control word; `general` is its general one."""
-    if numba.config.DISABLE_JIT:
-        # The others are made of machine instructions.
+def _select(name: str, general: Callable[..., None], control: int) -> Loops:
+    if not compiles():
         return Loops(general)
+    if general in _FLAGGED and (control & 7 != STOCHASTIC or general is not elementwise.scaleb):
+        return Loops(_FLAGGED[general], grain=loops.VECTORISED)
+    return _fast(name, control) or Loops(general)
+
+
+def _fast(name: str, control: int) -> Loops | None:
     if control & 7 == STOCHASTIC:
-        loop = getattr(stochastic, name, None) if name in stochastic.__all__ else None
-        return Loops(loop, grain=loops.STOCHASTIC) if loop is not None else Loops(general)
+        return Loops(getattr(stochastic, name), grain=loops.COMPUTED) if name in stochastic.__all__ else None
     if name not in FAST:
-        return Loops(general)
-    fast = FAST[name]
+        return None
+    row = FAST[name]
     if f16c.direct(control) and f16c.available():
-        return Loops(fast.flagged, fast.direct, loops.DIRECT)
-    return Loops(fast.flagged, fast.values, loops.VECTORISED)
+        return Loops(row.flagged, row.direct, loops.VECTORISED, loops.DIRECT)
+    return Loops(row.flagged, row.values, loops.VECTORISED)
 
 
 def rounding_loops(source: Format, target: Format, control: int) -> Loops | None:
     """Return the loops of a conversion that has its own, under a control word, or None."""
     name = _CONVERSIONS.get((source, target))
-    if name is None:
+    return _fast(name, control) if name is not None and compiles() else None
+
+
+def wide_loop(source: Format | None, target: Format, control: int) -> Callable[..., None] | None:
+    """Return the vectorised loop from a format, or from integers, to a narrower one under a control word, or None."""
+    longest = 20 if control & 7 == STOCHASTIC else 24
+    # Far inside the range of binary64, which has -1022 and 1023.
+    # Values of formats of few bits are held in a wider one's, by a table.
+    if target.width > 20 and target != BINARY32:
         return None
-    found = select_loops(name, elementwise.convert, control)
-    return None if found.flagged is elementwise.convert else found
+    if target.precision > longest or target.emin < -900 or target.emax > 900 or not compiles():
+        return None
+    return _WIDE.get(source)

@@ -20,14 +20,15 @@ from click.testing import CliRunner
 from halfsim import environment as presets
 from halfsim.core.control import control_word
 from halfsim.environment import IEEE, Tininess
-from halfsim.kernels import stochastic, values
+from halfsim.kernels import f16c, stochastic, values
 from halfsim.kernels.fast import FAST
 from halfsim.rounding import Rounding, Stochastic
-from tests.exhaustive_fast import ENVIRONMENTS, ROWS, differences, general, main, result_dtype
+from tests.exhaustive_fast import ENVIRONMENTS, ROWS, differences, general, main, result_dtype, without_flags
 from tests.oracles.corners import NANS, float_neighbours, pairs, patterns, triples
 
 pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="fast loops exist only as machine code")
 
+HARDWARE = pytest.mark.skipif(not f16c.available(), reason="the processor does not convert binary16")
 UNARY = ("sqrt", "binary16_to_binary32")
 BINARY = ("add", "subtract", "multiply", "divide")
 NARROWING = {"binary32_to_binary16": np.float32, "binary64_to_binary16": np.float64}
@@ -187,7 +188,7 @@ def test_every_tail(name: str, size: int) -> None:
 # --- Stochastic rounding ---
 
 BITS = (1, 7, 13, 31, 32)
-RANDOM = tuple(stochastic.__all__)
+RANDOM = (*stochastic.__all__, *NARROWING)
 
 
 def random_controls(bits: int) -> Iterator[int]:
@@ -246,11 +247,17 @@ for name in FAST:
 """
 
 _PORTABLE = """
+from halfsim.core.control import control_word
+from halfsim.environment import IEEE
+from halfsim.kernels import f16c
+from halfsim.rounding import Stochastic
 from tests.exhaustive_fast import differences
 from tests.kernels.test_fast import controls, inputs_of
-for name in ("add", "sqrt", "binary32_to_binary16"):
+
+assert f16c.available() == EXPECTED
+for name in ("add", "fma", "binary32_to_binary16"):
     operands = inputs_of(name)
-    for control in controls():
+    for control in [*controls(), control_word(Stochastic(bits=32, seed=0), IEEE)]:
         assert differences(name, operands, control) == [], name
 """
 
@@ -267,11 +274,39 @@ def test_denormal_switches_change_nothing() -> None:
     run_python(_FLUSHED)
 
 
+@numba.njit
+def set_state(state):  # type: ignore[no-untyped-def]
+    return f16c.exchange(np.int32(state))
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="sets x86's control register")
+@pytest.mark.parametrize("name", FAST)
+def test_the_state_of_the_processor_changes_nothing_and_stays(name: str) -> None:
+    """Another library may have left rounding toward zero, flush-to-zero and denormals-are-zero behind."""
+    operands = inputs_of(name)
+    upward_flushing = 0x1F80 | 0x4000 | 0x8000 | 0x40
+    for control in controls():
+        want, want_flags = general(name, operands, control)
+        got, flags = np.empty_like(want), np.empty_like(want_flags)
+        for kind in ("flagged", *without_flags(name, control)):
+            loop = getattr(FAST[name], kind)
+            loop(*operands, got, *((flags, control, 0, 0) if kind == "flagged" else (control,)))
+            got.fill(0x5555)
+            before = set_state(upward_flushing)
+            loop(*operands, got, *((flags, control, 0, 0) if kind == "flagged" else (control,)))
+            after = set_state(before)
+            assert after & ~0x3F == upward_flushing
+            assert np.array_equal(got, want), kind
+            assert kind != "flagged" or np.array_equal(flags, want_flags)
+
+
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names x86 processors")
-@pytest.mark.parametrize("processor", ["generic", "haswell"])
+@pytest.mark.parametrize("processor", ["generic", "haswell", pytest.param("F16C", marks=HARDWARE)])
 def test_any_processor_has_the_instructions(processor: str) -> None:
-    features = "" if processor == "generic" else "+avx2,+fma,+bmi,+bmi2,+lzcnt"
-    run_python(_PORTABLE, NUMBA_CPU_NAME=processor, NUMBA_CPU_FEATURES=features)
+    features = {"generic": "", "haswell": "+avx2,+fma,+bmi,+bmi2,+lzcnt", "F16C": "+avx,+avx2,+fma,+f16c"}[processor]
+    name = "haswell" if processor == "F16C" else processor
+    code = _PORTABLE.replace("EXPECTED", str(processor == "F16C"))
+    run_python(code, NUMBA_CPU_NAME=name, NUMBA_CPU_FEATURES=features)
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly")
@@ -290,6 +325,31 @@ def test_loops_are_vectorised(name: str, loops: str) -> None:
     assert re.search(r"\bv?cvttps2dq\b", assembly)
     assert re.search(r"\bv?p(max|cmpgt|and|ternlog)\w*\s.*%[xyz]mm", assembly)
     assert not re.search(r"\bv?(paddq|psllq|psraq|pcmpgtq|pmovqd)\b", assembly)
+
+
+def assembly_of(kernel: Any, *arguments: Any) -> str:
+    """Machine code of a kernel for some arguments."""
+    compiled = numba.njit(error_model="numpy")(kernel.py_func)
+    compiled.compile(arguments)
+    return "\n".join(compiled.inspect_asm().values())
+
+
+@HARDWARE
+@pytest.mark.parametrize("name", ["add", "multiply", "divide", "sqrt", "fma", "binary32_to_binary16"])
+def test_direct_loops_use_the_widest_conversions(name: str) -> None:
+    source = numba.types.uint32 if name in NARROWING else numba.types.uint16
+    arity = {"fma": 3, "sqrt": 1, "binary32_to_binary16": 1}.get(name, 2)
+    assembly = assembly_of(FAST[name].direct, *[source[::1]] * arity, numba.types.uint16[::1], numba.types.int64)
+    assert re.search(r"vcvtps2ph\s+\$4, %[yz]mm", assembly)  # $4: in the direction that is set
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly")
+def test_random_words_are_made_side_by_side() -> None:
+    out = [numba.types.uint16[::1], numba.types.uint8[::1], *[numba.types.int64] * 3]
+    assembly = assembly_of(stochastic.add, *[numba.types.uint16[::1]] * 2, *out)
+    wide = len(re.findall(r"\bv?pmuludq\s.*%[xyz]mm", assembly))
+    assert wide >= 17  # of the ten rounds
+    assert wide > len(re.findall(r"\bimulq\b", assembly)) / 3
 
 
 def test_a_part_of_the_exhaustive_proof() -> None:
