@@ -86,7 +86,7 @@ def compute(
 
 def _is_flat(x: NDArray[Any]) -> bool:
     """Whether loops take an operand as it is."""
-    return x.ndim == 1 and x.flags.carray and x.dtype.num in _LOOPS
+    return x.ndim == 1 and x.flags.carray and x.dtype.num in _LOOPS and x.dtype.isnative
 
 
 def _in_blocks(
@@ -148,7 +148,7 @@ def _gathered(
     stop: int,
 ) -> None:
     """Run the loops of an operation over a range of elements, on contiguous copies of a few at a time."""
-    kept: list[Any] = [x.dtype if x.dtype.num in _LOOPS else np.dtype(np.int64) for x in operands]
+    kept: list[Any] = [x.dtype.newbyteorder("=") if x.dtype.num in _LOOPS else np.dtype(np.int64) for x in operands]
     elements: Any = np.nditer(  # type: ignore[call-overload]
         operands,
         flags=["external_loop", "buffered", "ranged"],
