@@ -12,7 +12,7 @@ import os
 import pickle
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,8 +21,9 @@ import numba
 # The costliest of the modules that Numba itself would load at the first call of any kernel: better once, at import.
 import numba.np.arraymath
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, UserProvidedCacheLocator
+from numba.extending import overload
 
-__all__ = ["cache_directory", "kernel", "scalar"]
+__all__ = ["cache_directory", "choose_by_type", "kernel", "scalar"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -118,3 +119,17 @@ def kernel(function: _F) -> _F:
         with contextlib.suppress(OSError):
             compiled._cache = _Cache(compiled.py_func)
     return compiled  # type: ignore[no-any-return]
+
+
+def choose_by_type(function: Callable[..., Any], table: Mapping[type, Callable[..., Any]]) -> None:
+    """Have kernels that call `function` call what a table of core functions says for the type of its first argument.
+
+    The types are those of named tuples, and may be added until a kernel is compiled. A kernel that took functions for
+    arguments would never hit the cache.
+    """
+
+    def chosen(first: Any, *_: Any) -> Any:
+        implementation: Any = table[first.instance_class]
+        return implementation.py_func
+
+    overload(function, strict=False, jit_options={"error_model": "numpy", "no_cfunc_wrapper": True})(chosen)

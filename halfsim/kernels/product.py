@@ -26,7 +26,8 @@ from halfsim.core.dot import LIMBS
 from halfsim.core.fields import F16, layout
 from halfsim.environment import CUDA, DefaultNaN, Environment, NaNRule
 from halfsim.formats import BINARY16, BINARY32, BINARY64, Format
-from halfsim.kernels import fused, gemm, host, mfma, pairwise, sequential
+from halfsim.kernels import fused, gemm, host, mfma, pairwise, sequential16, sequential32
+from halfsim.kernels.simd import nearest_only
 from halfsim.kernels.threads import run_blocks
 from halfsim.mfma import ExactDotAdd, PairwiseDotAdd, TwoStageDotAdd
 from halfsim.rounding import Rounding, Stochastic, as_rounding
@@ -153,9 +154,11 @@ def _fast(accumulator: Accumulator, control: int) -> tuple[Callable[..., int | N
     halves = factor_formats(accumulator) == (BINARY16, BINARY16)
     match accumulator:
         case Sequential(format=fmt, rounding=Rounding.roundTiesToEven) if fmt == BINARY32:
-            return sequential.binary32, (control,)
-        case Sequential(format=fmt, rounding=Rounding(), flush_to_zero=False) if fmt == BINARY16:
-            return sequential.binary16, (control, accumulator.fused)
+            return sequential32.binary32, (control,)
+        case Sequential(format=fmt, rounding=Rounding()) if fmt == BINARY16:
+            if nearest_only(control):
+                return sequential16.fused_nearest if accumulator.fused else sequential16.unfused_nearest, (control,)
+            return sequential16.fused if accumulator.fused else sequential16.unfused, (control,)
         case FusedDotAdd(align=Rounding.roundTowardZero, output=fmt, rounding=rounding):
             narrow = fmt == BINARY16 and rounding == Rounding.roundTiesToEven
             wide = fmt == BINARY32 and rounding == Rounding.roundTowardZero

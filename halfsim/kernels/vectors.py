@@ -8,23 +8,30 @@ from __future__ import annotations
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
 __all__ = [
     "LANES",
     "add",
+    "any_below",
     "bits",
     "bitwise_and",
     "bitwise_or",
+    "bitwise_xor",
     "larger",
     "load",
     "multiply",
+    "multiply_add",
     "narrow",
     "number",
+    "shift_right",
     "splat",
     "store",
     "subtract",
     "truncate",
+    "unsigned_larger",
+    "unsigned_smaller",
     "where_below",
     "widen",
 ]
@@ -129,6 +136,23 @@ def multiply(typingctx, x, y):
     return x(x, y), codegen
 
 
+def exact_multiply_add(builder, lanes, x, y, z):
+    """Emit x * y + z for exact products: one instruction where the processor has it, else two, and the same bits."""
+    name = f"llvm.fmuladd.v{LANES}f{32 if lanes.element == ir.FloatType() else 64}"
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(lanes, [lanes] * 3), name)
+    return builder.call(function, [x, y, z])
+
+
+@intrinsic
+def multiply_add(typingctx, x, y, z):
+    """Sum of z and a product that is exact."""
+
+    def codegen(context, builder, signature, args):
+        return exact_multiply_add(builder, _lanes(context, signature.return_type), *args)
+
+    return x(x, y, z), codegen
+
+
 @intrinsic
 def larger(typingctx, x, y):
     """The larger number; y where they do not compare."""
@@ -167,6 +191,57 @@ def bitwise_or(typingctx, x, y):
         return builder.or_(*args)
 
     return x(x, y), codegen
+
+
+@intrinsic
+def bitwise_xor(typingctx, x, y):
+    """Bits set in one of two integers."""
+
+    def codegen(context, builder, signature, args):
+        return builder.xor(*args)
+
+    return x(x, y), codegen
+
+
+@intrinsic
+def shift_right(typingctx, x, count):
+    """Arithmetic right shift; `count` is a vector too."""
+
+    def codegen(context, builder, signature, args):
+        return builder.ashr(*args)
+
+    return x(x, count), codegen
+
+
+@intrinsic
+def unsigned_larger(typingctx, x, y):
+    """The larger of two integers without sign."""
+
+    def codegen(context, builder, signature, args):
+        return builder.select(builder.icmp_unsigned(">", *args), *args)
+
+    return x(x, y), codegen
+
+
+@intrinsic
+def unsigned_smaller(typingctx, x, y):
+    """The smaller of two integers without sign."""
+
+    def codegen(context, builder, signature, args):
+        return builder.select(builder.icmp_unsigned("<", *args), *args)
+
+    return x(x, y), codegen
+
+
+@intrinsic
+def any_below(typingctx, x, y):
+    """Whether an integer without sign is below the other in any lane."""
+
+    def codegen(context, builder, signature, args):
+        lanes = builder.bitcast(builder.icmp_unsigned("<", *args), ir.IntType(LANES))
+        return builder.icmp_unsigned("!=", lanes, ir.Constant(ir.IntType(LANES), 0))
+
+    return types.boolean(x, y), codegen
 
 
 @intrinsic
