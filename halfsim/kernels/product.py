@@ -21,12 +21,12 @@ from halfsim.accumulators import (
     Sequential,
     factor_formats,
 )
-from halfsim.core.control import control_word, gradual
+from halfsim.core.control import STOCHASTIC, control_word, gradual, rounding_mode
 from halfsim.core.dot import LIMBS
 from halfsim.core.fields import F16, layout
 from halfsim.environment import CUDA, DefaultNaN, Environment, NaNRule
 from halfsim.formats import BINARY16, BINARY32, BINARY64, Format
-from halfsim.kernels import fused, gemm, host, mfma, pairwise, sequential16, sequential32
+from halfsim.kernels import fused, gemm, host, mfma, pairwise, sequential16, sequential32, stochastic16
 from halfsim.kernels.simd import nearest_only
 from halfsim.kernels.threads import run_blocks
 from halfsim.mfma import ExactDotAdd, PairwiseDotAdd, TwoStageDotAdd
@@ -95,7 +95,7 @@ def plan(accumulator: Accumulator) -> Plan:
     seed, offset = 0, 0
     if isinstance(rounding, Stochastic):
         seed, offset = rounding.seed - (rounding.seed >> 63 << 64), rounding.offset
-    fast = (None, ()) if numba.config.DISABLE_JIT else _fast(accumulator, control)
+    fast = (None, ()) if numba.config.DISABLE_JIT else _fast(accumulator, control, (seed, offset))
     exact, leaves = isinstance(accumulator, Exact), isinstance(accumulator, FusedDotAdd)
     general = _general(accumulator)
     return Plan(fmt, _storage(fmt), control, seed, offset, *general, exact, not matrix_unit, *fast, leaves)
@@ -149,8 +149,13 @@ def _general(accumulator: Accumulator) -> tuple[Callable[..., None], Callable[[i
             return mfma.two_stage_dot_add, lambda terms: 3 * min(length, terms), (block,)
 
 
-def _fast(accumulator: Accumulator, control: int) -> tuple[Callable[..., int | None] | None, tuple[Any, ...]]:
-    """Return the vectorised loop that accepts an accumulator, or None."""
+def _fast(
+    accumulator: Accumulator, control: int, counters: tuple[int, int]
+) -> tuple[Callable[..., int | None] | None, tuple[Any, ...]]:
+    """Return the vectorised loop that accepts an accumulator, or None, and its last arguments.
+
+    `counters`, seed and offset, are arguments of loops that draw; the number of the first rounding follows them.
+    """
     halves = factor_formats(accumulator) == (BINARY16, BINARY16)
     match accumulator:
         case Sequential(format=fmt, rounding=Rounding.roundTiesToEven) if fmt == BINARY32:
@@ -159,6 +164,8 @@ def _fast(accumulator: Accumulator, control: int) -> tuple[Callable[..., int | N
             if nearest_only(control):
                 return sequential16.fused_nearest if accumulator.fused else sequential16.unfused_nearest, (control,)
             return sequential16.fused if accumulator.fused else sequential16.unfused, (control,)
+        case Sequential(format=fmt, rounding=Stochastic(), flush_to_zero=False) if fmt == BINARY16:
+            return stochastic16.binary16, (control, accumulator.fused, *counters)
         case FusedDotAdd(align=Rounding.roundTowardZero, output=fmt, rounding=rounding):
             narrow = fmt == BINARY16 and rounding == Rounding.roundTiesToEven
             wide = fmt == BINARY32 and rounding == Rounding.roundTowardZero
@@ -192,8 +199,9 @@ def evaluate(
         and rows * columns
         and not _first_and_special(chosen, operands)
     ):
+        step = _first_step(chosen, _source(chosen, c))
         d = _patterns(chosen, c, rows * columns).reshape(rows, columns)
-        _compute_fast(chosen, operands, d)
+        _compute_fast(chosen, operands, d, step)
         return d.view(chosen.storage.values), np.empty(0, np.uint8)
     d, flags = evaluate_general(host, chosen, operands, None if c is None else c.reshape(-1))
     return d.view(chosen.storage.values), flags
@@ -206,9 +214,7 @@ def evaluate_general(place: Any, chosen: Plan, operands: Operands, c: Any) -> tu
     """
     size = operands.batch_a.size * operands.a.shape[1] * operands.b.shape[2]
     elements = place.indices(size)
-    source = chosen.format if c is None else BINARY16 if c.dtype == np.float16 else BINARY32
-    if c is None and chosen.exact_addend:
-        source = BINARY16
+    source = _source(chosen, c)
     d = place.filled(size, 0, np.int64) if c is None else place.cast(place.view(c, _WORDS[source]), np.int64)
     if operands.a.shape[2]:
         flags = _compute_general(place, chosen, operands, elements, d, source)
@@ -217,6 +223,18 @@ def evaluate_general(place: Any, chosen: Plan, operands: Operands, c: Any) -> tu
     if chosen.storage.format != chosen.format:
         _convert(place, chosen, d, chosen.format, chosen.storage.format, elements)
     return place.cast(d, chosen.storage.patterns), flags
+
+
+def _source(chosen: Plan, c: Any) -> Format:
+    """Return the format that C is read in."""
+    if c is None:
+        return BINARY16 if chosen.exact_addend else chosen.format
+    return BINARY16 if c.dtype == np.float16 else BINARY32
+
+
+def _first_step(chosen: Plan, source: Format) -> int:
+    """Return the number of the first rounding of the sum: rounding C, where its format asks for that, is number 0."""
+    return 0 if chosen.exact_addend or chosen.format.contains(source) else 1
 
 
 def _first_and_special(chosen: Plan, operands: Operands) -> bool:
@@ -259,34 +277,35 @@ def _compute_general(place: Any, chosen: Plan, operands: Operands, elements: Any
 
     `d` holds the patterns of C in the format `source`, one per listed element, and receives the results.
     """
-    extra, step, to = chosen.extra, 0, layout(chosen.format)
+    extra, step, to = chosen.extra, _first_step(chosen, source), layout(chosen.format)
     if chosen.exact_addend:
         extra = (layout(source),)
     if chosen.exact_addend or source == chosen.format:
         flags = place.filled(d.size, 0, np.uint8)
     else:
         flags = _convert(place, chosen, d, source, chosen.format, elements)
-        step = 0 if chosen.format.contains(source) else 1
     before = (*operands, elements, d, flags, to, chosen.control, chosen.seed, chosen.offset, step)
     terms = operands.a.shape[2]
     place.spans(chosen.general, before, d.size, max(1, _GENERAL_WORK // terms), chosen.scratch(terms), extra)
     return flags
 
 
-def _compute_fast(chosen: Plan, operands: Operands, d: NDArray[Any]) -> None:
-    """Compute a product with the plan's vectorised loop; `d` (products * M, N) holds C and receives the result."""
+def _compute_fast(chosen: Plan, operands: Operands, d: NDArray[Any], step: int) -> None:
+    """Compute a product with the plan's vectorised loop; `d` (products * M, N) holds C and receives the result.
+
+    `step` is the number of the first rounding.
+    """
     fast = chosen.fast
     assert fast is not None
+    extra = (*chosen.fast_extra, step) if rounding_mode(chosen.control) == STOCHASTIC else chosen.fast_extra
     rows = d.shape[0]
     minimum = max(1, _FAST_WORK // (operands.a.shape[2] * d.shape[1]))
     if not chosen.leaves:
-        run_blocks(lambda start, stop: fast(*operands, d, start, stop, *chosen.fast_extra), rows, minimum)
+        run_blocks(lambda start, stop: fast(*operands, d, start, stop, *extra), rows, minimum)
         return
     left = np.empty(d.shape, np.bool_)
     counts: list[int | None] = []
-    run_blocks(
-        lambda start, stop: counts.append(fast(*operands, d, start, stop, *chosen.fast_extra, left)), rows, minimum
-    )
+    run_blocks(lambda start, stop: counts.append(fast(*operands, d, start, stop, *extra, left)), rows, minimum)
     if any(counts):
         elements = np.flatnonzero(left)
         flat = d.reshape(-1)

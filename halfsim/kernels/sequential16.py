@@ -15,6 +15,7 @@ from numpy import int32
 
 from halfsim.core._jit import choose_by_type, kernel, scalar
 from halfsim.kernels.simd import Rule, bits_of, decode, make_rule, nearest, rounded, sum_to_odd
+from halfsim.kernels.sums import read16, write16
 from halfsim.kernels.sweep import ADVANCE, walk
 from halfsim.kernels.trials import (
     Trial,
@@ -153,7 +154,7 @@ def _chains(task, a, x0, x1, b, at, width, terms):
 @scalar
 def _rows16(task, a, count, b, panel, part, d, state):
     """Carry some rows through a part of the terms, two at a time; an odd last one is computed twice."""
-    rule, total = task.rule, task.total
+    total = task.total
     for column in range(0, part.right - part.left, LANES):
         left = part.left + column
         right = min(left + LANES, part.right)
@@ -161,15 +162,11 @@ def _rows16(task, a, count, b, panel, part, d, state):
             other = min(i + 1, count - 1)
             for r in range(2):
                 source = d[part.row + (i if r == 0 else other), left:right]
-                for j in range(source.size):
-                    total[r * LANES + j] = decode(source[j], rule)
+                read16(source, task.rule, total[r * LANES : (r + 1) * LANES])
             x0, x1 = i * part.depth, other * part.depth
             _chains(task, a, x0, x1, b, panel + column, part.width, part.terms)
             for r in range(other - i + 1):
-                target = d[part.row + i + r, left:right]
-                for j in range(target.size):
-                    bits = nearest(bits_of(total[r * LANES + j]), int32(0))[0]
-                    target[j] = int32(0x7E00) if int32(bits & 0x7FFF) > 0x7C00 else bits
+                write16(total[r * LANES : (r + 1) * LANES], d[part.row + i + r, left:right])
 
 
 for _task in (_FusedNearest, _Fused, _UnfusedNearest, _Unfused):

@@ -33,19 +33,25 @@ def many_registers(typingctx):
 
 
 @intrinsic(prefer_literal=True)
-def add_products(typingctx, rows, vectors, a, x, pitch, b, y, width, terms, total):
-    """Add the products of a[x + row * pitch + k] and b[y + k * width + column] to `total` (rows, vectors, LANES), flat.
+def add_products(typingctx, rows, vectors, a, x, depth, b, y, width, terms, total, at):
+    """Add the products of a[x + row * depth + k] and b[y + k * width + j] to total[at + row * width + j].
 
-    `rows` and `vectors` are literals; a, b and total flat arrays of binary32 numbers. Products must be exact.
+    `rows` and `vectors` of columns are literals; a, b and total flat arrays of binary32 numbers. Products must be
+    exact.
     """
     shape = rows.literal_value, vectors.literal_value
     integers = [types.int64] * 2
 
     def codegen(context, builder, signature, args):
         a, b, total = (context.make_array(signature.args[i])(context, builder, args[i]).data for i in (2, 5, 9))
-        _, _, _, x, pitch, _, y, width, terms, _ = args
-        slots = [_vector_pointer(builder, total, _constant(i * LANES)) for i in range(shape[0] * shape[1])]
-        lines = [builder.gep(a, [builder.add(x, builder.mul(_constant(row), pitch))]) for row in range(shape[0])]
+        _, _, _, x, depth, _, y, width, terms, _, at = args
+        starts = [builder.add(at, builder.mul(_constant(row), width)) for row in range(shape[0])]
+        slots = [
+            _vector_pointer(builder, total, builder.add(first, _constant(v * LANES)))
+            for first in starts
+            for v in range(shape[1])
+        ]
+        lines = [builder.gep(a, [builder.add(x, builder.mul(_constant(row), depth))]) for row in range(shape[0])]
         sums = [cgutils.alloca_once(builder, _VECTOR) for _ in slots]
         for slot, kept in zip(slots, sums, strict=True):
             builder.store(builder.load(slot, align=4), kept)
@@ -62,7 +68,7 @@ def add_products(typingctx, rows, vectors, a, x, pitch, b, y, width, terms, tota
             builder.store(builder.load(kept), slot, align=4)
         return context.get_dummy_value()
 
-    signature = types.void(rows, vectors, a, *integers, b, *integers, types.int64, total)
+    signature = types.void(rows, vectors, a, *integers, b, *integers, types.int64, total, types.int64)
     return signature, codegen
 
 

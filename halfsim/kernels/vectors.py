@@ -15,6 +15,7 @@ __all__ = [
     "LANES",
     "add",
     "any_below",
+    "any_unequal",
     "bits",
     "bitwise_and",
     "bitwise_or",
@@ -23,9 +24,12 @@ __all__ = [
     "load",
     "multiply",
     "multiply_add",
+    "multiply_low",
     "narrow",
     "number",
+    "shift_left",
     "shift_right",
+    "shift_right_unsigned",
     "splat",
     "store",
     "subtract",
@@ -211,6 +215,49 @@ def shift_right(typingctx, x, count):
         return builder.ashr(*args)
 
     return x(x, count), codegen
+
+
+@intrinsic
+def shift_right_unsigned(typingctx, x, count):
+    """Right shift that brings in zeros; `count` is a vector too."""
+
+    def codegen(context, builder, signature, args):
+        return builder.lshr(*args)
+
+    return x(x, count), codegen
+
+
+@intrinsic
+def shift_left(typingctx, x, count):
+    """Left shift; `count` is a vector too."""
+
+    def codegen(context, builder, signature, args):
+        return builder.shl(*args)
+
+    return x(x, count), codegen
+
+
+@intrinsic
+def multiply_low(typingctx, x, y):
+    """Products, of 64 bits, of the lower 32 bits of two int64, without sign."""
+
+    def codegen(context, builder, signature, args):
+        lanes = _lanes(context, signature.return_type)
+        low = ir.Constant(lanes, [0xFFFFFFFF] * LANES)
+        return builder.mul(*(builder.and_(value, low) for value in args))
+
+    return x(x, y), codegen
+
+
+@intrinsic
+def any_unequal(typingctx, x, y):
+    """Whether two numbers differ in any lane; those that do not compare do not count."""
+
+    def codegen(context, builder, signature, args):
+        lanes = builder.bitcast(builder.fcmp_ordered("!=", *args), ir.IntType(LANES))
+        return builder.icmp_unsigned("!=", lanes, ir.Constant(ir.IntType(LANES), 0))
+
+    return types.boolean(x, y), codegen
 
 
 @intrinsic
