@@ -124,12 +124,12 @@ def kernel(function: _F) -> _F:
 def choose_by_type(function: Callable[..., Any], table: Mapping[type, Callable[..., Any]]) -> None:
     """Have kernels that call `function` call what a table of core functions says for the type of its first argument.
 
-    The types are those of named tuples, and may be added until a kernel is compiled. A kernel that took functions for
+    The types are those of named tuples or bases of theirs, and may be added until a kernel is compiled. A kernel that took functions for
     arguments would never hit the cache.
     """
 
     def chosen(first: Any, *_: Any) -> Any:
-        implementation: Any = table[first.instance_class]
+        implementation: Any = next(table[base] for base in first.instance_class.__mro__ if base in table)
         return implementation.py_func
 
     overload(function, strict=False, jit_options={"error_model": "numpy", "no_cfunc_wrapper": True})(chosen)

@@ -26,7 +26,18 @@ from halfsim.core.dot import LIMBS
 from halfsim.core.fields import F16, layout
 from halfsim.environment import CUDA, DefaultNaN, Environment, NaNRule
 from halfsim.formats import BINARY16, BINARY32, BINARY64, Format
-from halfsim.kernels import fused, gemm, host, mfma, pairwise, sequential16, sequential32, stochastic16
+from halfsim.kernels import (
+    compensated,
+    fused,
+    gemm,
+    host,
+    mfma,
+    pairwise,
+    sequential16,
+    sequential32,
+    stochastic16,
+    tree,
+)
 from halfsim.kernels.simd import nearest_only
 from halfsim.kernels.threads import run_blocks
 from halfsim.mfma import ExactDotAdd, PairwiseDotAdd, TwoStageDotAdd
@@ -166,6 +177,14 @@ def _fast(
             return sequential16.fused if accumulator.fused else sequential16.unfused, (control,)
         case Sequential(format=fmt, rounding=Stochastic(), flush_to_zero=False) if fmt == BINARY16:
             return stochastic16.binary16, (control, accumulator.fused, *counters)
+        case Pairwise(format=fmt, rounding=Rounding.roundTiesToEven) if fmt == BINARY32:
+            return tree.binary32, (control,)
+        case Pairwise(format=fmt, rounding=Rounding()) if fmt == BINARY16:
+            return tree.binary16, (control,)
+        case Compensated(format=fmt, rounding=Rounding.roundTiesToEven) if fmt == BINARY32:
+            return compensated.binary32, (control,)
+        case Compensated(format=fmt, rounding=Rounding()) if fmt == BINARY16:
+            return compensated.binary16, (control,)
         case FusedDotAdd(align=Rounding.roundTowardZero, output=fmt, rounding=rounding):
             narrow = fmt == BINARY16 and rounding == Rounding.roundTiesToEven
             wide = fmt == BINARY32 and rounding == Rounding.roundTowardZero

@@ -2,21 +2,21 @@
 
 Equal to `sequential` and `sequential_fused` of `halfsim.kernels.gemm`, bit by bit, for every operand (tests prove it).
 
-A few steps at a time are tried in binary32, as `halfsim.kernels.trials` says. Where a trial fails they are done again,
-rounded to odd first.
+A few steps at a time are tried in binary32, as `halfsim.kernels.trials` says. Where a trial fails they are done again
+in binary64.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-from numpy import int32
+from numpy import float64, int32
 
 from halfsim.core._jit import choose_by_type, kernel, scalar
-from halfsim.kernels.simd import Rule, bits_of, decode, make_rule, nearest, rounded, sum_to_odd
+from halfsim.kernels.arithmetic16 import Rule16, add, add_product, make_rule16, round_nearest, round_rule
+from halfsim.kernels.simd import Rule, make_rule
 from halfsim.kernels.sums import read16, write16
-from halfsim.kernels.sweep import ADVANCE, walk
+from halfsim.kernels.sweep import ADVANCE, grid, walk
 from halfsim.kernels.trials import (
     Trial,
     decided,
@@ -28,7 +28,17 @@ from halfsim.kernels.trials import (
     try_nothing,
     try_unfused,
 )
-from halfsim.kernels.vectors import LANES, any_below, load, splat, store, unsigned_smaller
+from halfsim.kernels.vectors import (
+    LANES,
+    any_below,
+    load,
+    multiply,
+    narrow,
+    splat,
+    store,
+    unsigned_smaller,
+    widen,
+)
 
 __all__ = ["fused", "fused_nearest", "unfused", "unfused_nearest"]
 
@@ -42,6 +52,7 @@ class _Task(NamedTuple):
 
     rule: Rule
     trial: Trial
+    exact: Rule16
     fused: bool
     total: object
     """Memory for the sums of two rows."""
@@ -63,42 +74,22 @@ class _Unfused(_Task):
     """Of `unfused`."""
 
 
-@scalar
-def _steps_nearest(task, a, x, b, y, width, terms, at):
-    """Every step of one row, ties to even."""
-    rule, fused, sums = task.rule, task.fused, task.total[at : at + LANES]
-    top = int32(0)
-    for k in range(terms):
-        factor = a[x + k]
-        column = b[y + k * width : y + k * width + LANES]
-        for j in range(sums.size):
-            term = factor * column[j]
-            if not fused:
-                term = decode(nearest(bits_of(term), top)[0], rule)
-            sums[j] = decode(nearest(sum_to_odd(term, sums[j], rule), top)[0], rule)
-
-
-@scalar
-def _steps_rounded(task, a, x, b, y, width, terms, at):
-    """Every step of one row, in any deterministic rounding."""
-    rule, fused, sums = task.rule, task.fused, task.total[at : at + LANES]
-    top = int32(0)
-    for k in range(terms):
-        factor = a[x + k]
-        column = b[y + k * width : y + k * width + LANES]
-        for j in range(sums.size):
-            term = factor * column[j]
-            if not fused:
-                term = decode(rounded(bits_of(term), rule, top)[0], rule)
-            sums[j] = decode(rounded(sum_to_odd(term, sums[j], rule), rule, top)[0], rule)
-
-
 def _attempt(task, x, y, total, checks):
     raise NotImplementedError("for compiled loops only")
 
 
-def _steps(task, a, x, b, y, width, terms, at):
+def _round(task, value):
     raise NotImplementedError("for compiled loops only")
+
+
+@scalar
+def _round_nearest(task, value):
+    return round_nearest(value, task.exact)
+
+
+@scalar
+def _round_rule(task, value):
+    return round_rule(value, task.exact)
 
 
 choose_by_type(
@@ -106,14 +97,32 @@ choose_by_type(
     {_FusedNearest: try_nearest, _Fused: try_fused, _UnfusedNearest: try_unfused, _Unfused: try_nothing},
 )
 choose_by_type(
-    _steps,
+    _round,
     {
-        _FusedNearest: _steps_nearest,
-        _Fused: _steps_rounded,
-        _UnfusedNearest: _steps_nearest,
-        _Unfused: _steps_rounded,
+        _FusedNearest: _round_nearest,
+        _Fused: _round_rule,
+        _UnfusedNearest: _round_nearest,
+        _Unfused: _round_rule,
     },
 )
+
+
+@scalar
+def _step(task, x, column, total):
+    product = multiply(splat(float64(x)), column)
+    if task.fused:
+        return _round(task, add_product(product, total, task.exact))
+    return _round(task, add(_round(task, product), total, task.exact))
+
+
+@scalar
+def _steps(task, a, x0, x1, b, at, width, terms, total0, total1):
+    """Do some steps of two rows."""
+    total0, total1 = widen(total0), widen(total1)
+    for k in range(terms):
+        column = widen(load(b, at + k * width))
+        total0, total1 = _step(task, a[x0 + k], column, total0), _step(task, a[x1 + k], column, total1)
+    return narrow(total0), narrow(total1)
 
 
 @scalar
@@ -139,11 +148,9 @@ def _chains(task, a, x0, x1, b, at, width, terms):
             failures = min(2 * failures + 1, _LONGEST_PAUSE) if again else 0
             pause = failures
         if again:
-            store(total, 0, total0)
-            store(total, LANES, total1)
-            _steps(task, a, x0 + first, b, at + first * width, width, number, 0)
-            _steps(task, a, x1 + first, b, at + first * width, width, number, LANES)
-            total0, total1 = load(total, 0), load(total, LANES)
+            total0, total1 = _steps(
+                task, a, x0 + first, x1 + first, b, at + first * width, width, number, total0, total1
+            )
             pause = max(pause - 1, 0)
         else:
             total0, total1 = sum0, sum1
@@ -173,35 +180,49 @@ for _task in (_FusedNearest, _Fused, _UnfusedNearest, _Unfused):
     ADVANCE[_task] = _rows16
 
 
-@kernel
 def fused_nearest(a, b, batch_a, batch_b, d, start, stop, control):
     """Compute rows `start` to `stop` of d (products * M, N), uint16 patterns that hold C: fused, ties to even."""
-    total = np.zeros(2 * LANES, np.float32)
-    rule = make_rule(control)
-    walk(a, b, batch_a, batch_b, d, start, stop, rule, 0, total, _FusedNearest(rule, read_trial(control), True, total))
+    _fused_nearest(a, b, batch_a, batch_b, d, start, stop, control, grid(a, b, stop - start))
 
 
-@kernel
 def fused(a, b, batch_a, batch_b, d, start, stop, control):
     """Compute the same in any deterministic rounding, flushing or not."""
-    total = np.zeros(2 * LANES, np.float32)
-    rule = make_rule(control)
-    walk(a, b, batch_a, batch_b, d, start, stop, rule, 0, total, _Fused(rule, read_trial(control), True, total))
+    _fused(a, b, batch_a, batch_b, d, start, stop, control, grid(a, b, stop - start))
 
 
-@kernel
 def unfused_nearest(a, b, batch_a, batch_b, d, start, stop, control):
     """Compute rows `start` to `stop` of d with product and sum rounded, ties to even."""
-    total = np.zeros(2 * LANES, np.float32)
-    rule = make_rule(control)
-    walk(
-        a, b, batch_a, batch_b, d, start, stop, rule, 0, total, _UnfusedNearest(rule, read_trial(control), False, total)
-    )
+    _unfused_nearest(a, b, batch_a, batch_b, d, start, stop, control, grid(a, b, stop - start))
+
+
+def unfused(a, b, batch_a, batch_b, d, start, stop, control):
+    """Compute the same in any deterministic rounding, flushing or not."""
+    _unfused(a, b, batch_a, batch_b, d, start, stop, control, grid(a, b, stop - start))
 
 
 @kernel
-def unfused(a, b, batch_a, batch_b, d, start, stop, control):
-    """Compute the same in any deterministic rounding, flushing or not."""
-    total = np.zeros(2 * LANES, np.float32)
+def _fused_nearest(a, b, batch_a, batch_b, d, start, stop, control, grid):
     rule = make_rule(control)
-    walk(a, b, batch_a, batch_b, d, start, stop, rule, 0, total, _Unfused(rule, read_trial(control), False, total))
+    task = _FusedNearest(rule, read_trial(control), make_rule16(control), True, grid.sums)
+    walk(a, b, batch_a, batch_b, d, start, stop, rule, grid, task)
+
+
+@kernel
+def _fused(a, b, batch_a, batch_b, d, start, stop, control, grid):
+    rule = make_rule(control)
+    task = _Fused(rule, read_trial(control), make_rule16(control), True, grid.sums)
+    walk(a, b, batch_a, batch_b, d, start, stop, rule, grid, task)
+
+
+@kernel
+def _unfused_nearest(a, b, batch_a, batch_b, d, start, stop, control, grid):
+    rule = make_rule(control)
+    task = _UnfusedNearest(rule, read_trial(control), make_rule16(control), False, grid.sums)
+    walk(a, b, batch_a, batch_b, d, start, stop, rule, grid, task)
+
+
+@kernel
+def _unfused(a, b, batch_a, batch_b, d, start, stop, control, grid):
+    rule = make_rule(control)
+    task = _Unfused(rule, read_trial(control), make_rule16(control), False, grid.sums)
+    walk(a, b, batch_a, batch_b, d, start, stop, rule, grid, task)

@@ -9,13 +9,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from halfsim.core._jit import kernel, scalar
-from halfsim.kernels.panels import panel_width
 from halfsim.kernels.simd import make_rule
 from halfsim.kernels.sums import read32, write32
-from halfsim.kernels.sweep import ADVANCE, walk
+from halfsim.kernels.sweep import ADVANCE, grid, walk
 from halfsim.kernels.tiles import TILE_ROWS, add_products, many_registers
 from halfsim.kernels.vectors import LANES
 
@@ -55,8 +52,11 @@ def _rows32(task, a, count, b, panel, part, d, state):
 ADVANCE[_Binary32] = _rows32
 
 
-@kernel
 def binary32(a, b, batch_a, batch_b, d, start, stop, control):
     """Compute rows `start` to `stop` of d (products * M, N), uint32 patterns that hold C."""
-    total = np.zeros(TILE_ROWS * panel_width(b.shape[2]), np.float32)
-    walk(a, b, batch_a, batch_b, d, start, stop, make_rule(control), 0, total, _Binary32(total))
+    _binary32(a, b, batch_a, batch_b, d, start, stop, control, grid(a, b, stop - start))
+
+
+@kernel
+def _binary32(a, b, batch_a, batch_b, d, start, stop, control, grid):
+    walk(a, b, batch_a, batch_b, d, start, stop, make_rule(control), grid, _Binary32(grid.sums))

@@ -15,11 +15,13 @@ __all__ = [
     "LANES",
     "add",
     "any_below",
+    "any_not_below",
     "any_unequal",
     "bits",
     "bitwise_and",
     "bitwise_or",
     "bitwise_xor",
+    "lane_numbers",
     "larger",
     "load",
     "multiply",
@@ -108,6 +110,16 @@ def splat(typingctx, value):
 
     value = types.unliteral(value)
     return Vector(value)(value), codegen
+
+
+@intrinsic
+def lane_numbers(typingctx):
+    """Int64 from 0 to LANES - 1."""
+
+    def codegen(context, builder, signature, args):
+        return ir.Constant(_lanes(context, signature.return_type), list(range(LANES)))
+
+    return Vector(types.int64)(), codegen
 
 
 @intrinsic
@@ -247,6 +259,17 @@ def multiply_low(typingctx, x, y):
         return builder.mul(*(builder.and_(value, low) for value in args))
 
     return x(x, y), codegen
+
+
+@intrinsic
+def any_not_below(typingctx, x, y):
+    """Whether a number is not below the other in any lane; those that do not compare count."""
+
+    def codegen(context, builder, signature, args):
+        lanes = builder.bitcast(builder.fcmp_unordered(">=", *args), ir.IntType(LANES))
+        return builder.icmp_unsigned("!=", lanes, ir.Constant(ir.IntType(LANES), 0))
+
+    return types.boolean(x, y), codegen
 
 
 @intrinsic
