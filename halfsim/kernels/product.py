@@ -28,6 +28,7 @@ from halfsim.environment import CUDA, DefaultNaN, Environment, NaNRule
 from halfsim.formats import BINARY16, BINARY32, BINARY64, Format
 from halfsim.kernels import (
     compensated,
+    exact,
     fused,
     gemm,
     host,
@@ -107,9 +108,9 @@ def plan(accumulator: Accumulator) -> Plan:
     if isinstance(rounding, Stochastic):
         seed, offset = rounding.seed - (rounding.seed >> 63 << 64), rounding.offset
     fast = (None, ()) if numba.config.DISABLE_JIT else _fast(accumulator, control, (seed, offset))
-    exact, leaves = isinstance(accumulator, Exact), isinstance(accumulator, FusedDotAdd)
+    exact_addend, leaves = isinstance(accumulator, Exact), isinstance(accumulator, FusedDotAdd)
     general = _general(accumulator)
-    return Plan(fmt, _storage(fmt), control, seed, offset, *general, exact, not matrix_unit, *fast, leaves)
+    return Plan(fmt, _storage(fmt), control, seed, offset, *general, exact_addend, not matrix_unit, *fast, leaves)
 
 
 def _environment(accumulator: Accumulator) -> Environment:
@@ -185,6 +186,8 @@ def _fast(
             return compensated.binary32, (control,)
         case Compensated(format=fmt, rounding=Rounding()) if fmt == BINARY16:
             return compensated.binary16, (control,)
+        case Exact(format=fmt) if fmt in _WORDS:
+            return exact.exact, (control, layout(fmt), *counters)
         case FusedDotAdd(align=Rounding.roundTowardZero, output=fmt, rounding=rounding):
             narrow = fmt == BINARY16 and rounding == Rounding.roundTiesToEven
             wide = fmt == BINARY32 and rounding == Rounding.roundTowardZero
@@ -218,9 +221,8 @@ def evaluate(
         and rows * columns
         and not _first_and_special(chosen, operands)
     ):
-        step = _first_step(chosen, _source(chosen, c))
-        d = _patterns(chosen, c, rows * columns).reshape(rows, columns)
-        _compute_fast(chosen, operands, d, step)
+        d, last = _fast_operands(chosen, c, (rows, columns))
+        _compute_fast(chosen, operands, d, last)
         return d.view(chosen.storage.values), np.empty(0, np.uint8)
     d, flags = evaluate_general(host, chosen, operands, None if c is None else c.reshape(-1))
     return d.view(chosen.storage.values), flags
@@ -268,6 +270,19 @@ def _first_and_special(chosen: Plan, operands: Operands) -> bool:
     return work <= _FIRST_WORK and any(bool(((x & special) == special).any()) for x in (operands.a, operands.b))
 
 
+def _fast_operands(
+    chosen: Plan, c: NDArray[Any] | None, shape: tuple[int, int]
+) -> tuple[NDArray[Any], tuple[Any, ...]]:
+    """Return the array for the result, which holds C, and the last arguments of the vectorised loop."""
+    source = _source(chosen, c)
+    if chosen.exact_addend:
+        addend = np.zeros(shape, np.uint16) if c is None else c.view(_WORDS[source]).reshape(shape)
+        return np.empty(shape, chosen.storage.patterns), (addend, layout(source))
+    d = _patterns(chosen, c, shape[0] * shape[1]).reshape(shape)
+    draws = rounding_mode(chosen.control) == STOCHASTIC
+    return d, (_first_step(chosen, source),) if draws else ()
+
+
 def _patterns(chosen: Plan, c: NDArray[Any] | None, size: int) -> NDArray[Any]:
     """Return C as patterns of the result's format, which is binary16 or binary32."""
     if c is None:
@@ -309,14 +324,11 @@ def _compute_general(place: Any, chosen: Plan, operands: Operands, elements: Any
     return flags
 
 
-def _compute_fast(chosen: Plan, operands: Operands, d: NDArray[Any], step: int) -> None:
-    """Compute a product with the plan's vectorised loop; `d` (products * M, N) holds C and receives the result.
-
-    `step` is the number of the first rounding.
-    """
+def _compute_fast(chosen: Plan, operands: Operands, d: NDArray[Any], last: tuple[Any, ...]) -> None:
+    """Compute a product with the plan's vectorised loop; `d` (products * M, N) holds C and receives the result."""
     fast = chosen.fast
     assert fast is not None
-    extra = (*chosen.fast_extra, step) if rounding_mode(chosen.control) == STOCHASTIC else chosen.fast_extra
+    extra = (*chosen.fast_extra, *last)
     rows = d.shape[0]
     minimum = max(1, _FAST_WORK // (operands.a.shape[2] * d.shape[1]))
     if not chosen.leaves:
