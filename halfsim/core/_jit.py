@@ -23,7 +23,7 @@ import numba.np.arraymath
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, UserProvidedCacheLocator
 from numba.extending import overload
 
-__all__ = ["cache_directory", "choose_by_type", "kernel", "scalar"]
+__all__ = ["cache_directory", "choose_by_type", "kernel", "merged", "scalar"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -106,6 +106,15 @@ def scalar(function: _F) -> _F:
     return compiled
 
 
+def merged(function: _F) -> _F:
+    """Make a long function part of the kernel that calls it, before either is compiled.
+
+    A core function is compiled again at every level of calls above it, which takes time where it is long.
+    """
+    compiled: _F = numba.njit(error_model="numpy", fastmath=False, no_cfunc_wrapper=True, inline="always")(function)
+    return compiled
+
+
 def kernel(function: _F) -> _F:
     """Compile a loop on first use, without the GIL, and keep it in `cache_directory`.
 
@@ -124,8 +133,8 @@ def kernel(function: _F) -> _F:
 def choose_by_type(function: Callable[..., Any], table: Mapping[type, Callable[..., Any]]) -> None:
     """Have kernels that call `function` call what a table of core functions says for the type of its first argument.
 
-    The types are those of named tuples or bases of theirs, and may be added until a kernel is compiled. A kernel that took functions for
-    arguments would never hit the cache.
+    The types are those of named tuples or bases of theirs, and may be added until a kernel is compiled. A kernel that
+    took functions for arguments would never hit the cache.
     """
 
     def chosen(first: Any, *_: Any) -> Any:

@@ -15,7 +15,7 @@ from numpy import float64, int64
 
 from halfsim.core._jit import scalar
 from halfsim.core.control import Bit, has, random_bits, rounding_mode
-from halfsim.kernels import vectors
+from halfsim.kernels import lanes, vectors
 from halfsim.kernels.vectors import bitwise_and, bitwise_or, splat, where_below
 from halfsim.rounding import Rounding
 
@@ -105,7 +105,7 @@ def _signed(magnitude, value):
 @scalar
 def _negative(bits):
     """All ones in negative lanes."""
-    return vectors.shift_right(bits, splat(int64(63)))
+    return lanes.shift_right(bits, splat(int64(63)))
 
 
 @scalar
@@ -119,7 +119,7 @@ def _zero_sign(value, x, y, rule):
 @scalar
 def negative(x):
     """Change the sign."""
-    return vectors.number(vectors.bitwise_xor(vectors.bits(x), splat(int64(_SIGN))))
+    return vectors.number(lanes.bitwise_xor(vectors.bits(x), splat(int64(_SIGN))))
 
 
 @scalar
@@ -132,11 +132,11 @@ def add(x, y, rule):
 def add_product(product, total, rule):
     """Sum of a product and a binary16 number: exact, or rounded to odd."""
     value = vectors.add(product, total)
-    if vectors.any_unequal(vectors.subtract(value, total), product):
+    if lanes.any_unequal(vectors.subtract(value, total), product):
         rest = vectors.subtract(value, product)
         error = vectors.add(vectors.subtract(product, vectors.subtract(value, rest)), vectors.subtract(total, rest))
         bits = vectors.bits(value)
-        below = _negative(vectors.bitwise_xor(vectors.bits(error), bits))
+        below = _negative(lanes.bitwise_xor(vectors.bits(error), bits))
         odd = vectors.number(bitwise_or(vectors.add(bits, below), splat(int64(1))))
         value = where_below(splat(float64(0)), _magnitude(error), odd, value)
     return _zero_sign(value, product, total, rule)
@@ -165,14 +165,14 @@ def _overflowed(result, value, limit):
 @scalar
 def _overflows(result):
     """Whether a result is too large or a NaN, which is seldom."""
-    return vectors.any_not_below(_magnitude(result), splat(_OVERFLOW))
+    return lanes.any_not_below(_magnitude(result), splat(_OVERFLOW))
 
 
 @scalar
 def round_stochastic(value, word, mask):
     """Round up in magnitude where the fraction discarded and the random one, cut to the mask, make a whole."""
     moved = _moved(value)
-    random = bitwise_and(vectors.shift_left(word, splat(int64(_DISCARDED - 32))), splat(mask))
+    random = bitwise_and(lanes.shift_left(word, splat(int64(_DISCARDED - 32))), splat(mask))
     result = _kept(vectors.add(vectors.bits(vectors.add(value, moved)), random), moved, value)
     if _overflows(result):
         result = _overflowed(result, value, splat(float64(math.inf)))
@@ -182,7 +182,7 @@ def round_stochastic(value, word, mask):
 @scalar
 def _to_even(bits):
     """Add to patterns what makes ties even once they are cut."""
-    last = bitwise_and(vectors.shift_right_unsigned(bits, splat(int64(_DISCARDED))), splat(int64(1)))
+    last = bitwise_and(lanes.shift_right_unsigned(bits, splat(int64(_DISCARDED))), splat(int64(1)))
     return vectors.add(vectors.add(bits, splat(int64(_ULP // 2 - 1))), last)
 
 
@@ -202,7 +202,7 @@ def round_rule(value, rule):
     moved = _moved(value)
     bits = vectors.bits(vectors.add(value, moved))
     below = _negative(bits)
-    away = vectors.bitwise_xor(splat(rule.away), bitwise_and(below, splat(rule.away_flip)))
+    away = lanes.bitwise_xor(splat(rule.away), bitwise_and(below, splat(rule.away_flip)))
     if rule.even:
         added = _to_even(bits)
     elif rule.odd:
@@ -212,7 +212,7 @@ def round_rule(value, rule):
         added = vectors.add(bits, away)
     result = _kept(added, moved, value)
     if _overflows(result):
-        limit = vectors.bitwise_xor(splat(rule.limit), bitwise_and(below, splat(rule.limit_flip)))
+        limit = lanes.bitwise_xor(splat(rule.limit), bitwise_and(below, splat(rule.limit_flip)))
         result = _overflowed(result, value, vectors.number(limit))
     if rule.flush:
         # Just below the smallest normal number the last kept bit is 1.

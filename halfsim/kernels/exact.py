@@ -1,10 +1,10 @@
 """Exact sums in vectors, many columns side by side, rounded once at the end by the core.
 
-Equal to `exact` of `halfsim.kernels.gemm`, bit by bit, for every operand (tests prove it), in every rounding and format.
+Equal to `exact` of `halfsim.kernels.gemm`, bit by bit, for every operand and every rounding (tests prove it).
 
-A product of binary16 is a multiple of 2**-48 below 2**32, and binary64 is split at 2**-10: sums of a part of the terms,
-of what lies above and of what lies below, are exact. What rests of both is split once more, at 2**10 and 2**-24, and then
-2**31 terms leave every sum exact.
+A product of binary16 is a multiple of 2**-48 below 2**32. It is split at 2**-10, and in a part of the terms the sums of
+what lies above and of what lies below are exact in binary64. What rests of both is split once more, at 2**10 and
+2**-24, and then 2**31 terms leave every sum exact.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy import float64, int32, int64
 
 from halfsim.core import dot
-from halfsim.core._jit import kernel, scalar
+from halfsim.core._jit import kernel, merged, scalar
 from halfsim.core.dot import EXACT_BOTTOM, LIMBS, Status
 from halfsim.core.fields import Layout
 from halfsim.core.philox import draw
@@ -46,7 +46,7 @@ class _Exact(NamedTuple):
 
     control: int
     seed: int
-    index: int
+    counter: int
     to: Layout
     fields: Layout
     """Layout of C."""
@@ -67,7 +67,7 @@ def _rest(state, at, x):
     store(state, at, vectors.add(load(state, at), x))
 
 
-@scalar
+@merged
 def _gather(a, x, b, at, part, state, rest):
     """Add the products of a row with a vector of columns to what rests."""
     high, low = splat(float64(0)), splat(float64(0))
@@ -112,7 +112,7 @@ def _add_sum(limbs, value, number):
         unit += 24
 
 
-@scalar
+@merged
 def _result(task, element, c, state, at, slot):
     """Round one sum."""
     special = state[at]
@@ -129,7 +129,7 @@ def _result(task, element, c, state, at, slot):
     for i in range(_SUMS):
         _add_sum(limbs, state[at + i * slot], i)
     status |= _status(int64(state[at + _ANY * slot]), int64(state[at + _ALL * slot]))
-    random = draw(task.control, task.seed, task.index + element, 0)
+    random = draw(task.control, task.seed, task.counter + element, 0)
     return round_limbs(limbs, EXACT_BOTTOM, status, task.to, task.control, random)[0]
 
 
@@ -154,17 +154,17 @@ def _rows(task, a, count, b, panel, part, d, state):
 ADVANCE[_Exact] = _rows
 
 
-def exact(a, b, batch_a, batch_b, d, start, stop, control, to, seed, index, c, fields):
+def exact(a, b, batch_a, batch_b, d, start, stop, control, to, seed, counter, c, fields):
     """Compute rows `start` to `stop` of d (products * M, N), patterns of the layout `to`.
 
     C stands in `c`, patterns of the layout `fields` in the shape of d; the rest is as in `halfsim.kernels.gemm`.
     """
     limbs = np.zeros(LIMBS, np.int64)
     cut = grid(a, b, stop - start, _SLOTS, np.float64)
-    _exact(a, b, batch_a, batch_b, d, start, stop, control, to, seed, index, c, fields, cut, limbs)
+    _exact(a, b, batch_a, batch_b, d, start, stop, control, to, seed, counter, c, fields, cut, limbs)
 
 
 @kernel
-def _exact(a, b, batch_a, batch_b, d, start, stop, control, to, seed, index, c, fields, grid, limbs):
-    task = _Exact(control, seed, index, to, fields, c, limbs)
+def _exact(a, b, batch_a, batch_b, d, start, stop, control, to, seed, counter, c, fields, grid, limbs):
+    task = _Exact(control, seed, counter, to, fields, c, limbs)
     walk(a, b, batch_a, batch_b, d, start, stop, make_rule(control), grid, task)

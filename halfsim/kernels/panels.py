@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from halfsim.core._jit import scalar
+from halfsim.core._jit import merged, scalar
 from halfsim.kernels.simd import decode
 
 __all__ = ["COLUMNS", "ROWS", "TERMS", "WIDTH", "pack_columns", "pack_rows", "panel_width"]
@@ -25,7 +25,7 @@ def panel_width(columns):
     return min(WIDTH, (columns + 15) // 16 * 16)
 
 
-@scalar
+@merged
 def pack_columns(b, start, stop, rule, depth, width, panels):
     """Decode columns `start` to `stop` of matrix b (K, N) into panels (number, depth, width), flat, of binary32."""
     for k in range(b.shape[0]):
@@ -37,7 +37,7 @@ def pack_columns(b, start, stop, rule, depth, width, panels):
                 target[j] = decode(source[j], rule)
 
 
-@scalar
+@merged
 def pack_rows(a, rule, start, stop, depth, rows):
     """Decode rows `start` to `stop` of matrix a (M, K) into rows of `depth` numbers, flat."""
     for i in range(stop - start):

@@ -25,33 +25,21 @@ from halfsim.core.control import STOCHASTIC, control_word, gradual, rounding_mod
 from halfsim.core.dot import LIMBS
 from halfsim.core.fields import F16, layout
 from halfsim.environment import CUDA, DefaultNaN, Environment, NaNRule
-from halfsim.formats import BINARY16, BINARY32, BINARY64, Format
-from halfsim.kernels import (
-    compensated,
-    exact,
-    fused,
-    gemm,
-    host,
-    mfma,
-    pairwise,
-    sequential16,
-    sequential32,
-    stochastic16,
-    tree,
-)
-from halfsim.kernels.simd import nearest_only
+from halfsim.formats import BINARY16, BINARY32, Format
+from halfsim.kernels import fused, gemm, host, mfma, pairwise, recurrences
+from halfsim.kernels.storage import Storage, storage
 from halfsim.kernels.threads import run_blocks
 from halfsim.mfma import ExactDotAdd, PairwiseDotAdd, TwoStageDotAdd
 from halfsim.rounding import Rounding, Stochastic, as_rounding
 
-__all__ = ["Operands", "Plan", "Storage", "evaluate", "evaluate_general", "plan"]
+__all__ = ["Operands", "Plan", "evaluate", "evaluate_general", "plan"]
 
 # Multiply-adds worth a thread: about 0.2 ms of a vectorised loop, of a general one.
 _FAST_WORK = 1 << 19
 _GENERAL_WORK = 1 << 13
 # Multiply-adds that the general loop does in some 50 ms, less than a compilation takes.
 _FIRST_WORK = 1 << 20
-_WORDS = {BINARY16: np.dtype(np.uint16), BINARY32: np.dtype(np.uint32)}
+_WORDS: dict[Format, np.dtype[Any]] = {BINARY16: np.dtype(np.uint16), BINARY32: np.dtype(np.uint32)}
 
 
 class Operands(NamedTuple):
@@ -63,14 +51,6 @@ class Operands(NamedTuple):
     """(matrices, K, N)."""
     batch_a: NDArray[np.int64]
     batch_b: NDArray[np.int64]
-
-
-class Storage(NamedTuple):
-    """How results are stored: float16 for binary16, else the smaller of float32 and float64 that holds the format."""
-
-    patterns: np.dtype[Any]
-    values: np.dtype[Any]
-    format: Format
 
 
 class Plan(NamedTuple):
@@ -110,7 +90,7 @@ def plan(accumulator: Accumulator) -> Plan:
     fast = (None, ()) if numba.config.DISABLE_JIT else _fast(accumulator, control, (seed, offset))
     exact_addend, leaves = isinstance(accumulator, Exact), isinstance(accumulator, FusedDotAdd)
     general = _general(accumulator)
-    return Plan(fmt, _storage(fmt), control, seed, offset, *general, exact_addend, not matrix_unit, *fast, leaves)
+    return Plan(fmt, storage(fmt), control, seed, offset, *general, exact_addend, not matrix_unit, *fast, leaves)
 
 
 def _environment(accumulator: Accumulator) -> Environment:
@@ -123,14 +103,6 @@ def _environment(accumulator: Accumulator) -> Environment:
             return replace(environment, nan=NaNRule(default=environment.nan.default))
         case _:
             return Environment()
-
-
-def _storage(fmt: Format) -> Storage:
-    if fmt == BINARY16:
-        return Storage(np.dtype(np.uint16), np.dtype(np.float16), BINARY16)
-    if BINARY32.contains(fmt):
-        return Storage(np.dtype(np.uint32), np.dtype(np.float32), BINARY32)
-    return Storage(np.dtype(np.int64), np.dtype(np.float64), BINARY64)
 
 
 def _general(accumulator: Accumulator) -> tuple[Callable[..., None], Callable[[int], int], tuple[Any, ...]]:
@@ -166,28 +138,10 @@ def _fast(
 ) -> tuple[Callable[..., int | None] | None, tuple[Any, ...]]:
     """Return the vectorised loop that accepts an accumulator, or None, and its last arguments.
 
-    `counters`, seed and offset, are arguments of loops that draw; the number of the first rounding follows them.
+    Seed and offset are arguments of loops that draw; what follows those returned says `_fast_operands`.
     """
     halves = factor_formats(accumulator) == (BINARY16, BINARY16)
     match accumulator:
-        case Sequential(format=fmt, rounding=Rounding.roundTiesToEven) if fmt == BINARY32:
-            return sequential32.binary32, (control,)
-        case Sequential(format=fmt, rounding=Rounding()) if fmt == BINARY16:
-            if nearest_only(control):
-                return sequential16.fused_nearest if accumulator.fused else sequential16.unfused_nearest, (control,)
-            return sequential16.fused if accumulator.fused else sequential16.unfused, (control,)
-        case Sequential(format=fmt, rounding=Stochastic(), flush_to_zero=False) if fmt == BINARY16:
-            return stochastic16.binary16, (control, accumulator.fused, *counters)
-        case Pairwise(format=fmt, rounding=Rounding.roundTiesToEven) if fmt == BINARY32:
-            return tree.binary32, (control,)
-        case Pairwise(format=fmt, rounding=Rounding()) if fmt == BINARY16:
-            return tree.binary16, (control,)
-        case Compensated(format=fmt, rounding=Rounding.roundTiesToEven) if fmt == BINARY32:
-            return compensated.binary32, (control,)
-        case Compensated(format=fmt, rounding=Rounding()) if fmt == BINARY16:
-            return compensated.binary16, (control,)
-        case Exact(format=fmt) if fmt in _WORDS:
-            return exact.exact, (control, layout(fmt), *counters)
         case FusedDotAdd(align=Rounding.roundTowardZero, output=fmt, rounding=rounding):
             narrow = fmt == BINARY16 and rounding == Rounding.roundTiesToEven
             wide = fmt == BINARY32 and rounding == Rounding.roundTowardZero
@@ -201,6 +155,8 @@ def _fast(
             rounding=Rounding.roundTiesToEven,
         ) if fmt == BINARY32 and accumulator.terms in pairwise.LENGTHS and halves:
             return pairwise.binary32, (control, accumulator.terms)
+        case Sequential() | Pairwise() | Compensated() | Exact():
+            return recurrences.fast(accumulator, control, counters)
     return None, ()
 
 
@@ -276,11 +232,10 @@ def _fast_operands(
     """Return the array for the result, which holds C, and the last arguments of the vectorised loop."""
     source = _source(chosen, c)
     if chosen.exact_addend:
-        addend = np.zeros(shape, np.uint16) if c is None else c.view(_WORDS[source]).reshape(shape)
+        addend = np.zeros(shape, np.uint16) if c is None else c.reshape(shape).view(_WORDS[source])
         return np.empty(shape, chosen.storage.patterns), (addend, layout(source))
     d = _patterns(chosen, c, shape[0] * shape[1]).reshape(shape)
-    draws = rounding_mode(chosen.control) == STOCHASTIC
-    return d, (_first_step(chosen, source),) if draws else ()
+    return d, (_first_step(chosen, source),) if rounding_mode(chosen.control) == STOCHASTIC else ()
 
 
 def _patterns(chosen: Plan, c: NDArray[Any] | None, size: int) -> NDArray[Any]:

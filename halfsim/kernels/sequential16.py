@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from numpy import float64, int32
 
-from halfsim.core._jit import choose_by_type, kernel, scalar
+from halfsim.core._jit import choose_by_type, kernel, merged, scalar
 from halfsim.kernels.arithmetic16 import Rule16, add, add_product, make_rule16, round_nearest, round_rule
+from halfsim.kernels.lanes import any_below, unsigned_smaller
 from halfsim.kernels.simd import Rule, make_rule
 from halfsim.kernels.sums import read16, write16
 from halfsim.kernels.sweep import ADVANCE, grid, walk
@@ -28,17 +29,7 @@ from halfsim.kernels.trials import (
     try_nothing,
     try_unfused,
 )
-from halfsim.kernels.vectors import (
-    LANES,
-    any_below,
-    load,
-    multiply,
-    narrow,
-    splat,
-    store,
-    unsigned_smaller,
-    widen,
-)
+from halfsim.kernels.vectors import LANES, load, multiply, narrow, splat, store, widen
 
 __all__ = ["fused", "fused_nearest", "unfused", "unfused_nearest"]
 
@@ -125,7 +116,7 @@ def _steps(task, a, x0, x1, b, at, width, terms, total0, total1):
     return narrow(total0), narrow(total1)
 
 
-@scalar
+@merged
 def _chains(task, a, x0, x1, b, at, width, terms):
     """Carry two rows, which start at `x0` and `x1`, through a part of the terms; `total` holds their sums."""
     total = task.total

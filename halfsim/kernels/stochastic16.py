@@ -10,13 +10,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy import float64, int64
 
-from halfsim.core._jit import kernel, scalar
+from halfsim.core._jit import kernel, merged, scalar
 from halfsim.kernels import vectors
 from halfsim.kernels.arithmetic16 import Rule16, add, add_product, draw_mask, make_rule16, round_stochastic
+from halfsim.kernels.lanes import lane_numbers
 from halfsim.kernels.simd import Rule, make_rule
 from halfsim.kernels.sums import read16, write16
 from halfsim.kernels.sweep import ADVANCE, grid, walk
-from halfsim.kernels.vectors import LANES, lane_numbers, load, multiply, splat, store, widen
+from halfsim.kernels.vectors import LANES, load, multiply, splat, store, widen
 from halfsim.kernels.words import draw_words
 
 __all__ = ["binary16"]
@@ -30,7 +31,7 @@ class _Stochastic16(NamedTuple):
     exact: Rule16
     mask: int
     seed: int
-    index: int
+    counter: int
     """Philox counter of the first element of d."""
     step: int
     """Number of the first rounding."""
@@ -40,7 +41,7 @@ class _Stochastic16(NamedTuple):
     """Memory for the sums of a row."""
 
 
-@scalar
+@merged
 def _chain(task, a, x, b, y, width, terms, step, index):
     """Carry one row against a vector of columns, whose elements are `index`, through a part of the terms."""
     words, mask = task.words, task.mask
@@ -73,7 +74,7 @@ def _rows(task, a, count, b, panel, part, d, state):
         for i in range(count):
             target = d[part.row + i, left:right]
             read16(target, task.rule, task.total)
-            first = task.index + (part.row + i) * d.shape[1] + left
+            first = task.counter + (part.row + i) * d.shape[1] + left
             step = task.step + (part.first if task.fused else 2 * part.first)
             index = vectors.add(splat(int64(first)), lane_numbers())
             _chain(task, a, i * part.depth, b, panel + column, part.width, part.terms, step, index)
@@ -83,17 +84,17 @@ def _rows(task, a, count, b, panel, part, d, state):
 ADVANCE[_Stochastic16] = _rows
 
 
-def binary16(a, b, batch_a, batch_b, d, start, stop, control, fused, seed, index, step):
+def binary16(a, b, batch_a, batch_b, d, start, stop, control, fused, seed, counter, step):
     """Compute rows `start` to `stop` of d (products * M, N), uint16 patterns that hold C.
 
-    `seed`, `index` and `step` are those of the general loops.
+    `seed`, `counter` and `step` are the seed, index and step of the general loops.
     """
     cut, words = grid(a, b, stop - start), np.empty(4 * LANES, np.int64)
-    _binary16(a, b, batch_a, batch_b, d, start, stop, control, fused, seed, index, step, cut, words)
+    _binary16(a, b, batch_a, batch_b, d, start, stop, control, fused, seed, counter, step, cut, words)
 
 
 @kernel
-def _binary16(a, b, batch_a, batch_b, d, start, stop, control, fused, seed, index, step, grid, words):
+def _binary16(a, b, batch_a, batch_b, d, start, stop, control, fused, seed, counter, step, grid, words):
     rule, exact = make_rule(control), make_rule16(control)
-    task = _Stochastic16(rule, fused, exact, draw_mask(control), seed, index, step, words, grid.sums)
+    task = _Stochastic16(rule, fused, exact, draw_mask(control), seed, counter, step, words, grid.sums)
     walk(a, b, batch_a, batch_b, d, start, stop, rule, grid, task)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from halfsim.core._jit import choose_by_type, scalar
+from halfsim.core._jit import choose_by_type, merged
 from halfsim.kernels.panels import COLUMNS, TERMS, WIDTH, pack_columns, pack_rows
 from halfsim.kernels.tiles import TILE_ROWS
 from halfsim.kernels.vectors import LANES
@@ -101,7 +101,7 @@ def advance(task: Any, a: Any, count: Any, b: Any, panel: Any, part: Any, d: Any
 choose_by_type(advance, ADVANCE)
 
 
-@scalar
+@merged
 def walk(a, b, batch_a, batch_b, d, start, stop, rule, grid, task):
     """Compute rows `start` to `stop` of d (products * M, N), patterns that hold C."""
     rows, terms, columns = a.shape[1], a.shape[2], b.shape[2]

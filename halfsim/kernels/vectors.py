@@ -13,31 +13,23 @@ from numba.extending import intrinsic, models, register_model
 
 __all__ = [
     "LANES",
+    "Vector",
     "add",
-    "any_below",
-    "any_not_below",
-    "any_unequal",
     "bits",
     "bitwise_and",
     "bitwise_or",
-    "bitwise_xor",
-    "lane_numbers",
+    "exact_multiply_add",
+    "lanes_type",
     "larger",
     "load",
     "multiply",
     "multiply_add",
-    "multiply_low",
     "narrow",
     "number",
-    "shift_left",
-    "shift_right",
-    "shift_right_unsigned",
     "splat",
     "store",
     "subtract",
     "truncate",
-    "unsigned_larger",
-    "unsigned_smaller",
     "where_below",
     "widen",
 ]
@@ -63,7 +55,8 @@ def _is_float(vector):
     return isinstance(vector.element, types.Float)
 
 
-def _lanes(context, vector):
+def lanes_type(context, vector):
+    """LLVM type of a vector."""
     return context.get_value_type(vector)
 
 
@@ -71,7 +64,7 @@ def _address(context, builder, array_type, array, index):
     """Pointer to LANES elements from `index`; one-dimensional contiguous arrays only."""
     data = context.make_array(array_type)(context, builder, array).data
     pointer = builder.gep(data, [index])
-    return builder.bitcast(pointer, _lanes(context, Vector(array_type.dtype)).as_pointer())
+    return builder.bitcast(pointer, lanes_type(context, Vector(array_type.dtype)).as_pointer())
 
 
 @intrinsic
@@ -103,23 +96,13 @@ def splat(typingctx, value):
     """All lanes the same."""
 
     def codegen(context, builder, signature, args):
-        lanes = _lanes(context, signature.return_type)
+        lanes = lanes_type(context, signature.return_type)
         one = builder.insert_element(ir.Constant(lanes, ir.Undefined), args[0], ir.Constant(ir.IntType(32), 0))
         mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
         return builder.shuffle_vector(one, ir.Constant(lanes, ir.Undefined), mask)
 
     value = types.unliteral(value)
     return Vector(value)(value), codegen
-
-
-@intrinsic
-def lane_numbers(typingctx):
-    """Int64 from 0 to LANES - 1."""
-
-    def codegen(context, builder, signature, args):
-        return ir.Constant(_lanes(context, signature.return_type), list(range(LANES)))
-
-    return Vector(types.int64)(), codegen
 
 
 @intrinsic
@@ -164,7 +147,7 @@ def multiply_add(typingctx, x, y, z):
     """Sum of z and a product that is exact."""
 
     def codegen(context, builder, signature, args):
-        return exact_multiply_add(builder, _lanes(context, signature.return_type), *args)
+        return exact_multiply_add(builder, lanes_type(context, signature.return_type), *args)
 
     return x(x, y, z), codegen
 
@@ -210,116 +193,11 @@ def bitwise_or(typingctx, x, y):
 
 
 @intrinsic
-def bitwise_xor(typingctx, x, y):
-    """Bits set in one of two integers."""
-
-    def codegen(context, builder, signature, args):
-        return builder.xor(*args)
-
-    return x(x, y), codegen
-
-
-@intrinsic
-def shift_right(typingctx, x, count):
-    """Arithmetic right shift; `count` is a vector too."""
-
-    def codegen(context, builder, signature, args):
-        return builder.ashr(*args)
-
-    return x(x, count), codegen
-
-
-@intrinsic
-def shift_right_unsigned(typingctx, x, count):
-    """Right shift that brings in zeros; `count` is a vector too."""
-
-    def codegen(context, builder, signature, args):
-        return builder.lshr(*args)
-
-    return x(x, count), codegen
-
-
-@intrinsic
-def shift_left(typingctx, x, count):
-    """Left shift; `count` is a vector too."""
-
-    def codegen(context, builder, signature, args):
-        return builder.shl(*args)
-
-    return x(x, count), codegen
-
-
-@intrinsic
-def multiply_low(typingctx, x, y):
-    """Products, of 64 bits, of the lower 32 bits of two int64, without sign."""
-
-    def codegen(context, builder, signature, args):
-        lanes = _lanes(context, signature.return_type)
-        low = ir.Constant(lanes, [0xFFFFFFFF] * LANES)
-        return builder.mul(*(builder.and_(value, low) for value in args))
-
-    return x(x, y), codegen
-
-
-@intrinsic
-def any_not_below(typingctx, x, y):
-    """Whether a number is not below the other in any lane; those that do not compare count."""
-
-    def codegen(context, builder, signature, args):
-        lanes = builder.bitcast(builder.fcmp_unordered(">=", *args), ir.IntType(LANES))
-        return builder.icmp_unsigned("!=", lanes, ir.Constant(ir.IntType(LANES), 0))
-
-    return types.boolean(x, y), codegen
-
-
-@intrinsic
-def any_unequal(typingctx, x, y):
-    """Whether two numbers differ in any lane; those that do not compare do not count."""
-
-    def codegen(context, builder, signature, args):
-        lanes = builder.bitcast(builder.fcmp_ordered("!=", *args), ir.IntType(LANES))
-        return builder.icmp_unsigned("!=", lanes, ir.Constant(ir.IntType(LANES), 0))
-
-    return types.boolean(x, y), codegen
-
-
-@intrinsic
-def unsigned_larger(typingctx, x, y):
-    """The larger of two integers without sign."""
-
-    def codegen(context, builder, signature, args):
-        return builder.select(builder.icmp_unsigned(">", *args), *args)
-
-    return x(x, y), codegen
-
-
-@intrinsic
-def unsigned_smaller(typingctx, x, y):
-    """The smaller of two integers without sign."""
-
-    def codegen(context, builder, signature, args):
-        return builder.select(builder.icmp_unsigned("<", *args), *args)
-
-    return x(x, y), codegen
-
-
-@intrinsic
-def any_below(typingctx, x, y):
-    """Whether an integer without sign is below the other in any lane."""
-
-    def codegen(context, builder, signature, args):
-        lanes = builder.bitcast(builder.icmp_unsigned("<", *args), ir.IntType(LANES))
-        return builder.icmp_unsigned("!=", lanes, ir.Constant(ir.IntType(LANES), 0))
-
-    return types.boolean(x, y), codegen
-
-
-@intrinsic
 def bits(typingctx, x):
     """Patterns of numbers, as integers of the same width."""
 
     def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], _lanes(context, signature.return_type))
+        return builder.bitcast(args[0], lanes_type(context, signature.return_type))
 
     return Vector(types.int32 if x.element == types.float32 else types.int64)(x), codegen
 
@@ -329,7 +207,7 @@ def number(typingctx, x):
     """Numbers of patterns."""
 
     def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], _lanes(context, signature.return_type))
+        return builder.bitcast(args[0], lanes_type(context, signature.return_type))
 
     return Vector(types.float32 if x.element == types.int32 else types.float64)(x), codegen
 
@@ -339,7 +217,7 @@ def widen(typingctx, x):
     """Float64 of float32 or int32: exact."""
 
     def codegen(context, builder, signature, args):
-        to = _lanes(context, signature.return_type)
+        to = lanes_type(context, signature.return_type)
         return (builder.fpext if _is_float(signature.args[0]) else builder.sitofp)(args[0], to)
 
     return Vector(types.float64)(x), codegen
@@ -350,7 +228,7 @@ def narrow(typingctx, x):
     """Float32 of float64."""
 
     def codegen(context, builder, signature, args):
-        return builder.fptrunc(args[0], _lanes(context, signature.return_type))
+        return builder.fptrunc(args[0], lanes_type(context, signature.return_type))
 
     return Vector(types.float32)(x), codegen
 
@@ -360,6 +238,6 @@ def truncate(typingctx, x):
     """Int32 of a number, cut toward zero; meaningless where it does not fit."""
 
     def codegen(context, builder, signature, args):
-        return builder.fptosi(args[0], _lanes(context, signature.return_type))
+        return builder.fptosi(args[0], lanes_type(context, signature.return_type))
 
     return Vector(types.int32)(x), codegen

@@ -8,8 +8,9 @@ from __future__ import annotations
 from numpy import int64
 
 from halfsim.core._jit import scalar
-from halfsim.kernels import vectors
-from halfsim.kernels.vectors import bitwise_xor, multiply_low, splat, store
+from halfsim.kernels import lanes, vectors
+from halfsim.kernels.lanes import bitwise_xor, multiply_low
+from halfsim.kernels.vectors import splat, store
 
 __all__ = ["draw_words"]
 
@@ -18,7 +19,7 @@ _LOW = 0xFFFFFFFF
 
 @scalar
 def _high(product):
-    return vectors.shift_right_unsigned(product, splat(int64(32)))
+    return lanes.shift_right_unsigned(product, splat(int64(32)))
 
 
 @scalar
