@@ -35,8 +35,9 @@ _ULP = 1 << _DISCARDED
 _MAGNITUDE = (1 << 63) - 1
 _SIGN = ~_MAGNITUDE
 _SMALLEST = float64(2.0**-14)
-_SMALLEST_BITS = (1023 - 14) << 52
 _OVERFLOW = float64(65536.0)
+_ROUNDS_OVER = float64(65520.0)
+_SHIFT = (_DISCARDED << 52) | (1 << 51)
 _INFINITY_BITS = 0x7FF << 52
 _LARGEST_BITS = (1023 + 15) << 52 | 0x3FF << _DISCARDED
 
@@ -111,9 +112,11 @@ def _negative(bits):
 @scalar
 def _zero_sign(value, x, y, rule):
     """Set the sign of an exactly zero sum of unlike signs, which is +0 so far."""
-    sign = bitwise_and(bitwise_or(vectors.bits(x), vectors.bits(y)), splat(rule.zero))
-    signed = vectors.number(bitwise_or(vectors.bits(value), sign))
-    return where_below(splat(float64(0)), _magnitude(value), value, signed)
+    if rule.zero:
+        sign = bitwise_and(bitwise_or(vectors.bits(x), vectors.bits(y)), splat(rule.zero))
+        signed = vectors.number(bitwise_or(vectors.bits(value), sign))
+        value = where_below(splat(float64(0)), _magnitude(value), value, signed)
+    return value
 
 
 @scalar
@@ -189,10 +192,16 @@ def _to_even(bits):
 @scalar
 def round_nearest(value, rule):
     """Round to nearest, ties to even; nothing is flushed."""
-    moved = _moved(value)
-    result = _kept(_to_even(vectors.bits(vectors.add(value, moved))), moved, value)
-    if _overflows(result):
-        result = _overflowed(result, value, splat(float64(math.inf)))
+    # Adding 1.5 * 2**52 ulps of the result, 2**-24 at least, rounds to a multiple of the ulp.
+    binade = vectors.number(bitwise_and(vectors.bits(value), splat(int64(_INFINITY_BITS))))
+    ulps = vectors.add(vectors.bits(vectors.larger(binade, splat(_SMALLEST))), splat(int64(_SHIFT)))
+    shifter = vectors.number(ulps)
+    result = _signed(vectors.subtract(vectors.add(value, shifter), shifter), value)
+    magnitude = _magnitude(value)
+    if lanes.any_not_below(magnitude, splat(_ROUNDS_OVER)):
+        infinity = splat(float64(math.inf))
+        over = where_below(magnitude, infinity, _signed(infinity, value), value)
+        result = where_below(magnitude, splat(_ROUNDS_OVER), result, over)
     return result
 
 
