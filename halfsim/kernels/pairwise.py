@@ -66,13 +66,13 @@ def binary32(a, b, batch_a, batch_b, d, start, stop, control, length):
             right = min(left + strip, columns)
             if columns > strip or batch_b[batch] != packed:
                 packed = batch_b[batch]
-                pack_columns(b[packed], left, right, rule, values_b)
+                pack_columns(b[packed], left, right, rule, terms, width, values_b.reshape(-1))
                 for p in range(values_b.shape[0]):
                     _positive_zeros(values_b[p])
             for row in range(max(start, batch * rows), min(stop, (batch + 1) * rows), ROWS):
                 count = min(ROWS, stop - row, (batch + 1) * rows - row)
                 first_row = row - batch * rows
-                pack_rows(a[batch_a[batch]], rule, first_row, first_row + count, values_a)
+                pack_rows(a[batch_a[batch]], rule, first_row, first_row + count, terms, values_a.reshape(-1))
                 _positive_zeros(values_a)
                 for p in range((right - left + width - 1) // width):
                     for i in range(count):

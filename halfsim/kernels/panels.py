@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from halfsim.core._jit import scalar
+from halfsim.core._jit import merged, scalar
 from halfsim.kernels.simd import decode
 
-__all__ = ["COLUMNS", "ROWS", "TERMS", "pack_columns", "pack_rows", "panel_width"]
+__all__ = ["COLUMNS", "ROWS", "TERMS", "WIDTH", "pack_columns", "pack_rows", "panel_width"]
 
 COLUMNS = 512
 """Columns decoded at a time, a multiple of every panel's width but the only panel of a narrow matrix."""
@@ -15,32 +15,33 @@ ROWS = 32
 
 TERMS = 1024
 """Terms decoded at a time where sums can rest between two parts: a panel of them stays in the second cache."""
-_WIDTH = 64
+WIDTH = 64
+"""Columns of a panel, but of a narrow matrix."""
 
 
 @scalar
 def panel_width(columns):
     """Columns of a panel: 64, or the next multiple of 16 of a narrower matrix."""
-    return min(_WIDTH, (columns + 15) // 16 * 16)
+    return min(WIDTH, (columns + 15) // 16 * 16)
 
 
-@scalar
-def pack_columns(b, start, stop, rule, panels):
-    """Decode columns `start` to `stop` of matrix b (K, N) into panels (number, K, width) of binary32."""
-    width = panels.shape[2]
+@merged
+def pack_columns(b, start, stop, rule, depth, width, panels):
+    """Decode columns `start` to `stop` of matrix b (K, N) into panels (number, depth, width), flat, of binary32."""
     for k in range(b.shape[0]):
-        for p in range((stop - start + width - 1) // width):
-            source = b[k, start + p * width : min(start + (p + 1) * width, stop)]
-            target = panels[p, k]
+        row = b[k, start:stop]
+        for first in range(0, row.size, width):
+            source = row[first : first + width]
+            target = panels[first * depth + k * width : first * depth + (k + 1) * width]
             for j in range(source.size):
                 target[j] = decode(source[j], rule)
 
 
-@scalar
-def pack_rows(a, rule, start, stop, rows):
-    """Decode rows `start` to `stop` of matrix a (M, K)."""
+@merged
+def pack_rows(a, rule, start, stop, depth, rows):
+    """Decode rows `start` to `stop` of matrix a (M, K) into rows of `depth` numbers, flat."""
     for i in range(stop - start):
         source = a[start + i]
-        target = rows[i]
+        target = rows[i * depth : (i + 1) * depth]
         for k in range(source.size):
             target[k] = decode(source[k], rule)

@@ -21,24 +21,25 @@ from halfsim.accumulators import (
     Sequential,
     factor_formats,
 )
-from halfsim.core.control import control_word, gradual
+from halfsim.core.control import STOCHASTIC, control_word, gradual, rounding_mode
 from halfsim.core.dot import LIMBS
 from halfsim.core.fields import F16, layout
 from halfsim.environment import CUDA, DefaultNaN, Environment, NaNRule
-from halfsim.formats import BINARY16, BINARY32, BINARY64, Format
-from halfsim.kernels import fused, gemm, host, mfma, pairwise, sequential
+from halfsim.formats import BINARY16, BINARY32, Format
+from halfsim.kernels import fused, gemm, host, mfma, pairwise, recurrences
+from halfsim.kernels.storage import Storage, storage
 from halfsim.kernels.threads import run_blocks
 from halfsim.mfma import ExactDotAdd, PairwiseDotAdd, TwoStageDotAdd
 from halfsim.rounding import Rounding, Stochastic, as_rounding
 
-__all__ = ["Operands", "Plan", "Storage", "evaluate", "evaluate_general", "plan"]
+__all__ = ["Operands", "Plan", "evaluate", "evaluate_general", "plan"]
 
 # Multiply-adds worth a thread: about 0.2 ms of a vectorised loop, of a general one.
 _FAST_WORK = 1 << 19
 _GENERAL_WORK = 1 << 13
 # Multiply-adds that the general loop does in some 50 ms, less than a compilation takes.
 _FIRST_WORK = 1 << 20
-_WORDS = {BINARY16: np.dtype(np.uint16), BINARY32: np.dtype(np.uint32)}
+_WORDS: dict[Format, np.dtype[Any]] = {BINARY16: np.dtype(np.uint16), BINARY32: np.dtype(np.uint32)}
 
 
 class Operands(NamedTuple):
@@ -50,14 +51,6 @@ class Operands(NamedTuple):
     """(matrices, K, N)."""
     batch_a: NDArray[np.int64]
     batch_b: NDArray[np.int64]
-
-
-class Storage(NamedTuple):
-    """How results are stored: float16 for binary16, else the smaller of float32 and float64 that holds the format."""
-
-    patterns: np.dtype[Any]
-    values: np.dtype[Any]
-    format: Format
 
 
 class Plan(NamedTuple):
@@ -94,10 +87,10 @@ def plan(accumulator: Accumulator) -> Plan:
     seed, offset = 0, 0
     if isinstance(rounding, Stochastic):
         seed, offset = rounding.seed - (rounding.seed >> 63 << 64), rounding.offset
-    fast = (None, ()) if numba.config.DISABLE_JIT else _fast(accumulator, control)
-    exact, leaves = isinstance(accumulator, Exact), isinstance(accumulator, FusedDotAdd)
+    fast = (None, ()) if numba.config.DISABLE_JIT else _fast(accumulator, control, (seed, offset))
+    exact_addend, leaves = isinstance(accumulator, Exact), isinstance(accumulator, FusedDotAdd)
     general = _general(accumulator)
-    return Plan(fmt, _storage(fmt), control, seed, offset, *general, exact, not matrix_unit, *fast, leaves)
+    return Plan(fmt, storage(fmt), control, seed, offset, *general, exact_addend, not matrix_unit, *fast, leaves)
 
 
 def _environment(accumulator: Accumulator) -> Environment:
@@ -110,14 +103,6 @@ def _environment(accumulator: Accumulator) -> Environment:
             return replace(environment, nan=NaNRule(default=environment.nan.default))
         case _:
             return Environment()
-
-
-def _storage(fmt: Format) -> Storage:
-    if fmt == BINARY16:
-        return Storage(np.dtype(np.uint16), np.dtype(np.float16), BINARY16)
-    if BINARY32.contains(fmt):
-        return Storage(np.dtype(np.uint32), np.dtype(np.float32), BINARY32)
-    return Storage(np.dtype(np.int64), np.dtype(np.float64), BINARY64)
 
 
 def _general(accumulator: Accumulator) -> tuple[Callable[..., None], Callable[[int], int], tuple[Any, ...]]:
@@ -148,14 +133,15 @@ def _general(accumulator: Accumulator) -> tuple[Callable[..., None], Callable[[i
             return mfma.two_stage_dot_add, lambda terms: 3 * min(length, terms), (block,)
 
 
-def _fast(accumulator: Accumulator, control: int) -> tuple[Callable[..., int | None] | None, tuple[Any, ...]]:
-    """Return the vectorised loop that accepts an accumulator, or None."""
+def _fast(
+    accumulator: Accumulator, control: int, counters: tuple[int, int]
+) -> tuple[Callable[..., int | None] | None, tuple[Any, ...]]:
+    """Return the vectorised loop that accepts an accumulator, or None, and its last arguments.
+
+    Seed and offset are arguments of loops that draw; what follows those returned says `_fast_operands`.
+    """
     halves = factor_formats(accumulator) == (BINARY16, BINARY16)
     match accumulator:
-        case Sequential(format=fmt, rounding=Rounding.roundTiesToEven) if fmt == BINARY32:
-            return sequential.binary32, (control,)
-        case Sequential(format=fmt, rounding=Rounding(), flush_to_zero=False) if fmt == BINARY16:
-            return sequential.binary16, (control, accumulator.fused)
         case FusedDotAdd(align=Rounding.roundTowardZero, output=fmt, rounding=rounding):
             narrow = fmt == BINARY16 and rounding == Rounding.roundTiesToEven
             wide = fmt == BINARY32 and rounding == Rounding.roundTowardZero
@@ -169,6 +155,8 @@ def _fast(accumulator: Accumulator, control: int) -> tuple[Callable[..., int | N
             rounding=Rounding.roundTiesToEven,
         ) if fmt == BINARY32 and accumulator.terms in pairwise.LENGTHS and halves:
             return pairwise.binary32, (control, accumulator.terms)
+        case Sequential() | Pairwise() | Compensated() | Exact():
+            return recurrences.fast(accumulator, control, counters)
     return None, ()
 
 
@@ -189,8 +177,8 @@ def evaluate(
         and rows * columns
         and not _first_and_special(chosen, operands)
     ):
-        d = _patterns(chosen, c, rows * columns).reshape(rows, columns)
-        _compute_fast(chosen, operands, d)
+        d, last = _fast_operands(chosen, c, (rows, columns))
+        _compute_fast(chosen, operands, d, last)
         return d.view(chosen.storage.values), np.empty(0, np.uint8)
     d, flags = evaluate_general(host, chosen, operands, None if c is None else c.reshape(-1))
     return d.view(chosen.storage.values), flags
@@ -203,9 +191,7 @@ def evaluate_general(place: Any, chosen: Plan, operands: Operands, c: Any) -> tu
     """
     size = operands.batch_a.size * operands.a.shape[1] * operands.b.shape[2]
     elements = place.indices(size)
-    source = chosen.format if c is None else BINARY16 if c.dtype == np.float16 else BINARY32
-    if c is None and chosen.exact_addend:
-        source = BINARY16
+    source = _source(chosen, c)
     d = place.filled(size, 0, np.int64) if c is None else place.cast(place.view(c, _WORDS[source]), np.int64)
     if operands.a.shape[2]:
         flags = _compute_general(place, chosen, operands, elements, d, source)
@@ -214,6 +200,18 @@ def evaluate_general(place: Any, chosen: Plan, operands: Operands, c: Any) -> tu
     if chosen.storage.format != chosen.format:
         _convert(place, chosen, d, chosen.format, chosen.storage.format, elements)
     return place.cast(d, chosen.storage.patterns), flags
+
+
+def _source(chosen: Plan, c: Any) -> Format:
+    """Return the format that C is read in."""
+    if c is None:
+        return BINARY16 if chosen.exact_addend else chosen.format
+    return BINARY16 if c.dtype == np.float16 else BINARY32
+
+
+def _first_step(chosen: Plan, source: Format) -> int:
+    """Return the number of the first rounding of the sum: rounding C, where its format asks for that, is number 0."""
+    return 0 if chosen.exact_addend or chosen.format.contains(source) else 1
 
 
 def _first_and_special(chosen: Plan, operands: Operands) -> bool:
@@ -226,6 +224,18 @@ def _first_and_special(chosen: Plan, operands: Operands) -> bool:
     work = operands.batch_a.size * operands.a.shape[1] * operands.a.shape[2] * operands.b.shape[2]
     special = F16.infinity
     return work <= _FIRST_WORK and any(bool(((x & special) == special).any()) for x in (operands.a, operands.b))
+
+
+def _fast_operands(
+    chosen: Plan, c: NDArray[Any] | None, shape: tuple[int, int]
+) -> tuple[NDArray[Any], tuple[Any, ...]]:
+    """Return the array for the result, which holds C, and the last arguments of the vectorised loop."""
+    source = _source(chosen, c)
+    if chosen.exact_addend:
+        addend = np.zeros(shape, np.uint16) if c is None else c.reshape(shape).view(_WORDS[source])
+        return np.empty(shape, chosen.storage.patterns), (addend, layout(source))
+    d = _patterns(chosen, c, shape[0] * shape[1]).reshape(shape)
+    return d, (_first_step(chosen, source),) if rounding_mode(chosen.control) == STOCHASTIC else ()
 
 
 def _patterns(chosen: Plan, c: NDArray[Any] | None, size: int) -> NDArray[Any]:
@@ -256,34 +266,32 @@ def _compute_general(place: Any, chosen: Plan, operands: Operands, elements: Any
 
     `d` holds the patterns of C in the format `source`, one per listed element, and receives the results.
     """
-    extra, step, to = chosen.extra, 0, layout(chosen.format)
+    extra, step, to = chosen.extra, _first_step(chosen, source), layout(chosen.format)
     if chosen.exact_addend:
         extra = (layout(source),)
     if chosen.exact_addend or source == chosen.format:
         flags = place.filled(d.size, 0, np.uint8)
     else:
         flags = _convert(place, chosen, d, source, chosen.format, elements)
-        step = 0 if chosen.format.contains(source) else 1
     before = (*operands, elements, d, flags, to, chosen.control, chosen.seed, chosen.offset, step)
     terms = operands.a.shape[2]
     place.spans(chosen.general, before, d.size, max(1, _GENERAL_WORK // terms), chosen.scratch(terms), extra)
     return flags
 
 
-def _compute_fast(chosen: Plan, operands: Operands, d: NDArray[Any]) -> None:
+def _compute_fast(chosen: Plan, operands: Operands, d: NDArray[Any], last: tuple[Any, ...]) -> None:
     """Compute a product with the plan's vectorised loop; `d` (products * M, N) holds C and receives the result."""
     fast = chosen.fast
     assert fast is not None
+    extra = (*chosen.fast_extra, *last)
     rows = d.shape[0]
     minimum = max(1, _FAST_WORK // (operands.a.shape[2] * d.shape[1]))
     if not chosen.leaves:
-        run_blocks(lambda start, stop: fast(*operands, d, start, stop, *chosen.fast_extra), rows, minimum)
+        run_blocks(lambda start, stop: fast(*operands, d, start, stop, *extra), rows, minimum)
         return
     left = np.empty(d.shape, np.bool_)
     counts: list[int | None] = []
-    run_blocks(
-        lambda start, stop: counts.append(fast(*operands, d, start, stop, *chosen.fast_extra, left)), rows, minimum
-    )
+    run_blocks(lambda start, stop: counts.append(fast(*operands, d, start, stop, *extra, left)), rows, minimum)
     if any(counts):
         elements = np.flatnonzero(left)
         flat = d.reshape(-1)

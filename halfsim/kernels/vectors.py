@@ -8,17 +8,22 @@ from __future__ import annotations
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
 __all__ = [
     "LANES",
+    "Vector",
     "add",
     "bits",
     "bitwise_and",
     "bitwise_or",
+    "exact_multiply_add",
+    "lanes_type",
     "larger",
     "load",
     "multiply",
+    "multiply_add",
     "narrow",
     "number",
     "splat",
@@ -50,7 +55,8 @@ def _is_float(vector):
     return isinstance(vector.element, types.Float)
 
 
-def _lanes(context, vector):
+def lanes_type(context, vector):
+    """LLVM type of a vector."""
     return context.get_value_type(vector)
 
 
@@ -58,7 +64,7 @@ def _address(context, builder, array_type, array, index):
     """Pointer to LANES elements from `index`; one-dimensional contiguous arrays only."""
     data = context.make_array(array_type)(context, builder, array).data
     pointer = builder.gep(data, [index])
-    return builder.bitcast(pointer, _lanes(context, Vector(array_type.dtype)).as_pointer())
+    return builder.bitcast(pointer, lanes_type(context, Vector(array_type.dtype)).as_pointer())
 
 
 @intrinsic
@@ -90,7 +96,7 @@ def splat(typingctx, value):
     """All lanes the same."""
 
     def codegen(context, builder, signature, args):
-        lanes = _lanes(context, signature.return_type)
+        lanes = lanes_type(context, signature.return_type)
         one = builder.insert_element(ir.Constant(lanes, ir.Undefined), args[0], ir.Constant(ir.IntType(32), 0))
         mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
         return builder.shuffle_vector(one, ir.Constant(lanes, ir.Undefined), mask)
@@ -127,6 +133,23 @@ def multiply(typingctx, x, y):
         return builder.fmul(*args)
 
     return x(x, y), codegen
+
+
+def exact_multiply_add(builder, lanes, x, y, z):
+    """Emit x * y + z for exact products: one instruction where the processor has it, else two, and the same bits."""
+    name = f"llvm.fmuladd.v{LANES}f{32 if lanes.element == ir.FloatType() else 64}"
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(lanes, [lanes] * 3), name)
+    return builder.call(function, [x, y, z])
+
+
+@intrinsic
+def multiply_add(typingctx, x, y, z):
+    """Sum of z and a product that is exact."""
+
+    def codegen(context, builder, signature, args):
+        return exact_multiply_add(builder, lanes_type(context, signature.return_type), *args)
+
+    return x(x, y, z), codegen
 
 
 @intrinsic
@@ -174,7 +197,7 @@ def bits(typingctx, x):
     """Patterns of numbers, as integers of the same width."""
 
     def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], _lanes(context, signature.return_type))
+        return builder.bitcast(args[0], lanes_type(context, signature.return_type))
 
     return Vector(types.int32 if x.element == types.float32 else types.int64)(x), codegen
 
@@ -184,7 +207,7 @@ def number(typingctx, x):
     """Numbers of patterns."""
 
     def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], _lanes(context, signature.return_type))
+        return builder.bitcast(args[0], lanes_type(context, signature.return_type))
 
     return Vector(types.float32 if x.element == types.int32 else types.float64)(x), codegen
 
@@ -194,7 +217,7 @@ def widen(typingctx, x):
     """Float64 of float32 or int32: exact."""
 
     def codegen(context, builder, signature, args):
-        to = _lanes(context, signature.return_type)
+        to = lanes_type(context, signature.return_type)
         return (builder.fpext if _is_float(signature.args[0]) else builder.sitofp)(args[0], to)
 
     return Vector(types.float64)(x), codegen
@@ -205,7 +228,7 @@ def narrow(typingctx, x):
     """Float32 of float64."""
 
     def codegen(context, builder, signature, args):
-        return builder.fptrunc(args[0], _lanes(context, signature.return_type))
+        return builder.fptrunc(args[0], lanes_type(context, signature.return_type))
 
     return Vector(types.float32)(x), codegen
 
@@ -215,6 +238,6 @@ def truncate(typingctx, x):
     """Int32 of a number, cut toward zero; meaningless where it does not fit."""
 
     def codegen(context, builder, signature, args):
-        return builder.fptosi(args[0], _lanes(context, signature.return_type))
+        return builder.fptosi(args[0], lanes_type(context, signature.return_type))
 
     return Vector(types.int32)(x), codegen

@@ -43,6 +43,30 @@ VECTORISED = {
         for fused in (True, False)
     },
     **{
+        f"binary16 {mode} {'fused' if fused else 'unfused'}, flushed": hs.Sequential(
+            format=hs.BINARY16, rounding=mode, fused=fused, flush_to_zero=True
+        )
+        for mode, fused in (("rne", True), ("rne", False), ("rdn", True), ("odd", False))
+    },
+    **{
+        f"binary16 stochastic {bits} {'fused' if fused else 'unfused'}": hs.Sequential(
+            format=hs.BINARY16, fused=fused, rounding=hs.Stochastic(bits=bits, seed=2**64 - 5, offset=2**32 - 1000)
+        )
+        for bits, fused in ((13, True), (13, False), (1, True), (32, True))
+    },
+    "pairwise binary32": hs.Pairwise(),
+    "compensated binary32": hs.Compensated(),
+    "exact binary32": hs.Exact(),
+    "exact binary16 rdn": hs.Exact(format=hs.BINARY16, rounding="rdn"),
+    "exact binary32 stochastic": hs.Exact(rounding=hs.Stochastic(bits=20, seed=3)),
+    **{
+        f"{make.__name__} binary16 {mode}{', flushed' if flush else ''}": make(
+            format=hs.BINARY16, rounding=mode, flush_to_zero=flush
+        )
+        for make in (hs.Pairwise, hs.Compensated)
+        for mode, flush in [*((mode, False) for mode in MODES), ("rne", True), ("rup", True)]
+    },
+    **{
         f"block {terms}/{bits}/{zero} {output.name}": block(terms, bits, zero, output)
         for terms, bits, zero, output in [
             (4, 23, -131, hs.BINARY32),
@@ -159,7 +183,8 @@ def test_only_proved_rows_are_vectorised():
         hs.Sequential(rounding="rtz"),
         hs.Sequential(format=hs.BINARY64),
         hs.Sequential(format=hs.BFLOAT16),
-        hs.Sequential(format=hs.BINARY16, rounding=hs.Stochastic(bits=8, seed=1)),
+        hs.Sequential(rounding=hs.Stochastic(bits=8, seed=1)),
+        hs.Sequential(format=hs.BINARY16, rounding=hs.Stochastic(bits=8, seed=1), flush_to_zero=True),
         hs.FusedDotAdd(terms=16, fraction_bits=25, zero_exponent=-133, rounding="rne"),
         hs.FusedDotAdd(terms=16, fraction_bits=25, zero_exponent=-133, align="rdn"),
         hs.FusedDotAdd(terms=16, fraction_bits=25, zero_exponent=-21, output=hs.BINARY16, rounding="rtz"),
@@ -167,9 +192,14 @@ def test_only_proved_rows_are_vectorised():
         hs.FusedDotAdd(terms=16, fraction_bits=26, zero_exponent=-133),
         hs.FusedDotAdd(terms=16, fraction_bits=25, zero_exponent=-133, inputs=hs.BFLOAT16),
         hs.FusedDotAdd(terms=16, fraction_bits=25, zero_exponent=-133, inputs=(hs.BINARY16, hs.E5M2)),
-        hs.Pairwise(),
-        hs.Compensated(),
-        hs.Exact(),
+        hs.Pairwise(rounding="rup"),
+        hs.Pairwise(format=hs.BFLOAT16),
+        hs.Pairwise(format=hs.BINARY16, rounding=hs.Stochastic(bits=8, seed=1)),
+        hs.Compensated(rounding="odd"),
+        hs.Compensated(format=hs.BINARY64),
+        hs.Compensated(format=hs.BINARY16, rounding=hs.Stochastic(bits=8, seed=1)),
+        hs.Exact(format=hs.TF32),
+        hs.Exact(format=hs.BINARY64),
         hs.ExactDotAdd(terms=4),
         hs.TwoStageDotAdd(terms=8, term_bits=24, product_bits=32, addend_bits=24, total_bits=31),
         hs.PairwiseDotAdd(terms=4, depth=4),
@@ -243,7 +273,10 @@ import halfsim as hs
 rng = np.random.default_rng(12)
 A, B = rng.standard_normal((9, 40)).astype(np.float16), rng.standard_normal((40, 20)).astype(np.float16)
 result = hashlib.sha256()
-for row in (hs.FP32, hs.FP16, hs.Sequential(format=hs.BINARY16, rounding="rup"), "h100:f32", "v100:f16"):
+stochastic = hs.Stochastic(bits=13, seed=1)
+rows = [hs.FP32, hs.FP16, "h100:f32", "v100:f16", hs.Pairwise(format=hs.BINARY16), hs.Exact()]
+rows += [hs.Sequential(format=hs.BINARY16, rounding=r, fused=True) for r in ("rup", stochastic)]
+for row in rows:
     result.update(hs.matmul(A, B, accumulator=row).tobytes())
 print(result.hexdigest())
 """
@@ -283,7 +316,8 @@ for threads in (1, 2):
         c = (subnormal | sign).astype(f"u{output.width // 8}").view(f"f{output.width // 8}")
         fast, general = both(accumulator, a, b, c)
         assert np.array_equal(fast, general), (name, threads)
-        assert np.array_equal(general.reshape(64, 128)[::4], c[::4].view(fast.dtype)) or "block" in name
+        kept = np.array_equal(general.reshape(64, 128)[::4], c[::4].view(fast.dtype))
+        assert kept or "block" in name or "flushed" in name
 """
 
 
@@ -291,6 +325,91 @@ def test_denormal_switches_change_nothing():
     pytest.importorskip("torch")
     run = subprocess.run([sys.executable, "-c", FLUSHED], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
+
+
+# What rests between two parts of the terms, blocks of rows whose sums rest, and every remainder of a tile.
+SHAPES = [(250, 2100, 20), (7, 1025, 70), (5, 1024, 33), (13, 31, 48), (2, 2049, 513)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "binary32",
+        "binary16 rne fused",
+        "binary16 stochastic 13 fused",
+        "pairwise binary32",
+        "Pairwise binary16 rne",
+        "compensated binary32",
+        "Compensated binary16 rne",
+        "exact binary32",
+    ],
+)
+def test_parts_and_remainders(name):
+    accumulator = VECTORISED[name]
+    output = product.plan(accumulator).format
+    for seed, shape in enumerate(SHAPES[2:] if "ensated" in name else SHAPES):
+        a, b = operands(("normal", "special", "cancelling")[seed % 3], *shape, seed)
+        fast, general = both(accumulator, a, b, addends(output, shape[0], shape[2], seed))
+        assert np.array_equal(fast, general), shape
+
+
+@pytest.mark.parametrize("mode", ["rne", "rdn"])
+@pytest.mark.parametrize("make", [hs.Sequential, hs.Pairwise, hs.Compensated, hs.Exact])
+def test_signs_of_zero_sums(make, mode):
+    # Zeros of both signs, alone and beside numbers that cancel.
+    accumulator = make(format=hs.BINARY16, rounding=mode)
+    rng = np.random.default_rng(21)
+    for terms in (1, 2, 3, 4):
+        a = rng.choice(np.array([0, 0x8000, 0x3C00, 0xBC00], np.uint16), (60, terms), p=[0.4, 0.4, 0.1, 0.1])
+        b = rng.choice(np.array([0, 0x8000, 0x3C00, 0xBC00], np.uint16), (terms, 60))
+        c = rng.choice(np.array([0.0, -0.0, 1.0], np.float16), (60, 60))
+        fast, general = both(accumulator, a, b, c)
+        assert np.array_equal(fast, general)
+        assert {0, 0x8000} & set(fast.tolist())
+
+
+@pytest.mark.parametrize("c", [None, np.float16, np.float32])
+@pytest.mark.parametrize("output", [hs.BINARY16, hs.BINARY32], ids=lambda f: f.name)
+def test_addends_of_every_kind(output, c):
+    # C of another format is rounding number 0 of a stochastic sum, and enters an exact one as it is.
+    stochastic = hs.Stochastic(bits=16, seed=9)
+    a, b = operands("special", 40, 50, 60, 5)
+    if c is not None:
+        c = addends({np.float16: hs.BINARY16, np.float32: hs.BINARY32}[c], 40, 60, 5)
+    for accumulator in (
+        hs.Sequential(format=hs.BINARY16, fused=True, rounding=stochastic),
+        hs.Sequential(format=output),
+        hs.Pairwise(format=output),
+        hs.Compensated(format=output),
+        hs.Exact(format=output, rounding=stochastic),
+        hs.Exact(format=output),
+    ):
+        chosen = product.plan(accumulator)
+        pair = Operands(a[None], b[None], ONE, ONE)
+        results = [
+            product.evaluate(plan, pair, None if c is None else c.copy(), flagged=False)[0].reshape(-1)
+            for plan in (chosen, chosen._replace(fast=None))
+        ]
+        assert np.array_equal(*(result.view(chosen.storage.patterns) for result in results))
+
+
+def test_products_so_small_that_binary64_cannot_hold_the_sum():
+    # 2**-48 beside 1024 and beside 2**15, of either sign: one bit decides, for directions and for random words.
+    tiny = np.array([1, 0x8001, 1, 0x8001], np.uint16)
+    a, b = np.tile(tiny, (64, 3)), np.tile(np.array([1], np.uint16), (12, 64))
+    a[:, ::4] = 0x3C00
+    b[::4] = 0x7800
+    b[::4, 1::2] = 0x6400
+    b[::4, ::3] |= 0x8000
+    b[1::4, ::5] = 0
+    c = np.zeros((64, 64), np.float16)
+    rows = [hs.Sequential(format=hs.BINARY16, rounding=mode, fused=True) for mode in MODES]
+    rows += [
+        hs.Sequential(format=hs.BINARY16, fused=True, rounding=hs.Stochastic(bits=bits, seed=1)) for bits in (1, 2, 32)
+    ]
+    for accumulator in rows:
+        fast, general = both(accumulator, a, b, c)
+        assert np.array_equal(fast, general), accumulator
 
 
 @pytest.mark.parametrize("sign", [0, 1 << 31])

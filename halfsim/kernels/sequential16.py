@@ -1,0 +1,219 @@
+"""Sums of binary16 in ascending k, in every deterministic rounding, in vector registers, many columns side by side.
+
+Equal to `sequential` and `sequential_fused` of `halfsim.kernels.gemm`, bit by bit, for every operand (tests prove it).
+
+A few steps at a time are tried in binary32, as `halfsim.kernels.trials` says. Where a trial fails they are done again
+in binary64.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from numpy import float64, int32
+
+from halfsim.core._jit import choose_by_type, kernel, merged, scalar
+from halfsim.kernels.arithmetic16 import Rule16, add, add_product, make_rule16, round_nearest, round_rule
+from halfsim.kernels.lanes import any_below, unsigned_smaller
+from halfsim.kernels.simd import Rule, make_rule
+from halfsim.kernels.sums import read16, write16
+from halfsim.kernels.sweep import ADVANCE, grid, walk
+from halfsim.kernels.trials import (
+    Trial,
+    decided,
+    failed,
+    no_checks,
+    read_trial,
+    try_fused,
+    try_nearest,
+    try_nothing,
+    try_unfused,
+)
+from halfsim.kernels.vectors import LANES, load, multiply, narrow, splat, store, widen
+
+__all__ = ["fused", "fused_nearest", "unfused", "unfused_nearest"]
+
+_GROUP = 8
+"""Steps tried before their checks are looked at."""
+_LONGEST_PAUSE = 32
+
+
+class _Task(NamedTuple):
+    """The task of a kernel; its type, one of those below, says how a step is tried and done."""
+
+    rule: Rule
+    trial: Trial
+    exact: Rule16
+    fused: bool
+    total: object
+    """Memory for the sums of two rows."""
+
+
+class _FusedNearest(_Task):
+    """Of `fused_nearest`."""
+
+
+class _Fused(_Task):
+    """Of `fused`."""
+
+
+class _UnfusedNearest(_Task):
+    """Of `unfused_nearest`."""
+
+
+class _Unfused(_Task):
+    """Of `unfused`."""
+
+
+def _attempt(task, x, y, total, checks):
+    raise NotImplementedError("for compiled loops only")
+
+
+def _round(task, value):
+    raise NotImplementedError("for compiled loops only")
+
+
+@scalar
+def _round_nearest(task, value):
+    return round_nearest(value, task.exact)
+
+
+@scalar
+def _round_rule(task, value):
+    return round_rule(value, task.exact)
+
+
+choose_by_type(
+    _attempt,
+    {_FusedNearest: try_nearest, _Fused: try_fused, _UnfusedNearest: try_unfused, _Unfused: try_nothing},
+)
+choose_by_type(
+    _round,
+    {
+        _FusedNearest: _round_nearest,
+        _Fused: _round_rule,
+        _UnfusedNearest: _round_nearest,
+        _Unfused: _round_rule,
+    },
+)
+
+
+@scalar
+def _step(task, x, column, total):
+    product = multiply(splat(float64(x)), column)
+    if task.fused:
+        return _round(task, add_product(product, total, task.exact))
+    return _round(task, add(_round(task, product), total, task.exact))
+
+
+@scalar
+def _steps(task, a, x0, x1, b, at, width, terms, total0, total1):
+    """Do some steps of two rows."""
+    total0, total1 = widen(total0), widen(total1)
+    for k in range(terms):
+        column = widen(load(b, at + k * width))
+        total0, total1 = _step(task, a[x0 + k], column, total0), _step(task, a[x1 + k], column, total1)
+    return narrow(total0), narrow(total1)
+
+
+@merged
+def _chains(task, a, x0, x1, b, at, width, terms):
+    """Carry two rows, which start at `x0` and `x1`, through a part of the terms; `total` holds their sums."""
+    total = task.total
+    total0, total1 = load(total, 0), load(total, LANES)
+    failures, pause = 0, 0
+    for first in range(0, terms, _GROUP):
+        number = min(_GROUP, terms - first)
+        again = True
+        if pause == 0:
+            sum0, sum1, checks = total0, total1, no_checks()
+            for k in range(first, first + number):
+                x, y, column = splat(a[x0 + k]), splat(a[x1 + k]), load(b, at + k * width)
+                next0, rest0, checks = _attempt(task, x, column, sum0, checks)
+                next1, rest1, checks = _attempt(task, y, column, sum1, checks)
+                if any_below(unsigned_smaller(rest0, rest1), splat(int32(1))):
+                    next0, next1 = decided(task, x, column, sum0), decided(task, y, column, sum1)
+                sum0, sum1 = next0, next1
+            again = failed(checks)
+            # Where trials keep failing they are made more and more seldom.
+            failures = min(2 * failures + 1, _LONGEST_PAUSE) if again else 0
+            pause = failures
+        if again:
+            total0, total1 = _steps(
+                task, a, x0 + first, x1 + first, b, at + first * width, width, number, total0, total1
+            )
+            pause = max(pause - 1, 0)
+        else:
+            total0, total1 = sum0, sum1
+    store(total, 0, total0)
+    store(total, LANES, total1)
+
+
+@scalar
+def _rows16(task, a, count, b, panel, part, d, state):
+    """Carry some rows through a part of the terms, two at a time; an odd last one is computed twice."""
+    total = task.total
+    for column in range(0, part.right - part.left, LANES):
+        left = part.left + column
+        right = min(left + LANES, part.right)
+        for i in range(0, count, 2):
+            other = min(i + 1, count - 1)
+            for r in range(2):
+                source = d[part.row + (i if r == 0 else other), left:right]
+                read16(source, task.rule, total[r * LANES : (r + 1) * LANES])
+            x0, x1 = i * part.depth, other * part.depth
+            _chains(task, a, x0, x1, b, panel + column, part.width, part.terms)
+            for r in range(other - i + 1):
+                write16(total[r * LANES : (r + 1) * LANES], d[part.row + i + r, left:right])
+
+
+for _task in (_FusedNearest, _Fused, _UnfusedNearest, _Unfused):
+    ADVANCE[_task] = _rows16
+
+
+def fused_nearest(a, b, batch_a, batch_b, d, start, stop, control):
+    """Compute rows `start` to `stop` of d (products * M, N), uint16 patterns that hold C: fused, ties to even."""
+    _fused_nearest(a, b, batch_a, batch_b, d, start, stop, control, grid(a, b, stop - start))
+
+
+def fused(a, b, batch_a, batch_b, d, start, stop, control):
+    """Compute the same in any deterministic rounding, flushing or not."""
+    _fused(a, b, batch_a, batch_b, d, start, stop, control, grid(a, b, stop - start))
+
+
+def unfused_nearest(a, b, batch_a, batch_b, d, start, stop, control):
+    """Compute rows `start` to `stop` of d with product and sum rounded, ties to even."""
+    _unfused_nearest(a, b, batch_a, batch_b, d, start, stop, control, grid(a, b, stop - start))
+
+
+def unfused(a, b, batch_a, batch_b, d, start, stop, control):
+    """Compute the same in any deterministic rounding, flushing or not."""
+    _unfused(a, b, batch_a, batch_b, d, start, stop, control, grid(a, b, stop - start))
+
+
+@kernel
+def _fused_nearest(a, b, batch_a, batch_b, d, start, stop, control, grid):
+    rule = make_rule(control)
+    task = _FusedNearest(rule, read_trial(control), make_rule16(control), True, grid.sums)
+    walk(a, b, batch_a, batch_b, d, start, stop, rule, grid, task)
+
+
+@kernel
+def _fused(a, b, batch_a, batch_b, d, start, stop, control, grid):
+    rule = make_rule(control)
+    task = _Fused(rule, read_trial(control), make_rule16(control), True, grid.sums)
+    walk(a, b, batch_a, batch_b, d, start, stop, rule, grid, task)
+
+
+@kernel
+def _unfused_nearest(a, b, batch_a, batch_b, d, start, stop, control, grid):
+    rule = make_rule(control)
+    task = _UnfusedNearest(rule, read_trial(control), make_rule16(control), False, grid.sums)
+    walk(a, b, batch_a, batch_b, d, start, stop, rule, grid, task)
+
+
+@kernel
+def _unfused(a, b, batch_a, batch_b, d, start, stop, control, grid):
+    rule = make_rule(control)
+    task = _Unfused(rule, read_trial(control), make_rule16(control), False, grid.sums)
+    walk(a, b, batch_a, batch_b, d, start, stop, rule, grid, task)
