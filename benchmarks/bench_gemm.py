@@ -32,6 +32,13 @@ CONTENDERS: list[tuple[str, Any, tuple[str, str] | None]] = [
     ("FP16", hs.FP16, None),
     ("FP16 unfused", hs.Sequential(format=hs.BINARY16), None),
     ("FP16 toward zero", hs.Sequential(format=hs.BINARY16, rounding="rtz", fused=True), None),
+    ("FP16 stochastic", hs.Sequential(format=hs.BINARY16, fused=True, rounding=hs.Stochastic(bits=13, seed=1)), None),
+    ("FP16 unfused, up", hs.Sequential(format=hs.BINARY16, rounding="rup"), None),
+    ("Pairwise", hs.Pairwise(), None),
+    ("Pairwise FP16", hs.Pairwise(format=hs.BINARY16), None),
+    ("Compensated", hs.Compensated(), None),
+    ("Compensated FP16", hs.Compensated(format=hs.BINARY16), None),
+    ("Exact", hs.Exact(), None),
     ("v100:f32", "v100:f32", ("Volta", "m8n8k4.f32.f16.f16.f32")),
     ("v100:f16", "v100:f16", ("Volta", "m8n8k4.f16.f16.f16.f16")),
     ("a100:f32", "a100:f32", ("Ampere", "m16n8k16.f32.f16.f16.f32")),
@@ -53,10 +60,7 @@ FORMATS: list[tuple[str, Any, tuple[str, str]]] = [
 ]
 GENERAL = [
     ("FP32 stochastic", hs.Sequential(fused=True, rounding=hs.Stochastic(bits=24, seed=1))),
-    ("FP16 stochastic", hs.Sequential(format=hs.BINARY16, fused=True, rounding=hs.Stochastic(bits=13, seed=1))),
-    ("Pairwise", hs.Pairwise()),
-    ("Compensated", hs.Compensated()),
-    ("Exact", hs.Exact()),
+    ("FP32 toward zero", hs.Sequential(fused=True, rounding="rtz")),
 ]
 LEAST = 5.0
 
