@@ -22,8 +22,12 @@ import numba
 import numba.np.arraymath
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, UserProvidedCacheLocator
 
+from halfsim.core._guard import Guarded
+from halfsim.core._processor import choose_processor
+
 __all__ = ["cache_directory", "kernel", "scalar"]
 
+choose_processor()
 _F = TypeVar("_F", bound=Callable[..., Any])
 _PACKAGE = Path(__file__).resolve().parent.parent
 # Sources that reach compiled code: the two lower layers, and the vocabulary whose members they read.
@@ -108,9 +112,12 @@ def scalar(function: _F) -> _F:
 def kernel(function: _F) -> _F:
     """Compile a loop on first use, without the GIL, and keep it in `cache_directory`.
 
+    It computes in the default state of the floating-point unit, whatever that of the calling thread is.
     Kernels are plain top-level functions: one that closes over another function never hits the cache.
     """
-    compiled: Any = numba.njit(nogil=True, error_model="numpy", fastmath=False, no_cfunc_wrapper=True)(function)
+    compiled: Any = numba.njit(
+        nogil=True, error_model="numpy", fastmath=False, no_cfunc_wrapper=True, pipeline_class=Guarded
+    )(function)
     if not numba.config.DISABLE_JIT:
         if not _Locator.directory:
             _Locator.directory = str(cache_directory())
