@@ -15,9 +15,10 @@ import numpy as np
 from halfsim.accumulators import FusedDotAdd, factor_formats
 from halfsim.core._jit import kernel, scalar
 from halfsim.formats import BINARY16, Specials
-from halfsim.kernels.blocks import CODE, LEAST, MOST, add_blocks, lanes, read_sums, write_sums
+from halfsim.kernels.blocks import add_blocks, lanes, read_sums, write_sums
 from halfsim.kernels.decoding import Form, form, pack_columns, pack_rows
 from halfsim.kernels.panels import COLUMNS, ROWS, TERMS
+from halfsim.kernels.sums import CODE, LEAST, MOST
 from halfsim.rounding import Rounding
 
 __all__ = ["Block", "block", "fused"]
@@ -82,19 +83,20 @@ def _write_rows(d, left, row, count, columns, first_column, last_column, sums, r
 
 
 @scalar
-def _add_rows(d, values_a, codes_a, values_b, codes_b, sums, count, panels, padded, unit):
-    """Add all blocks of `count` rows and `panels` panels to their sums."""
+def _add_rows(d, values_a, codes_a, values_b, codes_b, sums, count, columns, padded, unit):
+    """Add all blocks of `count` rows and of the panels of `columns` columns to their sums."""
     # A part of a panel that stays in the second cache.
     depth = max(TERMS // unit.terms, 1) * unit.terms
+    block = unit.terms, unit.fraction_bits, unit.least, unit.mask
     for term in range(0, padded, depth):
-        for p in range(panels):
+        terms = min(depth, padded - term)
+        for first in range(0, columns, lanes()):
+            panel = first * padded + term * lanes()
             # A last row without a neighbour has zeros beside it, or what was there.
             for i in range(0, count, 2):
-                x, y = i * padded + term, (i + 1) * padded + term
+                x, y, at = i * padded + term, (i + 1) * padded + term, first * ROWS + i * lanes()
                 add_blocks(
-                    d, values_a, codes_a, values_b, codes_b, sums, x, y, (p * padded + term) * lanes(),
-                    (p * ROWS + i) * lanes(), min(depth, padded - term), unit.terms, unit.fraction_bits, unit.least,
-                    unit.mask,
+                    d, values_a, codes_a, values_b, codes_b, sums, x, y, panel, at, columns - first, terms, block
                 )  # fmt: skip
 
 
@@ -126,6 +128,5 @@ def fused(a, b, batch_a, batch_b, d, start, stop, unit, left):
                 source = row - batch * rows
                 pack_rows(a, batch_a[batch], source, count, unit.left, padded, values_a, codes_a, reports_a, scratch)
                 _read_rows(d, row, count, columns, first, last, sums, unit.mask)
-                panels = (last - first + lanes() - 1) // lanes()
-                _add_rows(d, values_a, codes_a, values_b, codes_b, sums, count, panels, padded, unit)
+                _add_rows(d, values_a, codes_a, values_b, codes_b, sums, count, last - first, padded, unit)
                 _write_rows(d, left, row, count, columns, first, last, sums, reports_a, reports_b)
