@@ -70,10 +70,10 @@ class Lanes:
     def __invert__(self) -> Lanes:
         return self ^ -1
 
-    def __lshift__(self, count: int) -> Lanes:
+    def __lshift__(self, count: Any) -> Lanes:
         return self._binary("shl", count)
 
-    def __rshift__(self, count: int) -> Lanes:
+    def __rshift__(self, count: Any) -> Lanes:
         """Shift unsigned integers."""
         return self._binary("lshr", count)
 

@@ -28,41 +28,57 @@ def _class(pattern, rule):
 
 
 @scalar
-def _product(x, y):
-    """What a product of two classes adds to an element's status, one of them infinite or a NaN."""
-    if (x | y) & (_NAN | _ZERO):
-        return _NAN
-    return _MINUS if (x ^ y) & _NEGATIVE else _PLUS
+def _met(x, y):
+    """What the product of two classes adds to an element's status."""
+    result = _MINUS if (x ^ y) & _NEGATIVE else _PLUS
+    result = _NAN if (x | y) & (_NAN | _ZERO) else result
+    return result if (x | y) & (_NAN | _INFINITE) else 0
 
 
 @scalar
-def _columns(b, matrix, rule, classes, terms, columns):
-    """Fill in the classes of a matrix; list its infinities and NaNs, and return how many they are."""
+def _columns(b, matrix, rule, classes, starts, columns):
+    """Fill in the classes of a matrix; list the columns of its infinities and NaNs, row after row.
+
+    Those of row k are ``columns[starts[k] : starts[k + 1]]``; what the list has no room for is only counted.
+    """
     count = 0
     for k in range(b.shape[1]):
         for j in range(b.shape[2]):
             seen = _class(b[matrix, k, j], rule)
             classes[k, j] = seen
             if seen & (_INFINITE | _NAN):
-                if count < terms.size:
-                    terms[count], columns[count] = k, j
+                if count < columns.size:
+                    columns[count] = j
                 count += 1
+        starts[k + 1] = count
     return count
 
 
 @scalar
-def _statuses(row, classes, terms, columns, count, status):
-    """Fill in what every element of a row meets; `row` has the classes of its factors."""
-    status[:] = 0
+def _row_statuses(row, rule, classes, starts, columns, status):
+    """Fill in what every element meets of a row that has an infinity or a NaN itself."""
     for k in range(row.size):
-        if row[k] & _NAN:
-            status[:] = _NAN
-            return
-        if row[k] & _INFINITE:
+        own = _class(row[k], rule)
+        if own & _NAN:
             for j in range(status.size):
-                status[j] |= _product(row[k], classes[k, j])
-    for i in range(count):
-        status[columns[i]] |= _product(row[terms[i]], classes[terms[i], columns[i]])
+                status[j] = _NAN
+            return
+        if own & _INFINITE or (starts[k + 1] - starts[k]) * 8 > status.size:
+            for j in range(status.size):
+                status[j] |= _met(own, classes[k, j])
+        else:
+            for i in range(starts[k], starts[k + 1]):
+                status[columns[i]] |= _met(own, classes[k, columns[i]])
+
+
+@scalar
+def _column_statuses(row, rule, classes, starts, columns, status):
+    """Fill in what the elements of other rows meet, in the columns of infinities and NaNs."""
+    for k in range(row.size):
+        if starts[k] != starts[k + 1]:
+            own = _class(row[k], rule)
+            for i in range(starts[k], starts[k + 1]):
+                status[columns[i]] |= _met(own, classes[k, columns[i]])
 
 
 @scalar
@@ -92,27 +108,29 @@ def resolve(a, b, batch_a, batch_b, d, start, stop, unit, infinity, sign, overfl
     patterns of d's format; `overflows` says whether finite products can overflow it.
     """
     rows, columns = a.shape[1], b.shape[2]
-    classes = np.zeros((b.shape[1], columns), np.uint8)
-    own, status = np.zeros(a.shape[2], np.uint8), np.zeros(columns, np.uint8)
-    where_k, where_j = np.zeros(0, np.int64), np.zeros(0, np.int64)
-    count = 0
+    classes, status = np.zeros((b.shape[1], columns), np.uint8), np.zeros(columns, np.uint8)
+    starts, where = np.zeros(b.shape[1] + 1, np.int64), np.zeros(0, np.int64)
     packed = -1
     for row in range(start, stop):
-        seen = 0
+        marked = 0
         for j in range(columns):
-            seen |= left[row, j] & 1
-        if seen == 0:
+            marked += left[row, j] & 1
+        if marked == 0:
             continue
         matrix = batch_b[row // rows]
         if matrix != packed:
             packed = matrix
-            count = _columns(b, packed, unit.right, classes, where_k, where_j)
-            if count > where_k.size:
-                where_k, where_j = np.zeros(count, np.int64), np.zeros(count, np.int64)
-                _columns(b, packed, unit.right, classes, where_k, where_j)
-        for k in range(a.shape[2]):
-            own[k] = _class(a[batch_a[row // rows], row % rows, k], unit.left)
-        _statuses(own, classes, where_k, where_j, count, status)
+            count = _columns(b, packed, unit.right, classes, starts, where)
+            if count > where.size:
+                where = np.zeros(count, np.int64)
+                _columns(b, packed, unit.right, classes, starts, where)
+        for j in range(columns):
+            status[j] = 0
+        own = a[batch_a[row // rows], row % rows]
+        if marked == columns:
+            _row_statuses(own, unit.left, classes, starts, where, status)
+        else:
+            _column_statuses(own, unit.left, classes, starts, where, status)
         for j in range(columns):
             mark = left[row, j]
             if mark & 1 and mark < 8:
