@@ -38,15 +38,15 @@ CONTENDERS: list[tuple[str, Any, tuple[str, str] | None]] = [
     ("a100:f16", "a100:f16", ("Ampere", "m16n8k16.f16.f16.f16.f16")),
     ("h100:f32", "h100:f32", ("Hopper", "m16n8k16.f32.f16.f16.f32")),
     ("h100:f16", "h100:f16", ("Hopper", "m16n8k16.f16.f16.f16.f16")),
-    ("mi250x:f32", "mi250x:f32", ("CDNA2", "f32_16x16x16f16")),
-]
-# Other factors than binary16, and exact or two-stage sums, take the general loop, whose rate is reported, not checked.
-FORMATS: list[tuple[str, Any, tuple[str, str]]] = [
     ("a100:f32:bf16", "a100:f32:bf16", ("Ampere", "m16n8k16.f32.bf16.bf16.f32")),
     ("h100:f32:bf16", "h100:f32:bf16", ("Hopper", "m16n8k16.f32.bf16.bf16.f32")),
     ("h100:f32:tf32", "h100:f32:tf32", ("Hopper", "m16n8k8.f32.tf32.tf32.f32")),
     ("ada:f32:e4m3", "ada:f32:e4m3", ("Ada Lovelace", "m16n8k32.f32.e4m3.e4m3.f32")),
     ("ada:f16:e5m2", "ada:f16:e5m2", ("Ada Lovelace", "m16n8k32.f16.e5m2.e5m2.f16")),
+    ("mi250x:f32", "mi250x:f32", ("CDNA2", "f32_16x16x16f16")),
+]
+# AMD's exact and two-stage sums take the general loop, whose rate is reported, not checked.
+FORMATS: list[tuple[str, Any, tuple[str, str]]] = [
     ("mi100:f32", "mi100:f32", ("CDNA1", "f32_16x16x16f16")),
     ("mi250x:f32:bf16", "mi250x:f32:bf16", ("CDNA2", "f32_16x16x16bf16_1k")),
     ("mi300x:f32", "mi300x:f32", ("CDNA3", "f32_16x16x16_f16")),
@@ -58,7 +58,7 @@ GENERAL = [
     ("Compensated", hs.Compensated()),
     ("Exact", hs.Exact()),
 ]
-LEAST = 5.0
+LEAST = 150.0
 
 
 def batched(
@@ -115,7 +115,7 @@ def small(name: str, accumulator: Any, rounds: int) -> str:
 @click.command()
 @click.option("--size", default=256, show_default=True, help="M = N = K.")
 @click.option("--rounds", default=7, show_default=True)
-@click.option("--check", is_flag=True, help="Fail where a tensor core is less than 5 times the peer.")
+@click.option("--check", is_flag=True, help="Fail where a tensor core is less than 150 times the peer.")
 def main(size: int, rounds: int, check: bool) -> None:
     """Measure and print."""
     hs.set_num_threads(1)
@@ -140,7 +140,7 @@ def main(size: int, rounds: int, check: bool) -> None:
     for name, accumulator, _ in CONTENDERS:
         click.echo(small(name, accumulator, rounds))
     if check and missed:
-        raise click.ClickException(f"below {LEAST} times mmasim: {', '.join(missed)}")
+        raise click.ClickException(f"below {LEAST:g} times mmasim: {', '.join(missed)}")
 
 
 if __name__ == "__main__":
