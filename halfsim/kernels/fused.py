@@ -23,6 +23,8 @@ from halfsim.rounding import Rounding
 
 __all__ = ["Block", "block", "fused"]
 
+_DECODED = 1 << 21
+
 
 class Block(NamedTuple):
     """A matrix unit as the loop needs it."""
@@ -111,7 +113,9 @@ def fused(a, b, batch_a, batch_b, d, start, stop, unit, left):
     unit = Block(unit.left, unit.right, min(unit.terms, terms), unit.fraction_bits, unit.least, unit.mask)
     # K is padded with terms that are zero.
     padded = (terms + unit.terms - 1) // unit.terms * unit.terms
-    strip = min(COLUMNS, (columns + lanes() - 1) // lanes() * lanes())
+    # Columns decoded at a time: fewer of many terms, for what they take of memory.
+    strip = max(min(COLUMNS, _DECODED // padded // lanes() * lanes()), lanes())
+    strip = min(strip, (columns + lanes() - 1) // lanes() * lanes())
     values_a, codes_a = np.zeros(ROWS * padded, np.float32), np.zeros(ROWS * padded, np.uint8)
     values_b, codes_b = np.zeros(strip * padded, np.float32), np.zeros(strip * padded, np.uint8)
     reports_a, reports_b, scratch = np.zeros(ROWS, np.int32), np.zeros(strip, np.int32), np.zeros(terms, np.int32)

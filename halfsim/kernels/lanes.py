@@ -172,6 +172,8 @@ class Memory:
 
 def pointers(context: Any, builder: Any, kinds: Any, arrays: Any) -> list[Any]:
     """Return the addresses of contiguous arrays' elements."""
+    if any(kind.layout != "C" for kind in kinds):
+        raise TypeError(f"arrays of types {', '.join(map(str, kinds))} must be contiguous; copy them before the call")
     return [context.make_array(kind)(context, builder, array).data for kind, array in zip(kinds, arrays, strict=True)]
 
 

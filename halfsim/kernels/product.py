@@ -23,7 +23,7 @@ from halfsim.accumulators import (
 )
 from halfsim.core.control import control_word, gradual
 from halfsim.core.dot import LIMBS
-from halfsim.core.fields import F16, layout
+from halfsim.core.fields import layout
 from halfsim.environment import CUDA, DefaultNaN, Environment, NaNRule
 from halfsim.formats import BINARY16, BINARY32, BINARY64, Format
 from halfsim.kernels import fused, gemm, host, mfma, pairwise, sequential, specials
@@ -221,8 +221,8 @@ def _first_and_special(chosen: Plan, operands: Operands) -> bool:
     if not chosen.leaves or getattr(chosen.fast, "overloads", True):
         return False
     work = operands.batch_a.size * operands.a.shape[1] * operands.a.shape[2] * operands.b.shape[2]
-    special = F16.infinity
-    return work <= _FIRST_WORK and any(bool(((x & special) == special).any()) for x in (operands.a, operands.b))
+    factors = zip((operands.a, operands.b), chosen.fast_extra[0][:2], strict=True)
+    return work <= _FIRST_WORK and any(bool(((x & form.mask) > form.largest).any()) for x, form in factors)
 
 
 def _patterns(chosen: Plan, c: NDArray[Any] | None, size: int) -> NDArray[Any]:
