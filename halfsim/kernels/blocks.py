@@ -16,8 +16,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from halfsim.core._processor import has_feature
+from halfsim.kernels.decoding import OUTSIDE, SPECIAL
 from halfsim.kernels.lanes import BYTE, FLOAT, INT, LONG, Lanes, Memory, each, pointers
-from halfsim.kernels.sums import Binary16, Binary32, Sum, overflow, scale_of
+from halfsim.kernels.sums import Binary16, Binary32, FarBinary32, Sum, overflow, scale_of
 
 __all__ = ["add_blocks", "lanes", "read_sums", "write_sums"]
 
@@ -40,54 +41,58 @@ def lanes(typingctx):
     return types.int64(), codegen
 
 
-def _sum_of(d: Any) -> Sum:
-    return Binary16 if d.dtype == types.uint16 else Binary32
+def _sum_of(d: Any, codes: Any) -> Sum:
+    if d.dtype == types.uint16:
+        return Binary16
+    return Binary32 if codes.dtype == types.uint8 else FarBinary32
 
 
 @intrinsic
-def read_sums(typingctx, d, at, count, totals, to, mask):
-    """Decode `count` patterns of C from `at` on; d is uint16 for binary16, else uint32."""
+def read_sums(typingctx, d, codes, at, count, totals, to, mask):
+    """Decode `count` patterns of C from `at` on; d and codes are as in `add_blocks`."""
 
     def codegen(context, builder, signature, args):
-        source, target = pointers(context, builder, (d, totals), (args[0], args[3]))
+        source, target = pointers(context, builder, (d, totals), (args[0], args[4]))
 
         def body(memory: Memory, j: Any) -> None:
-            pattern = memory.load(source, builder.add(args[1], j)).widened()
-            value = _sum_of(d).read(pattern, memory.splat(builder.trunc(args[5], INT)))
-            memory.store(target, builder.add(args[4], j), value)
+            pattern = memory.load(source, builder.add(args[2], j)).widened()
+            value = _sum_of(d, codes).read(pattern, memory.splat(builder.trunc(args[6], INT)))
+            memory.store(target, builder.add(args[5], j), value)
 
-        each(builder, args[2], body)
+        each(builder, args[3], body)
         return context.get_dummy_value()
 
-    return types.void(d, types.int64, types.int64, totals, types.int64, types.int64), codegen
+    return types.void(d, codes, types.int64, types.int64, totals, types.int64, types.int64), codegen
 
 
 @intrinsic
-def write_sums(typingctx, totals, at, d, left, to, count, report, reports, column):
+def write_sums(typingctx, totals, at, d, codes, left, to, count, report, reports, column):
     """Encode `count` sums into d from `to` on, but for elements whose factors were reported; mark these in `left`.
 
     `report` is that on the row, `reports` has those on the columns from `column` on. A mark is their union; where they
     are SPECIAL alone, 2 or 4 are added if the sum of the other products is infinite in binary16, plus or minus.
     """
-    kinds = totals, d, left, reports
+    kinds, kind = (totals, d, left, reports), _sum_of(d, codes)
 
     def codegen(context, builder, signature, args):
-        source, target, marks, seen = pointers(context, builder, kinds, (args[0], *args[2:4], args[7]))
+        arrays = args[0], args[2], args[4], args[8]
+        source, target, marks, seen = pointers(context, builder, kinds, arrays)
 
         def body(memory: Memory, j: Any) -> None:
-            total, place = memory.load(source, builder.add(args[1], j)), builder.add(args[4], j)
+            total, place = memory.load(source, builder.add(args[1], j)), builder.add(args[5], j)
             pattern = memory.load(target, place)
-            both = memory.load(seen, builder.add(args[8], j)) | memory.splat(builder.trunc(args[6], INT))
-            result = _sum_of(d).write(total, pattern.widened()).shortened(pattern.value.type.element)
+            both = memory.load(seen, builder.add(args[9], j)) | memory.splat(builder.trunc(args[7], INT))
+            both = (both & SPECIAL).equals(0).choose(both | (kind.unknown(total) & OUTSIDE), both)
+            result = kind.write(total, pattern.widened()).shortened(pattern.value.type.element)
             memory.store(target, place, both.equals(0).choose(result, pattern))
             mark = both.equals(1).choose(both + overflow(total), both)
             memory.store(marks, place, mark.shortened(BYTE))
 
-        each(builder, args[5], body)
+        each(builder, args[6], body)
         return context.get_dummy_value()
 
     integers = types.int64, types.int64, types.int64
-    return types.void(totals, types.int64, d, left, *integers, reports, types.int64), codegen
+    return types.void(totals, types.int64, d, codes, left, *integers, reports, types.int64), codegen
 
 
 class _Rows:
@@ -97,7 +102,8 @@ class _Rows:
         self.kind, self.memory, self.rows, self.panel = kind, memory, rows, panel
         self.values_a, self.codes_a, self.values_b, self.codes_b, self.sums = arrays
         self.block = block
-        self.codes, self.first, self.second = ([memory.cell(element) for _ in rows] for element in (BYTE, INT, INT))
+        elements = self.codes_b.type.pointee, INT, INT
+        self.codes, self.first, self.second = ([memory.cell(element) for _ in rows] for element in elements)
 
     def _column(self, data: Any, k: Any) -> Lanes:
         builder = self.memory.builder
@@ -135,7 +141,7 @@ class _Rows:
             memory.set(cell, memory.load(self.sums, place))
         with cgutils.for_range_slice(builder, LONG(0), count, group) as (start, _):
             middle, stop = builder.add(start, half), builder.add(start, group)
-            codes = self._exponents(start, stop, least.shortened(BYTE))
+            codes = self._exponents(start, stop, least.shortened(self.codes_b.type.pointee))
             before = [memory.get(cell) for cell in cells]
             scales = [scale_of(self.kind.exponent(code, c), bits) for code, c in zip(codes, before, strict=True)]
             for r, scale in enumerate(scales):
@@ -157,8 +163,8 @@ def add_blocks(typingctx, d, values_a, codes_a, values_b, codes_b, sums, x, y, p
     `values_a` and `codes_a` hold decoded rows from `x` and `y` on, `values_b` and `codes_b` a panel from `panel` on,
     `lanes` numbers to a term, of which `columns` are used; `sums` holds C from `total` on, one row after the other, and
     receives the results. `count` terms are added, a multiple of those of a block. `block` is (terms, fraction bits,
-    least code, mask): the code is 2 * LEAST - 1 where C alone may lie lower, and the mask has the bits of binary32 that
-    a result keeps. Results are binary16 if d is uint16.
+    least code, mask) as `halfsim.kernels.fused.Block` has them. Results are binary16 if d is uint16, else binary32;
+    codes are those of NEAR in uint8, of FAR in uint16.
     """
     arrays = (values_a, codes_a, values_b, codes_b, sums)
 
@@ -168,7 +174,7 @@ def add_blocks(typingctx, d, values_a, codes_a, values_b, codes_b, sums, x, y, p
         block = cgutils.unpack_tuple(builder, args[12])
 
         def write(width: int, first: Any) -> None:
-            rows = _Rows(_sum_of(d), Memory(builder, width), data, (x, y), builder.add(panel, first), block)
+            rows = _Rows(_sum_of(d, codes_b), Memory(builder, width), data, (x, y), builder.add(panel, first), block)
             rows.write(count, [builder.add(builder.add(total, LONG(r * _width())), first) for r in range(2)])
 
         if _width() == _FEW:

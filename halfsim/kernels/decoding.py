@@ -16,8 +16,8 @@ from numba.extending import intrinsic
 from halfsim.core._jit import scalar
 from halfsim.core.fields import layout
 from halfsim.formats import Format, Specials
-from halfsim.kernels.lanes import BYTE, INT, Lanes, Memory, each, pointers
-from halfsim.kernels.sums import CODE, LEAST, MOST
+from halfsim.kernels.lanes import INT, Lanes, Memory, each, pointers
+from halfsim.kernels.sums import Window
 
 __all__ = ["OUTSIDE", "SPECIAL", "Form", "form", "pack_columns", "pack_rows"]
 
@@ -49,16 +49,18 @@ class Form(NamedTuple):
     """Largest finite magnitude."""
     infinity: int
     """Magnitude of the infinity, -1 if there is none."""
+    code: int
+    """Code of exponent 0, less binary32's bias."""
     least: int
     """Code of the smallest exponent."""
 
 
-def form(fmt: Format) -> Form:
+def form(fmt: Format, window: Window) -> Form:
     """Return the form of a format that binary32 contains."""
     fields = layout(fmt)
     fraction = fmt.precision - 1
-    first, last = LEAST - CODE, MOST - CODE
-    gradual = fmt.emin >= first
+    # Subnormal numbers of binary32 are not for a window.
+    gradual = fmt.emin >= window.first and fmt.emin - fraction >= -126
 
     def magnitude(exponent: int) -> int:
         return (exponent - fmt.emin + 1) << fraction
@@ -71,11 +73,12 @@ def form(fmt: Format) -> Form:
         rebias=(126 + fmt.emin) << 23,
         limit=1 << fraction,
         ulp=ulp,
-        low=1 if gradual else magnitude(first),
-        high=min(fields.largest, magnitude(last + 1) - 1),
+        low=1 if gradual else magnitude(max(window.first, fmt.emin)),
+        high=min(fields.largest, magnitude(window.last + 1) - 1),
         largest=fields.largest,
         infinity=fields.infinity if fmt.specials == Specials.ieee else -1,
-        least=max(fmt.emin, first) + CODE,
+        code=window.zero - 127,
+        least=max(fmt.emin, window.first) + window.zero,
     )
 
 
@@ -89,7 +92,7 @@ def _decode(pattern: Lanes, rule: Any) -> tuple[Lanes, Lanes, Lanes]:
     zero = magnitude & 0
     report = rule.largest.below(magnitude).choose(zero + SPECIAL, OUTSIDE)
     report = (outside & ~magnitude.equals(0)).choose(report, 0)
-    code = ((value >> 23) - (127 - CODE)).larger(rule.least)
+    code = ((value >> 23) + rule.code).larger(rule.least)
     sign = (pattern ^ magnitude) * rule.sign
     return outside.choose(zero, value) | sign, outside.choose(zero, code), report
 
@@ -108,7 +111,7 @@ def decode(typingctx, source, at, count, values, codes, to, reports, column, rul
             bits, code, report = _decode(memory.load(origin, builder.add(args[1], j)).widened(), spread)
             place, own = builder.add(args[5], j), builder.add(args[7], j)
             memory.store(numbers, place, bits.number())
-            memory.store(exponents, place, code.shortened(BYTE))
+            memory.store(exponents, place, code.shortened(exponents.type.pointee))
             memory.store(seen, own, memory.load(seen, own) | report)
 
         each(builder, args[2], body)

@@ -2,15 +2,16 @@
 
 Equal to `halfsim.kernels.gemm.fused_dot_add`, bit by bit, on all that is not left (tests prove it). Elements that see
 an infinity or a NaN among the factors are left to `halfsim.kernels.specials`, with a word on what their other products
-add up to; those that see a factor outside the window of exponents, which binary16 and narrower formats do not have, to
-the general loop. Both find C untouched.
+add up to; those that see a factor outside the window of exponents, or a block of nothing but tiny products, which only
+bfloat16 and TF32 have, to the general loop. Both find C untouched.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from halfsim.accumulators import FusedDotAdd, factor_formats
 from halfsim.core._jit import kernel, scalar
@@ -18,7 +19,7 @@ from halfsim.formats import BINARY16, Specials
 from halfsim.kernels.blocks import add_blocks, lanes, read_sums, write_sums
 from halfsim.kernels.decoding import Form, form, pack_columns, pack_rows
 from halfsim.kernels.panels import COLUMNS, ROWS, TERMS
-from halfsim.kernels.sums import CODE, LEAST, MOST
+from halfsim.kernels.sums import FAR, NEAR
 from halfsim.rounding import Rounding
 
 __all__ = ["Block", "block", "fused"]
@@ -34,9 +35,11 @@ class Block(NamedTuple):
     terms: int
     fraction_bits: int
     least: int
-    """Code of the smallest exponent of a block."""
+    """Code of the smallest exponent of a block; less than those of products where C alone may lie lower."""
     mask: int
     """Bits of binary32 that a result keeps."""
+    codes: NDArray[Any]
+    """Of no size, and of the dtype of codes of exponents."""
 
 
 def block(accumulator: FusedDotAdd) -> Block | None:
@@ -53,35 +56,38 @@ def block(accumulator: FusedDotAdd) -> Block | None:
     half, whole = (count * product + 2 ** (bits + 1) for count in ((terms + 1) // 2, terms))
     if bits > 29 or half >= 2**31 or whole >= 2**32:
         return None
-    least = accumulator.zero_exponent + 2 * CODE
-    if least > 2 * MOST + 1:
+    window = NEAR if min(left.emin, right.emin) >= NEAR.first else FAR
+    least = accumulator.zero_exponent + 2 * window.zero
+    if least > 2 * (window.zero + window.last) + 1:
         return None
-    if least < 2 * LEAST:
+    if window is FAR or least < window.least:
         # C alone may lie lower and must then be exact, down to its last bit.
         last = output.emin - (output.precision - 1)
         if narrow or bits < output.precision - 1 or accumulator.zero_exponent - bits > last:
             return None
-        least = 2 * LEAST - 1
-    return Block(form(left), form(right), terms, bits, least, -(1 << (24 - output.precision)))
+        least = window.least - 1 if window is NEAR else 0
+    codes = np.zeros(0, np.uint8 if window is NEAR else np.uint16)
+    forms = form(left, window), form(right, window)
+    return Block(*forms, terms, bits, least, -(1 << (24 - output.precision)), codes)
 
 
 @scalar
-def _read_rows(d, row, count, columns, first_column, last_column, sums, mask):
+def _read_rows(d, codes, row, count, columns, first_column, last_column, sums, mask):
     """Read C of `count` rows from `row` on, panel after panel."""
     for first in range(first_column, last_column, lanes()):
         for i in range(count):
             at = (first - first_column) * ROWS + i * lanes()
-            read_sums(d, (row + i) * columns + first, min(lanes(), last_column - first), sums, at, mask)
+            read_sums(d, codes, (row + i) * columns + first, min(lanes(), last_column - first), sums, at, mask)
 
 
 @scalar
-def _write_rows(d, left, row, count, columns, first_column, last_column, sums, reports_a, reports_b):
+def _write_rows(d, codes, left, row, count, columns, first_column, last_column, sums, reports_a, reports_b):
     """Write the results of `count` rows from `row` on, or marks."""
     for first in range(first_column, last_column, lanes()):
         for i in range(count):
             at = (first - first_column) * ROWS + i * lanes()
             place, size = (row + i) * columns + first, min(lanes(), last_column - first)
-            write_sums(sums, at, d, left, place, size, reports_a[i], reports_b, first - first_column)
+            write_sums(sums, at, d, codes, left, place, size, reports_a[i], reports_b, first - first_column)
 
 
 @scalar
@@ -110,14 +116,14 @@ def fused(a, b, batch_a, batch_b, d, start, stop, unit, left):
     `halfsim.kernels.blocks.write_sums`.
     """
     rows, terms, columns = a.shape[1], a.shape[2], b.shape[2]
-    unit = Block(unit.left, unit.right, min(unit.terms, terms), unit.fraction_bits, unit.least, unit.mask)
+    unit = Block(unit.left, unit.right, min(unit.terms, terms), unit.fraction_bits, unit.least, unit.mask, unit.codes)
     # K is padded with terms that are zero.
     padded = (terms + unit.terms - 1) // unit.terms * unit.terms
     # Columns decoded at a time: fewer of many terms, for what they take of memory.
     strip = max(min(COLUMNS, _DECODED // padded // lanes() * lanes()), lanes())
     strip = min(strip, (columns + lanes() - 1) // lanes() * lanes())
-    values_a, codes_a = np.zeros(ROWS * padded, np.float32), np.zeros(ROWS * padded, np.uint8)
-    values_b, codes_b = np.zeros(strip * padded, np.float32), np.zeros(strip * padded, np.uint8)
+    values_a, codes_a = np.zeros(ROWS * padded, np.float32), np.zeros(ROWS * padded, unit.codes.dtype)
+    values_b, codes_b = np.zeros(strip * padded, np.float32), np.zeros(strip * padded, unit.codes.dtype)
     reports_a, reports_b, scratch = np.zeros(ROWS, np.int32), np.zeros(strip, np.int32), np.zeros(terms, np.int32)
     sums = np.zeros(ROWS * strip, np.float32)
     packed = -1
@@ -131,6 +137,6 @@ def fused(a, b, batch_a, batch_b, d, start, stop, unit, left):
                 count = min(ROWS, stop - row, (batch + 1) * rows - row)
                 source = row - batch * rows
                 pack_rows(a, batch_a[batch], source, count, unit.left, padded, values_a, codes_a, reports_a, scratch)
-                _read_rows(d, row, count, columns, first, last, sums, unit.mask)
+                _read_rows(d, codes_b, row, count, columns, first, last, sums, unit.mask)
                 _add_rows(d, values_a, codes_a, values_b, codes_b, sums, count, last - first, padded, unit)
-                _write_rows(d, left, row, count, columns, first, last, sums, reports_a, reports_b)
+                _write_rows(d, codes_b, left, row, count, columns, first, last, sums, reports_a, reports_b)

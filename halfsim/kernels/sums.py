@@ -4,30 +4,47 @@ Aligned terms are integers, in units of the block. Those of a block are added in
 which fits int32. The sum of both has 33 bits; its sign is that of the majority among both halves and their sum modulo
 2**32, and its magnitude fits 32 bits.
 
-Exponents of products are bytes, many to a register: a factor's is `CODE` more than its exponent and 0 for a zero, so
-that the sum of two is at least 2 * LEAST only where the product is not zero.
+Exponents of products are integers, many to a register: a factor's is a number more than its exponent and 0 for a zero.
+The number is so large that the sum of two is at least twice the code of the least exponent only where the product is
+not zero. Formats whose exponents span less than 64 have them in bytes (`NEAR`), others in 16 bits (`FAR`).
 
-`Binary32` and `Binary16` are the two formats of results. Between blocks, a sum is a binary32 number in either.
+`Binary32`, `FarBinary32` and `Binary16` are the kinds of results. Between blocks, a sum is a binary32 number in each.
 """
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from halfsim.kernels.lanes import Lanes
 
-__all__ = ["CODE", "LEAST", "MOST", "Binary16", "Binary32", "Sum", "overflow", "scale_of"]
+__all__ = ["FAR", "LOWEST", "NEAR", "Binary16", "Binary32", "FarBinary32", "Sum", "Window", "overflow", "scale_of"]
 
-CODE = 112
-"""Code of exponent 0."""
-LEAST = 64
-"""Code of the smallest exponent; more than the span of codes, hence the sum with a zero's is below 2 * LEAST."""
-MOST = 127
-"""Code of the largest exponent: a sum of two fits a byte."""
+
+class Window(NamedTuple):
+    """Exponents of factors that have codes."""
+
+    first: int
+    last: int
+    zero: int
+    """Code of exponent 0."""
+
+    @property
+    def least(self) -> int:
+        """Least sum of the codes of two factors that are not zero; a zero's with any other is smaller."""
+        return 2 * (self.zero + self.first)
+
+
+NEAR = Window(-48, 15, 112)
+FAR = Window(-126, 47, 326)
+"""No sum of these products overflows, as they are cut off where C is so large that it could."""
+
+LOWEST = -96
+"""Smallest exponent of a block whose unit's inverse is a binary32 number, for all fraction bits."""
 
 _SIGN = -(1 << 31)
 _BIAS = 127
 _INFINITE = 255 << 23
+_NAN = 0x7FC00000
 # Exponent of what stands for an infinite binary16 sum: no product moves it.
 _HUGE = 100
 
@@ -67,9 +84,14 @@ class Binary32:
         return magnitude.below(_INFINITE).choose(total.bits(), special)
 
     @staticmethod
+    def unknown(total: Lanes) -> Lanes:
+        """All ones where the sum is not known, else 0."""
+        return total.bits() & 0
+
+    @staticmethod
     def exponent(code: Lanes, total: Lanes) -> Lanes:
         """Biased exponent of a block; that of a subnormal C is below all that a product can have."""
-        return (code + (_BIAS - 2 * CODE)).larger((total.bits() >> 23) & 255)
+        return (code + (_BIAS - 2 * NEAR.zero)).larger((total.bits() >> 23) & 255)
 
     @staticmethod
     def finish(first: Lanes, second: Lanes, scale: Lanes, code: Lanes, total: Lanes, mask: Lanes) -> Lanes:
@@ -79,7 +101,29 @@ class Binary32:
         magnitude = magnitude & ~(magnitude >> 24)
         cut = (magnitude.to_float() * _unit(scale)).bits()
         result = ((cut & mask) | (sign & _SIGN)).number()
-        return code.equals(2 * LEAST - 1).choose(total, result)
+        return code.equals(NEAR.least - 1).choose(total, result)
+
+
+class FarBinary32(Binary32):
+    """The same for codes of `FAR`; a sum that has met a block whose exponent is below LOWEST is a NaN, and unknown."""
+
+    @staticmethod
+    def unknown(total: Lanes) -> Lanes:
+        """All ones where the sum is not known, else 0."""
+        return total.bits().below(_INFINITE).choose(total.bits() & 0, -1)
+
+    @staticmethod
+    def exponent(code: Lanes, total: Lanes) -> Lanes:
+        """Biased exponent of a block, LOWEST - 1 at least."""
+        return (code + (_BIAS - 2 * FAR.zero)).larger((total.bits() >> 23) & 255).larger(_BIAS + LOWEST - 1)
+
+    @staticmethod
+    def finish(first: Lanes, second: Lanes, scale: Lanes, code: Lanes, total: Lanes, mask: Lanes) -> Lanes:
+        """The sum; C where there is no product but zeros."""
+        result = Binary32.finish(first, second, scale, code, total, mask).bits()
+        result = code.below(2 * FAR.zero + LOWEST).choose((result & 0) | _NAN, result)
+        result = code.below(FAR.least).choose(total.bits(), result)
+        return total.bits().below(_INFINITE).choose(result, total.bits()).number()
 
 
 class Binary16:
@@ -109,11 +153,16 @@ class Binary16:
         return (pattern & 0x7FFF).below(0x7C01).choose(result, 0x7FFF)
 
     @staticmethod
+    def unknown(total: Lanes) -> Lanes:
+        """All ones where the sum is not known, else 0."""
+        return total.bits() & 0
+
+    @staticmethod
     def exponent(code: Lanes, total: Lanes) -> Lanes:
         """Biased exponent of a block; a subnormal C counts with the exponent of the smallest normal number."""
         magnitude = total.bits() & ~_SIGN
         own = magnitude.equals(0).choose(magnitude, (magnitude >> 23).larger(_BIAS - 14))
-        return (code + (_BIAS - 2 * CODE)).larger(own)
+        return (code + (_BIAS - 2 * NEAR.zero)).larger(own)
 
     @staticmethod
     def finish(first: Lanes, second: Lanes, scale: Lanes, code: Lanes, total: Lanes, mask: Lanes) -> Lanes:

@@ -103,27 +103,51 @@ def test_an_overflow_before_an_infinity_of_the_other_sign_is_a_nan(sign):
         np.testing.assert_array_equal(hs.matmul(a, b, accumulator=row)[0], want)
 
 
+def left_to_the_general_loop(monkeypatch, a, b, row):
+    """Return the elements, in order, that the general loop computed, having checked the product."""
+    counted = []
+    general = product._compute_general
+    with monkeypatch.context() as patch:
+        patch.setattr(product, "_compute_general", lambda *all: counted.extend(all[3]) or general(*all))
+        got = hs.matmul(a, b, accumulator=row)
+        patch.setattr(product, "plan", lambda accumulator, plan=product.plan: plan(accumulator)._replace(fast=None))
+        elements = list(counted)
+        np.testing.assert_array_equal(got, hs.matmul(a, b, accumulator=row))
+    return np.array(elements)
+
+
 @pytest.mark.parametrize("fmt", EDGES, ids=lambda fmt: fmt.name)
 def test_numbers_outside_the_window_are_left_to_the_general_loop(fmt, monkeypatch):
     row = hs.FusedDotAdd(terms=4, fraction_bits=24, zero_exponent=-132, inputs=fmt)
-    edges = 2.0 ** np.array([-50, -49, -48, -47, 15, 16, 17])
+    edges = 2.0 ** np.array([-126, -125, -60, 46, 47, 48, 127])
     top = 2 - 2.0 ** -EDGES[fmt]
-    values = np.concatenate([edges, edges * top, [0.0, 2.0**-126, 2.0**-130, np.inf, np.nan]]).astype(np.float32)
+    values = np.concatenate([edges, edges * top, [0.0, 2.0**-127, 2.0**-130, np.inf, np.nan]]).astype(np.float32)
     values = np.concatenate([values, -values])
     a, b = np.ones((len(values), 9), np.float32), np.ones((9, 50), np.float32)
     a[:, 4] = values
-    b[7, 30] = 2.0**16
-    counted = []
-    general = product._compute_general
-    monkeypatch.setattr(product, "_compute_general", lambda *all: counted.append(all[3]) or general(*all))
-    got = hs.matmul(a, b, accumulator=row)
-    inside = (abs(values) >= 2.0**-48) & (abs(values) < 2.0**16) | (values == 0) | ~np.isfinite(values)
-    assert len(counted) == 1
-    rows, columns = np.divmod(counted[0], 50)
+    hs.matmul(a[:1] * 0, b, accumulator=row)
+    b[7, 30] = 2.0**48
+    size = abs(values)
+    inside = (size >= 2.0**-126) & (size < 2.0**48) | (values == 0) | ~np.isfinite(values)
+    rows, columns = np.divmod(left_to_the_general_loop(monkeypatch, a, b, row), 50)
     assert np.array_equal(np.unique(rows[columns != 30]), np.flatnonzero(~inside))
     assert np.array_equal(rows[columns == 30], np.arange(len(values)))
-    monkeypatch.setattr(product, "plan", lambda accumulator, plan=product.plan: plan(accumulator)._replace(fast=None))
-    np.testing.assert_array_equal(got, hs.matmul(a, b, accumulator=row))
+
+
+@pytest.mark.parametrize("fmt", EDGES, ids=lambda fmt: fmt.name)
+def test_blocks_of_tiny_products_are_left_to_the_general_loop(fmt, monkeypatch):
+    """One block in the middle whose exponent is given; what surrounds it does not matter, zeros do not count."""
+    row = hs.FusedDotAdd(terms=4, fraction_bits=25, zero_exponent=-133, inputs=fmt)
+    exponents = np.array([-180, -98, -97, -96, -95, -40])
+    a, b = np.ones((len(exponents), 12), np.float32), np.ones((12, 40), np.float32)
+    a[:, 4:8] = np.ldexp(np.float32(1.75), exponents + 60)[:, None]
+    a[:, 5] = 0
+    b[4:8] = 2.0**-60
+    b[4:8, 7] = 0
+    elements = left_to_the_general_loop(monkeypatch, a, b, row)
+    rows, columns = np.divmod(elements, 40)
+    assert 7 not in columns
+    assert np.array_equal(rows, np.repeat([0, 1, 2], 39))
 
 
 @pytest.mark.parametrize("fmt", [hs.BINARY16, hs.E5M2, hs.E4M3, hs.BFLOAT16, hs.TF32], ids=lambda fmt: fmt.name)
