@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import platform
+import re
 from dataclasses import replace
 
+import numba
 import numpy as np
 import pytest
 
 import halfsim as hs
-from halfsim.kernels import decoding, fused, product
+from halfsim.core._processor import has_feature
+from halfsim.kernels import fused, product
 from halfsim.kernels.product import Operands
 from halfsim.tensorcores import TABLE
 from tests.tensorcores.tiles import KINDS, held, tile
@@ -167,4 +171,27 @@ def test_every_number_of_a_format_is_decoded(fmt):
 def test_a_format_that_binary32_does_not_multiply_exactly_is_not_vectorised():
     wide = hs.Format("E8M13", 22, 14, -126, 127)
     assert fused.block(hs.FusedDotAdd(terms=4, fraction_bits=20, zero_exponent=-140, inputs=wide)) is None
-    assert decoding.form(hs.E5M2).low == 1
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly")
+@pytest.mark.parametrize("name", ["h100:f32", "h100:f16", "h100:f32:bf16"])
+def test_blocks_fill_the_registers_of_the_processor(name):
+    """Products are scaled and cut in the widest registers there are, never one by one."""
+    row = hs.tensorcores.as_accumulator(name)
+    case = tile("normal", row.inputs, output(row), 5, 2, 16, 80)
+    both(row, case)
+    compiled = numba.njit(error_model="numpy")(fused.fused.py_func)
+    codes = product.plan(row).fast_extra[0].codes.dtype
+    compiled.compile(
+        next(
+            s
+            for s in fused.fused.signatures
+            if s[4].dtype.bitwidth == (16 if output(row) == "f16" else 32)
+            and s[7].types[-1].dtype.bitwidth == codes.itemsize * 8
+        )
+    )
+    (assembly,) = compiled.inspect_asm().values()
+    widest = "z" if has_feature("avx512bw") else "y" if has_feature("avx2") else "x"
+    # Two rows of four registers, in each half of a block and for C.
+    assert len(re.findall(rf"cvttps2dq\s.*%{widest}mm", assembly)) >= 2 * 4 * 3
+    assert not re.search(r"cvttss2si", assembly)
