@@ -181,17 +181,10 @@ def test_blocks_fill_the_registers_of_the_processor(name):
     case = tile("normal", row.inputs, output(row), 5, 2, 16, 80)
     both(row, case)
     compiled = numba.njit(error_model="numpy")(fused.fused.py_func)
-    codes = product.plan(row).fast_extra[0].codes.dtype
-    compiled.compile(
-        next(
-            s
-            for s in fused.fused.signatures
-            if s[4].dtype.bitwidth == (16 if output(row) == "f16" else 32)
-            and s[7].types[-1].dtype.bitwidth == codes.itemsize * 8
-        )
-    )
+    kinds = row.output.width, 8 * product.plan(row).fast_extra[0].codes.itemsize
+    compiled.compile(next(s for s in fused.fused.signatures if kinds == (s[4].dtype.bitwidth, s[7][-1].dtype.bitwidth)))
     (assembly,) = compiled.inspect_asm().values()
-    widest = "z" if has_feature("avx512bw") else "y" if has_feature("avx2") else "x"
-    # Two rows of four registers, in each half of a block and for C.
-    assert len(re.findall(rf"cvttps2dq\s.*%{widest}mm", assembly)) >= 2 * 4 * 3
+    widest, registers = ("z", 4) if has_feature("avx512bw") else ("y", 2) if has_feature("avx2") else ("x", 4)
+    # Two rows, in each half of a block and for C.
+    assert len(re.findall(rf"cvttps2dq\s.*%{widest}mm", assembly)) >= 2 * 3 * registers
     assert not re.search(r"cvttss2si", assembly)
