@@ -1,7 +1,7 @@
 """Rows of a matrix unit's product in vector registers: C read, blocks added, results written.
 
 A product of two factors is exact in binary32, and so is its multiple by the power of two that makes the unit of the
-block 1; the conversion to an integer is the cut. `halfsim.kernels.sums` has the rest of a block.
+block 1; the conversion to an integer is the cut. `halfsim.kernels.blocksums` has the rest of a block.
 
 Two rows at a time share what is loaded of B and hide each other's latency.
 """
@@ -16,9 +16,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from halfsim.core._processor import has_feature
+from halfsim.kernels.blocksums import Binary16, Binary32, FarBinary32, Sum, overflow, scale_of
 from halfsim.kernels.decoding import OUTSIDE, SPECIAL
-from halfsim.kernels.lanes import BYTE, FLOAT, INT, LONG, Lanes, Memory, each, pointers
-from halfsim.kernels.sums import Binary16, Binary32, FarBinary32, Sum, overflow, scale_of
+from halfsim.kernels.vectorcode import BYTE, FLOAT, INT, LONG, Lanes, Memory, each, pointers
 
 __all__ = ["add_blocks", "lanes", "read_sums", "write_sums"]
 

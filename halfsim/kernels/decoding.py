@@ -1,4 +1,4 @@
-"""Factors of matrix units taken apart for `halfsim.kernels.sums`: binary32 values and codes of their exponents.
+"""Factors of matrix units taken apart for `halfsim.kernels.blocksums`: binary32 values and codes of their exponents.
 
 What the blocks do not know is decoded as zero and reported: infinities and NaNs, and finite numbers outside the window
 of exponents that they know. No subnormal binary32 number is met.
@@ -16,8 +16,8 @@ from numba.extending import intrinsic
 from halfsim.core._jit import scalar
 from halfsim.core.fields import layout
 from halfsim.formats import Format, Specials
-from halfsim.kernels.lanes import INT, Lanes, Memory, each, pointers
-from halfsim.kernels.sums import Window
+from halfsim.kernels.blocksums import Window
+from halfsim.kernels.vectorcode import INT, Lanes, Memory, each, pointers
 
 __all__ = ["OUTSIDE", "SPECIAL", "Form", "form", "pack_columns", "pack_rows"]
 

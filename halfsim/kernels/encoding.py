@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from halfsim.core._jit import kernel
 from halfsim.core.fields import layout
 from halfsim.formats import Format, Specials
-from halfsim.kernels.lanes import BYTE, INT, Lanes, Memory, each, pointers
 from halfsim.kernels.threads import run_blocks
+from halfsim.kernels.vectorcode import BYTE, INT, Lanes, Memory, each, pointers
 
 __all__ = ["exact_patterns"]
 

@@ -17,9 +17,9 @@ from halfsim.accumulators import FusedDotAdd, factor_formats
 from halfsim.core._jit import kernel, scalar
 from halfsim.formats import BINARY16, Specials
 from halfsim.kernels.blocks import add_blocks, lanes, read_sums, write_sums
+from halfsim.kernels.blocksums import FAR, NEAR
 from halfsim.kernels.decoding import Form, form, pack_columns, pack_rows
 from halfsim.kernels.panels import COLUMNS, ROWS, TERMS
-from halfsim.kernels.sums import FAR, NEAR
 from halfsim.rounding import Rounding
 
 __all__ = ["Block", "block", "fused"]

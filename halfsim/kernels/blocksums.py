@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
-from halfsim.kernels.lanes import Lanes
+from halfsim.kernels.vectorcode import Lanes
 
 __all__ = ["FAR", "LOWEST", "NEAR", "Binary16", "Binary32", "FarBinary32", "Sum", "Window", "overflow", "scale_of"]
 
