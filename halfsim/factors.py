@@ -15,6 +15,7 @@ from halfsim.environment import IEEE
 from halfsim.flags import Flags
 from halfsim.formats import BFLOAT16, BINARY16, BINARY32, E4M3, E5M2, Format, Specials
 from halfsim.kernels import elementwise
+from halfsim.kernels.encoding import exact_patterns
 from halfsim.kernels.threads import run_blocks
 from halfsim.rounding import Rounding
 from halfsim.tensorcores import AccumulatorLike
@@ -78,6 +79,9 @@ def _described(row: Accumulator, given: AccumulatorLike) -> str:
 def _exact(function: str, argument: str, words: NDArray[np.uint32], fmt: Format, described: str) -> NDArray[Any]:
     """Return the patterns of binary32 numbers that the format has, every one."""
     flat = words.reshape(-1)
+    known = exact_patterns(flat, fmt)
+    if known is not None:
+        return known.reshape(words.shape)
     patterns = np.empty(flat.size, np.uint16 if fmt.width <= 16 else np.uint32)
     flags = np.empty(flat.size, np.uint8)
     control = control_word(Rounding.roundTiesToEven, IEEE)

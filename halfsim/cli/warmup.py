@@ -130,6 +130,8 @@ def _products() -> list[_Work]:
     ]
     rows += [kind(format=fmt) for kind in (Pairwise, Compensated, Exact) for fmt in (BINARY16, BINARY32)]
     work: list[_Work] = [partial(matmul, a, b, c, accumulator=row) for row in rows for c in (None, *addends)]
+    infinite = np.full((2, 4), np.inf, np.float16)
+    work += [partial(matmul, infinite, b, accumulator=f"h100:{output}") for output in ("f32", "f16")]
     # Factors of 16 bits and less share a loop with binary16; TF32 has its own. Both are read from float32.
     wide = a.astype(np.float32), b.astype(np.float32)
     wide_rows = ("h100:f32:bf16", "h100:f32:tf32", "mi250x:f32:bf16")

@@ -9,13 +9,16 @@ import numba
 from numba.extending import overload
 
 from halfsim.core._cache import KernelCache
+from halfsim.core._guard import Guarded
 from halfsim.core._inlined import Inlined
+from halfsim.core._processor import choose_processor
 
 __all__ = ["choose_by_type", "inlined", "kernel", "merged", "scalar"]
 
+choose_processor()
 _F = TypeVar("_F", bound=Callable[..., Any])
 _SCALAR = {"error_model": "numpy", "fastmath": False, "no_cfunc_wrapper": True}
-_KERNEL = {**_SCALAR, "nogil": True}
+_KERNEL = {**_SCALAR, "nogil": True, "pipeline_class": Guarded}
 
 
 def scalar(function: _F) -> _F:
@@ -40,6 +43,7 @@ def merged(function: _F) -> _F:
 def kernel(function: _F) -> _F:
     """Compile a loop on first use, without the GIL, and keep it in `halfsim.core._cache.cache_directory`.
 
+    It computes in the default state of the floating-point unit, whatever that of the calling thread is.
     Kernels are plain top-level functions: one that closes over another function never hits the cache.
     """
     compiled: Any = numba.njit(**_KERNEL)(function)

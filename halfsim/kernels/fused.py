@@ -1,230 +1,142 @@
-"""The block of a matrix unit in vector registers: products of binary16 scaled, cut to int32 and added.
+"""Matrix products by the blocks of matrix units, in vector registers.
 
-Equal to `halfsim.kernels.gemm.fused_dot_add`, bit by bit, on finite operands (tests prove it); elements that see an
-infinity, a NaN or a subnormal binary32 C are left as they are and marked, for the general loop to compute.
-
-Products of binary16 are exact in binary32, and so is their multiple by the power of two that makes the unit of the
-block 1; the conversion to int32 is the cut. Sums of aligned products fit int32 when ``terms * 2**(fraction_bits + 2)``
-does not exceed 2**31; C and all that follows are exact in binary64.
-
-Rows of A and panels of LANES columns of B are decoded into flat arrays, K padded with zero terms: values, and beside
-each its alignment power, 2**e with e as `halfsim.core.dot` counts it, or 0 for a zero, which then raises no maximum.
-Two rows at a time share what is loaded of B.
+Equal to `halfsim.kernels.gemm.fused_dot_add`, bit by bit, on all that is not left (tests prove it). Elements that see
+an infinity or a NaN among the factors are left to `halfsim.kernels.specials`, with a word on what their other products
+add up to; those that see a factor outside the window of exponents, or a block of nothing but tiny products, which only
+bfloat16 and TF32 have, to the general loop. Both find C untouched.
 """
 
 from __future__ import annotations
 
-import math
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy import float32, float64, int32, int64
+from numpy.typing import NDArray
 
+from halfsim.accumulators import FusedDotAdd, factor_formats
 from halfsim.core._jit import kernel, scalar
-from halfsim.kernels import vectors
-from halfsim.kernels.panels import COLUMNS, ROWS
-from halfsim.kernels.simd import bits_of, decode, float_of, make_rule, nearest
-from halfsim.kernels.vectors import LANES, load, multiply, splat, store, widen
+from halfsim.formats import BINARY16, Specials
+from halfsim.kernels.blocks import add_blocks, lanes, read_sums, write_sums
+from halfsim.kernels.blocksums import FAR, NEAR
+from halfsim.kernels.decoding import Form, form, pack_columns, pack_rows
+from halfsim.kernels.panels import COLUMNS, ROWS, TERMS
+from halfsim.rounding import Rounding
 
-__all__ = ["fits", "fused"]
+__all__ = ["Block", "block", "fused"]
 
-_EXPONENT = 0x7FF << 52
-_CUT_TO_24 = -(1 << 29)
-_NORMAL16 = float32(2.0**-14)
-_NORMAL32 = float64(2.0**-126)
-# Below it all products are zero, and any finite scale will do for them.
-_LEAST_POWER = float32(2.0**-60)
-_OVERFLOW16 = float64(65520.0)
+_DECODED = 1 << 21
 
 
-def fits(terms: int, fraction_bits: int) -> bool:
-    """Whether the aligned products of a block can be added in int32."""
-    return terms << (fraction_bits + 2) <= 1 << 31
+class Block(NamedTuple):
+    """A matrix unit as the loop needs it."""
+
+    left: Form
+    right: Form
+    terms: int
+    fraction_bits: int
+    least: int
+    """Code of the smallest exponent of a block; less than those of products where C alone may lie lower."""
+    mask: int
+    """Bits of binary32 that a result keeps."""
+    codes: NDArray[Any]
+    """Of no size, and of the dtype of codes of exponents."""
 
 
-@scalar
-def _pack_columns(b, start, stop, padded, rule, values, special):
-    """Decode columns `start` to `stop` of matrix b (K, N) into panels; mark those that hold an infinity or a NaN."""
-    special[:] = False
-    for k in range(b.shape[0]):
-        row = b[k, start:stop]
-        for j in range(row.size):
-            special[j] |= row[j] & 0x7C00 == 0x7C00
-        for first in range(0, row.size, LANES):
-            source = row[first : first + LANES]
-            target = values[first * padded + k * LANES : first * padded + (k + 1) * LANES]
-            for j in range(source.size):
-                target[j] = decode(source[j], rule)
-
-
-@scalar
-def _pack_row(source, rule, target):
-    """Decode a row of A; return whether it holds an infinity or a NaN."""
-    special = False
-    for k in range(source.size):
-        special |= source[k] & 0x7C00 == 0x7C00
-        target[k] = decode(source[k], rule)
-    return special
-
-
-@scalar
-def _pack_powers(values, size, powers):
-    """Fill in the alignment powers of decoded factors."""
-    zero = splat(float32(0))
-    for i in range(0, size, LANES):
-        pattern = vectors.bits(load(values, i))
-        power = vectors.number(vectors.bitwise_and(pattern, splat(int32(0x7F800000))))
-        magnitude = vectors.number(vectors.bitwise_and(pattern, splat(int32(0x7FFFFFFF))))
-        power = vectors.larger(power, splat(_NORMAL16))
-        store(powers, i, vectors.where_below(zero, magnitude, power, zero))
+def block(accumulator: FusedDotAdd) -> Block | None:
+    """Return the block of a matrix unit, or None if the loop does not know it."""
+    left, right = factor_formats(accumulator)
+    output, bits, terms = accumulator.output, accumulator.fraction_bits, accumulator.terms
+    narrow = output == BINARY16 and accumulator.rounding == Rounding.roundTiesToEven
+    wide = (output.emin, output.emax, output.specials) == (-126, 127, Specials.ieee)
+    wide = wide and accumulator.rounding == Rounding.roundTowardZero
+    if accumulator.align != Rounding.roundTowardZero or not (narrow or wide) or left.precision + right.precision > 24:
+        return None
+    # The halves of a block, C with the first, must fit int32, and all of it 32 bits and a sign.
+    product = (2 - 2.0 ** (1 - left.precision)) * (2 - 2.0 ** (1 - right.precision)) * 2**bits
+    half, whole = (count * product + 2 ** (bits + 1) for count in ((terms + 1) // 2, terms))
+    if bits > 29 or half >= 2**31 or whole >= 2**32:
+        return None
+    window = NEAR if min(left.emin, right.emin) >= NEAR.first else FAR
+    least = accumulator.zero_exponent + 2 * window.zero
+    if least > 2 * (window.zero + window.last) + 1:
+        return None
+    if window is FAR or least < window.least:
+        # C alone may lie lower and must then be exact, down to its last bit.
+        last = output.emin - (output.precision - 1)
+        if narrow or bits < output.precision - 1 or accumulator.zero_exponent - bits > last:
+            return None
+        least = window.least - 1 if window is NEAR else 0
+    codes = np.zeros(0, np.uint8 if window is NEAR else np.uint16)
+    forms = form(left, window), form(right, window)
+    return Block(*forms, terms, bits, least, -(1 << (24 - output.precision)), codes)
 
 
 @scalar
-def _load(source, narrow, rule, special_row, special_columns, first, total, special, at):
-    """Decode the C of a row's part; `special` marks what the general loop must compute."""
-    for j in range(source.size):
-        pattern = int64(source[j])
-        if narrow:
-            unusual = pattern & 0x7C00 == 0x7C00
-            c = float64(decode(source[j], rule))
-        else:
-            magnitude = pattern & 0x7FFFFFFF
-            unusual = magnitude >= 0x7F800000 or 0 < magnitude < 0x00800000
-            c = float64(float_of(int32(pattern)))
-        special[at + j] = unusual or special_row or special_columns[first + j]
-        total[at + j] = 0.0 if unusual else c
+def _read_rows(d, codes, row, count, columns, first_column, last_column, sums, mask):
+    """Read C of `count` rows from `row` on, panel after panel."""
+    for first in range(first_column, last_column, lanes()):
+        for i in range(count):
+            at = (first - first_column) * ROWS + i * lanes()
+            read_sums(d, codes, (row + i) * columns + first, min(lanes(), last_column - first), sums, at, mask)
 
 
 @scalar
-def _store(total, special, at, narrow, target, left):
-    """Encode the results of a row's part, but for special elements; return how many those are."""
-    count = 0
-    for j in range(target.size):
-        left[j] = special[at + j]
-        if special[at + j]:
-            count += 1
-        elif narrow:
-            target[j] = nearest(bits_of(float32(total[at + j])), int32(0))[0]
-        else:
-            target[j] = bits_of(float32(total[at + j]))
-    return count
+def _write_rows(d, codes, left, row, count, columns, first_column, last_column, sums, reports_a, reports_b):
+    """Write the results of `count` rows from `row` on, or marks."""
+    for first in range(first_column, last_column, lanes()):
+        for i in range(count):
+            at = (first - first_column) * ROWS + i * lanes()
+            place, size = (row + i) * columns + first, min(lanes(), last_column - first)
+            write_sums(sums, at, d, codes, left, place, size, reports_a[i], reports_b, first - first_column)
 
 
 @scalar
-def _power(total, least, floor):
-    """Alignment powers of C, at least `floor`; an infinite C decides alone, and any will do."""
-    zero = splat(float64(0))
-    power = vectors.number(vectors.bitwise_and(vectors.bits(total), splat(int64(_EXPONENT))))
-    power = vectors.where_below(zero, power, vectors.larger(power, splat(least)), zero)
-    power = vectors.where_below(power, splat(float64(math.inf)), power, zero)
-    return vectors.narrow(vectors.larger(power, splat(floor)))
-
-
-@scalar
-def _scale(power, fraction_bits):
-    """Units per 1: 2**fraction_bits over a power, exact."""
-    wide = vectors.bits(widen(power))
-    return vectors.number(vectors.subtract(splat(int64((2046 + fraction_bits) << 52)), wide))
-
-
-@scalar
-def _finish(total, units, power, fraction_bits, narrow):
-    """Return the result of a block: C added to the products, and the sum cut or rounded once."""
-    zero = splat(float64(0))
-    infinity = splat(float64(math.inf))
-    size = vectors.number(vectors.bitwise_and(vectors.bits(total), splat(int64((1 << 63) - 1))))
-    c = vectors.where_below(size, infinity, total, zero)
-    cut = widen(vectors.truncate(multiply(c, _scale(power, fraction_bits))))
-    exact = vectors.add(widen(units), cut)
-    unit = vectors.number(vectors.subtract(vectors.bits(widen(power)), splat(int64(fraction_bits << 52))))
-    if not narrow:
-        kept = vectors.number(vectors.bitwise_and(vectors.bits(exact), splat(int64(_CUT_TO_24))))
-        return vectors.add(multiply(kept, unit), zero)
-    exact = multiply(exact, unit)
-    # Adding 1.5 * 2**52 ulps rounds to a multiple of the ulp, which is 2**-24 at least.
-    binade = vectors.number(vectors.bitwise_and(vectors.bits(exact), splat(int64(_EXPONENT))))
-    binade = vectors.bits(vectors.larger(binade, splat(float64(_NORMAL16))))
-    ulps = vectors.add(binade, splat(int64(42 << 52)))
-    shifter = vectors.number(vectors.bitwise_or(ulps, splat(int64(1 << 51))))
-    rounded = vectors.subtract(vectors.add(exact, shifter), shifter)
-    magnitude = vectors.number(vectors.bitwise_and(vectors.bits(exact), splat(int64((1 << 63) - 1))))
-    rounded = vectors.where_below(magnitude, splat(_OVERFLOW16), rounded, multiply(exact, infinity))
-    return vectors.add(vectors.where_below(size, infinity, rounded, total), zero)
-
-
-@scalar
-def _chain(values_a, powers_a, x, y, values_b, powers_b, panel, padded, group, fraction_bits, floor, narrow, total):
-    """Run all blocks of two rows, which start at `x` and `y`, against one panel; `total` holds C, then the results."""
-    least = float64(_NORMAL16) if narrow else _NORMAL32
-    total0, total1 = load(total, 0), load(total, LANES)
-    for first in range(0, padded, group):
-        power0, power1 = _power(total0, least, floor), _power(total1, least, floor)
-        for k in range(first, first + group):
-            column = load(powers_b, panel + k * LANES)
-            power0 = vectors.larger(multiply(splat(powers_a[x + k]), column), power0)
-            power1 = vectors.larger(multiply(splat(powers_a[y + k]), column), power1)
-        scale0 = vectors.narrow(_scale(vectors.larger(power0, splat(_LEAST_POWER)), fraction_bits))
-        scale1 = vectors.narrow(_scale(vectors.larger(power1, splat(_LEAST_POWER)), fraction_bits))
-        units0, units1 = splat(int32(0)), splat(int32(0))
-        for k in range(first, first + group):
-            column = load(values_b, panel + k * LANES)
-            aligned = vectors.truncate(multiply(multiply(splat(values_a[x + k]), column), scale0))
-            units0 = vectors.add(units0, aligned)
-            aligned = vectors.truncate(multiply(multiply(splat(values_a[y + k]), column), scale1))
-            units1 = vectors.add(units1, aligned)
-        total0 = _finish(total0, units0, power0, fraction_bits, narrow)
-        total1 = _finish(total1, units1, power1, fraction_bits, narrow)
-    store(total, 0, total0)
-    store(total, LANES, total1)
+def _add_rows(d, values_a, codes_a, values_b, codes_b, sums, count, columns, padded, unit):
+    """Add all blocks of `count` rows and of the panels of `columns` columns to their sums."""
+    # A part of a panel that stays in the second cache.
+    depth = max(TERMS // unit.terms, 1) * unit.terms
+    block = unit.terms, unit.fraction_bits, unit.least, unit.mask
+    for term in range(0, padded, depth):
+        terms = min(depth, padded - term)
+        for first in range(0, columns, lanes()):
+            panel = first * padded + term * lanes()
+            # A last row without a neighbour has zeros beside it, or what was there.
+            for i in range(0, count, 2):
+                x, y, at = i * padded + term, (i + 1) * padded + term, first * ROWS + i * lanes()
+                add_blocks(
+                    d, values_a, codes_a, values_b, codes_b, sums, x, y, panel, at, columns - first, terms, block
+                )  # fmt: skip
 
 
 @kernel
-def fused(a, b, batch_a, batch_b, d, start, stop, terms, fraction_bits, floor, narrow, control, left):
-    """Compute rows `start` to `stop` of d (products * M, N), which holds C; return how many elements are left.
+def fused(a, b, batch_a, batch_b, d, start, stop, unit, left):
+    """Compute rows `start` to `stop` of d (products * M, N), which holds C.
 
-    Those are marked in `left`, of the shape of d. `narrow` says that d is binary16, rounded to nearest, and not
-    binary32, cut; `floor` is 2**zero_exponent.
+    d is uint16 for binary16 results, else uint32. `left`, uint8 and of its shape, receives the marks of
+    `halfsim.kernels.blocks.write_sums`.
     """
-    rows, columns = a.shape[1], b.shape[2]
-    group = min(terms, a.shape[2])
-    padded = (a.shape[2] + group - 1) // group * group
-    strip = min(COLUMNS, (columns + LANES - 1) // LANES * LANES)
-    rule = make_rule(control)
-    values_a, powers_a = np.zeros(ROWS * padded, np.float32), np.zeros(ROWS * padded, np.float32)
-    values_b, powers_b = np.zeros(strip * padded, np.float32), np.zeros(strip * padded, np.float32)
-    special_rows, special_columns = np.zeros(ROWS, np.bool_), np.zeros(strip, np.bool_)
-    total, special = np.zeros(2 * LANES, np.float64), np.zeros(2 * LANES, np.bool_)
-    remaining = 0
+    rows, terms, columns = a.shape[1], a.shape[2], b.shape[2]
+    unit = Block(unit.left, unit.right, min(unit.terms, terms), unit.fraction_bits, unit.least, unit.mask, unit.codes)
+    # K is padded with terms that are zero.
+    padded = (terms + unit.terms - 1) // unit.terms * unit.terms
+    # Columns decoded at a time: fewer of many terms, for what they take of memory.
+    strip = max(min(COLUMNS, _DECODED // padded // lanes() * lanes()), lanes())
+    strip = min(strip, (columns + lanes() - 1) // lanes() * lanes())
+    values_a, codes_a = np.zeros(ROWS * padded, np.float32), np.zeros(ROWS * padded, unit.codes.dtype)
+    values_b, codes_b = np.zeros(strip * padded, np.float32), np.zeros(strip * padded, unit.codes.dtype)
+    reports_a, reports_b, scratch = np.zeros(ROWS, np.int32), np.zeros(strip, np.int32), np.zeros(terms, np.int32)
+    sums = np.zeros(ROWS * strip, np.float32)
     packed = -1
     for batch in range(start // rows, (stop + rows - 1) // rows):
-        source = a[batch_a[batch]]
-        for left_column in range(0, columns, strip):
-            right_column = min(left_column + strip, columns)
+        for first in range(0, columns, strip):
+            last = min(first + strip, columns)
             if columns > strip or batch_b[batch] != packed:
                 packed = batch_b[batch]
-                _pack_columns(b[packed], left_column, right_column, padded, rule, values_b, special_columns)
-                _pack_powers(values_b, values_b.size, powers_b)
+                pack_columns(b, packed, first, last, unit.right, lanes(), padded, values_b, codes_b, reports_b)
             for row in range(max(start, batch * rows), min(stop, (batch + 1) * rows), ROWS):
                 count = min(ROWS, stop - row, (batch + 1) * rows - row)
-                for i in range(count):
-                    target = values_a[i * padded : (i + 1) * padded]
-                    special_rows[i] = _pack_row(source[row - batch * rows + i], rule, target)
-                _pack_powers(values_a, count * padded, powers_a)
-                for first in range(left_column, right_column, LANES):
-                    panel = (first - left_column) * padded
-                    last = min(first + LANES, right_column)
-                    for i in range(0, count, 2):
-                        # An odd last row is computed twice.
-                        pair = min(2, count - i)
-                        for r in range(pair):
-                            _load(
-                                d[row + i + r, first:last], narrow, rule, special_rows[i + r], special_columns,
-                                first - left_column, total, special, r * LANES,
-                            )  # fmt: skip
-                        _chain(
-                            values_a, powers_a, i * padded, (i + pair - 1) * padded, values_b, powers_b, panel, padded,
-                            group, fraction_bits, floor, narrow, total,
-                        )  # fmt: skip
-                        for r in range(pair):
-                            part, marks = d[row + i + r, first:last], left[row + i + r, first:last]
-                            remaining += _store(total, special, r * LANES, narrow, part, marks)
-    return remaining
+                source = row - batch * rows
+                pack_rows(a, batch_a[batch], source, count, unit.left, padded, values_a, codes_a, reports_a, scratch)
+                _read_rows(d, codes_b, row, count, columns, first, last, sums, unit.mask)
+                _add_rows(d, values_a, codes_a, values_b, codes_b, sums, count, last - first, padded, unit)
+                _write_rows(d, codes_b, left, row, count, columns, first, last, sums, reports_a, reports_b)

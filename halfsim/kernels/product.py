@@ -23,10 +23,10 @@ from halfsim.accumulators import (
 )
 from halfsim.core.control import STOCHASTIC, control_word, gradual, rounding_mode
 from halfsim.core.dot import LIMBS
-from halfsim.core.fields import F16, layout
+from halfsim.core.fields import layout
 from halfsim.environment import CUDA, DefaultNaN, Environment, NaNRule
 from halfsim.formats import BINARY16, BINARY32, Format
-from halfsim.kernels import fused, gemm, host, mfma, pairwise, recurrences
+from halfsim.kernels import fused, gemm, host, mfma, pairwise, recurrences, specials
 from halfsim.kernels.storage import Storage, storage
 from halfsim.kernels.threads import run_blocks
 from halfsim.mfma import ExactDotAdd, PairwiseDotAdd, TwoStageDotAdd
@@ -142,13 +142,10 @@ def _fast(
     """
     halves = factor_formats(accumulator) == (BINARY16, BINARY16)
     match accumulator:
-        case FusedDotAdd(align=Rounding.roundTowardZero, output=fmt, rounding=rounding):
-            narrow = fmt == BINARY16 and rounding == Rounding.roundTiesToEven
-            wide = fmt == BINARY32 and rounding == Rounding.roundTowardZero
-            if halves and (narrow or wide) and fused.fits(accumulator.terms, accumulator.fraction_bits):
-                # Exponents below the smallest normal binary32 act as that one: no nonzero term lies lower.
-                floor = 2.0 ** max(accumulator.zero_exponent, BINARY32.emin)
-                return fused.fused, (accumulator.terms, accumulator.fraction_bits, floor, narrow, control)
+        case FusedDotAdd():
+            block = fused.block(accumulator)
+            if block is not None:
+                return fused.fused, (block,)
         case PairwiseDotAdd(
             environment=Environment(flush_inputs=True, nan=NaNRule(default=DefaultNaN.positive)),
             output=fmt,
@@ -222,8 +219,8 @@ def _first_and_special(chosen: Plan, operands: Operands) -> bool:
     if not chosen.leaves or getattr(chosen.fast, "overloads", True):
         return False
     work = operands.batch_a.size * operands.a.shape[1] * operands.a.shape[2] * operands.b.shape[2]
-    special = F16.infinity
-    return work <= _FIRST_WORK and any(bool(((x & special) == special).any()) for x in (operands.a, operands.b))
+    factors = zip((operands.a, operands.b), chosen.fast_extra[0][:2], strict=True)
+    return work <= _FIRST_WORK and any(bool(((x & form.mask) > form.largest).any()) for x, form in factors)
 
 
 def _fast_operands(
@@ -244,7 +241,7 @@ def _patterns(chosen: Plan, c: NDArray[Any] | None, size: int) -> NDArray[Any]:
         return np.zeros(size, chosen.storage.patterns)
     if c.dtype == chosen.storage.values:
         return c.reshape(-1).view(chosen.storage.patterns)
-    if chosen.format == BINARY32:
+    if chosen.storage.format == BINARY32:
         return c.reshape(-1).astype(np.float32).view(np.uint32)
     d = c.reshape(-1).view(np.uint32).astype(np.int64)
     _convert(host, chosen, d, BINARY32, BINARY16, host.indices(size))
@@ -289,12 +286,22 @@ def _compute_fast(chosen: Plan, operands: Operands, d: NDArray[Any], last: tuple
     if not chosen.leaves:
         run_blocks(lambda start, stop: fast(*operands, d, start, stop, *extra), rows, minimum)
         return
-    left = np.empty(d.shape, np.bool_)
-    counts: list[int | None] = []
-    run_blocks(lambda start, stop: counts.append(fast(*operands, d, start, stop, *extra, left)), rows, minimum)
-    if any(counts):
-        elements = np.flatnonzero(left)
+    left = np.empty(d.shape, np.uint8)
+    run_blocks(lambda start, stop: fast(*operands, d, start, stop, *extra, left), rows, minimum)
+    if left.any():
+        _compute_left(chosen, operands, d, left, minimum)
+
+
+def _compute_left(chosen: Plan, operands: Operands, d: NDArray[Any], left: NDArray[np.uint8], minimum: int) -> None:
+    """Compute the elements that `halfsim.kernels.fused` has left; `d` holds their C."""
+    fields = layout(chosen.storage.format)
+    settings = (*chosen.fast_extra, fields.infinity, fields.sign_bit, chosen.format == BINARY16, left)
+    run_blocks(lambda start, stop: specials.resolve(*operands, d, start, stop, *settings), d.shape[0], minimum)
+    elements = np.flatnonzero(left)
+    if elements.size:
         flat = d.reshape(-1)
         again = flat[elements].astype(np.int64)
-        _compute_general(host, chosen, operands, elements, again, chosen.format)
+        _compute_general(host, chosen, operands, elements, again, chosen.storage.format)
+        if chosen.storage.format != chosen.format:
+            _convert(host, chosen, again, chosen.format, chosen.storage.format, elements)
         flat[elements] = again

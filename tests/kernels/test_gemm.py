@@ -76,10 +76,12 @@ VECTORISED = {
             (8, 25, -133, hs.BINARY32),
             (16, 25, -133, hs.BINARY32),
             (16, 25, -21, hs.BINARY16),
-            (1, 29, 5, hs.BINARY32),
+            (30, 25, -133, hs.BINARY32),
+            (1, 28, 5, hs.BINARY32),
             (5, 10, 3, hs.BINARY16),
             (37, 23, -40, hs.BINARY32),
-            (100, 1, 100, hs.BINARY16),
+            (100, 1, 31, hs.BINARY16),
+            (8, 26, -96, hs.BINARY32),
         ]
     },
 }
@@ -188,10 +190,14 @@ def test_only_proved_rows_are_vectorised():
         hs.FusedDotAdd(terms=16, fraction_bits=25, zero_exponent=-133, rounding="rne"),
         hs.FusedDotAdd(terms=16, fraction_bits=25, zero_exponent=-133, align="rdn"),
         hs.FusedDotAdd(terms=16, fraction_bits=25, zero_exponent=-21, output=hs.BINARY16, rounding="rtz"),
-        hs.FusedDotAdd(terms=17, fraction_bits=25, zero_exponent=-133),
+        hs.FusedDotAdd(terms=31, fraction_bits=25, zero_exponent=-133),
         hs.FusedDotAdd(terms=16, fraction_bits=26, zero_exponent=-133),
-        hs.FusedDotAdd(terms=16, fraction_bits=25, zero_exponent=-133, inputs=hs.BFLOAT16),
-        hs.FusedDotAdd(terms=16, fraction_bits=25, zero_exponent=-133, inputs=(hs.BINARY16, hs.E5M2)),
+        hs.FusedDotAdd(terms=1, fraction_bits=29, zero_exponent=-133),
+        hs.FusedDotAdd(terms=16, fraction_bits=22, zero_exponent=-133),
+        hs.FusedDotAdd(terms=16, fraction_bits=23, zero_exponent=-125),
+        hs.FusedDotAdd(terms=16, fraction_bits=23, zero_exponent=32),
+        hs.FusedDotAdd(terms=16, fraction_bits=23, zero_exponent=-97, output=hs.BINARY16, rounding="rne"),
+        hs.FusedDotAdd(terms=16, fraction_bits=25, zero_exponent=-133, output=hs.Format("E7M13", 21, 14, -62, 63)),
         hs.Pairwise(rounding="rup"),
         hs.Pairwise(format=hs.BFLOAT16),
         hs.Pairwise(format=hs.BINARY16, rounding=hs.Stochastic(bits=8, seed=1)),
@@ -215,14 +221,15 @@ def test_only_proved_rows_are_vectorised():
     assert product.plan(fused_rows).fast is fused.fused
 
 
-def test_the_largest_sum_fits():
-    # Sixteen products of 1.999**2, and C beside them: the sum of products comes within 2**22 of 2**31.
+@pytest.mark.parametrize(("terms", "total"), [(16, 0x4283E001), (30, 0x42F3C403)])
+def test_the_largest_sum_fits(terms, total):
+    # Products of 1.999**2 and C beside them: the sum of sixteen comes within 2**22 of 2**31, that of thirty near 2**32.
     for sign in (0, 0x8000):
-        a = np.full((1, 16), 0x3FFF, np.uint16)
-        b = np.full((16, 1), 0x3FFF | sign, np.uint16)
+        a = np.full((1, terms), 0x3FFF, np.uint16)
+        b = np.full((terms, 1), 0x3FFF | sign, np.uint16)
         c = np.array([[0x3FFFFFFF | sign << 16]], np.uint32).view(np.float32)
-        fast, general = both(block(16, 25, -133, hs.BINARY32), a, b, c)
-        assert fast == general == [0x4283E001 | sign << 16]
+        fast, general = both(block(terms, 25, -133, hs.BINARY32), a, b, c)
+        assert fast == general == [total | sign << 16]
 
 
 SCRIPT = """

@@ -1,0 +1,190 @@
+"""Rows of a matrix unit's product in vector registers: C read, blocks added, results written.
+
+A product of two factors is exact in binary32, and so is its multiple by the power of two that makes the unit of the
+block 1; the conversion to an integer is the cut. `halfsim.kernels.blocksums` has the rest of a block.
+
+Two rows at a time share what is loaded of B and hide each other's latency.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from halfsim.core._processor import has_feature
+from halfsim.kernels.blocksums import Binary16, Binary32, FarBinary32, Sum, overflow, scale_of
+from halfsim.kernels.decoding import OUTSIDE, SPECIAL
+from halfsim.kernels.vectorcode import BYTE, FLOAT, INT, LONG, Lanes, Memory, each, pointers
+
+__all__ = ["add_blocks", "lanes", "read_sums", "write_sums"]
+
+_FEW = 16
+
+
+@cache
+def _width() -> int:
+    """Columns of a panel: where there are 32 registers, four of them for each of what a row needs."""
+    return 64 if has_feature("avx512bw") else _FEW
+
+
+@intrinsic
+def lanes(typingctx):
+    """Columns of a panel, a constant of the processor."""
+
+    def codegen(context, builder, signature, args):
+        return LONG(_width())
+
+    return types.int64(), codegen
+
+
+def _sum_of(d: Any, codes: Any) -> Sum:
+    if d.dtype == types.uint16:
+        return Binary16
+    return Binary32 if codes.dtype == types.uint8 else FarBinary32
+
+
+@intrinsic
+def read_sums(typingctx, d, codes, at, count, totals, to, mask):
+    """Decode `count` patterns of C from `at` on; d and codes are as in `add_blocks`."""
+
+    def codegen(context, builder, signature, args):
+        source, target = pointers(context, builder, (d, totals), (args[0], args[4]))
+
+        def body(memory: Memory, j: Any) -> None:
+            pattern = memory.load(source, builder.add(args[2], j)).widened()
+            value = _sum_of(d, codes).read(pattern, memory.splat(builder.trunc(args[6], INT)))
+            memory.store(target, builder.add(args[5], j), value)
+
+        each(builder, args[3], body)
+        return context.get_dummy_value()
+
+    return types.void(d, codes, types.int64, types.int64, totals, types.int64, types.int64), codegen
+
+
+@intrinsic
+def write_sums(typingctx, totals, at, d, codes, left, to, count, report, reports, column):
+    """Encode `count` sums into d from `to` on, but for elements whose factors were reported; mark these in `left`.
+
+    `report` is that on the row, `reports` has those on the columns from `column` on. A mark is their union; where they
+    are SPECIAL alone, 2 or 4 are added if the sum of the other products is infinite in binary16, plus or minus.
+    """
+    kinds, kind = (totals, d, left, reports), _sum_of(d, codes)
+
+    def codegen(context, builder, signature, args):
+        arrays = args[0], args[2], args[4], args[8]
+        source, target, marks, seen = pointers(context, builder, kinds, arrays)
+
+        def body(memory: Memory, j: Any) -> None:
+            total, place = memory.load(source, builder.add(args[1], j)), builder.add(args[5], j)
+            pattern = memory.load(target, place)
+            both = memory.load(seen, builder.add(args[9], j)) | memory.splat(builder.trunc(args[7], INT))
+            both = (both & SPECIAL).equals(0).choose(both | (kind.unknown(total) & OUTSIDE), both)
+            result = kind.write(total, pattern.widened()).shortened(pattern.value.type.element)
+            memory.store(target, place, both.equals(0).choose(result, pattern))
+            mark = both.equals(1).choose(both + overflow(total), both)
+            memory.store(marks, place, mark.shortened(BYTE))
+
+        each(builder, args[6], body)
+        return context.get_dummy_value()
+
+    integers = types.int64, types.int64, types.int64
+    return types.void(totals, types.int64, d, codes, left, *integers, reports, types.int64), codegen
+
+
+class _Rows:
+    """Writes the blocks of some rows of A and some columns of a panel."""
+
+    def __init__(self, kind: Sum, memory: Memory, arrays: Any, rows: Any, panel: Any, block: Any) -> None:
+        self.kind, self.memory, self.rows, self.panel = kind, memory, rows, panel
+        self.values_a, self.codes_a, self.values_b, self.codes_b, self.sums = arrays
+        self.block = block
+        elements = self.codes_b.type.pointee, INT, INT
+        self.codes, self.first, self.second = ([memory.cell(element) for _ in rows] for element in elements)
+
+    def _column(self, data: Any, k: Any) -> Lanes:
+        builder = self.memory.builder
+        return self.memory.load(data, builder.add(self.panel, builder.mul(k, LONG(_width()))))
+
+    def _exponents(self, start: Any, stop: Any, least: Lanes) -> list[Lanes]:
+        """Write the search of the largest codes of a block; return them as int32."""
+        memory, builder = self.memory, self.memory.builder
+        for code in self.codes:
+            memory.set(code, least)
+        with cgutils.for_range_slice(builder, start, stop, LONG(1)) as (k, _):
+            column = self._column(self.codes_b, k)
+            for row, code in zip(self.rows, self.codes, strict=True):
+                product = memory.spread(self.codes_a, builder.add(row, k)) + column
+                memory.set(code, product.larger(memory.get(code)))
+        return [memory.get(code).widened() for code in self.codes]
+
+    def _products(self, start: Any, stop: Any, scales: list[Lanes], halves: list[Any]) -> None:
+        """Write the sum of half a block."""
+        memory, builder = self.memory, self.memory.builder
+        with cgutils.for_range_slice(builder, start, stop, LONG(1)) as (k, _):
+            column = self._column(self.values_b, k)
+            for row, scale, half in zip(self.rows, scales, halves, strict=True):
+                product = memory.spread(self.values_a, builder.add(row, k)) * column
+                memory.set(half, memory.get(half) + (product * scale).truncated())
+
+    def write(self, count: Any, totals: list[Any]) -> None:
+        """Write the loop over the blocks of `count` terms; `totals` are the places of the sums."""
+        memory, builder = self.memory, self.memory.builder
+        group, *words = self.block
+        bits, least, mask = (memory.splat(builder.trunc(word, INT)) for word in words)
+        half = builder.lshr(builder.add(group, LONG(1)), LONG(1))
+        cells = [memory.cell(FLOAT) for _ in totals]
+        for cell, place in zip(cells, totals, strict=True):
+            memory.set(cell, memory.load(self.sums, place))
+        with cgutils.for_range_slice(builder, LONG(0), count, group) as (start, _):
+            middle, stop = builder.add(start, half), builder.add(start, group)
+            codes = self._exponents(start, stop, least.shortened(self.codes_b.type.pointee))
+            before = [memory.get(cell) for cell in cells]
+            scales = [scale_of(self.kind.exponent(code, c), bits) for code, c in zip(codes, before, strict=True)]
+            for r, scale in enumerate(scales):
+                memory.set(self.first[r], (before[r] * scale).truncated())
+                memory.set(self.second[r], memory.splat(INT(0)))
+            self._products(start, middle, scales, self.first)
+            self._products(middle, stop, scales, self.second)
+            for r, scale in enumerate(scales):
+                halves = memory.get(self.first[r]), memory.get(self.second[r])
+                memory.set(cells[r], self.kind.finish(*halves, scale, codes[r], before[r], mask))
+        for cell, place in zip(cells, totals, strict=True):
+            memory.store(self.sums, place, memory.get(cell))
+
+
+@intrinsic
+def add_blocks(typingctx, d, values_a, codes_a, values_b, codes_b, sums, x, y, panel, total, columns, count, block):
+    """Add the blocks of two rows of A and one panel of B to their sums.
+
+    `values_a` and `codes_a` hold decoded rows from `x` and `y` on, `values_b` and `codes_b` a panel from `panel` on,
+    `lanes` numbers to a term, of which `columns` are used; `sums` holds C from `total` on, one row after the other, and
+    receives the results. `count` terms are added, a multiple of those of a block. `block` is (terms, fraction bits,
+    least code, mask) as `halfsim.kernels.fused.Block` has them. Results are binary16 if d is uint16, else binary32;
+    codes are those of NEAR in uint8, of FAR in uint16.
+    """
+    arrays = (values_a, codes_a, values_b, codes_b, sums)
+
+    def codegen(context, builder, signature, args):
+        x, y, panel, total, columns, count = args[6:12]
+        data = pointers(context, builder, arrays, args[1:6])
+        block = cgutils.unpack_tuple(builder, args[12])
+
+        def write(width: int, first: Any) -> None:
+            rows = _Rows(_sum_of(d, codes_b), Memory(builder, width), data, (x, y), builder.add(panel, first), block)
+            rows.write(count, [builder.add(builder.add(total, LONG(r * _width())), first) for r in range(2)])
+
+        if _width() == _FEW:
+            write(_FEW, LONG(0))
+            return context.get_dummy_value()
+        with builder.if_else(builder.icmp_signed("<=", columns, LONG(_width() // 2))) as (few, many):
+            with few, cgutils.for_range_slice(builder, LONG(0), columns, LONG(_FEW)) as (first, _):
+                write(_FEW, first)
+            with many:
+                write(_width(), LONG(0))
+        return context.get_dummy_value()
+
+    return types.void(d, *arrays, *(types.int64,) * 6, block), codegen
