@@ -1,0 +1,44 @@
+"""What is known of the numbers in a memory: that they are weights, gradients, or wider than the policy stores."""
+
+from __future__ import annotations
+
+from enum import IntFlag
+
+import torch
+from torch.multiprocessing.reductions import StorageWeakRef
+
+__all__ = ["Mark", "Marks"]
+
+
+class Mark(IntFlag):
+    """What a memory holds."""
+
+    weight = 1
+    gradient = 2
+    wide = 4
+
+
+class Marks:
+    """Marks by memory, so that every view of a tensor has them; they end with the memory.
+
+    A weak reference keeps the address of a memory from being used again while its mark is known.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[int, tuple[StorageWeakRef, Mark]] = {}
+        self._limit = 4096
+
+    def of(self, tensor: torch.Tensor) -> Mark:
+        """Return the marks of a tensor."""
+        found = self._found.get(tensor.untyped_storage()._cdata)
+        return found[1] if found is not None and not found[0].expired() else Mark(0)
+
+    def add(self, tensor: torch.Tensor, mark: Mark) -> None:
+        """Mark a tensor, and all that share its memory."""
+        storage = tensor.untyped_storage()
+        known = self.of(tensor)
+        if mark & ~known:
+            if len(self._found) >= self._limit:
+                self._found = {key: entry for key, entry in self._found.items() if not entry[0].expired()}
+                self._limit = max(4096, 2 * len(self._found))
+            self._found[storage._cdata] = StorageWeakRef(storage), known | mark
