@@ -14,7 +14,7 @@ from halfsim.interop.torch.report import Report, Tally
 from halfsim.linalg import matmul
 from halfsim.policy import Policy
 from halfsim.rounding import Rounding
-from halfsim.tensorcores import TABLE, AccumulatorLike, as_accumulator, row
+from halfsim.tensorcores import TABLE, AccumulatorLike, row
 from halfsim.training.arithmetic import Arithmetic, Array, arithmetic
 from halfsim.training.machine import Machine
 
@@ -89,7 +89,7 @@ class BFloat16Machine(Machine):
             )
         super().__init__(policy.stored(BINARY32, policy.name), ledger, seed, stream)
         self._accumulators = {
-            name: _SUM32 if policy.product_format(name) == BINARY32 else _twin(getattr(policy, name), name)
+            name: _SUM32 if policy.product_format(name) == BINARY32 else _twin(policy, name)
             for name in ("forward", "data_gradient", "weight_gradient")
         }
         stored = _bfloat16()
@@ -119,9 +119,9 @@ class BFloat16Machine(Machine):
         return super()._product(a, b, c, accumulator)
 
 
-def _twin(accumulator: AccumulatorLike, name: str) -> Accumulator:
+def _twin(policy: Policy, name: str) -> Accumulator:
     """Return the accumulator of bfloat16 factors that stands beside one of binary16 factors."""
-    chosen = as_accumulator(accumulator)
+    chosen = policy.accumulator(name)
     if chosen in (FP32, _SUM32):
         return chosen
     for entry in TABLE if isinstance(chosen, MatrixUnit) else ():
@@ -131,8 +131,8 @@ def _twin(accumulator: AccumulatorLike, name: str) -> Accumulator:
             except ValueError:
                 continue
     raise ValueError(
-        f"simulate: {name}={chosen!r} has no twin with bfloat16 factors; pass FP32, or a GPU's 'f32' accumulator such "
-        "as 'h100:f32', for bfloat16 tensors"
+        f"simulate: {name}={policy.as_table()[name]!r} has no twin with bfloat16 factors; pass FP32, or a GPU's 'f32' "
+        "accumulator such as 'h100:f32', for bfloat16 tensors"
     )
 
 

@@ -30,11 +30,12 @@ class Marks:
 
     def of(self, tensor: torch.Tensor) -> Mark:
         """Return the marks of a tensor."""
-        found = self._found.get(tensor.untyped_storage()._cdata)
+        found = self._found.get(_plain(tensor).untyped_storage()._cdata)
         return found[1] if found is not None and not found[0].expired() else Mark(0)
 
     def add(self, tensor: torch.Tensor, mark: Mark) -> None:
         """Mark a tensor, and all that share its memory."""
+        tensor = _plain(tensor)
         storage = tensor.untyped_storage()
         known = self.of(tensor)
         if mark & ~known:
@@ -42,3 +43,10 @@ class Marks:
                 self._found = {key: entry for key, entry in self._found.items() if not entry[0].expired()}
                 self._limit = max(4096, 2 * len(self._found))
             self._found[storage._cdata] = StorageWeakRef(storage), known | mark
+
+
+def _plain(tensor: torch.Tensor) -> torch.Tensor:
+    """Return what lies under the wrappers of torch.func."""
+    while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        tensor = torch._C._functorch.get_unwrapped(tensor)
+    return tensor

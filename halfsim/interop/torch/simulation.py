@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -23,6 +24,8 @@ from halfsim.interop.torch.tensors import FLOATS, check, tensors_in
 __all__ = ["simulate"]
 
 _NONE: Mapping[str, PolicyLike] = {}
+_OTHERS = {"halfsim", "prim", "profiler"}
+"""Namespaces whose operators compute nothing, or are simulated themselves."""
 _COPIES = {"_to_copy", "clone", "contiguous", "copy"}
 
 
@@ -61,10 +64,11 @@ def simulate(
 
     Raises
     ------
-    TypeError
-        For tensors elsewhere than in the memory of the processor, and sparse ones.
     ValueError
-        For unknown policies, and for bfloat16 tensors under one that says what they cannot have.
+        For unknown policies; for tensors elsewhere than in the memory of the processor, and sparse ones; and for
+        bfloat16 tensors under a policy that says what they cannot have.
+    NotImplementedError
+        For a few operators with settings that have no arithmetic here.
     RuntimeError
         Inside of another `simulate`.
 
@@ -135,11 +139,13 @@ class _Mode(TorchDispatchMode):
         name = full.removesuffix("_") if changes else full
         floats = [x for x in tensors_in([args, kwargs]) if x.is_floating_point() or x.is_complex()]
         for tensor in floats:
-            check(f"{space}.{name}", tensor)
             if isinstance(tensor, torch.nn.Parameter):
                 self._marks.add(tensor, Mark.weight)
-        if space != "aten" or func.is_view or name in EXACT:
+        if space in _OTHERS or func.is_view or name in EXACT or (name == "_to_copy" and not _narrows(args, kwargs)):
             return self._moved(func, name, args, kwargs, floats) if floats else func(*args, **kwargs)
+        if space != "aten" and floats:
+            phase = self._modules.phase()
+            return self._left(func, f"{space}::{full}", self._modules.name(phase), "not PyTorch's own", args, kwargs)
         if full.startswith(FOREACH):
             with self:
                 return each(full, args, kwargs)
@@ -174,6 +180,8 @@ class _Mode(TorchDispatchMode):
         handler = HANDLERS.get(name)
         if policy is None:
             return self._left(func, name, module, "left to PyTorch by a rule", args, kwargs)
+        for tensor in floats:
+            check(name, tensor)
         foreign = {x.dtype for x in floats} - FLOATS
         if foreign:
             types = ", ".join(sorted(str(x).removeprefix("torch.") for x in foreign))
@@ -189,13 +197,15 @@ class _Mode(TorchDispatchMode):
         kept = isinstance(target, torch.Tensor) and phase != BACKWARD and bool(self._marks.of(target) & wide)
         out = kwargs.pop("out", None) if "out" in kwargs else None
         call = Call(self._machines, self._marks, policy, phase, module, _widest(floats), phase == OPTIMIZER or kept)
-        result = handler(call, *args, **kwargs)
+        # An infinity or a NaN is a result like others, and noted.
+        with np.errstate(all="ignore"):
+            result = handler(call, *args, **kwargs)
         self._report.simulated[name] += 1
         self._note(call, name, module, phase, floats)
         if phase == BACKWARD:
             for tensor in tensors_in(result):
                 self._marks.add(tensor, Mark.gradient)
-        if target is not None:
+        if isinstance(target, torch.Tensor):
             return _written(target, result, self._marks)
         return result if out is None else _written(out, result, self._marks)
 
@@ -228,3 +238,9 @@ def _written(target: torch.Tensor, result: torch.Tensor, marks: Marks) -> torch.
     if marks.of(result) & Mark.wide:
         marks.add(target, Mark.wide)
     return target
+
+
+def _narrows(args: Any, kwargs: Any) -> bool:
+    """Whether a copy is a rounding to binary16."""
+    source = args[0]
+    return kwargs.get("dtype") == torch.float16 and source.is_floating_point() and source.dtype != torch.float16

@@ -32,8 +32,8 @@ def tensor_of(values: Array, dtype: torch.dtype) -> torch.Tensor:
     """Return an array whose numbers `dtype` holds as a contiguous tensor, in the same memory where it can be."""
     values = np.asarray(values)
     if dtype == torch.bfloat16:
-        words = np.ascontiguousarray(values, np.float32).reshape(values.shape).view(np.uint32) >> np.uint32(16)
-        return torch.from_numpy(words.astype(np.uint16).view(np.int16)).view(torch.bfloat16)
+        words = np.ascontiguousarray(values, np.float32).view(np.uint32) >> np.uint32(16)
+        return torch.from_numpy(words.astype(np.uint16).view(np.int16)).view(torch.bfloat16).view(values.shape)
     held = np.asarray(values, _NUMPY[dtype])
     held = held if held.flags.c_contiguous else held.copy("C")
     # A number of no array's own, or a broadcast one, has no memory to share.
@@ -61,12 +61,12 @@ def tensors_in(values: Any) -> Iterator[torch.Tensor]:
 def check(operator: str, tensor: torch.Tensor) -> None:
     """Refuse a tensor that has no numbers in the memory of the processor, or not all of them."""
     if tensor.device.type != "cpu":
-        raise TypeError(
+        raise ValueError(
             f"simulate: {operator} got a tensor on {tensor.device}, and only the processor is simulated on; "
             "move model and data there with .cpu()"
         )
     if tensor.layout != torch.strided:
-        raise TypeError(
+        raise ValueError(
             f"simulate: {operator} got a tensor of layout {tensor.layout}, of which the zeros are not stored; "
             "pass tensor.to_dense()"
         )

@@ -10,6 +10,7 @@ import torch
 
 from halfsim.interop.torch.call import Call
 from halfsim.interop.torch.operators.table import operator
+from halfsim.interop.torch.tensors import array_of, strided_like
 from halfsim.training.arithmetic import Arithmetic, Array
 
 __all__ = ["scaled"]
@@ -51,6 +52,12 @@ def mul(call: Call, x: _Operand, y: _Operand) -> Any:
 def div(call: Call, x: _Operand, y: _Operand, *, rounding_mode: str | None = None) -> Any:
     """Return x / y, cut to a whole number where PyTorch says so."""
     return call.pointwise(lambda r, x, y: _WHOLE[rounding_mode](r.divide(x, y)), x, y)
+
+
+@operator("_to_copy")
+def converted(call: Call, x: torch.Tensor, **options: Any) -> Any:
+    """Return a tensor in float16, rounded as the policy says."""
+    return strided_like(call.tensor(array_of(x), torch.float16), x)
 
 
 @operator("sqrt")
