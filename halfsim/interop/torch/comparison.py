@@ -1,4 +1,4 @@
-"""The same model under several policies, layer by layer: where does it go wrong?"""
+"""The same model under several policies, layer by layer: where it goes wrong."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ class Comparison:
     layers : tuple of LayerError
         Policy by policy, in the order in which layers end.
     first : dict of str to str or None
-        By policy the first layer that is further than half a unit in the last place from the reference, in other words
-        that rounding the reference does not explain.
+        By policy the first layer whose relative distance exceeds the threshold, or that is not finite where the
+        reference is.
     outputs : dict of str to tensor or tuple
         Results of the model by policy, that of the reference under ``"reference"``.
     reports : dict of str to Report
@@ -97,6 +97,7 @@ def compare(
     policies: Sequence[PolicyLike] | Mapping[str, PolicyLike],
     *,
     reference: torch.dtype = torch.float64,
+    threshold: float = 0.01,
     seed: int = 0,
 ) -> Comparison:
     """Run a model under several policies and measure every layer's output against a wide run.
@@ -114,6 +115,8 @@ def compare(
         As `simulate` takes them; the keys of a mapping are names.
     reference : torch dtype
         ``torch.float64`` or ``torch.float32``: PyTorch's own arithmetic, without simulation.
+    threshold : float
+        The relative distance from which on a layer counts as diverged.
     seed : int
         Of stochastic rounding.
 
@@ -150,7 +153,7 @@ def compare(
         stored = _format(policy, model)
         rows = [_error(name, layer, found[layer], exact[layer], stored) for layer in found if layer in exact]
         layers += rows
-        first[name] = next((row.layer for row in rows if not row.max_ulp <= 0.5), None)
+        first[name] = next((row.layer for row in rows if row.max_ulp == np.inf or row.relative > threshold), None)
         reports[name] = report
     return Comparison(tuple(layers), first, outputs, reports)
 
@@ -237,5 +240,5 @@ def _error(policy: str, layer: str, found: tuple[str, Array], exact: tuple[str, 
 def _spacing(x: Array, stored: Format) -> Array:
     """Return the distance of neighbouring numbers of a format at x, that of its largest ones beyond them."""
     _, exponent = np.frexp(np.where(np.isfinite(x), x, stored.largest))
-    bounded = np.clip(exponent - 1, stored.emin, stored.emax)
+    bounded = np.where(x == 0, stored.emin, np.clip(exponent - 1, stored.emin, stored.emax))
     return np.ldexp(1.0, bounded - (stored.precision - 1))

@@ -40,9 +40,9 @@ def _(a: torch.Tensor, b: torch.Tensor, accumulator: str) -> torch.Tensor:
     return torch.matmul(a, b).to(_result(accumulator))
 
 
-def _save(context: Any, inputs: tuple[torch.Tensor, torch.Tensor, str], output: torch.Tensor) -> None:
-    a, b, context.accumulator = inputs
-    context.save_for_backward(a, b)
+def _save(ctx: Any, inputs: tuple[torch.Tensor, torch.Tensor, str], output: torch.Tensor) -> None:
+    a, b, ctx.accumulator = inputs
+    ctx.save_for_backward(a, b)
 
 
 def _backward(context: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:
@@ -69,8 +69,8 @@ def matmul(a: torch.Tensor, b: torch.Tensor, accumulator: str = "fp32") -> torch
     a, b : float16 tensor
         (..., M, K) and (..., K, N); leading dimensions broadcast, by PyTorch's own `expand` and its derivative.
     accumulator : str
-        ``"fp16"``, ``"fp32"`` or a GPU's, such as ``"h100:f32"``; the derivatives da = g bᵀ and db = aᵀ g have the same,
-        with g rounded to float16 to nearest, and so are they.
+        ``"fp16"``, ``"fp32"`` or a GPU's, such as ``"h100:f32"``; the derivatives da = g bᵀ and db = aᵀ g have
+        the same, with g rounded to float16 to nearest, and so are they.
 
     Returns
     -------
