@@ -23,6 +23,7 @@ import torch
 from torch import nn
 
 import halfsim as hs
+import halfsim.torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -1,7 +1,5 @@
 """Bit-accurate simulation of IEEE 754 binary16 arithmetic, its accumulators, and GPU tensor cores."""
 
-import importlib
-
 from halfsim import tensorcores as tensorcores
 from halfsim._version import __version__ as __version__
 from halfsim.accumulators import FP16 as FP16
@@ -115,10 +113,3 @@ from halfsim.predicates import total_order_mag as total_order_mag
 from halfsim.predicates import unordered as unordered
 from halfsim.rounding import Rounding as Rounding
 from halfsim.rounding import Stochastic as Stochastic
-
-
-def __getattr__(name: str) -> object:
-    """Return `halfsim.torch`, which needs PyTorch, when it is first asked for."""
-    if name != "torch":
-        raise AttributeError(f"module 'halfsim' has no attribute {name!r}")
-    return importlib.import_module("halfsim.interop.torch")

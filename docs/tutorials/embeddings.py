@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-import halfsim
+import halfsim.torch
 from docs.tutorials.minilm import SENTENCES, Encoder, Tokenizer, folder
 from halfsim.policy import named
 

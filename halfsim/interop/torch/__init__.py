@@ -1,10 +1,1 @@
-"""PyTorch models under simulated arithmetic; `halfsim.torch` is this package."""
-
-from halfsim.interop.torch.comparison import Comparison as Comparison
-from halfsim.interop.torch.comparison import LayerError as LayerError
-from halfsim.interop.torch.comparison import compare as compare
-from halfsim.interop.torch.library import matmul as matmul
-from halfsim.interop.torch.report import Counts as Counts
-from halfsim.interop.torch.report import Report as Report
-from halfsim.interop.torch.simulation import simulate as simulate
-from halfsim.interop.torch.weights import LowPrecisionWeights as LowPrecisionWeights
+"""PyTorch models under simulated arithmetic; what is public of it is in `halfsim.torch`. Only this imports PyTorch."""

@@ -132,7 +132,7 @@ def compare(
 
     Examples
     --------
-    >>> import torch, halfsim
+    >>> import torch, halfsim.torch
     >>> _ = torch.manual_seed(0)
     >>> model = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 4))
     >>> found = halfsim.torch.compare(model, torch.randn(8, 64), ["h100:f32", "h100:f16"])

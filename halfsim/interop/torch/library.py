@@ -86,7 +86,7 @@ def matmul(a: torch.Tensor, b: torch.Tensor, accumulator: str = "fp32") -> torch
 
     Examples
     --------
-    >>> import torch, halfsim
+    >>> import torch, halfsim.torch
     >>> a = torch.tensor([[4096.0, 4096.0, 0.25]], dtype=torch.float16)
     >>> b = torch.tensor([[2048.0], [-2048.0], [1.0]], dtype=torch.float16)
     >>> [halfsim.torch.matmul(a, b, gpu).item() for gpu in ("v100:f32", "h100:f32")]

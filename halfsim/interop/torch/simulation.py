@@ -74,7 +74,7 @@ def simulate(
 
     See Also
     --------
-    halfsim.interop.torch.compare : The same model under several policies, layer by layer.
+    halfsim.torch.compare : The same model under several policies, layer by layer.
 
     Notes
     -----
@@ -86,7 +86,7 @@ def simulate(
 
     Examples
     --------
-    >>> import torch, halfsim
+    >>> import torch, halfsim.torch
     >>> layer = torch.nn.Linear(3, 1, bias=False)
     >>> _ = layer.weight.data.copy_(torch.tensor([[2048.0, 1.0, 1.0]]))
     >>> with halfsim.torch.simulate("h100:f32") as report:

@@ -52,10 +52,10 @@ class LowPrecisionWeights:
 
     Examples
     --------
-    >>> import torch, halfsim
+    >>> import torch, halfsim.torch
     >>> w = torch.nn.Parameter(torch.ones(1000))
     >>> for update in ("nearest", "stochastic", "kahan", "master"):
-    ...     w.data.fill_(1.0)
+    ...     _ = w.data.fill_(1.0)
     ...     optimizer = halfsim.torch.LowPrecisionWeights(torch.optim.SGD([w], lr=2**-14), update=update)
     ...     for _ in range(64):
     ...         w.grad = torch.full_like(w, -1.0)

@@ -13,6 +13,7 @@ from halfsim.policy import named
 
 torch = pytest.importorskip("torch")
 
+import halfsim.torch  # noqa: E402
 from halfsim.interop.torch.comparison import _spacing  # noqa: E402
 
 

@@ -9,6 +9,7 @@ from halfsim.policy import named
 
 torch = pytest.importorskip("torch")
 
+import halfsim.torch  # noqa: E402
 from docs.tutorials.embeddings import neighbours, unit  # noqa: E402
 from docs.tutorials.minilm import SENTENCES, Encoder, Tokenizer, folder  # noqa: E402
 

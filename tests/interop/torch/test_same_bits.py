@@ -12,6 +12,7 @@ from halfsim.policy import StaticScale, named
 
 torch = pytest.importorskip("torch")
 
+import halfsim.torch  # noqa: E402
 from tests.interop.torch.by_hand import Hand  # noqa: E402
 
 SCALE = 64.0

@@ -12,6 +12,8 @@ from halfsim.policy import named
 
 torch = pytest.importorskip("torch")
 
+import halfsim.torch  # noqa: E402
+
 WIDE = named("binary32")
 
 

@@ -14,6 +14,8 @@ from halfsim.policy import named
 
 torch = pytest.importorskip("torch")
 
+import halfsim.torch  # noqa: E402
+
 
 def data(n=64, seed=0):
     """Return points of three classes that a small network can tell apart."""

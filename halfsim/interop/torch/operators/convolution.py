@@ -19,7 +19,7 @@ from halfsim.interop.torch.call import Call
 from halfsim.interop.torch.operators.table import operator
 from halfsim.training.arithmetic import Array
 
-__all__: list[str] = []
+__all__ = ["convolution", "convolution_backward"]
 
 _Product: TypeAlias = Callable[..., Array]
 

@@ -14,7 +14,17 @@ from halfsim.interop.torch.operators.table import operator
 from halfsim.training import functions
 from halfsim.training.arithmetic import Arithmetic, Array
 
-__all__: list[str] = []
+__all__ = [
+    "elu",
+    "gelu",
+    "gelu_backward",
+    "leaky_relu",
+    "power",
+    "sigmoid_backward",
+    "silu_backward",
+    "softplus",
+    "tanh_backward",
+]
 
 _Function: TypeAlias = Callable[[Array], Array]
 

@@ -13,7 +13,7 @@ from halfsim.interop.torch.tensors import array_of
 from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.nn.linear import sums_by_row
 
-__all__: list[str] = []
+__all__ = ["embedding", "embedding_backward", "mse_loss", "mse_loss_backward", "nll_loss", "nll_loss_backward"]
 
 _NONE, _MEAN = 0, 1
 

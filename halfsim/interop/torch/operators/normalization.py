@@ -15,7 +15,14 @@ from halfsim.interop.torch.tensors import array_of, tensor_of
 from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.nn.normalization import Normalised, follow, normalise, normalise_with, spread
 
-__all__: list[str] = []
+__all__ = [
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_norm_of_inference",
+    "group_norm",
+    "layer_norm",
+    "layer_norm_backward",
+]
 
 
 def _affine(a: Arithmetic, xhat: Array, gain: torch.Tensor | None, shift: torch.Tensor | None, shape: Any) -> Array:

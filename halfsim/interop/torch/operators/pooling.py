@@ -15,7 +15,7 @@ from halfsim.interop.torch.tensors import array_of
 from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.nn.linear import sums_by_row
 
-__all__: list[str] = []
+__all__ = ["average", "average_backward", "index_add", "index_put", "maximum_backward", "scatter_add"]
 
 
 @operator("avg_pool2d")

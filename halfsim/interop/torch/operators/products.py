@@ -9,7 +9,7 @@ import torch
 from halfsim.interop.torch.call import Call
 from halfsim.interop.torch.operators.table import operator
 
-__all__: list[str] = []
+__all__ = ["addmm", "dot", "linear", "mm", "mv"]
 
 
 @operator("mm", "bmm")

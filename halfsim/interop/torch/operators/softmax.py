@@ -14,7 +14,7 @@ from halfsim.interop.torch.tensors import array_of
 from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.nn.losses import exponentials
 
-__all__: list[str] = []
+__all__ = ["log_softmax", "log_softmax_backward", "logsumexp", "softmax", "softmax_backward"]
 
 
 def _rows(x: torch.Tensor, dim: int) -> Array:
