@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-PAGES = ("interop.md",)
-SNIPPETS = [
-    pytest.param(code, id=f"{page}-{number}")
-    for page in PAGES
-    for number, code in enumerate(re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(), re.DOTALL))
-]
+
+
+def snippets(page: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
+
+
+# Those of the tutorial build on one another.
+SNIPPETS = [pytest.param(code, id=f"interop-{i}") for i, code in enumerate(snippets("interop.md"))]
+SNIPPETS.append(pytest.param("\n".join(snippets("tutorials/torch.md")), id="torch"))
 
 
 def needed(code: str) -> list[str]:
