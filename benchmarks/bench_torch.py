@@ -29,6 +29,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from interleaved import interleave, ratio
 
+_CALLS = 8
+"""Calls of a layer in one block."""
+
 
 class Residual(nn.Module):
     """A block of ResNet-18."""
@@ -66,10 +69,10 @@ def transformer() -> nn.Module:
     return nn.TransformerEncoder(layer, 4, enable_nested_tensor=False)
 
 
-def simulated(model: nn.Module, x: torch.Tensor, policy: str, count: bool) -> Callable[[], object]:
+def simulated(model: nn.Module, x: torch.Tensor, policy: str, count: bool, calls: int = 1) -> Callable[[], object]:
     def run() -> object:
         with torch.no_grad(), hs.torch.simulate(policy, count=count):
-            return model(x)
+            return [model(x) for _ in range(calls)]
 
     return run
 
@@ -91,7 +94,7 @@ def quantized(model: nn.Module, x: torch.Tensor) -> Callable[[], object] | None:
         return None
 
     def hook(module: nn.Module, inputs: Any, output: Any) -> Any:
-        return float_quantize(output, 5, 10) if isinstance(output, torch.Tensor) else output
+        return float_quantize(output, 5, 10, rounding="nearest") if isinstance(output, torch.Tensor) else output
 
     def run() -> object:
         handles = [m.register_forward_hook(hook) for m in model.modules() if not list(m.children())]
@@ -113,10 +116,10 @@ def layer(rounds: int, size: tuple[int, int, int], policy: str) -> None:
     module = nn.Linear(inputs, outputs).half()
     a, b, c = x.numpy(), module.weight.detach().numpy().T, module.bias.detach().numpy()
     contenders: dict[str, Callable[[], object]] = {
-        "product": lambda: hs.matmul(a, b, c, accumulator=policy),
-        "layer": simulated(module, x, policy, False),
-        "layer, counted": simulated(module, x, policy, True),
-        "layer, held in float32": simulated(nn.Linear(inputs, outputs), x.float(), policy, False),
+        "product": lambda: [hs.matmul(a, b, c, accumulator=policy) for _ in range(_CALLS)],
+        "layer": simulated(module, x, policy, False, _CALLS),
+        "layer, counted": simulated(module, x, policy, True, _CALLS),
+        "layer, held in float32": simulated(nn.Linear(inputs, outputs), x.float(), policy, False, _CALLS),
     }
     times = interleave(contenders, rounds)
     costs = ", ".join(f"{name} {1 / ratio(times, name, 'product'):.2f}" for name in contenders if name != "product")
@@ -138,25 +141,28 @@ def peers(rounds: int, name: str, model: nn.Module, x: torch.Tensor, policies: t
 def matrices(rounds: int) -> None:
     """The product of mmasim beside ours, of the size that it can finish."""
     try:
-        import mmasim  # noqa: F401
-        from mmasim.simulator.nvidia import WGMMA
+        from mmasim.nv_ptx.sim import WGMMA
     except Exception as error:
         print(f"mmasim: not run ({type(error).__name__})")
         return
     rng = np.random.default_rng(0)
-    a, b = (np.float16(rng.normal(size=shape)) for shape in ((64, 16), (16, 8)))
-    c = np.zeros((64, 8), np.float32)
-    try:
-        unit = WGMMA("Hopper", "m64n8k16.f32.f16.f16")
-        theirs = [torch.from_numpy(x) for x in (a, b, c)]
-        unit(*theirs)
-    except Exception as error:
-        print(f"mmasim: not run ({type(error).__name__}: {error})")
-        return
-    times = interleave(
-        {"halfsim": lambda: hs.matmul(a, b, c, accumulator="h100:f32"), "mmasim": lambda: unit(*theirs)}, rounds
-    )
-    print(f"product 64 x 16 x 8 on H100: {ratio(times, 'halfsim', 'mmasim'):.0f} times as fast as mmasim")
+    a, b = (np.float16(rng.normal(size=shape)) for shape in ((64, 64), (64, 64)))
+    unit = WGMMA("Hopper", "m64n8k16.f32.f16.f16")
+    shape = (64, 64, 64)
+    rows, columns = torch.from_numpy(a)[:, None].expand(shape), torch.from_numpy(b.T.copy())[None].expand(shape)
+
+    def theirs() -> torch.Tensor:
+        d = torch.zeros(64, 64)
+        for k in range(0, 64, unit.k):
+            d = unit.dpa(rows[..., k : k + unit.k], columns[..., k : k + unit.k], d)
+        return d
+
+    def ours() -> Any:
+        return hs.matmul(a, b, accumulator="h100:f32")
+
+    assert (theirs().numpy() == ours()).all()
+    times = interleave({"halfsim": ours, "mmasim": theirs}, rounds)
+    print(f"product 64 x 64 x 64 on H100: {ratio(times, 'halfsim', 'mmasim'):.0f} times as fast as mmasim")
 
 
 @click.command()

@@ -82,7 +82,7 @@ class Call:
         machine = self.machine
         if marks & Mark.weight:
             storage = machine.weights
-        elif self.backward and marks & Mark.gradient:
+        elif self.backward and not marks & Mark.activation:
             storage = machine.gradients
         else:
             storage = machine.activations
@@ -92,7 +92,7 @@ class Call:
         """Whether a tensor is a weight, or a view of one."""
         return bool(self._marks.of(tensor) & Mark.weight)
 
-    def mark(self, tensor: torch.Tensor, mark: Mark) -> None:
+    def mark(self, tensor: torch.Tensor, mark: int) -> None:
         """Note what a tensor holds."""
         self._marks.add(tensor, mark)
 

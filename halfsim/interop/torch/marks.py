@@ -1,8 +1,6 @@
-"""What is known of the numbers in a memory: that they are weights, gradients, or wider than the policy stores."""
+"""What is known of the numbers in a memory: that they are weights, activations, or wider than the policy stores."""
 
 from __future__ import annotations
-
-from enum import IntFlag
 
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
@@ -10,11 +8,11 @@ from torch.multiprocessing.reductions import StorageWeakRef
 __all__ = ["Mark", "Marks"]
 
 
-class Mark(IntFlag):
-    """What a memory holds."""
+class Mark:
+    """What a memory holds, as bits: an enumeration would take longer than the operators of small models."""
 
     weight = 1
-    gradient = 2
+    activation = 2
     wide = 4
 
 
@@ -25,15 +23,15 @@ class Marks:
     """
 
     def __init__(self) -> None:
-        self._found: dict[int, tuple[StorageWeakRef, Mark]] = {}
+        self._found: dict[int, tuple[StorageWeakRef, int]] = {}
         self._limit = 4096
 
-    def of(self, tensor: torch.Tensor) -> Mark:
+    def of(self, tensor: torch.Tensor) -> int:
         """Return the marks of a tensor."""
         found = self._found.get(_plain(tensor).untyped_storage()._cdata)
-        return found[1] if found is not None and not found[0].expired() else Mark(0)
+        return found[1] if found is not None and not found[0].expired() else 0
 
-    def add(self, tensor: torch.Tensor, mark: Mark) -> None:
+    def add(self, tensor: torch.Tensor, mark: int) -> None:
         """Mark a tensor, and all that share its memory."""
         tensor = _plain(tensor)
         storage = tensor.untyped_storage()

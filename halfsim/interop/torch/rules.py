@@ -44,6 +44,12 @@ class Rules:
         self._operators, self._modules = _read(operators), _read(modules)
         self._known: dict[tuple[str, str], Policy | None] = {}
 
+    @property
+    def policies(self) -> list[Policy]:
+        """All policies that a call may have."""
+        found = [self._policy, *(policy for _, policy in (*self._operators, *self._modules))]
+        return [policy for policy in found if policy is not None]
+
     def policy(self, operator: str, module: str) -> Policy | None:
         """Return the policy of an operator in a module; None leaves it to PyTorch."""
         key = operator, module

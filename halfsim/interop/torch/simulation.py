@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from halfsim.checks import integer
 from halfsim.interop.torch.call import Call
 from halfsim.interop.torch.machines import Machines
 from halfsim.interop.torch.marks import Mark, Marks
-from halfsim.interop.torch.modules import BACKWARD, OPTIMIZER, Modules
+from halfsim.interop.torch.modules import BACKWARD, FORWARD, OPTIMIZER, Modules
 from halfsim.interop.torch.operators import EXACT, FOREACH, HANDLERS, decomposition, each
 from halfsim.interop.torch.report import Report
 from halfsim.interop.torch.rules import PolicyLike, Rules, as_policy
@@ -115,6 +116,17 @@ def simulate(
         yield report
 
 
+@cache
+def _facts(func: Any) -> tuple[str, str, str, bool, bool]:
+    """Return the namespace of an operator, its name with and without the underscore of those in place, and two facts.
+
+    These are whether it changes its first operand, and whether it returns a view.
+    """
+    space, _, full = func._schema.name.partition("::")
+    changes = func._schema.is_mutable and full.endswith("_")
+    return space, full, full.removesuffix("_") if changes else full, changes, func.is_view
+
+
 @contextmanager
 def _switched(read: Callable[[], bool], write: Callable[[bool], Any]) -> Iterator[None]:
     """Switch something off, and then back to how it was."""
@@ -131,17 +143,17 @@ class _Mode(TorchDispatchMode):
         super().__init__()
         self._rules, self._report, self._marks, self._modules = rules, report, marks, modules
         self._machines = Machines(report, counting, seed)
+        # In the backward pass, only where their formats differ need activations and gradients be told apart.
+        self._mixed = any(policy.activations != policy.gradients for policy in rules.policies)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        space, _, full = func._schema.name.partition("::")
-        changes = func._schema.is_mutable and full.endswith("_")
-        name = full.removesuffix("_") if changes else full
+        space, full, name, changes, view = _facts(func)
         floats = [x for x in tensors_in([args, kwargs]) if x.is_floating_point() or x.is_complex()]
         for tensor in floats:
             if isinstance(tensor, torch.nn.Parameter):
                 self._marks.add(tensor, Mark.weight)
-        if space in _OTHERS or func.is_view or name in EXACT or (name == "_to_copy" and not _narrows(args, kwargs)):
+        if view or name in EXACT or space in _OTHERS or (name in _COPIES and not _narrows(name, args, kwargs)):
             return self._moved(func, name, args, kwargs, floats) if floats else func(*args, **kwargs)
         if space != "aten" and floats:
             phase = self._modules.phase()
@@ -161,13 +173,13 @@ class _Mode(TorchDispatchMode):
         result = func(*args, **kwargs)
         if func.is_view:
             return result
-        mark = Mark(0)
+        mark = 0
         for tensor in floats:
             mark |= self._marks.of(tensor)
         if name not in _COPIES:
             mark &= ~Mark.weight
-        if self._modules.phase() == BACKWARD:
-            mark |= Mark.gradient
+        if self._mixed and self._modules.phase() == FORWARD:
+            mark |= Mark.activation
         if mark:
             for tensor in tensors_in(result):
                 self._marks.add(tensor, mark)
@@ -202,9 +214,9 @@ class _Mode(TorchDispatchMode):
             result = handler(call, *args, **kwargs)
         self._report.simulated[name] += 1
         self._note(call, name, module, phase, floats)
-        if phase == BACKWARD:
-            for tensor in tensors_in(result):
-                self._marks.add(tensor, Mark.gradient)
+        if self._mixed and phase == FORWARD:
+            for tensor in (*floats, *tensors_in(result)):
+                self._marks.add(tensor, Mark.activation)
         if isinstance(target, torch.Tensor):
             return _written(target, result, self._marks)
         return result if out is None else _written(out, result, self._marks)
@@ -240,7 +252,7 @@ def _written(target: torch.Tensor, result: torch.Tensor, marks: Marks) -> torch.
     return target
 
 
-def _narrows(args: Any, kwargs: Any) -> bool:
+def _narrows(name: str, args: Any, kwargs: Any) -> bool:
     """Whether a copy is a rounding to binary16."""
-    source = args[0]
-    return kwargs.get("dtype") == torch.float16 and source.is_floating_point() and source.dtype != torch.float16
+    source, target = (args[1], args[0].dtype) if name == "copy" else (args[0], kwargs.get("dtype"))
+    return bool(target == torch.float16 and source.is_floating_point() and source.dtype != torch.float16)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -47,15 +46,17 @@ def strided_like(result: torch.Tensor, model: torch.Tensor) -> torch.Tensor:
     return torch.empty_like(model, dtype=result.dtype).copy_(result)
 
 
-def tensors_in(values: Any) -> Iterator[torch.Tensor]:
-    """Yield the tensors among arguments, those in lists and in dicts as well."""
+def tensors_in(values: Any) -> list[torch.Tensor]:
+    """Return the tensors among arguments, those in lists and in dicts as well."""
     if isinstance(values, torch.Tensor):
-        yield values
-    elif isinstance(values, list | tuple):
-        for value in values:
-            yield from tensors_in(value)
-    elif isinstance(values, dict):
-        yield from tensors_in(list(values.values()))
+        return [values]
+    found = []
+    for value in values.values() if isinstance(values, dict) else values if isinstance(values, list | tuple) else ():
+        if isinstance(value, torch.Tensor):
+            found.append(value)
+        elif isinstance(value, list | tuple | dict):
+            found += tensors_in(value)
+    return found
 
 
 def check(operator: str, tensor: torch.Tensor) -> None:

@@ -335,6 +335,7 @@ def test_casts_round_as_the_policy_does():
     with hs.torch.simulate(directed):
         assert x.half().tolist() == [[1.0 + 2.0**-10, 2.0**-24]]
         assert x.t().half().is_contiguous() == x.t().is_contiguous()
+        assert torch.zeros(2, 2, dtype=torch.float16).copy_(x).tolist() == [[1.0 + 2.0**-10, 2.0**-24]] * 2
     with hs.torch.simulate("mixed"):
         assert torch.equal(x.half(), x.to(torch.float16))
 

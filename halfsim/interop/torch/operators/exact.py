@@ -8,7 +8,7 @@ _NAMES = """
 _adaptive_max_pool2d _amp_update_scale _assert_async _foreach_abs _foreach_copy _foreach_maximum _foreach_neg
 _foreach_zero _local_scalar_dense _reshape_copy _unique2 _unsafe_view _upsample_nearest_exact2d abs absolute
 adaptive_max_pool1d adaptive_max_pool2d alias all allclose amax amin aminmax any argmax argmin argsort as_strided
-bernoulli bucketize cat ceil clamp clamp_max clamp_min clone concat conj_physical constant_pad_nd contiguous copy
+bernoulli bucketize cat ceil clamp clamp_max clamp_min concat conj_physical constant_pad_nd
 copysign count_nonzero cummax cummin detach diag diag_embed diagonal_backward diagonal_scatter empty_like
 empty_strided eq equal evenly_distribute_backward_selection exponential fill flip fliplr flipud floor fmax fmin frac
 full_like gather ge geometric gt hardtanh hardtanh_backward hstack im2col index index_copy index_fill index_select

@@ -60,6 +60,12 @@ def converted(call: Call, x: torch.Tensor, **options: Any) -> Any:
     return strided_like(call.tensor(array_of(x), torch.float16), x)
 
 
+@operator("copy")
+def copied(call: Call, x: torch.Tensor, y: torch.Tensor, *rest: Any) -> Any:
+    """Return a tensor in the shape of a float16 one, which it is then written to, rounded as the policy says."""
+    return call.tensor(array_of(y.expand(x.shape)), torch.float16)
+
+
 @operator("sqrt")
 def sqrt(call: Call, x: torch.Tensor) -> Any:
     """Return the square root."""
