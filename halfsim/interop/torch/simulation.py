@@ -68,8 +68,6 @@ def simulate(
     ValueError
         For unknown policies; for tensors elsewhere than in the memory of the processor, and sparse ones; and for
         bfloat16 tensors under a policy that says what they cannot have.
-    NotImplementedError
-        For a few operators with settings that have no arithmetic here.
     RuntimeError
         Inside of another `simulate`.
 
@@ -207,11 +205,13 @@ class _Mode(TorchDispatchMode):
         target = args[0] if changes else None
         wide = Mark.wide | Mark.weight
         kept = isinstance(target, torch.Tensor) and phase != BACKWARD and bool(self._marks.of(target) & wide)
-        out = kwargs.pop("out", None) if "out" in kwargs else None
+        out = kwargs.get("out")
         call = Call(self._machines, self._marks, policy, phase, module, _widest(floats), phase == OPTIMIZER or kept)
         # An infinity or a NaN is a result like others, and noted.
         with np.errstate(all="ignore"):
-            result = handler(call, *args, **kwargs)
+            result = handler(call, *args, **{key: value for key, value in kwargs.items() if key != "out"})
+        if result is NotImplemented:
+            return self._left(func, name, module, "no arithmetic is known for it with such settings", args, kwargs)
         self._report.simulated[name] += 1
         self._note(call, name, module, phase, floats)
         if self._mixed and phase == FORWARD:

@@ -134,6 +134,53 @@ def test_bfloat16_products_are_those_of_the_gpu():
     assert torch.equal(found.float(), torch.from_numpy(np.array(hs.convert(product, hs.BFLOAT16))))
 
 
+FUNCTIONS = {
+    "powers of tensors": lambda x: (x.abs() + 0.5) ** x,
+    "numbers to powers": lambda x: 1.5**x,
+    "powers": lambda x: x**3 + x.abs() ** 0.5 + (x.abs() + 1) ** -1.5,
+    "glu": lambda x: torch.nn.functional.glu(x, 1),
+    "celu": lambda x: torch.nn.functional.celu(x, 0.5),
+    "tan": lambda x: torch.tan(0.3 * x),
+    "logarithms": lambda x: (x.abs() + 1).log2() + (x.abs() + 1).log10() + torch.expm1(x) + torch.exp2(x),
+    "sums at an index": lambda x: torch.zeros(3, 8).index_add(0, torch.tensor([1, 2, 1]), x[:3], alpha=2),
+    "scatter": lambda x: torch.zeros(4, 8).scatter_add(1, torch.arange(32).reshape(4, 8) % 3, x),
+    "gather": lambda x: x.gather(1, torch.arange(32).reshape(4, 8) % 5),
+    "normalize": lambda x: torch.nn.functional.normalize(x, dim=1),
+    "similarity": lambda x: torch.nn.functional.cosine_similarity(x, x.roll(1, 0)),
+    "rms": lambda x: torch.nn.functional.rms_norm(x, (8,)),
+    "adaptive maximum": lambda x: torch.nn.functional.adaptive_max_pool2d(x[None], 2),
+    "vectors": lambda x: torch.addmv(x[:, 0], x, x[1]) + torch.dot(x[0], x[1]) + x @ x[2],
+    "addends": lambda x: torch.addmm(x @ x.t(), x, x.t(), beta=0.5, alpha=2) + torch.addmm(x[:, :4], x, x.t()),
+    "masked attention": lambda x: torch.nn.functional.scaled_dot_product_attention(
+        x[None], x[None], x[None], attn_mask=torch.ones(4, 4).tril().bool()
+    ),
+    "logits": lambda x: torch.nn.functional.logsigmoid(x) + torch.nn.functional.silu(x) + torch.rsub(x, 2),
+    "integers": lambda x: x[:, 0] * (torch.arange(4) / 3),
+    "layouts": lambda x: ((x.t() * 2).t().contiguous() - 1).view(2, 16),
+    "sizes of none": lambda x: torch.cat([x[:0] @ x.t(), x[:0, :4]]).sum() + x.sum(),
+}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS.keys())
+def test_values_and_gradients_of_functions(function):
+    x = torch.randn(4, 8, generator=torch.Generator().manual_seed(7))
+    found = []
+    for simulated in (False, True):
+        leaf = x.clone().requires_grad_()
+        if simulated:
+            with hs.torch.simulate(WIDE) as report:
+                y = function(leaf)
+                (y * torch.linspace(0.5, 1.5, y.numel()).reshape(y.shape)).sum().backward()
+        else:
+            y = function(leaf)
+            (y * torch.linspace(0.5, 1.5, y.numel()).reshape(y.shape)).sum().backward()
+        found.append((y, leaf.grad))
+    assert not report.not_simulated
+    assert found[0][0].stride() == found[1][0].stride()
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-5, atol=1e-6)
+
+
 # The report.
 
 
@@ -191,6 +238,8 @@ def test_an_infinite_mask_is_no_overflow():
         (lambda: torch.ones(2, dtype=torch.float64) * 3, "mul", "float64"),
         (lambda: torch.ones(2, dtype=torch.complex64) * 3, "mul", "complex64"),
         (lambda: torch.linalg.inv(torch.eye(2)), "linalg_inv_ex", "no arithmetic"),
+        (lambda: torch.nn.functional.avg_pool2d(torch.ones(1, 1, 4, 4), 3, padding=1), "avg_pool2d", "such settings"),
+        (lambda: torch.linalg.vector_norm(torch.ones(3), 3), "linalg_vector_norm", "such settings"),
     ],
 )
 def test_what_is_not_simulated_is_listed(compute, name, reason):
@@ -308,6 +357,31 @@ def test_autocast_gives_the_same(model, x):
     assert found.dtype == torch.float16
     assert torch.equal(found.float(), expected)
     assert not report.not_simulated
+
+
+def test_products_are_told_apart_in_every_storage():
+    """Forward, data gradient and weight gradient keep their accumulators for held, cast and narrow weights."""
+    policy = replace(
+        named("mixed"), name="three", forward="v100:f16", data_gradient=hs.FP16, weight_gradient="a100:f16"
+    )
+    x, g = torch.randn(60, 8, generator=torch.Generator().manual_seed(1)), torch.randn(60, 4).half()
+    found = []
+    for narrow, cast in ((False, False), (False, True), (True, False)):
+        model = perceptron().half() if narrow else perceptron()
+        if not narrow:
+            model.half().float()
+        data = (x.half() if narrow else x.half().float()).requires_grad_()
+        with torch.autocast("cpu", dtype=torch.float16, enabled=cast), hs.torch.simulate(policy):
+            y = model(data)
+            y.backward(g.to(y.dtype))
+        found.append([t.float() for t in (y.detach(), data.grad, *(p.grad for p in model.parameters()))])
+    assert equal(found[0], found[1])
+    assert equal(found[0], found[2])
+    for other in (named("mixed").accumulating(a, str(a)) for a in ("v100:f16", hs.FP16, "a100:f16")):
+        model = perceptron().half()
+        with hs.torch.simulate(other):
+            model(x.half()).backward(g)
+        assert not equal(found[0][2:], [p.grad.float() for p in model.parameters()])
 
 
 def test_fused_kernels_are_taken_apart(x):

@@ -49,7 +49,7 @@ def train(policy, steps=12, wrap=None, scaler=None, make=None, seed=5, model=Non
             else:
                 scaler.scale(loss).backward()
                 scaler.unscale_(optimizer)
-                torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+                torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0, foreach=bool(step % 2))
                 scaler.step(optimizer)
                 scaler.update()
             losses.append(loss.item())

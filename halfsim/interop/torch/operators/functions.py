@@ -15,9 +15,11 @@ from halfsim.training import functions
 from halfsim.training.arithmetic import Arithmetic, Array
 
 __all__ = [
+    "celu",
     "elu",
     "gelu",
     "gelu_backward",
+    "glu",
     "leaky_relu",
     "power",
     "sigmoid_backward",
@@ -75,6 +77,7 @@ _FUNCTIONS: dict[str, _Function] = {
     "erfc": functions.erfc,
     "sin": functions.sin,
     "cos": functions.cos,
+    "tan": lambda x: functions.sin(x) / functions.cos(x),
     "silu": lambda x: _times(x, functions.sigmoid(x)),
     "mish": lambda x: _times(x, functions.tanh(np.maximum(x, 0.0) + _log1p(functions.exp(-np.abs(x))))),
 }
@@ -168,6 +171,19 @@ def elu(call: Call, x: torch.Tensor, alpha: float = 1, scale: float = 1, input_s
     return _once(call, lambda x: scale * np.where(x > 0, x, alpha * _expm1(np.minimum(input_scale * x, 0.0))), x)
 
 
+@operator("celu")
+def celu(call: Call, x: torch.Tensor, alpha: float = 1.0) -> Any:
+    """Return x, or alpha (exp(x / alpha) - 1) where x is negative."""
+    return elu(call, x, alpha, 1.0, 1.0 / alpha)
+
+
+@operator("glu")
+def glu(call: Call, x: torch.Tensor, dim: int = -1) -> Any:
+    """Return the first half times the sigmoid of the second, two operations."""
+    first, second = x.chunk(2, dim)
+    return call.pointwise(lambda r, a, b: r.multiply(a, r.apply(functions.sigmoid, b)), first, second)
+
+
 @operator("leaky_relu")
 def leaky_relu(call: Call, x: torch.Tensor, slope: float = 0.01) -> Any:
     """Return x, or slope x where x is not positive: one operation, and a selection."""
@@ -203,7 +219,7 @@ def _general(x: Any, y: Any) -> Array:
     """Return x ** y from exp and log; of negative x where y is whole."""
     x, y = np.broadcast_arrays(np.asarray(x, np.float64), np.asarray(y, np.float64))
     with np.errstate(all="ignore"):
-        size = functions.exp(np.ascontiguousarray(y * functions.log(np.ascontiguousarray(np.abs(x)))))
+        size = functions.exp(y.reshape(-1) * functions.log(np.abs(x).reshape(-1))).reshape(x.shape)
         whole = y == np.floor(y)
         odd = whole & (np.mod(y, 2.0) == 1.0)
         signed = np.where(odd & np.signbit(x), -size, size)

@@ -127,9 +127,7 @@ def embedding_backward(
 ) -> Any:
     """Return, row by row of the table, the sum of the gradients at its index in their order."""
     if scaled:
-        raise NotImplementedError(
-            "simulate: embedding with scale_grad_by_freq=True has no arithmetic here; set it to False"
-        )
+        return NotImplemented
     labels = indices.numpy().reshape(-1)
     rows = array_of(gradient).reshape(labels.size, -1)[labels != padding]
     labels = labels[labels != padding]

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from halfsim.interop.torch.call import Call
+from halfsim.interop.torch.marks import Mark
 from halfsim.interop.torch.operators.table import operator
 from halfsim.interop.torch.tensors import array_of, strided_like
 from halfsim.training.arithmetic import Arithmetic, Array
@@ -57,7 +58,10 @@ def div(call: Call, x: _Operand, y: _Operand, *, rounding_mode: str | None = Non
 @operator("_to_copy")
 def converted(call: Call, x: torch.Tensor, **options: Any) -> Any:
     """Return a tensor in float16, rounded as the policy says."""
-    return strided_like(call.tensor(array_of(x), torch.float16), x)
+    result = strided_like(call.tensor(array_of(x), torch.float16), x)
+    if call.is_weight(x):
+        call.mark(result, Mark.weight)
+    return result
 
 
 @operator("copy")

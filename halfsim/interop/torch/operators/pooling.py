@@ -15,7 +15,15 @@ from halfsim.interop.torch.tensors import array_of
 from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.nn.linear import sums_by_row
 
-__all__ = ["average", "average_backward", "index_add", "index_put", "maximum_backward", "scatter_add"]
+__all__ = [
+    "adaptive_maximum_backward",
+    "average",
+    "average_backward",
+    "index_add",
+    "index_put",
+    "maximum_backward",
+    "scatter_add",
+]
 
 
 @operator("avg_pool2d")
@@ -29,13 +37,10 @@ def average(
     count_include_pad: bool = True,
     divisor: int | None = None,
 ) -> Any:
-    """Return the means of windows that need neither padding nor a cut at the border, in the order of their rows."""
+    """Return the means of windows; padding and windows cut at the border are left to PyTorch."""
     k, s, p = (tuple(v) * 2 if len(v) == 1 else tuple(v) for v in (kernel, stride or kernel, padding))
     if any(p) or ceil_mode:
-        raise NotImplementedError(
-            "simulate: avg_pool2d with padding or ceil_mode has no arithmetic here; pad before it, or leave it to "
-            "PyTorch with operators={'avg_pool2d*': 'torch'}"
-        )
+        return NotImplemented
     windows = np.lib.stride_tricks.sliding_window_view(array_of(x), k, (-2, -1))[..., :: s[0], :: s[1], :, :]
     matrix = windows.reshape(-1, math.prod(k))
 
@@ -60,6 +65,8 @@ def average_backward(
 ) -> Any:
     """Return g / k at every element of a window of k; where windows share one, a sum in their order."""
     k, s = (tuple(v) * 2 if len(v) == 1 else tuple(v) for v in (kernel, stride or kernel))
+    if any(padding) or ceil_mode:
+        return NotImplemented
     numbers = np.arange(math.prod(x.shape)).reshape(x.shape)
     where = np.lib.stride_tricks.sliding_window_view(numbers, k, (-2, -1))[..., :: s[0], :: s[1], :, :]
     g = array_of(gradient)
@@ -141,3 +148,9 @@ def index_add(
     shape[dim] = -1
     scaled = source if alpha == 1 else call.pointwise(lambda r, s, f: r.multiply(s, f), source, alpha)
     return scatter_add(call, x, dim % x.ndim, index.reshape(shape).expand(source.shape), scaled)
+
+
+@operator("adaptive_max_pool2d_backward")
+def adaptive_maximum_backward(call: Call, gradient: torch.Tensor, x: torch.Tensor, indices: torch.Tensor) -> Any:
+    """Return the gradient at the largest element of every window."""
+    return maximum_backward(call, gradient, x, None, None, None, None, False, indices)
