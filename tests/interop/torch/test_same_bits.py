@@ -20,7 +20,7 @@ MIXED = named("mixed")
 POLICIES = {
     "mixed": MIXED,
     "h100": MIXED.accumulating("h100:f32", "h100"),
-    "v100 narrow": replace(MIXED, name="v", forward="v100:f16", data_gradient="v100:f32", weight_gradient="a100:f16"),
+    "v100 narrow": replace(MIXED, name="v", forward="v100:f16", data_gradient="v100:f32", weight_gradient=hs.FP16),
     "pure": named("binary16-pure"),
     "toward zero, flushing": replace(
         MIXED.accumulating("h100:f16", "z").reducing(hs.BINARY16, "z"), rounding="rtz", flush_to_zero=True

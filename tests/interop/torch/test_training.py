@@ -109,6 +109,23 @@ def test_without_a_scale_small_gradients_vanish():
         assert (layer.weight.grad == 0).all() == vanish
 
 
+def test_what_is_wider_than_binary16_stays_so_in_place():
+    layer = torch.nn.Linear(4, 1, bias=False)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=1.0)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**16)
+    with hs.torch.simulate("mixed"):
+        y = layer(torch.full((1, 4), 2.0**-10)) * 2.0**-10
+        scaler.scale(y.sum() * 2.0**-12).backward()
+        scaler.unscale_(optimizer)
+        # Gradients of 2**-32 that the scale carried through binary16.
+        assert (layer.weight.grad == 2.0**-32).all()
+        layer.weight.grad.mul_(0.75)
+        assert (layer.weight.grad == 0.75 * 2.0**-32).all()
+        with torch.no_grad():
+            layer.weight.fill_(1.0).mul_(1 + 2.0**-20)
+    assert (layer.weight == 1 + 2.0**-20).all()
+
+
 OPTIMIZERS = {
     "SGD": lambda p: torch.optim.SGD(p, lr=0.1),
     "momentum": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
