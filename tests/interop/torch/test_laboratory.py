@@ -125,3 +125,31 @@ def test_embeddings_and_products_of_activations(policy):
         product.backward(torch.from_numpy(np.float32(g)))
     same(product, y.value)
     same(module.weight.grad, variable.gradient)
+
+
+ALIKE = [POLICIES[name] for name in ("pure", "binary32", "pairwise, odd", "flushing")]
+"""Policies that do not tell gradients from activations."""
+
+
+@pytest.mark.parametrize("policy", [*ALIKE, MIXED.accumulating("h100:f16", "h100:f16")], ids=lambda p: p.name)
+@pytest.mark.parametrize("settings", [{"stride": 2, "padding": 1}, {"dilation": 2, "padding": 3, "groups": 2}], ids=str)
+def test_a_transposed_convolution_is_the_gradient_of_a_convolution(policy, settings):
+    """The products are the same; what is forward of one is a data gradient of the other."""
+    x, w, g = numbers(2, 4, 7, 7), numbers(6, 4 // settings.get("groups", 1), 3, 3), numbers(2, 6, 9, 9, seed=3)
+    there = torch.nn.Conv2d(4, 6, 3, bias=False, **settings)
+    back = torch.nn.ConvTranspose2d(6, 4, 3, bias=False, **settings)
+    for module in (there, back):
+        module.weight.data.copy_(torch.from_numpy(w))
+    image = held(x)
+    with hs.torch.simulate(policy):
+        y = there(image)
+        incoming = torch.from_numpy(np.float32(g))[..., : y.shape[2], : y.shape[3]].contiguous()
+        y.backward(incoming)
+        other = incoming.clone().requires_grad_()
+        z = back(other)
+    same(z, image.grad.numpy())
+    with hs.torch.simulate(policy):
+        z = back(other)
+        z.backward(torch.from_numpy(np.float32(x)))
+    same(other.grad, y.detach().numpy())
+    same(back.weight.grad, there.weight.grad.numpy())
