@@ -1,1 +1,1 @@
-"""Bridges to other tools: hardware simulators through cocotb and through a C interface."""
+"""Bridges to other tools: PyTorch, and hardware simulators through cocotb and through a C interface."""

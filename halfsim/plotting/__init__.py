@@ -7,7 +7,7 @@ Figures of runs take series: a name and numbers. Figures of computed tables take
 from halfsim.plotting.bars import memory_bars, required_scale
 from halfsim.plotting.curves import learning_curves, loss_scale
 from halfsim.plotting.histogram import gradient_histogram
-from halfsim.plotting.layers import ledger_map
+from halfsim.plotting.layers import layer_errors, ledger_map
 from halfsim.plotting.roofline import roofline
 from halfsim.plotting.style import COLOURS, Look, palette
 from halfsim.plotting.tables import disagreement, error_against_length, lost_updates
@@ -18,6 +18,7 @@ __all__ = [
     "disagreement",
     "error_against_length",
     "gradient_histogram",
+    "layer_errors",
     "learning_curves",
     "ledger_map",
     "loss_scale",

@@ -1,19 +1,19 @@
-"""The ledger as a map: layers down, steps across."""
+"""Layers of a network: the ledger as a map, layers down and steps across, and errors from layer to layer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from halfsim.plotting.style import BLANK, INK, tidy, written
+from halfsim.plotting.style import BLANK, INK, Look, looks_of, tidy, written
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike
 
-__all__ = ["SHARES", "ledger_map"]
+__all__ = ["SHARES", "layer_errors", "ledger_map"]
 
 SHARES = (1e-6, 1.0)
 """Ends of the logarithmic scale of colours; what is less looks like the least."""
@@ -74,3 +74,71 @@ def ledger_map(
     for row in range(1, len(layers)):
         axes.axhline(row - 0.5, color=INK, linewidth=0.3)
     return axes
+
+
+def layer_errors(
+    axes: Axes,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    measure: str = "relative",
+    title: str = "",
+    palette: Mapping[str, Look] | None = None,
+) -> Axes:
+    """Draw how far every layer is from a reference, one line for each policy, on a logarithmic scale.
+
+    A layer that is not finite, or exact, has no point.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw.
+    rows : sequence of mapping
+        Each with the policy, the layer and the measure, such as the layers of ``halfsim.torch.compare(...).as_dict()``.
+    measure : str
+        Which value is drawn: ``"relative"``, ``"max_ulp"`` or ``"rms_ulp"``.
+    title : str
+        Of the axes.
+    palette : mapping of str to Look, optional
+        Looks of the policies.
+
+    Returns
+    -------
+    Axes
+        `axes`.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> rows = [{"policy": "mixed", "layer": layer, "relative": 1e-4} for layer in ("fc", "out")]
+    >>> axes = layer_errors(Figure().subplots(), rows)
+    >>> [label.get_text() for label in axes.get_xticklabels()]
+    ['fc', 'out']
+    """
+    layers = list(dict.fromkeys(row["layer"] for row in rows))
+    names = list(dict.fromkeys(row["policy"] for row in rows))
+    looks = looks_of(names, palette)
+    for name in names:
+        found = {row["layer"]: float(row[measure]) for row in rows if row["policy"] == name}
+        values = np.array([found.get(layer, np.nan) for layer in layers])
+        shown = np.where(np.isfinite(values) & (values > 0), values, np.nan)
+        look = looks[name]
+        axes.plot(
+            range(len(layers)),
+            shown,
+            color=look.colour,
+            linestyle=look.dash,
+            marker=look.marker,
+            markersize=3,
+            label=name,
+        )
+    axes.set_yscale("log")
+    axes.set_xticks(range(len(layers)), [written(layer) for layer in layers], rotation=90, fontsize=7)
+    axes.set_ylabel(_MEASURES.get(measure, measure))
+    if title:
+        axes.set_title(written(title), fontsize=10)
+    tidy(axes)
+    axes.legend(fontsize=7, frameon=False)
+    return axes
+
+
+_MEASURES = {"relative": "relative distance", "max_ulp": "largest distance in ulp", "rms_ulp": "rms distance in ulp"}

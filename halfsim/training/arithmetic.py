@@ -65,24 +65,24 @@ class Arithmetic:
 
     def exp(self, x: Array) -> Array:
         """Return the exponentials."""
-        return self._rounded(functions.exp, x)
+        return self.apply(functions.exp, x)
 
     def log(self, x: Array) -> Array:
         """Return the natural logarithms."""
-        return self._rounded(functions.log, x)
+        return self.apply(functions.log, x)
 
     def tanh(self, x: Array) -> Array:
         """Return the hyperbolic tangents: with e = exp(-2|x|), (1 - e) / (1 + e) in binary64, rounded once.
 
         Where |x| < 2**-10, x - x³ / 3: the quotient cancels there.
         """
-        return self._rounded(functions.tanh, x)
+        return self.apply(functions.tanh, x)
 
     def sigmoid(self, x: Array) -> Array:
         """Return 1 / (1 + exp(-x)), in binary64 from exp(-|x|), which cannot overflow, rounded once."""
-        return self._rounded(functions.sigmoid, x)
+        return self.apply(functions.sigmoid, x)
 
-    def _rounded(self, function: Callable[[Array], Array], x: Array) -> Array:
+    def apply(self, function: Callable[[Array], Array], x: Array) -> Array:
         """Return a function of binary64 numbers, rounded once; part after part, so that temporaries stay in a cache."""
         x = np.asarray(x)
         result = np.empty(x.shape, self.dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -9,9 +10,14 @@ from numpy.typing import NDArray
 
 from halfsim.kernels import elementary
 
-__all__ = ["Array", "exp", "log", "sigmoid", "tanh"]
+__all__ = ["Array", "cos", "erf", "erfc", "exp", "log", "sigmoid", "sin", "tanh"]
 
 Array: TypeAlias = NDArray[Any]
+
+_SERIES, _FRACTION = 60, 60  # terms
+_BETWEEN = 2.5
+# Half of pi in three parts: the first two have 33 bits, so that a few hundred thousand times them is exact.
+_QUARTERS = tuple(float.fromhex(part) for part in ("0x1.921fb544p+0", "0x1.0b4611a6p-34", "0x1.3198a2e037073p-69"))
 
 
 def exp(x: Array) -> Array:
@@ -40,3 +46,61 @@ def sigmoid(x: Array) -> Array:
     """Return (1 or e) / (1 + e), e = exp(-|x|), which cannot overflow."""
     e = exp(-np.abs(x))
     return np.asarray(np.where(x >= 0, 1.0, e) / (1.0 + e))
+
+
+def erf(x: Array) -> Array:
+    """Return the error function: below 2.5 its series with positive terms alone, beyond it 1 less `erfc`."""
+    size = np.abs(x)
+    beyond = size >= _BETWEEN
+    value = np.where(beyond, 1.0 - _tail(np.where(beyond, size, _BETWEEN)), _inner(np.where(beyond, 0.0, size)))
+    return np.copysign(np.where(np.isnan(x), x, value), x)
+
+
+def erfc(x: Array) -> Array:
+    """Return 1 less the error function, without cancellation where x is large."""
+    beyond = x >= _BETWEEN
+    return np.asarray(np.where(beyond, _tail(np.where(beyond, x, _BETWEEN)), 1.0 - erf(np.where(beyond, 0.0, x))))
+
+
+def _inner(size: Array) -> Array:
+    """Return 2 exp(-x²) / sqrt(pi) times the sum of 2ⁿ x²ⁿ⁺¹ / (1 3 5 ... (2n + 1)), from its small terms up."""
+    twice, total = 2.0 * size * size, np.ones_like(size)
+    for n in range(_SERIES, 0, -1):
+        total = 1.0 + total * (twice / (2 * n + 1))
+    return np.asarray(2.0 / math.sqrt(math.pi) * size * exp(-size * size) * total)
+
+
+def _tail(size: Array) -> Array:
+    """Return exp(-x²) / sqrt(pi) over the continued fraction x + (1/2) / (x + (2/2) / (x + ...))."""
+    bounded = np.minimum(size, 1e3)
+    fraction = bounded
+    for n in range(_FRACTION, 0, -1):
+        fraction = bounded + (0.5 * n) / fraction
+    return np.asarray(exp(-bounded * bounded) / (math.sqrt(math.pi) * fraction))
+
+
+def sin(x: Array) -> Array:
+    """Return the sines of numbers up to 2**18 in magnitude, NaN beyond: Taylor's series about multiples of pi / 2."""
+    return _circular(x, 0)
+
+
+def cos(x: Array) -> Array:
+    """Return the cosines, as `sin` does."""
+    return _circular(x, 1)
+
+
+def _circular(x: Array, turn: int) -> Array:
+    near = np.abs(x) <= 2.0**18
+    x = np.where(near, x, 0.0)
+    quarter = np.floor(x / (math.pi / 2) + 0.5)
+    r = x
+    for part in _QUARTERS:
+        r = r - quarter * part
+    square = r * r
+    odd, even = np.ones_like(r), np.ones_like(r)
+    for n in range(20, 1, -2):
+        odd = 1.0 - odd * square / (n * (n + 1))
+        even = 1.0 - even * square / (n * (n - 1))
+    which = (quarter.astype(np.int64) + turn) & 3
+    value = np.where(which & 1, even, r * odd)
+    return np.where(near, np.where(which & 2, -value, value), np.nan)

@@ -129,7 +129,12 @@ class Ledger:
         Of the whole run.
     first : dict or None
         {"layer", "tensor", "step"} of the first infinity or NaN of the run; `first_of_step` the same of this step.
+    trusts_wide_sums : bool
+        Whether a product whose accumulator delivers binary32 is counted against itself rather than against `FP32`,
+        which would cost another product.
     """
+
+    trusts_wide_sums = False
 
     def __init__(self, every: int = 1) -> None:
         self.every = every

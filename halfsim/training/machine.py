@@ -167,7 +167,8 @@ class Machine:
         a, b, c = operands
         narrow = a.dtype == b.dtype == np.float16
         row = self._sums(getattr(self.policy, name))
-        exact = product if not narrow or row == FP32 else self._product(a, b, c, FP32)
+        trusted = row == FP32 or (self.ledger.trusts_wide_sums and product.dtype == np.float32)
+        exact = product if not narrow or trusted else self._product(a, b, c, FP32)
         self.ledger.count(self.layer, kind, exact, stored)
         if kind == "weight gradient":
             self.ledger.compare(self.layer, exact, stored)

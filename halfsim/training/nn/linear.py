@@ -9,7 +9,7 @@ import numpy as np
 from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.tape import Tape, Variable
 
-__all__ = ["embedding", "linear", "matmul"]
+__all__ = ["embedding", "linear", "matmul", "sums_by_row"]
 
 
 def linear(tape: Tape, x: Variable, w: Variable, b: Variable | None = None) -> Variable:
@@ -66,19 +66,24 @@ def embedding(tape: Tape, table: Variable, indices: Array) -> Variable:
     y = machine.value(machine.activations, lambda a: a.convert(table.value[indices]))
 
     def backward(g: Array) -> Sequence[Array | None]:
-        flat, rows = indices.reshape(-1), g.reshape(-1, g.shape[-1])
-        order = np.argsort(flat, kind="stable")
-        sorted_indices = flat[order]
-        starts = np.flatnonzero(np.diff(sorted_indices, prepend=-1))
-        rank = np.arange(flat.size) - np.repeat(starts, np.diff(starts, append=flat.size))
+        rows = g.reshape(-1, g.shape[-1])
 
         def sums(a: Arithmetic) -> Array:
-            total = np.zeros(table.value.shape, a.dtype)
-            for turn in range(int(rank.max(initial=-1)) + 1):
-                chosen = order[rank == turn]
-                total[flat[chosen]] = a.add(total[flat[chosen]], a.convert(rows[chosen]))
-            return total
+            return sums_by_row(a, rows, indices.reshape(-1), len(table.value))
 
         return (machine.gradient("weight gradient", machine.bias, sums),)
 
     return tape.record(y, (table,), backward)
+
+
+def sums_by_row(a: Arithmetic, rows: Array, indices: Array, count: int, start: Array | None = None) -> Array:
+    """Return (count, E): at i the sum of the rows (M, E) whose index is i, in their order, from `start` or from 0."""
+    order = np.argsort(indices, kind="stable")
+    sorted_indices = indices[order]
+    starts = np.flatnonzero(np.diff(sorted_indices, prepend=-1))
+    rank = np.arange(indices.size) - np.repeat(starts, np.diff(starts, append=indices.size))
+    total = np.zeros((count, rows.shape[1]), a.dtype) if start is None else start.copy()
+    for turn in range(int(rank.max(initial=-1)) + 1):
+        chosen = order[rank == turn]
+        total[indices[chosen]] = a.add(total[indices[chosen]], a.convert(rows[chosen]))
+    return total

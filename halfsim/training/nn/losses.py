@@ -10,7 +10,7 @@ from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.machine import WIDE
 from halfsim.training.tape import Tape, Variable
 
-__all__ = ["attention_softmax", "sigmoid_cross_entropy", "softmax_cross_entropy"]
+__all__ = ["attention_softmax", "exponentials", "sigmoid_cross_entropy", "softmax_cross_entropy"]
 
 
 def attention_softmax(tape: Tape, x: Variable, causal: bool = False) -> Variable:
@@ -26,7 +26,7 @@ def attention_softmax(tape: Tape, x: Variable, causal: bool = False) -> Variable
     rows = x.value.reshape(-1, shape[-1])
 
     def probabilities(a: Arithmetic) -> Array:
-        _, e, s = _exponentials(a, np.where(masked, np.array(-np.inf, rows.dtype), rows))
+        _, e, s = exponentials(a, np.where(masked, np.array(-np.inf, rows.dtype), rows))
         return np.asarray(a.divide(e, s))
 
     forward = probabilities(r)
@@ -43,7 +43,7 @@ def attention_softmax(tape: Tape, x: Variable, causal: bool = False) -> Variable
     return tape.record(y, (x,), backward)
 
 
-def _exponentials(a: Arithmetic, rows: Array) -> tuple[Array, Array, Array]:
+def exponentials(a: Arithmetic, rows: Array) -> tuple[Array, Array, Array]:
     """Return z less its largest element, its exponential, and the sum of these, of every row."""
     z = a.convert(rows)
     z = np.asarray(a.subtract(z, z.max(axis=1, keepdims=True)))
@@ -60,7 +60,7 @@ def softmax_cross_entropy(tape: Tape, logits: Variable, labels: Array) -> Variab
     """
     machine, soft = tape.machine, tape.machine.softmax
     rows, target = logits.value.reshape(-1, logits.value.shape[-1]), labels.reshape(-1, 1)
-    z, *forward = _exponentials(soft, rows)
+    z, *forward = exponentials(soft, rows)
 
     def mean(a: Arithmetic) -> Array:
         losses = a.subtract(a.log(a.convert(forward[1])), a.convert(np.take_along_axis(z, target, 1)))
@@ -68,7 +68,7 @@ def softmax_cross_entropy(tape: Tape, logits: Variable, labels: Array) -> Variab
 
     def backward(g: Array) -> Sequence[Array | None]:
         def gradient(a: Arithmetic) -> Array:
-            e, s = _exponentials(WIDE, rows)[1:] if a is WIDE else forward
+            e, s = exponentials(WIDE, rows)[1:] if a is WIDE else forward
             p = a.convert((WIDE if a is WIDE else soft).divide(e, s))
             onehot = np.zeros(p.shape, a.dtype)
             np.put_along_axis(onehot, target, 1, 1)

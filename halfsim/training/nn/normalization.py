@@ -10,10 +10,10 @@ import numpy as np
 from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.tape import Tape, Variable
 
-__all__ = ["batch_norm", "layer_norm"]
+__all__ = ["Normalised", "batch_norm", "follow", "layer_norm", "normalise", "normalise_with", "spread"]
 
 
-class _Normalised(NamedTuple):
+class Normalised(NamedTuple):
     """One evaluation: all in one arithmetic; statistics have length 1 along the axis summed over."""
 
     mean: Array
@@ -22,19 +22,20 @@ class _Normalised(NamedTuple):
     xhat: Array
 
 
-def _normalise(a: Arithmetic, x: Array, axis: int, epsilon: float) -> _Normalised:
+def normalise(a: Arithmetic, x: Array, axis: int, epsilon: float) -> Normalised:
     """Two passes: the mean, then the mean of the squared distances from it (the biased variance)."""
     x, count = a.convert(x), a.number(x.shape[axis])
     mean = a.divide(a.sum(x, axis), count)
     distance = a.subtract(x, mean)
     variance = np.asarray(a.divide(a.sum(a.multiply(distance, distance), axis), count))
-    return _with(a, x, np.asarray(mean), variance, epsilon)
+    return normalise_with(a, x, np.asarray(mean), variance, epsilon)
 
 
-def _with(a: Arithmetic, x: Array, mean: Array, variance: Array, epsilon: float) -> _Normalised:
+def normalise_with(a: Arithmetic, x: Array, mean: Array, variance: Array, epsilon: float) -> Normalised:
+    """Take the statistics as they are given."""
     mean, variance = a.convert(mean), a.convert(variance)
     inverse = np.asarray(a.divide(a.number(1), a.sqrt(a.add(variance, a.number(epsilon)))))
-    return _Normalised(mean, variance, inverse, np.asarray(a.multiply(a.subtract(a.convert(x), mean), inverse)))
+    return Normalised(mean, variance, inverse, np.asarray(a.multiply(a.subtract(a.convert(x), mean), inverse)))
 
 
 def batch_norm(
@@ -53,14 +54,14 @@ def batch_norm(
     rows = x.value.reshape(-1, x.value.shape[-1])
     running = _running(tape, name, rows.shape[1], r)
 
-    def normalised(a: Arithmetic) -> _Normalised:
+    def normalised(a: Arithmetic) -> Normalised:
         if tape.training:
-            return _normalise(a, rows, 0, epsilon)
-        return _with(a, rows, *running, epsilon)
+            return normalise(a, rows, 0, epsilon)
+        return normalise_with(a, rows, *running, epsilon)
 
     forward = normalised(r)
     if tape.training:
-        _follow(r, running, forward, momentum, len(rows))
+        follow(r, running, forward, momentum, len(rows))
     return _affine(tape, x, rows, gain, shift, r, forward, normalised, 0)
 
 
@@ -72,8 +73,8 @@ def layer_norm(tape: Tape, x: Variable, gain: Variable, shift: Variable, epsilon
     rows = x.value.reshape(-1, x.value.shape[-1])
     r = tape.machine.batch_norm
 
-    def normalised(a: Arithmetic) -> _Normalised:
-        return _normalise(a, rows, 1, epsilon)
+    def normalised(a: Arithmetic) -> Normalised:
+        return normalise(a, rows, 1, epsilon)
 
     return _affine(tape, x, rows, gain, shift, r, normalised(r), normalised, 1)
 
@@ -84,7 +85,8 @@ def _running(tape: Tape, name: str, channels: int, r: Arithmetic) -> tuple[Array
     return mean, tape.state.setdefault(f"{name}.variance", np.ones(channels, r.dtype))
 
 
-def _follow(r: Arithmetic, running: tuple[Array, Array], now: _Normalised, momentum: float, count: int) -> None:
+def follow(r: Arithmetic, running: tuple[Array, Array], now: Normalised, momentum: float, count: int) -> None:
+    """Move running statistics, in place, by `momentum` towards those of a batch of `count` rows, along axis 0."""
     kept, taken = r.subtract(r.number(1), r.number(momentum)), r.number(momentum)
     unbiased = r.multiply(now.variance, r.divide(r.number(count), r.number(max(count - 1, 1))))
     for old, new in zip(running, (now.mean, unbiased), strict=True):
@@ -98,14 +100,14 @@ def _affine(
     gain: Variable,
     shift: Variable,
     r: Arithmetic,
-    forward: _Normalised,
-    normalised: Callable[[Arithmetic], _Normalised],
+    forward: Normalised,
+    normalised: Callable[[Arithmetic], Normalised],
     axis: int,
 ) -> Variable:
     """Record ``gain h + shift`` and its derivative; `axis` is the one that statistics are taken over."""
     machine, training = tape.machine, tape.training
 
-    def at(a: Arithmetic) -> _Normalised:
+    def at(a: Arithmetic) -> Normalised:
         return forward if a is r else normalised(a)
 
     y = machine.value(
@@ -120,10 +122,7 @@ def _affine(
             inner = a.multiply(a.convert(g), a.convert(gain.value))
             if axis == 0 and not training:
                 return np.asarray(a.multiply(inner, h.inverse))
-            count = a.number(rows.shape[axis])
-            sums = a.divide(a.sum(inner, axis), count), a.divide(a.sum(a.multiply(inner, h.xhat), axis), count)
-            centred = a.subtract(a.subtract(inner, sums[0]), a.multiply(h.xhat, sums[1]))
-            return np.asarray(a.multiply(centred, h.inverse))
+            return spread(a, np.asarray(inner), h.xhat, h.inverse, axis)
 
         return (
             machine.gradient("activation gradient", r, dx).reshape(x.value.shape) if x.needed else None,
@@ -132,3 +131,14 @@ def _affine(
         )
 
     return tape.record(y, (x, gain, shift), backward)
+
+
+def spread(a: Arithmetic, inner: Array, xhat: Array, inverse: Array, axis: int) -> Array:
+    """Return dL/dx where the statistics are those of x: ``inverse (i - Σi / n - h Σ(i h) / n)``, i = g gain, h = xhat.
+
+    Sums go along `axis`, which has n elements.
+    """
+    count = a.number(xhat.shape[axis])
+    sums = a.divide(a.sum(inner, axis), count), a.divide(a.sum(a.multiply(inner, xhat), axis), count)
+    centred = a.subtract(a.subtract(inner, sums[0]), a.multiply(xhat, sums[1]))
+    return np.asarray(a.multiply(centred, inverse))

@@ -1,0 +1,202 @@
+"""One operator at work: which arithmetic it has, and how its results are stored, counted and handed over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+
+from halfsim.interop.torch.machines import PLAIN32, Machines
+from halfsim.interop.torch.marks import Mark, Marks
+from halfsim.interop.torch.modules import BACKWARD, OPTIMIZER
+from halfsim.interop.torch.tensors import array_of, strided_like, tensor_of
+from halfsim.policy import Policy
+from halfsim.training.arithmetic import Arithmetic, Array
+from halfsim.training.machine import Expression, Machine
+
+__all__ = ["Call", "Function"]
+
+Function: TypeAlias = Callable[..., Any]
+"""An expression of an arithmetic and of operands that are in it."""
+
+_VIEW_NODES = (
+    "Alias Clone Expand Permute ReshapeAlias Select Slice Squeeze T ToCopy Transpose UnsafeView Unsqueeze View"
+)
+_VIEWS = {f"{name}Backward0" for name in _VIEW_NODES.split()}
+_DEPTH = 8
+
+
+class Call:
+    """An operator at work.
+
+    Parameters
+    ----------
+    machines : Machines
+        What computes.
+    marks : Marks
+        What is known of tensors.
+    policy : Policy
+        Of this call.
+    phase, module : str
+        Which pass, and the path of the module.
+    dtype : torch dtype
+        The widest of the floating-point operands.
+    master : bool
+        Whether numbers are kept that the policy does not store: an optimizer's, a master copy, what is wide already.
+    """
+
+    def __init__(
+        self,
+        machines: Machines,
+        marks: Marks,
+        policy: Policy,
+        phase: str,
+        module: str,
+        dtype: torch.dtype,
+        master: bool,
+    ) -> None:
+        kind = "master" if master else "bfloat16" if dtype == torch.bfloat16 else "plain"
+        self.machine: Machine = machines.of(policy, kind)
+        self.machine.layer = module
+        self.dtype = dtype
+        self.backward = phase == BACKWARD
+        self.optimizer = phase == OPTIMIZER or master
+        self._machines, self._marks, self._policy = machines, marks, policy
+
+    @property
+    def pointwise_arithmetic(self) -> Arithmetic:
+        """That of elementwise operations in this pass."""
+        machine = self.machine
+        return machine.backward_pointwise if self.backward else machine.forward_pointwise
+
+    @property
+    def reduction_arithmetic(self) -> Arithmetic:
+        """That of sums and means: of the bias in the backward pass, else of batch normalisation."""
+        return self.machine.bias if self.backward else self.machine.batch_norm
+
+    def factor(self, tensor: torch.Tensor) -> Array:
+        """Return a tensor in the format in which it takes part in products."""
+        marks = self._marks.of(tensor)
+        machine = self.machine
+        if marks & Mark.weight:
+            storage = machine.weights
+        elif self.backward and not marks & Mark.activation:
+            storage = machine.gradients
+        else:
+            storage = machine.activations
+        return _in_order(storage, array_of(tensor))
+
+    def is_weight(self, tensor: torch.Tensor) -> bool:
+        """Whether a tensor is a weight, or a view of one."""
+        return bool(self._marks.of(tensor) & Mark.weight)
+
+    def mark(self, tensor: torch.Tensor, mark: int) -> None:
+        """Note what a tensor holds."""
+        self._marks.add(tensor, mark)
+
+    def moved(self, result: torch.Tensor, *sources: torch.Tensor) -> torch.Tensor:
+        """Return numbers that were only moved, as wide as one of their sources."""
+        for source in sources:
+            self._marks.add(result, self._marks.of(source) & Mark.wide)
+        return result
+
+    def product(self, a: torch.Tensor, b: torch.Tensor, bias: torch.Tensor | None = None) -> Array:
+        """Return the product of matrices, or of stacks of them, as its kind is summed and stored."""
+        x, y = self.factor(a), self.factor(b)
+        if not self.backward:
+            start = None if bias is None else np.ascontiguousarray(self.factor(bias))
+            return self.machine.forward(x, y, start)
+        if self.is_weight(a) or self.is_weight(b) or not _gives_a_weight(self._marks):
+            return self.machine.data_gradient(x, y)
+        return self.machine.weight_gradient(x, y)
+
+    def pointwise(self, function: Function, *operands: torch.Tensor | float, dtype: torch.dtype | None = None) -> Any:
+        """Return a function of the elements of tensors and of numbers, stored."""
+        tensors = [x for x in operands if isinstance(x, torch.Tensor)]
+        shape = torch.broadcast_shapes(*(x.shape for x in tensors))
+        model = next((x for x in tensors if x.shape == shape), tensors[0])
+        arrays = [array_of(x) if isinstance(x, torch.Tensor) else x for x in operands]
+        a = self.pointwise_arithmetic if shape else self.machine.loss
+        if a.dtype == np.float16 and any(
+            _exceeds(self._marks, x, array) for x, array in zip(operands, arrays, strict=True)
+        ):
+            a = PLAIN32
+
+        def expression(a: Arithmetic) -> Array:
+            return np.asarray(
+                function(a, *(a.convert(x) if isinstance(x, np.ndarray) else a.number(float(x)) for x in arrays))
+            )
+
+        result = self.stored(a, expression, dtype or self.dtype, keep=not shape)
+        return strided_like(result, model)
+
+    def stored(
+        self,
+        a: Arithmetic,
+        expression: Expression,
+        dtype: torch.dtype | None = None,
+        *,
+        keep: bool = False,
+        plain: bool = True,
+    ) -> torch.Tensor:
+        """Evaluate a result in an arithmetic, store it as the policy says and count the losses; or keep it as it is."""
+        machine = self.machine
+        if keep:
+            values = np.asarray(expression(a))
+            machine.ledger.watch(machine.layer, "kept", values)
+        elif self.backward:
+            values = machine.gradient("gradient", a, expression, plain)
+        else:
+            values = machine.value(a, expression)
+        return self.tensor(values, dtype)
+
+    def tensor(self, values: Array, dtype: torch.dtype | None = None) -> torch.Tensor:
+        """Return an array as a tensor, marked as wide where a float32 tensor holds more than the policy stores."""
+        dtype = dtype or self.dtype
+        values = np.asarray(values)
+        if dtype == torch.float16 and values.dtype != np.float16:
+            values = self._machines.of(self._policy, "binary16").weights.convert(values)
+        elif dtype == torch.bfloat16:
+            values = self._machines.of(self._policy, "bfloat16").weights.convert(values)
+        result = tensor_of(values, dtype)
+        if dtype == torch.float32 and values.dtype == np.float32:
+            self._marks.add(result, Mark.wide)
+        return result
+
+
+def _in_order(storage: Arithmetic, x: Array) -> Array:
+    """Round in the order of memory: a transposed matrix stays so."""
+    if x.ndim == 2 and x.flags.f_contiguous and not x.flags.c_contiguous:
+        return storage.convert(x.T).T
+    return storage.convert(x)
+
+
+def _exceeds(marks: Marks, operand: torch.Tensor | float, values: Any) -> bool:
+    """Whether an operand holds more than binary16 does: a number that it lacks, or a tensor that is marked so."""
+    if isinstance(operand, torch.Tensor) and operand.ndim:
+        return operand.dtype == torch.float32 and bool(marks.of(operand) & Mark.wide)
+    number = np.float32(values)
+    with np.errstate(over="ignore"):
+        narrow = np.float32(np.float16(number))
+    return bool(narrow != number and number == number)
+
+
+def _gives_a_weight(marks: Marks) -> bool:
+    """Whether the node at work makes the gradient of a weight, but for views of it."""
+    node = torch._C._current_autograd_node()
+    return node is not None and any(
+        _is_weight(following, marks) for following, _ in node.next_functions if following is not None
+    )
+
+
+def _is_weight(node: Any, marks: Marks) -> bool:
+    for _ in range(_DEPTH):
+        variable = getattr(node, "variable", None)
+        if variable is not None:
+            return bool(marks.of(variable) & Mark.weight)
+        if node.name() not in _VIEWS or not node.next_functions or node.next_functions[0][0] is None:
+            return False
+        node = node.next_functions[0][0]
+    return False

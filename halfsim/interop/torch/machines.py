@@ -1,0 +1,157 @@
+"""The machines of a simulation: one for every policy, and one for its bfloat16 tensors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from halfsim.accumulators import FP32, Accumulator, MatrixUnit, Sequential
+from halfsim.conversion import convert
+from halfsim.formats import BFLOAT16, BINARY16, BINARY32
+from halfsim.interop.torch.report import Report, Tally
+from halfsim.linalg import matmul
+from halfsim.policy import Policy
+from halfsim.rounding import Rounding
+from halfsim.tensorcores import TABLE, AccumulatorLike, row
+from halfsim.training.arithmetic import Arithmetic, Array, arithmetic
+from halfsim.training.machine import Machine
+
+__all__ = ["PLAIN32", "BFloat16Machine", "Machines"]
+
+PLAIN32 = arithmetic(BINARY32)
+"""Binary32, for what takes operands that the policy's format does not hold."""
+_SUM32 = Sequential(format=BINARY32)
+
+
+class Machines:
+    """Makes machines when they are first asked for, each with random words of its own.
+
+    Parameters
+    ----------
+    report : Report
+        Where they count.
+    counting : bool
+        Whether they count losses.
+    seed : int
+        Of whatever rounds stochastically.
+    """
+
+    def __init__(self, report: Report, counting: bool, seed: int) -> None:
+        self._report, self._counting, self._seed = report, counting, seed
+        self._made: dict[tuple[int, str], tuple[Policy, Machine]] = {}
+
+    def of(self, policy: Policy, kind: str = "plain") -> Machine:
+        """Return the machine of a policy.
+
+        Parameters
+        ----------
+        policy : Policy
+            The policy.
+        kind : str
+            ``"plain"``; ``"bfloat16"`` for tensors of that type; ``"master"`` for optimizers and master copies;
+            ``"binary16"`` for what float16 tensors hold although the policy stores binary32.
+        """
+        key = id(policy), kind
+        if key not in self._made:
+            self._made[key] = policy, self._make(policy, kind)
+        return self._made[key][1]
+
+    def _make(self, policy: Policy, kind: str) -> Machine:
+        stream = len(self._made)
+        normal = float(BFLOAT16.smallest_normal if kind == "bfloat16" else BINARY16.smallest_normal)
+        tally = Tally(self._report, self._counting, normal)
+        if kind == "bfloat16":
+            return BFloat16Machine(policy, tally, self._seed, stream)
+        if kind == "master" and policy.optimizer_state == BINARY32:
+            policy = policy.stored(BINARY32, policy.name).reducing(BINARY32, policy.name)
+        elif kind == "master" and policy.weights == BINARY32:
+            policy = policy.stored(BINARY16, policy.name)
+        elif kind == "binary16":
+            policy = policy.stored(BINARY16, policy.name).accumulating(FP32, policy.name)
+        return Machine(policy, tally, self._seed, stream)
+
+
+class BFloat16Machine(Machine):
+    """What a policy says of binary16, said of bfloat16: weights, activations and gradients are stored in it.
+
+    Products of bfloat16 are exact in binary32 and are summed in it, k ascending, or by the bfloat16 instruction of the
+    same GPU. Elementwise operations are those of binary32, rounded to bfloat16 once, which is to nearest the correctly
+    rounded result. Reductions are as the policy says.
+    """
+
+    def __init__(self, policy: Policy, ledger: Tally, seed: int, stream: int) -> None:
+        if policy.rounding is not Rounding.roundTiesToEven or policy.flush_to_zero:
+            raise ValueError(
+                f"simulate: policy {policy.name!r} rounds {policy.rounding!s} and flushes {policy.flush_to_zero}, but "
+                "bfloat16 tensors are rounded to nearest, ties to even, and keep subnormals; pass float16 tensors"
+            )
+        super().__init__(policy.stored(BINARY32, policy.name), ledger, seed, stream)
+        self._accumulators = {
+            name: _SUM32 if policy.product_format(name) == BINARY32 else _twin(policy, name)
+            for name in ("forward", "data_gradient", "weight_gradient")
+        }
+        stored = _bfloat16()
+        self.weights = self.activations = self.gradients = stored
+        self.forward_pointwise = self.backward_pointwise = stored
+        self._kind = "forward"
+
+    def forward(self, x: Array, w: Array, b: Array | None = None) -> Array:
+        """Return ``x @ w + b``."""
+        self._kind = "forward"
+        return super().forward(x, w, b)
+
+    def data_gradient(self, g: Array, w_transposed: Array) -> Array:
+        """Return ``g @ w.T``."""
+        self._kind = "data_gradient"
+        return super().data_gradient(g, w_transposed)
+
+    def weight_gradient(self, x_transposed: Array, g: Array) -> Array:
+        """Return ``x.T @ g``."""
+        self._kind = "weight_gradient"
+        return super().weight_gradient(x_transposed, g)
+
+    def _product(self, a: Array, b: Array, c: Array | None, accumulator: AccumulatorLike) -> Array:
+        chosen = self._accumulators[self._kind]
+        if isinstance(chosen, MatrixUnit):
+            return np.asarray(matmul(a, b, c, accumulator=chosen))
+        return super()._product(a, b, c, accumulator)
+
+
+def _twin(policy: Policy, name: str) -> Accumulator:
+    """Return the accumulator of bfloat16 factors that stands beside one of binary16 factors."""
+    chosen = policy.accumulator(name)
+    if chosen in (FP32, _SUM32):
+        return chosen
+    for entry in TABLE if isinstance(chosen, MatrixUnit) else ():
+        if entry.accumulator == chosen:
+            try:
+                return row(entry.generation, entry.output, inputs="bf16")
+            except ValueError:
+                continue
+    raise ValueError(
+        f"simulate: {name}={policy.as_table()[name]!r} has no twin with bfloat16 factors; pass FP32, or a GPU's 'f32' "
+        "accumulator such as 'h100:f32', for bfloat16 tensors"
+    )
+
+
+def _bfloat16() -> Arithmetic:
+    """Return the arithmetic of bfloat16 numbers held in float32."""
+
+    def rounded(x: Any) -> Array:
+        return np.asarray(convert(np.asarray(x, np.float32), BFLOAT16))
+
+    def once(operation: Any) -> Any:
+        return lambda *operands: rounded(operation(*operands))
+
+    return replace(
+        PLAIN32,
+        convert=rounded,
+        add=once(np.add),
+        subtract=once(np.subtract),
+        multiply=once(np.multiply),
+        divide=once(np.divide),
+        sqrt=once(np.sqrt),
+        total=once(PLAIN32.total),
+    )

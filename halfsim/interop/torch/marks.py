@@ -1,0 +1,50 @@
+"""What is known of the numbers in a memory: that they are weights, activations, or wider than the policy stores."""
+
+from __future__ import annotations
+
+import torch
+from torch.multiprocessing.reductions import StorageWeakRef
+
+__all__ = ["Mark", "Marks"]
+
+
+class Mark:
+    """What a memory holds, as bits: an enumeration would take longer than the operators of small models."""
+
+    weight = 1
+    activation = 2
+    wide = 4
+
+
+class Marks:
+    """Marks by memory, so that every view of a tensor has them; they end with the memory.
+
+    A weak reference keeps the address of a memory from being used again while its mark is known.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[int, tuple[StorageWeakRef, int]] = {}
+        self._limit = 4096
+
+    def of(self, tensor: torch.Tensor) -> int:
+        """Return the marks of a tensor."""
+        found = self._found.get(_plain(tensor).untyped_storage()._cdata)
+        return found[1] if found is not None and not found[0].expired() else 0
+
+    def add(self, tensor: torch.Tensor, mark: int) -> None:
+        """Mark a tensor, and all that share its memory."""
+        tensor = _plain(tensor)
+        storage = tensor.untyped_storage()
+        known = self.of(tensor)
+        if mark & ~known:
+            if len(self._found) >= self._limit:
+                self._found = {key: entry for key, entry in self._found.items() if not entry[0].expired()}
+                self._limit = max(4096, 2 * len(self._found))
+            self._found[storage._cdata] = StorageWeakRef(storage), known | mark
+
+
+def _plain(tensor: torch.Tensor) -> torch.Tensor:
+    """Return what lies under the wrappers of torch.func."""
+    while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        tensor = torch._C._functorch.get_unwrapped(tensor)
+    return tensor

@@ -1,0 +1,115 @@
+"""Which module is at work, in the forward pass and in the backward pass."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from contextlib import ExitStack
+from threading import get_ident
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+from halfsim.interop.torch.marks import Mark, Marks
+
+__all__ = ["BACKWARD", "FORWARD", "OPTIMIZER", "Modules"]
+
+FORWARD, BACKWARD, OPTIMIZER = "forward", "backward", "optimizer"
+_ACCUMULATE = 1 << 63
+"""Nodes that add a gradient to a parameter have numbers from here."""
+
+
+class Modules(ExitStack):
+    """Follows the calls of modules, while entered, by PyTorch's global hooks.
+
+    A node of the backward pass belongs to the module that was at work when the forward pass made it. Autograd numbers
+    its nodes in the order of their making, so it is enough to note the next number whenever a module starts or ends.
+
+    Parameters
+    ----------
+    marks : Marks
+        Where parameters are marked as weights.
+    """
+
+    def __init__(self, marks: Marks) -> None:
+        super().__init__()
+        self._marks = marks
+        self._names: WeakKeyDictionary[torch.nn.Module, str] = WeakKeyDictionary()
+        self._owners: dict[int, str] = {}
+        self._stack: list[tuple[torch.nn.Module, str]] = []
+        self._starts: list[int] = [-1]
+        self._at_work: list[str] = [""]
+        self._stepping = 0
+        self._thread = get_ident()
+
+    def __enter__(self) -> Modules:
+        super().__enter__()
+        for handle in (
+            register_module_forward_pre_hook(self._begin),
+            register_module_forward_hook(self._end, always_call=True),
+            register_optimizer_step_pre_hook(self._step),
+            register_optimizer_step_post_hook(self._stepped),
+        ):
+            self.callback(handle.remove)
+        return self
+
+    def phase(self) -> str:
+        """Return which pass is at work; a module that runs again in the backward pass is in the forward one."""
+        if self._stepping and not torch.is_grad_enabled():
+            return OPTIMIZER
+        backward = torch._C._current_graph_task_id() != -1 and not self._stack
+        return BACKWARD if backward else FORWARD
+
+    def name(self, phase: str) -> str:
+        """Return the path of the module at work, empty outside of all."""
+        if phase == FORWARD:
+            return self._stack[-1][1] if self._stack else ""
+        node = torch._C._current_autograd_node()
+        if phase == OPTIMIZER or node is None:
+            return ""
+        number = node._sequence_nr()
+        if number >= _ACCUMULATE:
+            variable = getattr(node, "variable", None)
+            return self._owners.get(id(variable), "")
+        return self._at_work[bisect_right(self._starts, number) - 1]
+
+    def _begin(self, module: torch.nn.Module, args: Any) -> None:
+        if get_ident() != self._thread:
+            return
+        if module not in self._names:
+            self._learn(module)
+        for parameter in module._parameters.values():
+            if parameter is not None:
+                self._owners[id(parameter)] = self._names[module]
+                self._marks.add(parameter, Mark.weight)
+        self._stack.append((module, self._names[module]))
+        self._note()
+
+    def _learn(self, module: torch.nn.Module) -> None:
+        """Name a module that is called by nobody known, and all in it."""
+        root = f"{self._stack[-1][1]}.{type(module).__name__}" if self._stack else ""
+        for path, inner in module.named_modules():
+            path = path.replace("_orig_mod.", "")
+            self._names.setdefault(inner, ".".join(part for part in (root, path) if part) or type(module).__name__)
+
+    def _end(self, module: torch.nn.Module, args: Any, result: Any) -> None:
+        if get_ident() == self._thread and self._stack:
+            # An error may have kept modules from ending.
+            while self._stack and self._stack.pop()[0] is not module:
+                pass
+            self._note()
+
+    def _note(self) -> None:
+        self._starts.append(torch._C._autograd._get_sequence_nr())
+        self._at_work.append(self._stack[-1][1] if self._stack else "")
+
+    def _step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        self._stepping += 1
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                self._marks.add(parameter, Mark.weight)
+
+    def _stepped(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        self._stepping -= 1

@@ -1,0 +1,17 @@
+"""What every operator of PyTorch computes, by its name."""
+
+from halfsim.interop.torch.operators import convolution as convolution
+from halfsim.interop.torch.operators import functions as functions
+from halfsim.interop.torch.operators import losses as losses
+from halfsim.interop.torch.operators import normalization as normalization
+from halfsim.interop.torch.operators import optimizers as optimizers
+from halfsim.interop.torch.operators import pointwise as pointwise
+from halfsim.interop.torch.operators import pooling as pooling
+from halfsim.interop.torch.operators import products as products
+from halfsim.interop.torch.operators import reductions as reductions
+from halfsim.interop.torch.operators import softmax as softmax
+from halfsim.interop.torch.operators.exact import EXACT as EXACT
+from halfsim.interop.torch.operators.optimizers import FOREACH as FOREACH
+from halfsim.interop.torch.operators.optimizers import each as each
+from halfsim.interop.torch.operators.table import HANDLERS as HANDLERS
+from halfsim.interop.torch.operators.table import decomposition as decomposition

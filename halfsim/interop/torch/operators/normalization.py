@@ -1,0 +1,222 @@
+"""Normalisation by the statistics of a batch, a row or a group, in the arithmetic of batch normalisation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from halfsim.interop.torch.call import Call
+from halfsim.interop.torch.operators.table import operator
+from halfsim.interop.torch.tensors import array_of, tensor_of
+from halfsim.training.arithmetic import Arithmetic, Array
+from halfsim.training.nn.normalization import Normalised, follow, normalise, normalise_with, spread
+
+__all__ = [
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_norm_of_inference",
+    "group_norm",
+    "layer_norm",
+    "layer_norm_backward",
+]
+
+
+def _affine(a: Arithmetic, xhat: Array, gain: torch.Tensor | None, shift: torch.Tensor | None, shape: Any) -> Array:
+    """Return ``gain xhat + shift`` with parameters in the shape that fits."""
+    if gain is not None:
+        xhat = np.asarray(a.multiply(xhat, a.convert(array_of(gain).reshape(shape))))
+    return xhat if shift is None else np.asarray(a.add(xhat, a.convert(array_of(shift).reshape(shape))))
+
+
+def _statistic(call: Call, values: Array, shape: Sequence[int]) -> torch.Tensor:
+    return call.tensor(np.ascontiguousarray(values).reshape(shape).astype(np.float32), torch.float32)
+
+
+@operator("native_layer_norm")
+def layer_norm(
+    call: Call, x: torch.Tensor, shape: Sequence[int], gain: torch.Tensor | None, shift: torch.Tensor | None, eps: float
+) -> Any:
+    """Return the normalised rows, their means, and the inverse roots of their variances."""
+    width = math.prod(shape)
+    rows, r = array_of(x).reshape(-1, width), call.machine.batch_norm
+    now = normalise(r, rows, 1, eps)
+
+    def value(a: Arithmetic) -> Array:
+        found = now if a is r else normalise(a, rows, 1, eps)
+        return _affine(a, found.xhat, gain, shift, -1).reshape(x.shape)
+
+    outer = [*x.shape[: x.ndim - len(shape)], *(1 for _ in shape)]
+    return call.stored(r, value), _statistic(call, now.mean, outer), _statistic(call, now.inverse, outer)
+
+
+@operator("native_layer_norm_backward")
+def layer_norm_backward(
+    call: Call,
+    gradient: torch.Tensor,
+    x: torch.Tensor,
+    shape: Sequence[int],
+    mean: torch.Tensor,
+    inverse: torch.Tensor,
+    gain: torch.Tensor | None,
+    shift: torch.Tensor | None,
+    wanted: Sequence[bool],
+) -> Any:
+    """Return the gradients of x, gain and shift."""
+    width = math.prod(shape)
+    g, rows = array_of(gradient).reshape(-1, width), array_of(x).reshape(-1, width)
+    statistics = array_of(mean).reshape(-1, 1), array_of(inverse).reshape(-1, 1)
+    dx, dgain, dshift = _gradients(call, g, rows, statistics, gain, 1, wanted)
+    return (
+        None if dx is None else dx.view(x.shape),
+        None if dgain is None or gain is None else dgain.view(gain.shape),
+        None if dshift is None or shift is None else dshift.view(shift.shape),
+    )
+
+
+def _gradients(
+    call: Call,
+    g: Array,
+    rows: Array,
+    statistics: tuple[Array, Array],
+    gain: torch.Tensor | None,
+    axis: int,
+    wanted: Sequence[bool],
+    fixed: bool = False,
+) -> list[torch.Tensor | None]:
+    """Return the gradients; `axis` is the one that statistics were taken over, unless they were fixed."""
+    r = call.machine.batch_norm
+
+    def hat(a: Arithmetic) -> tuple[Array, Array]:
+        mean, inverse = a.convert(statistics[0]), a.convert(statistics[1])
+        return np.asarray(a.multiply(a.subtract(a.convert(rows), mean), inverse)), inverse
+
+    def dx(a: Arithmetic) -> Array:
+        xhat, inverse = hat(a)
+        inner = a.convert(g)
+        if gain is not None:
+            inner = np.asarray(a.multiply(inner, a.convert(array_of(gain).reshape(-1))))
+        return np.asarray(a.multiply(inner, inverse)) if fixed else spread(a, inner, xhat, inverse, axis)
+
+    def dgain(a: Arithmetic) -> Array:
+        return a.sum(np.asarray(a.multiply(a.convert(g), hat(a)[0])), 0)[0]
+
+    def dshift(a: Arithmetic) -> Array:
+        return a.sum(a.convert(g), 0)[0]
+
+    parts = (dx, dgain, dshift)
+    return [call.stored(r, part) if want else None for part, want in zip(parts, wanted, strict=True)]
+
+
+def _by_channel(x: torch.Tensor) -> Array:
+    """Return (n, c, ...) as (n ..., c)."""
+    return np.moveaxis(array_of(x), 1, -1).reshape(-1, x.shape[1])
+
+
+def _from_channels(rows: Array, x: torch.Tensor) -> Array:
+    return np.moveaxis(rows.reshape(x.shape[0], *x.shape[2:], x.shape[1]), -1, 1)
+
+
+@operator("native_batch_norm", "_native_batch_norm_legit", "cudnn_batch_norm")
+def batch_norm(
+    call: Call,
+    x: torch.Tensor,
+    gain: torch.Tensor | None,
+    shift: torch.Tensor | None,
+    running_mean: torch.Tensor | None,
+    running_variance: torch.Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> Any:
+    """Return the normalised images, and in training the statistics; running ones move in their tensors."""
+    rows, r = _by_channel(x), call.machine.batch_norm
+
+    def normalised(a: Arithmetic) -> Normalised:
+        if training or running_mean is None or running_variance is None:
+            return normalise(a, rows, 0, eps)
+        return normalise_with(a, rows, array_of(running_mean), array_of(running_variance), eps)
+
+    now = normalised(r)
+    if training and running_mean is not None and running_variance is not None:
+        running = [r.convert(array_of(t)).copy() for t in (running_mean, running_variance)]
+        follow(r, (running[0], running[1]), now, momentum, len(rows))
+        for tensor, values in zip((running_mean, running_variance), running, strict=True):
+            tensor.copy_(tensor_of(values.astype(np.float32), torch.float32))
+
+    def value(a: Arithmetic) -> Array:
+        found = now if a is r else normalised(a)
+        return _from_channels(_affine(a, found.xhat, gain, shift, -1), x)
+
+    saved = [x.shape[1]] if training else [0]
+    statistics = [_statistic(call, s.reshape(-1)[: saved[0]], saved) for s in (now.mean, now.inverse)]
+    return call.stored(r, value), *statistics
+
+
+@operator("_native_batch_norm_legit_no_training")
+def batch_norm_of_inference(
+    call: Call,
+    x: torch.Tensor,
+    gain: Any,
+    shift: Any,
+    mean: torch.Tensor,
+    variance: torch.Tensor,
+    momentum: float,
+    eps: float,
+) -> Any:
+    """Return the images normalised by running statistics."""
+    return batch_norm(call, x, gain, shift, mean, variance, False, momentum, eps)
+
+
+@operator("native_batch_norm_backward")
+def batch_norm_backward(
+    call: Call,
+    gradient: torch.Tensor,
+    x: torch.Tensor,
+    gain: torch.Tensor | None,
+    running_mean: torch.Tensor | None,
+    running_variance: torch.Tensor | None,
+    mean: torch.Tensor | None,
+    inverse: torch.Tensor | None,
+    training: bool,
+    eps: float,
+    wanted: Sequence[bool],
+) -> Any:
+    """Return the gradients of x, gain and shift."""
+    g, rows = _by_channel(gradient), _by_channel(x)
+    if training and mean is not None and inverse is not None:
+        statistics = array_of(mean), array_of(inverse)
+    else:
+        running = [array_of(x) for x in (running_mean, running_variance) if x is not None]
+        fixed = normalise_with(call.machine.batch_norm, rows[:1], running[0], running[1], eps)
+        statistics = fixed.mean, fixed.inverse
+    found = _gradients(call, g, rows, statistics, gain, 0, wanted, fixed=not training)
+    if found[0] is not None:
+        found[0] = call.tensor(np.ascontiguousarray(_from_channels(array_of(found[0]), x)))
+    return tuple(found)
+
+
+@operator("native_group_norm")
+def group_norm(
+    call: Call,
+    x: torch.Tensor,
+    gain: torch.Tensor | None,
+    shift: torch.Tensor | None,
+    n: int,
+    channels: int,
+    size: int,
+    groups: int,
+    eps: float,
+) -> Any:
+    """Return the images normalised group by group of channels, and the statistics of the groups."""
+    rows, r = array_of(x).reshape(n * groups, -1), call.machine.batch_norm
+    now = normalise(r, rows, 1, eps)
+
+    def value(a: Arithmetic) -> Array:
+        found = now if a is r else normalise(a, rows, 1, eps)
+        return _affine(a, found.xhat.reshape(n, channels, -1), gain, shift, (1, -1, 1)).reshape(x.shape)
+
+    return call.stored(r, value), *(_statistic(call, s, (n, groups)) for s in (now.mean, now.inverse))

@@ -1,0 +1,119 @@
+"""Elementwise operations of arithmetic: one rounding each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+
+from halfsim.interop.torch.call import Call
+from halfsim.interop.torch.marks import Mark
+from halfsim.interop.torch.operators.table import operator
+from halfsim.interop.torch.tensors import array_of, strided_like
+from halfsim.training.arithmetic import Arithmetic, Array
+
+__all__ = ["scaled"]
+
+_Operand: TypeAlias = torch.Tensor | float
+_WHOLE: dict[str | None, Callable[[Any], Any]] = {None: np.asarray, "trunc": np.trunc, "floor": np.floor}
+
+
+def scaled(r: Arithmetic, x: Array, factor: Array) -> Array:
+    """Return x times a factor, x itself where that is 1."""
+    return x if factor.ndim == 0 and float(factor) == 1.0 else np.asarray(r.multiply(x, factor))
+
+
+@operator("add")
+def add(call: Call, x: _Operand, y: _Operand, *, alpha: float = 1) -> Any:
+    """Return ``x + alpha y``."""
+    return call.pointwise(lambda r, x, y, s: r.add(x, scaled(r, y, s)), x, y, alpha)
+
+
+@operator("sub")
+def sub(call: Call, x: _Operand, y: _Operand, *, alpha: float = 1) -> Any:
+    """Return ``x - alpha y``."""
+    return call.pointwise(lambda r, x, y, s: r.subtract(x, scaled(r, y, s)), x, y, alpha)
+
+
+@operator("rsub")
+def rsub(call: Call, x: _Operand, y: _Operand, alpha: float = 1) -> Any:
+    """Return ``y - alpha x``."""
+    return call.pointwise(lambda r, x, y, s: r.subtract(y, scaled(r, x, s)), x, y, alpha)
+
+
+@operator("mul", "multiply")
+def mul(call: Call, x: _Operand, y: _Operand) -> Any:
+    """Return x y; with a mask, a selection."""
+    return call.pointwise(lambda r, x, y: r.multiply(x, y), x, y)
+
+
+@operator("div", "true_divide", "divide")
+def div(call: Call, x: _Operand, y: _Operand, *, rounding_mode: str | None = None) -> Any:
+    """Return x / y, cut to a whole number where PyTorch says so."""
+    return call.pointwise(lambda r, x, y: _WHOLE[rounding_mode](r.divide(x, y)), x, y)
+
+
+@operator("_to_copy")
+def converted(call: Call, x: torch.Tensor, **options: Any) -> Any:
+    """Return a tensor in float16, rounded as the policy says."""
+    result = strided_like(call.tensor(array_of(x), torch.float16), x)
+    if call.is_weight(x):
+        call.mark(result, Mark.weight)
+    return result
+
+
+@operator("copy")
+def copied(call: Call, x: torch.Tensor, y: torch.Tensor, *rest: Any) -> Any:
+    """Return a tensor in the shape of a float16 one, which it is then written to, rounded as the policy says."""
+    return call.tensor(array_of(y.expand(x.shape)), torch.float16)
+
+
+@operator("sqrt")
+def sqrt(call: Call, x: torch.Tensor) -> Any:
+    """Return the square root."""
+    return call.pointwise(lambda r, x: r.sqrt(x), x)
+
+
+@operator("rsqrt")
+def rsqrt(call: Call, x: torch.Tensor) -> Any:
+    """Return ``1 / sqrt(x)``, two operations."""
+    return call.pointwise(lambda r, x, one: r.divide(one, r.sqrt(x)), x, 1.0)
+
+
+@operator("reciprocal")
+def reciprocal(call: Call, x: torch.Tensor) -> Any:
+    """Return 1 / x."""
+    return call.pointwise(lambda r, x, one: r.divide(one, x), x, 1.0)
+
+
+@operator("square")
+def square(call: Call, x: torch.Tensor) -> Any:
+    """Return x x."""
+    return call.pointwise(lambda r, x: r.multiply(x, x), x)
+
+
+@operator("lerp")
+def lerp(call: Call, x: torch.Tensor, y: torch.Tensor, weight: _Operand) -> Any:
+    """Return ``x + w (y - x)``, or ``y - (y - x) (1 - w)`` where w is at least 1/2, as PyTorch does."""
+
+    def between(r: Arithmetic, x: Array, y: Array, w: Array) -> Array:
+        distance = r.subtract(y, x)
+        near = r.add(x, r.multiply(w, distance))
+        far = r.subtract(y, r.multiply(distance, r.subtract(r.number(1), w)))
+        return np.asarray(np.where(np.abs(w) < 0.5, near, far))
+
+    return call.pointwise(between, x, y, weight)
+
+
+@operator("addcmul")
+def addcmul(call: Call, x: torch.Tensor, y: torch.Tensor, z: torch.Tensor, *, value: float = 1) -> Any:
+    """Return ``x + (value y) z``."""
+    return call.pointwise(lambda r, x, y, z, s: r.add(x, r.multiply(scaled(r, y, s), z)), x, y, z, value)
+
+
+@operator("addcdiv")
+def addcdiv(call: Call, x: torch.Tensor, y: torch.Tensor, z: torch.Tensor, *, value: float = 1) -> Any:
+    """Return ``x + (value y) / z``."""
+    return call.pointwise(lambda r, x, y, z, s: r.add(x, r.divide(scaled(r, y, s), z)), x, y, z, value)

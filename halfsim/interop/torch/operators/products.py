@@ -1,0 +1,56 @@
+"""Products of matrices and vectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from halfsim.interop.torch.call import Call
+from halfsim.interop.torch.operators.table import operator
+
+__all__ = ["addmm", "dot", "linear", "mm", "mv"]
+
+
+@operator("mm", "bmm")
+def mm(call: Call, a: torch.Tensor, b: torch.Tensor, out_dtype: torch.dtype | None = None) -> Any:
+    """Return a @ b."""
+    return call.tensor(call.product(a, b), out_dtype)
+
+
+@operator("mv")
+def mv(call: Call, a: torch.Tensor, x: torch.Tensor) -> Any:
+    """Return a @ x of a vector."""
+    return call.tensor(call.product(a, x.unsqueeze(1))[:, 0])
+
+
+@operator("dot", "vdot")
+def dot(call: Call, x: torch.Tensor, y: torch.Tensor) -> Any:
+    """Return the product of two vectors."""
+    return call.tensor(call.product(x.unsqueeze(0), y.unsqueeze(1))[0, 0])
+
+
+@operator("addmm", "baddbmm", "addmv")
+def addmm(
+    call: Call, addend: torch.Tensor, a: torch.Tensor, b: torch.Tensor, *, beta: float = 1, alpha: float = 1
+) -> Any:
+    """Return ``beta addend + alpha a @ b``: sums start from an addend that is one row; another is added afterwards."""
+    starts = addend.ndim == 1 and a.ndim == b.ndim == 2 and addend.shape[0] == b.shape[1]
+    if starts and alpha == beta == 1 and not call.backward:
+        return call.tensor(call.product(a, b, addend))
+    product = mv(call, a, b) if b.ndim == 1 else call.tensor(call.product(a, b))
+    if alpha != 1:
+        product = call.pointwise(lambda r, x, s: r.multiply(x, s), product, alpha)
+    if beta == 0:
+        return product
+    if beta == 1:
+        return call.pointwise(lambda r, x, y: r.add(x, y), product, addend)
+    return call.pointwise(lambda r, x, y, s: r.add(x, r.multiply(y, s)), product, addend, beta)
+
+
+@operator("linear")
+def linear(call: Call, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> Any:
+    """Return ``x @ weight.T + bias``, sums starting from the bias; met in inference mode alone."""
+    rows = x.reshape(-1, x.shape[-1])
+    y = call.tensor(call.product(rows, weight.t(), bias))
+    return y.view(*x.shape[:-1], weight.shape[0])

@@ -1,0 +1,91 @@
+"""Softmax and its logarithm, in the arithmetic of the softmax."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from halfsim.interop.torch.call import Call
+from halfsim.interop.torch.operators.reductions import reduced
+from halfsim.interop.torch.operators.table import operator
+from halfsim.interop.torch.tensors import array_of
+from halfsim.training.arithmetic import Arithmetic, Array
+from halfsim.training.nn.losses import exponentials
+
+__all__ = ["log_softmax", "log_softmax_backward", "logsumexp", "softmax", "softmax_backward"]
+
+
+def _rows(x: torch.Tensor, dim: int) -> Array:
+    values = np.moveaxis(array_of(x), dim, -1) if x.ndim else array_of(x)
+    return values.reshape(-1, x.shape[dim] if x.ndim else 1)
+
+
+def _back(rows: Array, x: torch.Tensor, dim: int) -> Array:
+    if not x.ndim:
+        return rows.reshape(())
+    shape = list(x.shape)
+    width = shape.pop(dim)
+    return np.moveaxis(rows.reshape(*shape, width), -1, dim)
+
+
+@operator("_softmax", "_safe_softmax", "softmax")
+def softmax(call: Call, x: torch.Tensor, dim: int, *rest: Any, **options: Any) -> Any:
+    """Return e / Σ e, e the exponential of z less the largest of its row; stored."""
+    rows = _rows(x, dim)
+
+    def probabilities(a: Arithmetic) -> Array:
+        _, e, s = exponentials(a, rows)
+        return _back(np.asarray(a.divide(e, s)), x, dim)
+
+    return call.stored(call.machine.softmax, probabilities)
+
+
+@operator("_log_softmax", "log_softmax")
+def log_softmax(call: Call, x: torch.Tensor, dim: int, *rest: Any, **options: Any) -> Any:
+    """Return z - log Σ e, which stays in the arithmetic of the softmax."""
+    rows = _rows(x, dim)
+
+    def logarithms(a: Arithmetic) -> Array:
+        z, _, s = exponentials(a, rows)
+        return _back(np.asarray(a.subtract(z, a.log(s))), x, dim)
+
+    return call.stored(call.machine.softmax, logarithms, keep=True)
+
+
+@operator("_softmax_backward_data")
+def softmax_backward(call: Call, gradient: torch.Tensor, y: torch.Tensor, dim: int, dtype: torch.dtype) -> Any:
+    """Return p (g - Σ g p)."""
+    g, p = _rows(gradient, dim), _rows(y, dim)
+
+    def dx(a: Arithmetic) -> Array:
+        probability, incoming = a.convert(p), a.convert(g)
+        inner = a.sum(np.asarray(a.multiply(incoming, probability)), 1)
+        return _back(np.asarray(a.multiply(probability, a.subtract(incoming, inner))), y, dim)
+
+    return call.stored(call.machine.softmax, dx, dtype)
+
+
+@operator("_log_softmax_backward_data")
+def log_softmax_backward(call: Call, gradient: torch.Tensor, y: torch.Tensor, dim: int, dtype: torch.dtype) -> Any:
+    """Return g - exp(y) Σ g."""
+    g, logarithms = _rows(gradient, dim), _rows(y, dim)
+
+    def dx(a: Arithmetic) -> Array:
+        incoming = a.convert(g)
+        share = a.multiply(a.exp(a.convert(logarithms)), a.sum(incoming, 1))
+        return _back(np.asarray(a.subtract(incoming, share)), y, dim)
+
+    return call.stored(call.machine.softmax, dx, dtype)
+
+
+@operator("logsumexp")
+def logsumexp(call: Call, x: torch.Tensor, dim: Any, keepdim: bool = False) -> Any:
+    """Return m + log Σ exp(x - m), m the largest element."""
+
+    def value(a: Arithmetic, rows: Array) -> Array:
+        _, _, s = exponentials(a, rows)
+        return np.asarray(a.add(rows.max(axis=1, keepdims=True), a.log(s)))
+
+    return reduced(call, x, dim, keepdim, value, None, call.machine.softmax)

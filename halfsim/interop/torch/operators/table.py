@@ -1,0 +1,36 @@
+"""The table of simulated operators, and how others are taken apart into them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import torch
+from torch._decomp import decomposition_table
+
+__all__ = ["HANDLERS", "Handler", "decomposition", "operator"]
+
+Handler: TypeAlias = Callable[..., Any]
+"""Takes the `Call` and the operator's own arguments; returns tensors."""
+
+HANDLERS: dict[str, Handler] = {}
+"""Handlers by the operator's name; that of ``add`` serves ``add_`` and ``add.out`` too."""
+
+
+def operator(*names: str) -> Callable[[Handler], Handler]:
+    """Enter a handler under names."""
+
+    def enter(handler: Handler) -> Handler:
+        HANDLERS.update(dict.fromkeys(names, handler))
+        return handler
+
+    return enter
+
+
+def decomposition(func: Any) -> Handler | None:
+    """Return PyTorch's own expression of an operator in simpler ones, or None."""
+    if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd"):
+        return func.decompose
+    found = decomposition_table.get(func)
+    # Its references call primitives, which are no operators of a model.
+    return found if found is not None and found.__module__ == "torch._decomp.decompositions" else None

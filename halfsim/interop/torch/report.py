@@ -1,0 +1,170 @@
+"""What a simulation did, and what it did not: operators, losses by module, and the first infinity or NaN."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from halfsim.training.arithmetic import Array
+from halfsim.training.ledger import Ledger, is_special
+
+__all__ = ["Counts", "Report", "Tally"]
+
+_PART = 1 << 16  # elements
+_LARGEST, _BEYOND = np.float32(65504.0), np.float32(65536.0)
+
+
+@dataclass
+class Counts:
+    """Losses of the results of a module.
+
+    Attributes
+    ----------
+    elements : int
+        Results counted.
+    inexact, overflow, underflow, flushed : int
+        Those that differ from the same operation of the same operands in binary32; of these, those infinite as stored
+        (or the largest number, where the rounding stops there) but not in binary32; those smaller than the smallest
+        normal number; and those stored as zero.
+    invalid : int
+        Those that are NaN but not in binary32.
+    swallowed, additions : int
+        Of the additions watched in a few elements of every product, those that left the sum as it was, and all.
+    """
+
+    elements: int = 0
+    inexact: int = 0
+    overflow: int = 0
+    underflow: int = 0
+    flushed: int = 0
+    invalid: int = 0
+    swallowed: int = 0
+    additions: int = 0
+
+
+@dataclass
+class Report:
+    """What happened inside of `simulate`.
+
+    Attributes
+    ----------
+    simulated : Counter
+        Calls by operator.
+    not_simulated : dict of (operator, reason) to Counter
+        Calls by module, of operators on floating-point numbers that PyTorch computed itself.
+    modules : dict of str to Counts
+        Losses by the path of the module, those of its backward pass with them.
+    first : dict or None
+        ``{"module", "operator", "phase", "call"}`` of the first operator that made an infinity or a NaN of finite
+        numbers; `call` counts simulated calls.
+    """
+
+    simulated: Counter[str] = field(default_factory=Counter)
+    not_simulated: dict[tuple[str, str], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    modules: dict[str, Counts] = field(default_factory=lambda: defaultdict(Counts))
+    first: dict[str, Any] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as plain values."""
+        return {
+            "simulated": dict(self.simulated),
+            "not_simulated": [
+                {"operator": operator, "reason": reason, "modules": dict(modules)}
+                for (operator, reason), modules in self.not_simulated.items()
+            ],
+            "modules": {name: asdict(counts) for name, counts in self.modules.items()},
+            "first": self.first,
+        }
+
+    def __str__(self) -> str:
+        lines = [f"{sum(self.simulated.values())} calls of {len(self.simulated)} operators simulated"]
+        for (operator, reason), modules in sorted(self.not_simulated.items()):
+            where = ", ".join(sorted(name or "outside" for name in modules))
+            lines.append(f"not simulated: {operator}, {sum(modules.values())} calls in {where}: {reason}")
+        if self.first is not None:
+            where = self.first["module"] or "outside of modules"
+            lines.append(f"first Inf or NaN: {self.first['operator']} in {where}, {self.first['phase']}")
+        names = ("elements", "inexact", "overflow", "underflow", "flushed", "invalid", "swallowed", "additions")
+        rows: list[tuple[str, ...]] = [("module", *names)]
+        rows += [
+            (name or "outside", *(str(getattr(counts, key)) for key in names)) for name, counts in self.modules.items()
+        ]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(names) + 1)]
+        for row in rows:
+            cells = [
+                row[0].ljust(widths[0]),
+                *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
+            ]
+            lines.append("  ".join(cells).rstrip())
+        return "\n".join(lines)
+
+
+class Tally(Ledger):
+    """The books of a machine, kept by module in a report.
+
+    Parameters
+    ----------
+    report : Report
+        Where to count.
+    counting : bool
+        Whether losses are counted; infinities and NaNs are noted in any case.
+    normal : float
+        The smallest normal number of what is stored.
+
+    Attributes
+    ----------
+    special : bool
+        Whether a result since this was last set to False holds an infinity or a NaN.
+    """
+
+    trusts_wide_sums = True
+
+    def __init__(self, report: Report, counting: bool, normal: float) -> None:
+        super().__init__()
+        self.sampling = counting
+        self.special = False
+        self._report, self._normal = report, np.float32(normal)
+
+    def count(self, layer: str, kind: str, exact: Array, stored: Array) -> None:
+        """Count the losses of a result."""
+        if not self.sampling:
+            return
+        counts = self._report.modules[layer]
+        counts.elements += stored.size
+        wide, narrow = np.ravel(exact), np.ravel(stored)
+        for start in range(0, narrow.size, _PART):
+            part = slice(start, start + _PART)
+            _count(counts, self._normal, *(x[part].astype(np.float32, copy=False) for x in (wide, narrow)))
+
+    def watch(self, layer: str, tensor: str, stored: Array) -> None:
+        """Note whether a result holds an infinity or a NaN."""
+        if not self.special and self._report.first is None:
+            self.special = is_special(np.asarray(stored))
+
+    def compare(self, layer: str, exact: Array, stored: Array) -> None:
+        """Keep no book of errors."""
+
+    def swallow(self, layer: str, product: str, pair: tuple[int, int]) -> None:
+        """Count watched additions."""
+        counts = self._report.modules[layer]
+        counts.swallowed += pair[0]
+        counts.additions += pair[1]
+
+
+def _count(counts: Counts, normal: np.float32, exact: Array, stored: Array) -> None:
+    differs = exact != stored
+    if not differs.any():
+        return
+    exact, stored = exact[differs], stored[differs]
+    nan = np.isnan(stored)
+    different = ~(nan & np.isnan(exact))
+    size = np.abs(stored)
+    counts.inexact += int(np.count_nonzero(different & ~nan))
+    counts.invalid += int(np.count_nonzero(nan & different))
+    beyond = np.isinf(stored) | ((size == _LARGEST) & (np.abs(exact) >= _BEYOND))
+    counts.overflow += int(np.count_nonzero(np.isfinite(exact) & beyond))
+    counts.underflow += int(np.count_nonzero(size < normal))
+    counts.flushed += int(np.count_nonzero(size == 0))

@@ -1,0 +1,73 @@
+"""Tensors as NumPy arrays and back, without a copy where both sides have the type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from halfsim.training.arithmetic import Array
+
+__all__ = ["FLOATS", "array_of", "check", "strided_like", "tensor_of", "tensors_in"]
+
+FLOATS = {torch.float16, torch.float32, torch.bfloat16}
+"""The types whose operators are simulated."""
+_NUMPY = {torch.float16: np.float16, torch.float32: np.float32, torch.float64: np.float64}
+
+
+def array_of(tensor: torch.Tensor) -> Array:
+    """Return a tensor as an array: float16 and float32 as they lie in memory, others exactly in float32."""
+    plain = tensor.detach()
+    if plain.dtype == torch.bfloat16:
+        words: Array = plain.contiguous().view(torch.int16).numpy().view(np.uint16)
+        return (words.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    if plain.dtype in (torch.float16, torch.float32):
+        return np.asarray(plain.numpy())
+    return np.asarray(plain.numpy()).astype(np.float32)
+
+
+def tensor_of(values: Array, dtype: torch.dtype) -> torch.Tensor:
+    """Return an array whose numbers `dtype` holds as a contiguous tensor, in the same memory where it can be."""
+    values = np.asarray(values)
+    if dtype == torch.bfloat16:
+        words = np.ascontiguousarray(values, np.float32).view(np.uint32) >> np.uint32(16)
+        return torch.from_numpy(words.astype(np.uint16).view(np.int16)).view(torch.bfloat16).view(values.shape)
+    held = np.asarray(values, _NUMPY[dtype])
+    held = held if held.flags.c_contiguous else held.copy("C")
+    # A number of no array's own, or a broadcast one, has no memory to share.
+    return torch.from_numpy(held if held.flags.writeable else held.copy())
+
+
+def strided_like(result: torch.Tensor, model: torch.Tensor) -> torch.Tensor:
+    """Return the result with the strides that PyTorch's elementwise operators give it: those of their operand."""
+    if model.is_contiguous() or model.shape != result.shape:
+        return result
+    return torch.empty_like(model, dtype=result.dtype).copy_(result)
+
+
+def tensors_in(values: Any) -> list[torch.Tensor]:
+    """Return the tensors among arguments, those in lists and in dicts as well."""
+    if isinstance(values, torch.Tensor):
+        return [values]
+    found = []
+    for value in values.values() if isinstance(values, dict) else values if isinstance(values, list | tuple) else ():
+        if isinstance(value, torch.Tensor):
+            found.append(value)
+        elif isinstance(value, list | tuple | dict):
+            found += tensors_in(value)
+    return found
+
+
+def check(operator: str, tensor: torch.Tensor) -> None:
+    """Refuse a tensor that has no numbers in the memory of the processor, or not all of them."""
+    if tensor.device.type != "cpu":
+        raise ValueError(
+            f"simulate: {operator} got a tensor on {tensor.device}, and only the processor is simulated on; "
+            "move model and data there with .cpu()"
+        )
+    if tensor.layout != torch.strided:
+        raise ValueError(
+            f"simulate: {operator} got a tensor of layout {tensor.layout}, of which the zeros are not stored; "
+            "pass tensor.to_dense()"
+        )

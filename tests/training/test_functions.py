@@ -1,0 +1,53 @@
+"""Functions of binary64 against correctly rounded ones of MPFR: every binary16 input, and binary64's own accuracy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from halfsim.formats import BINARY16
+from halfsim.training import functions
+from halfsim.training.arithmetic import arithmetic
+
+gmpy2 = pytest.importorskip("gmpy2")
+
+EVERY = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+# Sines and cosines are those of every binary16 number; what is beyond 2**18 they do not take.
+FUNCTIONS = {"erf": gmpy2.erf, "erfc": gmpy2.erfc, "sin": gmpy2.sin, "cos": gmpy2.cos}
+
+
+def exact(reference, x, bits):
+    """Return MPFR's values of a function at binary64 numbers, rounded to binary64 from `bits` bits."""
+    with gmpy2.context(precision=bits):
+        return np.array([float(reference(gmpy2.mpfr(float(v)))) for v in x])
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_binary16_input_is_rounded_correctly(name):
+    x = EVERY[np.isfinite(EVERY)]
+    found = arithmetic(BINARY16).apply(getattr(functions, name), x)
+    with np.errstate(over="ignore"):
+        expected = exact(FUNCTIONS[name], x, 120).astype(np.float16)
+    np.testing.assert_array_equal(found.view(np.uint16), expected.view(np.uint16))
+
+
+@pytest.mark.parametrize(("name", "ulps"), [("erf", 6), ("sin", 2), ("cos", 2), ("erfc", 2**15)])
+def test_binary64_is_near(name, ulps):
+    rng = np.random.default_rng(2)
+    x = np.concatenate([rng.normal(size=2000), rng.uniform(-25, 25, 2000), 2.0 ** rng.uniform(-60, 4, 2000)])
+    expected = exact(FUNCTIONS[name], x, 200)
+    found = getattr(functions, name)(x)
+    # What a zero of the sine or the end of the range leaves is an absolute error.
+    assert (np.abs(found - expected) <= ulps * np.maximum(np.spacing(np.abs(expected)), 2.0**-1060)).all()
+
+
+def test_special_cases():
+    inf, nan = np.inf, np.nan
+    x = np.array([0.0, -0.0, inf, -inf, nan])
+    np.testing.assert_array_equal(functions.erf(x), [0.0, -0.0, 1.0, -1.0, nan])
+    assert np.signbit(functions.erf(x)[1])
+    np.testing.assert_array_equal(functions.erfc(x), [1.0, 1.0, 0.0, 2.0, nan])
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(functions.sin(x), [0.0, 0.0, nan, nan, nan])
+        np.testing.assert_array_equal(functions.cos(x), [1.0, 1.0, nan, nan, nan])
+    assert np.signbit(functions.sin(np.array([-0.0])))[0]
