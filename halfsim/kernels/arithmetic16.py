@@ -15,7 +15,7 @@ from numpy import float64, int64
 
 from halfsim.core._jit import scalar
 from halfsim.core.control import Bit, has, random_bits, rounding_mode
-from halfsim.kernels import lanes, vectors
+from halfsim.kernels import integers, vectors
 from halfsim.kernels.vectors import bitwise_and, bitwise_or, splat, where_below
 from halfsim.rounding import Rounding
 
@@ -106,7 +106,7 @@ def _signed(magnitude, value):
 @scalar
 def _negative(bits):
     """All ones in negative lanes."""
-    return lanes.shift_right(bits, splat(int64(63)))
+    return integers.shift_right(bits, splat(int64(63)))
 
 
 @scalar
@@ -122,7 +122,7 @@ def _zero_sign(value, x, y, rule):
 @scalar
 def negative(x):
     """Change the sign."""
-    return vectors.number(lanes.bitwise_xor(vectors.bits(x), splat(int64(_SIGN))))
+    return vectors.number(integers.bitwise_xor(vectors.bits(x), splat(int64(_SIGN))))
 
 
 @scalar
@@ -135,11 +135,11 @@ def add(x, y, rule):
 def add_product(product, total, rule):
     """Sum of a product and a binary16 number: exact, or rounded to odd."""
     value = vectors.add(product, total)
-    if lanes.any_unequal(vectors.subtract(value, total), product):
+    if integers.any_unequal(vectors.subtract(value, total), product):
         rest = vectors.subtract(value, product)
         error = vectors.add(vectors.subtract(product, vectors.subtract(value, rest)), vectors.subtract(total, rest))
         bits = vectors.bits(value)
-        below = _negative(lanes.bitwise_xor(vectors.bits(error), bits))
+        below = _negative(integers.bitwise_xor(vectors.bits(error), bits))
         odd = vectors.number(bitwise_or(vectors.add(bits, below), splat(int64(1))))
         value = where_below(splat(float64(0)), _magnitude(error), odd, value)
     return _zero_sign(value, product, total, rule)
@@ -168,14 +168,14 @@ def _overflowed(result, value, limit):
 @scalar
 def _overflows(result):
     """Whether a result is too large or a NaN, which is seldom."""
-    return lanes.any_not_below(_magnitude(result), splat(_OVERFLOW))
+    return integers.any_not_below(_magnitude(result), splat(_OVERFLOW))
 
 
 @scalar
 def round_stochastic(value, word, mask):
     """Round up in magnitude where the fraction discarded and the random one, cut to the mask, make a whole."""
     moved = _moved(value)
-    random = bitwise_and(lanes.shift_left(word, splat(int64(_DISCARDED - 32))), splat(mask))
+    random = bitwise_and(integers.shift_left(word, splat(int64(_DISCARDED - 32))), splat(mask))
     result = _kept(vectors.add(vectors.bits(vectors.add(value, moved)), random), moved, value)
     if _overflows(result):
         result = _overflowed(result, value, splat(float64(math.inf)))
@@ -185,7 +185,7 @@ def round_stochastic(value, word, mask):
 @scalar
 def _to_even(bits):
     """Add to patterns what makes ties even once they are cut."""
-    last = bitwise_and(lanes.shift_right_unsigned(bits, splat(int64(_DISCARDED))), splat(int64(1)))
+    last = bitwise_and(integers.shift_right_unsigned(bits, splat(int64(_DISCARDED))), splat(int64(1)))
     return vectors.add(vectors.add(bits, splat(int64(_ULP // 2 - 1))), last)
 
 
@@ -198,7 +198,7 @@ def round_nearest(value, rule):
     shifter = vectors.number(ulps)
     result = _signed(vectors.subtract(vectors.add(value, shifter), shifter), value)
     magnitude = _magnitude(value)
-    if lanes.any_not_below(magnitude, splat(_ROUNDS_OVER)):
+    if integers.any_not_below(magnitude, splat(_ROUNDS_OVER)):
         infinity = splat(float64(math.inf))
         over = where_below(magnitude, infinity, _signed(infinity, value), value)
         result = where_below(magnitude, splat(_ROUNDS_OVER), result, over)
@@ -211,7 +211,7 @@ def round_rule(value, rule):
     moved = _moved(value)
     bits = vectors.bits(vectors.add(value, moved))
     below = _negative(bits)
-    away = lanes.bitwise_xor(splat(rule.away), bitwise_and(below, splat(rule.away_flip)))
+    away = integers.bitwise_xor(splat(rule.away), bitwise_and(below, splat(rule.away_flip)))
     if rule.even:
         added = _to_even(bits)
     elif rule.odd:
@@ -221,7 +221,7 @@ def round_rule(value, rule):
         added = vectors.add(bits, away)
     result = _kept(added, moved, value)
     if _overflows(result):
-        limit = lanes.bitwise_xor(splat(rule.limit), bitwise_and(below, splat(rule.limit_flip)))
+        limit = integers.bitwise_xor(splat(rule.limit), bitwise_and(below, splat(rule.limit_flip)))
         result = _overflowed(result, value, vectors.number(limit))
     if rule.flush:
         # Just below the smallest normal number the last kept bit is 1.

@@ -29,12 +29,16 @@ def panel_width(columns):
 def pack_columns(b, start, stop, rule, depth, width, panels):
     """Decode columns `start` to `stop` of matrix b (K, N) into panels (number, depth, width), flat, of binary32."""
     for k in range(b.shape[0]):
-        row = b[k, start:stop]
-        for first in range(0, row.size, width):
-            source = row[first : first + width]
-            target = panels[first * depth + k * width : first * depth + (k + 1) * width]
+        for first in range(0, stop - start, width):
+            source = b[k, start + first : min(start + first + width, stop)]
+            at = first * depth + k * width
+            target = panels[at : at + width]
             for j in range(source.size):
                 target[j] = decode(source[j], rule)
+            if start:
+                # What an earlier panel has left there might be infinite, and slow.
+                for j in range(source.size, width):
+                    target[j] = 0
 
 
 @merged

@@ -13,10 +13,10 @@ from typing import NamedTuple
 from numpy import float64, int32
 
 from halfsim.core._jit import choose_by_type, kernel, merged, scalar
+from halfsim.kernels.addends import read16, write16
 from halfsim.kernels.arithmetic16 import Rule16, add, add_product, make_rule16, round_nearest, round_rule
-from halfsim.kernels.lanes import any_below, unsigned_smaller
+from halfsim.kernels.integers import any_below, unsigned_smaller
 from halfsim.kernels.simd import Rule, make_rule
-from halfsim.kernels.sums import read16, write16
 from halfsim.kernels.sweep import ADVANCE, grid, walk
 from halfsim.kernels.trials import (
     Trial,
@@ -107,18 +107,18 @@ def _step(task, x, column, total):
 
 
 @scalar
-def _steps(task, a, x0, x1, b, at, width, terms, total0, total1):
-    """Do some steps of two rows."""
+def _steps(task, a, x0, x1, b, y0, y1, width, terms, total0, total1):
+    """Do some steps of two vectors of sums."""
     total0, total1 = widen(total0), widen(total1)
     for k in range(terms):
-        column = widen(load(b, at + k * width))
-        total0, total1 = _step(task, a[x0 + k], column, total0), _step(task, a[x1 + k], column, total1)
+        total0 = _step(task, a[x0 + k], widen(load(b, y0 + k * width)), total0)
+        total1 = _step(task, a[x1 + k], widen(load(b, y1 + k * width)), total1)
     return narrow(total0), narrow(total1)
 
 
 @merged
-def _chains(task, a, x0, x1, b, at, width, terms):
-    """Carry two rows, which start at `x0` and `x1`, through a part of the terms; `total` holds their sums."""
+def _chains(task, a, x0, x1, b, y0, y1, width, terms):
+    """Carry two vectors of sums through a part of the terms: rows from `x0` and `x1` by columns from `y0` and `y1`."""
     total = task.total
     total0, total1 = load(total, 0), load(total, LANES)
     failures, pause = 0, 0
@@ -128,19 +128,21 @@ def _chains(task, a, x0, x1, b, at, width, terms):
         if pause == 0:
             sum0, sum1, checks = total0, total1, no_checks()
             for k in range(first, first + number):
-                x, y, column = splat(a[x0 + k]), splat(a[x1 + k]), load(b, at + k * width)
-                next0, rest0, checks = _attempt(task, x, column, sum0, checks)
-                next1, rest1, checks = _attempt(task, y, column, sum1, checks)
+                row0, column0 = splat(a[x0 + k]), load(b, y0 + k * width)
+                row1, column1 = splat(a[x1 + k]), load(b, y1 + k * width)
+                next0, rest0, checks = _attempt(task, row0, column0, sum0, checks)
+                next1, rest1, checks = _attempt(task, row1, column1, sum1, checks)
                 if any_below(unsigned_smaller(rest0, rest1), splat(int32(1))):
-                    next0, next1 = decided(task, x, column, sum0), decided(task, y, column, sum1)
+                    next0, next1 = decided(task, row0, column0, sum0), decided(task, row1, column1, sum1)
                 sum0, sum1 = next0, next1
             again = failed(checks)
             # Where trials keep failing they are made more and more seldom.
             failures = min(2 * failures + 1, _LONGEST_PAUSE) if again else 0
             pause = failures
         if again:
+            past = first * width
             total0, total1 = _steps(
-                task, a, x0 + first, x1 + first, b, at + first * width, width, number, total0, total1
+                task, a, x0 + first, x1 + first, b, y0 + past, y1 + past, width, number, total0, total1
             )
             pause = max(pause - 1, 0)
         else:
@@ -150,21 +152,31 @@ def _chains(task, a, x0, x1, b, at, width, terms):
 
 
 @scalar
+def _pair(task, a, b, panel, part, d, row0, column0, row1, column1):
+    """Carry two vectors of sums through a part of the terms, from d to d."""
+    left0, left1 = part.left + column0, part.left + column1
+    target0 = d[part.row + row0, left0 : min(left0 + LANES, part.right)]
+    target1 = d[part.row + row1, left1 : min(left1 + LANES, part.right)]
+    total0, total1 = task.total[:LANES], task.total[LANES : 2 * LANES]
+    read16(target0, task.rule, total0)
+    read16(target1, task.rule, total1)
+    x0, x1 = row0 * part.depth, row1 * part.depth
+    _chains(task, a, x0, x1, b, panel + column0, panel + column1, part.width, part.terms)
+    write16(total0, target0)
+    write16(total1, target1)
+
+
+@scalar
 def _rows16(task, a, count, b, panel, part, d, state):
-    """Carry some rows through a part of the terms, two at a time; an odd last one is computed twice."""
-    total = task.total
-    for column in range(0, part.right - part.left, LANES):
-        left = part.left + column
-        right = min(left + LANES, part.right)
-        for i in range(0, count, 2):
-            other = min(i + 1, count - 1)
-            for r in range(2):
-                source = d[part.row + (i if r == 0 else other), left:right]
-                read16(source, task.rule, total[r * LANES : (r + 1) * LANES])
-            x0, x1 = i * part.depth, other * part.depth
-            _chains(task, a, x0, x1, b, panel + column, part.width, part.terms)
-            for r in range(other - i + 1):
-                write16(total[r * LANES : (r + 1) * LANES], d[part.row + i + r, left:right])
+    """Carry some rows through a part of the terms: two at a time, and two vectors of an odd last one."""
+    columns = part.right - part.left
+    for column in range(0, columns, LANES):
+        for i in range(0, count - 1, 2):
+            _pair(task, a, b, panel, part, d, i, column, i + 1, column)
+    if count & 1:
+        for column in range(0, columns, 2 * LANES):
+            other = column + LANES if column + LANES < columns else column
+            _pair(task, a, b, panel, part, d, count - 1, column, count - 1, other)
 
 
 for _task in (_FusedNearest, _Fused, _UnfusedNearest, _Unfused):

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from halfsim.core._jit import kernel, scalar
+from halfsim.kernels.addends import read32, write32
 from halfsim.kernels.simd import make_rule
-from halfsim.kernels.sums import read32, write32
 from halfsim.kernels.sweep import ADVANCE, grid, walk
 from halfsim.kernels.tiles import TILE_ROWS, add_products, many_registers
 from halfsim.kernels.vectors import LANES

@@ -12,9 +12,9 @@ from numpy import float64
 
 from halfsim.core._jit import choose_by_type, scalar
 from halfsim.kernels import arithmetic16, vectors
+from halfsim.kernels.addends import read16, read32, write16, write32
 from halfsim.kernels.arithmetic16 import Rule16, round_rule
 from halfsim.kernels.simd import Rule
-from halfsim.kernels.sums import read16, read32, write16, write32
 from halfsim.kernels.vectors import load, splat
 
 __all__ = ["Steps16", "Steps32", "add", "fetch", "keep", "product", "read", "subtract", "write"]

@@ -12,10 +12,10 @@ from numpy import float64, int64
 
 from halfsim.core._jit import kernel, merged, scalar
 from halfsim.kernels import vectors
+from halfsim.kernels.addends import read16, write16
 from halfsim.kernels.arithmetic16 import Rule16, add, add_product, draw_mask, make_rule16, round_stochastic
-from halfsim.kernels.lanes import lane_numbers
+from halfsim.kernels.integers import lane_numbers
 from halfsim.kernels.simd import Rule, make_rule
-from halfsim.kernels.sums import read16, write16
 from halfsim.kernels.sweep import ADVANCE, grid, walk
 from halfsim.kernels.vectors import LANES, load, multiply, splat, store, widen
 from halfsim.kernels.words import draw_words
@@ -73,7 +73,7 @@ def _rows(task, a, count, b, panel, part, d, state):
         right = min(left + LANES, part.right)
         for i in range(count):
             target = d[part.row + i, left:right]
-            read16(target, task.rule, task.total)
+            read16(target, task.rule, task.total[:LANES])
             first = task.counter + (part.row + i) * d.shape[1] + left
             step = task.step + (part.first if task.fused else 2 * part.first)
             index = vectors.add(splat(int64(first)), lane_numbers())

@@ -67,7 +67,7 @@ def _root(task, state, rest, slot, terms):
 
 @scalar
 def _rows(task, a, count, b, panel, part, d, state):
-    sums = task.sums
+    sums = task.sums[:LANES]
     for i in range(count):
         for column in range(0, part.right - part.left, LANES):
             rest = part.rest + i * part.line + column

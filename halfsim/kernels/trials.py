@@ -15,7 +15,7 @@ from numpy import float32, int32
 
 from halfsim.core._jit import scalar
 from halfsim.core.control import rounding_mode
-from halfsim.kernels import lanes, vectors
+from halfsim.kernels import integers, vectors
 from halfsim.kernels.simd import INFINITY
 from halfsim.kernels.vectors import multiply, multiply_add, splat
 from halfsim.rounding import Rounding
@@ -86,8 +86,8 @@ def no_checks():
 @scalar
 def failed(checks):
     """Whether a sum tried was subnormal, overflowed, infinite or a NaN."""
-    subnormal = lanes.any_below(checks.low, splat(int32(_SMALLEST - 1)))
-    return subnormal | lanes.any_below(splat(int32(_LARGEST - 1)), checks.high)
+    subnormal = integers.any_below(checks.low, splat(int32(_SMALLEST - 1)))
+    return subnormal | integers.any_below(splat(int32(_LARGEST - 1)), checks.high)
 
 
 @scalar
@@ -98,17 +98,17 @@ def _magnitude(bits):
 @scalar
 def _cut(bits, trial):
     """Round a pattern that is exact or rounded to odd, but for ties to even."""
-    flip = vectors.bitwise_and(lanes.shift_right(bits, splat(int32(31))), splat(trial.away_flip))
-    moved = vectors.add(bits, lanes.bitwise_xor(splat(trial.away), flip))
+    flip = vectors.bitwise_and(integers.shift_right(bits, splat(int32(31))), splat(trial.away_flip))
+    moved = vectors.add(bits, integers.bitwise_xor(splat(trial.away), flip))
     return vectors.bitwise_and(moved, splat(int32(_CUT)))
 
 
 @scalar
 def _try(x, y, total, trial, checks):
     bits = vectors.bits(multiply_add(x, y, total))
-    rest = lanes.bitwise_xor(vectors.bitwise_and(bits, splat(int32(0x1FFF))), splat(trial.boundary))
-    low = lanes.unsigned_smaller(vectors.subtract(_magnitude(bits), splat(int32(1))), checks.low)
-    checks = Checks(low, lanes.unsigned_larger(_magnitude(bits), checks.high))
+    rest = integers.bitwise_xor(vectors.bitwise_and(bits, splat(int32(0x1FFF))), splat(trial.boundary))
+    low = integers.unsigned_smaller(vectors.subtract(_magnitude(bits), splat(int32(1))), checks.low)
+    checks = Checks(low, integers.unsigned_larger(_magnitude(bits), checks.high))
     # Off the boundary a sum is inexact, so that rounding to odd sets the last bit.
     return vectors.number(vectors.bitwise_or(_cut(bits, trial), splat(trial.odd))), rest, checks
 
@@ -134,16 +134,16 @@ def try_unfused(task, x, y, total, checks):
     """
     product = multiply(x, y)
     bits = vectors.bits(product)
-    high = lanes.unsigned_larger(_magnitude(bits), checks.high)
+    high = integers.unsigned_larger(_magnitude(bits), checks.high)
     # Adding 1.5 * 2**23 ulps of the result, 2**-24 at least, rounds to a multiple of the ulp.
-    binade = lanes.unsigned_larger(vectors.bitwise_and(bits, splat(int32(INFINITY))), splat(int32(_SMALLEST)))
+    binade = integers.unsigned_larger(vectors.bitwise_and(bits, splat(int32(INFINITY))), splat(int32(_SMALLEST)))
     shifter = vectors.number(vectors.add(binade, splat(int32((13 << 23) | (1 << 22)))))
     term = vectors.bits(vectors.subtract(vectors.add(product, shifter), shifter))
     term = vectors.bitwise_or(term, vectors.bitwise_and(bits, splat(int32(~_MAGNITUDE))))
     bits = vectors.bits(vectors.add(total, vectors.number(term)))
-    last = vectors.bitwise_and(lanes.shift_right(bits, splat(int32(13))), splat(int32(1)))
+    last = vectors.bitwise_and(integers.shift_right(bits, splat(int32(13))), splat(int32(1)))
     moved = vectors.add(vectors.add(bits, splat(int32(0xFFF))), last)
-    high = lanes.unsigned_larger(_magnitude(bits), high)
+    high = integers.unsigned_larger(_magnitude(bits), high)
     result = vectors.number(vectors.bitwise_and(moved, splat(int32(_CUT))))
     return result, splat(int32(-1)), Checks(checks.low, high)
 
@@ -164,11 +164,11 @@ def decided(task, x, y, total):
     rest = vectors.subtract(value, product)
     error = vectors.add(vectors.subtract(product, vectors.subtract(value, rest)), vectors.subtract(total, rest))
     bits = vectors.bits(value)
-    below = lanes.shift_right(lanes.bitwise_xor(vectors.bits(error), bits), splat(int32(31)))
+    below = integers.shift_right(integers.bitwise_xor(vectors.bits(error), bits), splat(int32(31)))
     odd = vectors.bitwise_or(vectors.add(bits, below), splat(int32(1)))
     size = vectors.number(_magnitude(vectors.bits(error)))
     bits = vectors.where_below(zero, size, odd, bits)
-    last = vectors.bitwise_and(lanes.shift_right(bits, splat(int32(13))), splat(trial.even))
+    last = vectors.bitwise_and(integers.shift_right(bits, splat(int32(13))), splat(trial.even))
     inexact = vectors.add(vectors.bitwise_and(bits, splat(int32(0x1FFF))), splat(int32(0x1FFF)))
     result = vectors.bitwise_or(
         _cut(vectors.add(vectors.subtract(bits, splat(trial.even)), last), trial),

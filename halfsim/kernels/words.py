@@ -8,8 +8,8 @@ from __future__ import annotations
 from numpy import int64
 
 from halfsim.core._jit import scalar
-from halfsim.kernels import lanes, vectors
-from halfsim.kernels.lanes import bitwise_xor, multiply_low
+from halfsim.kernels import integers, vectors
+from halfsim.kernels.integers import bitwise_xor, multiply_low
 from halfsim.kernels.vectors import splat, store
 
 __all__ = ["draw_words"]
@@ -19,7 +19,7 @@ _LOW = 0xFFFFFFFF
 
 @scalar
 def _high(product):
-    return lanes.shift_right_unsigned(product, splat(int64(32)))
+    return integers.shift_right_unsigned(product, splat(int64(32)))
 
 
 @scalar

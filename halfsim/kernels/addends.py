@@ -41,9 +41,11 @@ def write32(total, target):
 
 @scalar
 def read16(source, rule, total):
-    """Read C as binary16 numbers, flushed where the rule says so."""
+    """Read C as binary16 numbers, flushed where the rule says so, and zeros where no column is."""
     for j in range(source.size):
         total[j] = decode(source[j], rule)
+    for j in range(source.size, total.size):
+        total[j] = 0
 
 
 @scalar
