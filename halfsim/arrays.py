@@ -55,7 +55,7 @@ def plain_array(function: str, argument: str, value: Any) -> NDArray[Any]:
 def as_binary16(function: str, argument: str, value: Any) -> NDArray[np.float16]:
     """Return an operand as a float16 array in native byte order, or raise a `TypeError` that says what to do."""
     array = value if type(value) is np.ndarray else plain_array(function, argument, value)
-    if array.dtype == _F16:
+    if array.dtype is _F16 or array.dtype == _F16:
         return array
     if array.dtype.kind == "f" and array.dtype.itemsize == 2:
         return array.astype(_F16)
@@ -96,21 +96,20 @@ def broadcast_shape(function: str, names: tuple[str, ...], shapes: list[tuple[in
 def broadcast(
     function: str, names: tuple[str, ...], arrays: list[NDArray[Any]]
 ) -> tuple[tuple[int, ...], list[NDArray[Any]]]:
-    """Broadcast C-contiguous arrays: return the common shape and each array flat and contiguous."""
+    """Return the common shape of operands and views of that shape."""
     shape = arrays[0].shape
-    if any(array.shape != shape for array in arrays[1:]):
-        shape = broadcast_shape(function, names, [array.shape for array in arrays])
-        arrays = [
-            array if array.shape == shape else np.ascontiguousarray(np.broadcast_to(array, shape)) for array in arrays
-        ]
-    return shape, [array.reshape(-1) for array in arrays]
+    for array in arrays:
+        if array.shape != shape:
+            shape = broadcast_shape(function, names[: len(arrays)], [array.shape for array in arrays])
+            return shape, [np.broadcast_to(array, shape) for array in arrays]
+    return shape, arrays
 
 
 def check_out(function: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return `out` if a result of this shape and dtype can be written to it."""
     if not isinstance(out, np.ndarray):
         raise TypeError(f"{function}: out is of type {type(out).__name__}; pass a numpy array of dtype {dtype}")
-    if out.dtype.newbyteorder("=") != dtype:
+    if out.dtype is not dtype and out.dtype.newbyteorder("=") != dtype:
         raise TypeError(
             f"{function}: out has dtype {out.dtype}, but the result is {dtype}; pass an array of that dtype"
         )
@@ -153,7 +152,7 @@ def deliver(function: str, result: NDArray[Any], out: NDArray[Any] | None, where
         np.copyto(out, result, where=mask)
         return out
     if out is None:
-        return result[()]
+        return result if result.ndim else result[()]
     if result is not out:
         np.copyto(out, result)
     return out

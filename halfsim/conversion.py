@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from halfsim.arrays import check_out, deliver, on_gpu, plain_array
+from halfsim.arrays import check_out, deliver, on_gpu, plain_array, writable_result
 from halfsim.device import Gpu
 from halfsim.environment import IEEE, Environment
 from halfsim.factors import EXTENSION
 from halfsim.flags import Flagged
 from halfsim.formats import Format
 from halfsim.kernels import conversion, host
+from halfsim.kernels.tables import WORTH
 from halfsim.options import rounding_control
 from halfsim.rounding import RoundingLike
 
@@ -28,17 +29,15 @@ def _format_of(dtype: np.dtype[Any]) -> Format | None:
 
 
 def source_words(x: Any) -> tuple[NDArray[Any], Format | None]:
-    """Return contiguous words of the operand and their format; None for integers, as int64 words."""
+    """Return the words of the operand and their format; None for integers, of which 64-bit ones are int64 words."""
     array = plain_array("convert", "x", x)
     fmt = _format_of(array.dtype)
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
     if fmt is not None:
-        native = array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
-        stored = native if native.flags.carray else native.copy()
-        if fmt.width == 8:
-            return stored.view(np.uint8).astype(np.uint16), fmt
-        return stored.view(conversion.words(fmt.width)), fmt
+        return array.view(np.uint8 if fmt.width == 8 else conversion.words(fmt.width)), fmt
     if array.dtype.kind in "iu":
-        return np.ascontiguousarray(array.astype(np.int64)).reshape(array.shape), None
+        return array.view(np.int64) if array.dtype.itemsize == 8 else array, None
     raise TypeError(
         f"convert: x has dtype {array.dtype}; pass float16, float32, float64, an integer dtype, or the bfloat16, "
         "float8_e5m2 or float8_e4m3fn of ml_dtypes"
@@ -64,7 +63,7 @@ class Conversion:
         """Convert; see the docstring of `halfsim.convert`."""
         if device is not None:
             return self._on_device(device, x, to, rounding, environment, out, where, exact, saturate).value
-        value, _ = self._compute(x, to, rounding, environment, out, exact, saturate, flagged=False)
+        value, _ = self._compute(x, to, rounding, environment, out, where is True, exact, saturate, flagged=False)
         return deliver("convert", value, out, where)
 
     def flagged(
@@ -83,7 +82,7 @@ class Conversion:
         """Convert, and return the exception flags of every element too."""
         if device is not None:
             return self._on_device(device, x, to, rounding, environment, out, where, exact, saturate)
-        value, flags = self._compute(x, to, rounding, environment, out, exact, saturate, flagged=True)
+        value, flags = self._compute(x, to, rounding, environment, out, where is True, exact, saturate, flagged=True)
         return Flagged(deliver("convert", value, out, where), deliver("convert", flags, None, where))
 
     def _compute(
@@ -93,21 +92,26 @@ class Conversion:
         rounding: RoundingLike,
         environment: Environment,
         out: NDArray[Any] | None,
+        everywhere: bool,
         exact: bool,
         saturate: bool,
         *,
         flagged: bool,
-    ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    ) -> tuple[NDArray[Any], Any]:
         words, source = source_words(x)
         target, dtype = _target(to)
         if out is not None:
             check_out("convert", out, words.shape, dtype)
         options = rounding_control("convert", rounding, environment, exact, saturate)
         unsigned = source is None and np.asarray(x).dtype.kind == "u"
-        flat = words.reshape(-1)
-        found = conversion.fast(flat, source, target, flagged, options)
-        value, flags = found or conversion.general(host, flat, source, unsigned, target, options)
-        return value.view(dtype).reshape(words.shape), flags.reshape(words.shape) if flagged else flags
+        result = writable_result(out if everywhere else None, words.shape, dtype, [words])
+        z = result.reshape(-1)
+        if isinstance(target, Format):
+            z = z.view(conversion.words(8 * dtype.itemsize))
+        flags = np.empty(z.size, np.uint8) if flagged else None
+        loops, extra = conversion.conversion_loops(source, unsigned, target, options[0], z.size >= WORTH, z.dtype)
+        host.compute(loops, [words], z, flags, options, extra)
+        return result, flags if flags is None else flags.reshape(result.shape)
 
     def _on_device(
         self,
@@ -163,7 +167,9 @@ def _device_words(gpu: Gpu, x: Any) -> tuple[Any, Format | None, bool]:
     """Return (words, format or None, whether unsigned) of an operand on a GPU, as `source_words` has them."""
     if not on_gpu(x):
         words, source = source_words(x)
-        return gpu.kernels.upload(words), source, source is None and np.asarray(x).dtype.kind == "u"
+        unsigned = source is None and np.asarray(x).dtype.kind == "u"
+        dtype = np.dtype(np.int64) if source is None else conversion.words(source.width)
+        return gpu.kernels.upload(words.astype(dtype, order="C")), source, unsigned
     array = gpu.array("x", x)
     fmt = conversion.NATIVE.get(array.dtype.name)
     if fmt is not None and array.dtype.isnative:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from halfsim.arrays import (
-    as_patterns,
+    as_binary16,
     broadcast,
     broadcast_shape,
     check_out,
@@ -23,18 +23,18 @@ from halfsim.arrays import (
 from halfsim.device import Gpu
 from halfsim.environment import IEEE, Environment
 from halfsim.flags import Flagged
-from halfsim.kernels.select import fast_loops
-from halfsim.kernels.threads import run_blocks
+from halfsim.kernels import host
+from halfsim.kernels.select import select_loops
+from halfsim.kernels.tables import WORTH
 from halfsim.options import rounding_control
 from halfsim.rounding import RoundingLike
 
 __all__ = ["Operation"]
 
-# Below twice this many elements a loop is too short to be worth another thread.
-_BLOCK = 1 << 15
-
 _OPERANDS = ("a", "b", "c")
 _FLOAT16 = np.dtype(np.float16)
+_UINT16 = np.dtype(np.uint16)
+_ARRAY = np.ndarray
 
 _COMMON = """
 Parameters
@@ -164,34 +164,26 @@ class Operation:
         options: dict[str, bool],
         *,
         flagged: bool,
-    ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    ) -> tuple[NDArray[Any], Any]:
         name = self.name
-        control, seed, index = self._control(operands, rounding, environment, options)
-        shape, flat = broadcast(name, _OPERANDS[: self.arity], [self._operand(i, x) for i, x in enumerate(operands)])
+        if options or len(operands) != self.arity:
+            self._check_call(operands, options)
+        control = rounding_control(name, rounding, environment, **options)
+        arrays = [
+            x.view(_UINT16) if type(x) is _ARRAY and x.dtype is _FLOAT16 and i != self.integers else self._operand(i, x)
+            for i, x in enumerate(operands)
+        ]
+        shape, arrays = broadcast(name, _OPERANDS, arrays)
         if out is not None:
             check_out(name, out, shape, self.dtype)
-        size = flat[0].size
-        result = writable_result(out if everywhere else None, shape, self.dtype, flat)
-        z = result.reshape(-1)
-        if self.dtype == _FLOAT16:
-            z = z.view(np.uint16)
-        fast = fast_loops(name, control)
-        if fast is not None and not flagged:
-            values = fast.values
-            flags = np.empty(0, np.uint8)
-
-            def block(start: int, stop: int) -> None:
-                values(*[x[start:stop] for x in flat], z[start:stop], control)
-        else:
-            kernel = self.kernel if fast is None else fast.flagged
-            flags = np.empty(size, np.uint8)
-
-            def block(start: int, stop: int) -> None:
-                part = [x[start:stop] for x in flat]
-                kernel(*part, z[start:stop], flags[start:stop], control, seed, index + start, *self.extra)
-
-        run_blocks(block, size, _BLOCK)
-        return result, flags.reshape(shape) if flagged else flags
+        result = writable_result(out if everywhere else None, shape, self.dtype, arrays)
+        z = result if result.ndim == 1 else result.reshape(-1)
+        if self.dtype is _FLOAT16:
+            z = z.view(_UINT16)
+        flags = np.empty(z.size, np.uint8) if flagged else None
+        loops = select_loops(name, self.kernel, self.extra, control[0], z.size >= WORTH)
+        host.compute(loops, arrays, z, flags, control, self.extra)
+        return result, flags if flags is None else flags.reshape(shape)
 
     def _on_device(
         self,
@@ -204,27 +196,22 @@ class Operation:
         options: dict[str, bool],
     ) -> Flagged:
         name = self.name
-        control, seed, index = self._control(operands, rounding, environment, options)
+        self._check_call(operands, options)
+        control, seed, index = rounding_control(name, rounding, environment, **options)
         gpu = Gpu(name, device, *operands, out)
         arrays = [self._operand_on(gpu, i, x) for i, x in enumerate(operands)]
         shape = broadcast_shape(name, _OPERANDS[: self.arity], [tuple(x.shape) for x in arrays])
         if out is not None:
             (gpu.check_out if gpu.resident else partial(check_out, name))(out, shape, self.dtype)
         flat = tuple(gpu.flat(x, shape, np.int64 if i == self.integers else None) for i, x in enumerate(arrays))
-        z = gpu.kernels.empty(flat[0].size, np.uint16 if self.dtype == _FLOAT16 else self.dtype)
+        z = gpu.kernels.empty(flat[0].size, np.uint16 if self.dtype is _FLOAT16 else self.dtype)
         flags = gpu.kernels.empty(z.size, np.uint8)
         gpu.kernels.elementwise(self.kernel, flat, z, flags, control, seed, index, self.extra)
         value = gpu.deliver(z, shape, self.dtype, out, where)
         return Flagged(value, gpu.deliver(flags, shape, flags.dtype, None, where))
 
-    def _control(
-        self,
-        operands: tuple[Any, ...],
-        rounding: RoundingLike,
-        environment: Environment,
-        options: dict[str, bool],
-    ) -> tuple[int, int, int]:
-        """Check how the operation is called: return its (control word, seed, index)."""
+    def _check_call(self, operands: tuple[Any, ...], options: dict[str, bool]) -> None:
+        """Check how the operation is called."""
         name = self.name
         if len(operands) != self.arity:
             raise TypeError(f"{name}: takes {self.arity} operand(s), got {len(operands)}; see help(halfsim.{name})")
@@ -232,14 +219,13 @@ class Operation:
             if option not in self.options:
                 known = ", ".join(("rounding", "environment", "out", "where", "device", *self.options))
                 raise TypeError(f"{name}: unknown keyword {option!r}; known are {known}")
-        return rounding_control(name, rounding, environment, **options)
 
     def _operand(self, position: int, value: Any) -> NDArray[Any]:
         if position != self.integers:
-            return as_patterns(self.name, _OPERANDS[position], value)
+            return as_binary16(self.name, _OPERANDS[position], value).view(_UINT16)
         array = plain_array(self.name, _OPERANDS[position], value)
         self._check_integers(array.dtype)
-        return np.ascontiguousarray(array, np.int64).reshape(array.shape)
+        return array
 
     def _operand_on(self, gpu: Gpu, position: int, value: Any) -> Any:
         if position != self.integers:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 from halfsim.core.control import control_word
-from halfsim.environment import Environment
-from halfsim.rounding import RoundingLike, Stochastic, as_rounding
+from halfsim.environment import IEEE, Environment
+from halfsim.rounding import NAMES, RoundingLike, Stochastic, as_rounding
 
 __all__ = ["rounding_control"]
 
@@ -15,6 +15,11 @@ def rounding_control(
     function: str, rounding: RoundingLike, environment: Environment, exact: bool = False, saturate: bool = False
 ) -> tuple[int, int, int]:
     """Return (control word, seed as int64, index of the first element)."""
+    if environment is IEEE and type(rounding) is str and not (exact or saturate):
+        # A call of a few elements spends much of its time here otherwise.
+        plain = _PLAIN.get(rounding)
+        if plain is not None:
+            return plain
     try:
         return _known_control(function, rounding, environment, exact, saturate)
     except TypeError:
@@ -37,5 +42,5 @@ def _control(
     return control, 0, 0
 
 
-# A call of a few elements spends most of its time here otherwise.
+_PLAIN = {name: (control_word(mode, IEEE), 0, 0) for name, mode in NAMES.items()}
 _known_control = lru_cache(maxsize=256, typed=True)(_control)

@@ -79,6 +79,7 @@ ALIASES = {
     "rdn": Rounding.roundTowardNegative,
     "odd": Rounding.roundToOdd,
 }
+NAMES: dict[str, Rounding] = {**Rounding.__members__, **ALIASES}
 
 
 def as_rounding(rounding: RoundingLike, function: str = "as_rounding") -> Rounding | Stochastic:
@@ -98,8 +99,7 @@ def as_rounding(rounding: RoundingLike, function: str = "as_rounding") -> Roundi
             f"{function}: rounding={rounding!r} is of type {type(rounding).__name__}; "
             "pass a halfsim.Rounding, a halfsim.Stochastic or one of their names"
         )
-    names = {**Rounding.__members__, **ALIASES}
-    if rounding not in names:
+    if rounding not in NAMES:
         known = ", ".join(f"{mode.name} ({alias!r})" for alias, mode in ALIASES.items())
         raise ValueError(f"{function}: unknown rounding {rounding!r}; known are {known}, and halfsim.Stochastic(...)")
-    return names[rounding]
+    return NAMES[rounding]

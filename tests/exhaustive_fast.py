@@ -16,16 +16,19 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+import halfsim as hs
 from halfsim import environment as presets
-from halfsim.core.control import control_word
+from halfsim.core.control import STOCHASTIC, control_word
 from halfsim.core.fields import F16, Layout, layout
 from halfsim.environment import Tininess
 from halfsim.formats import BINARY32, BINARY64
-from halfsim.kernels import elementwise
-from halfsim.kernels.fast import FAST, accepts
-from halfsim.rounding import ALIASES
+from halfsim.kernels import elementwise, f16c, wide
+from halfsim.kernels.fast import FAST
+from halfsim.kernels.select import select_loops
+from halfsim.rounding import ALIASES, Stochastic
 
 ROWS = 1 << 16
+SEED = 7
 TININESS = {"after": Tininess.afterRounding, "before": Tininess.beforeRounding}
 ENVIRONMENTS = ("IEEE", "RISCV", "ARM", "ARM_DEFAULT_NAN", "X86", "CUDA")
 CONVERSIONS: dict[str, tuple[Layout, Layout]] = {
@@ -33,38 +36,67 @@ CONVERSIONS: dict[str, tuple[Layout, Layout]] = {
     "binary64_to_binary16": (layout(BINARY64), F16),
     "binary16_to_binary32": (F16, layout(BINARY32)),
 }
+RANDOM = {"binary32_to_binary16": "from_binary32", "binary64_to_binary16": "from_binary64"}
+PAIRS = ("add", "subtract", "multiply", "divide", "remainder", "minimum", "maximum_number", "minsh", "less", "equal")
 Patterns = NDArray[Any]
 
 
-def general(name: str, operands: tuple[Patterns, ...], control: int) -> tuple[Patterns, Patterns]:
+def general(
+    name: str, operands: tuple[Patterns, ...], control: int, seed: int = 0, index: int = 0
+) -> tuple[Patterns, Patterns]:
     """Patterns and flags of the general loop."""
     size = operands[0].size
     flags = np.empty(size, np.uint8)
     if name in CONVERSIONS:
         z = np.empty(size, np.int64)
-        elementwise.convert(operands[0].astype(np.int64), z, flags, control, 0, 0, *CONVERSIONS[name])
-    else:
-        z = np.empty(size, np.uint16)
-        getattr(elementwise, name)(*operands, z, flags, control, 0, 0)
-    return z.astype(result_dtype(name)), flags
+        elementwise.convert(operands[0].astype(np.int64), z, flags, control, seed, index, *CONVERSIONS[name])
+        return z.astype(result_dtype(name)), flags
+    z = np.empty(size, result_dtype(name))
+    row: Any = getattr(hs, name)
+    row.kernel(*operands, z, flags, control, seed, index, *row.extra)
+    return z, flags
 
 
-def result_dtype(name: str) -> type[np.unsignedinteger[Any]]:
+def result_dtype(name: str) -> np.dtype[Any]:
     """Element type of a fast loop's result."""
-    return np.uint32 if name == "binary16_to_binary32" else np.uint16
+    if name in CONVERSIONS:
+        return np.dtype(np.uint32 if name == "binary16_to_binary32" else np.uint16)
+    dtype: np.dtype[Any] = getattr(hs, name).dtype
+    return np.dtype(np.uint16) if dtype == np.float16 else dtype
 
 
-def differences(name: str, operands: tuple[Patterns, ...], control: int) -> list[str]:
+def flagged(name: str, control: int) -> tuple[Any, tuple[Any, ...]]:
+    """The fast loop with flags, and its last arguments."""
+    if name in CONVERSIONS:
+        random = control & 7 == STOCHASTIC
+        return (getattr(wide, RANDOM[name]), CONVERSIONS[name]) if random else (FAST[name].flagged, ())
+    row: Any = getattr(hs, name)
+    loop = select_loops(name, row.kernel, row.extra, control, False).flagged
+    assert loop is not row.kernel, f"{name} has no fast loop"
+    return loop, row.extra
+
+
+def differences(name: str, operands: tuple[Patterns, ...], control: int, seed: int = 0, index: int = 0) -> list[str]:
     """Inputs on which a fast loop, with flags or without, differs from the general one; at most three, described."""
-    assert accepts(control)
-    want, want_flags = general(name, operands, control)
+    want, want_flags = general(name, operands, control, seed, index)
     got, got_flags = np.empty_like(want), np.empty_like(want_flags)
-    FAST[name].flagged(*operands, got, got_flags, control, 0, 0)
+    loop, extra = flagged(name, control)
+    loop(*operands, got, got_flags, control, seed, index, *extra)
     wrong = np.flatnonzero((got != want) | (got_flags != want_flags))[:3]
     lines = [_describe(name, operands, i, got[i], got_flags[i], want[i], want_flags[i]) for i in wrong]
-    FAST[name].values(*operands, got, control)
-    wrong = np.flatnonzero(got != want)[:3]
-    return lines + [_describe(f"{name} without flags", operands, i, got[i], 0, want[i], 0) for i in wrong]
+    for kind in without_flags(name, control):
+        got.fill(0x5555)
+        getattr(FAST[name], kind)(*operands, got, control)
+        wrong = np.flatnonzero(got != want)[:3]
+        lines += [_describe(f"{name} without flags ({kind})", operands, i, got[i], 0, want[i], 0) for i in wrong]
+    return lines
+
+
+def without_flags(name: str, control: int) -> list[str]:
+    """The loops without flags that an operation has for a control word on this processor."""
+    if name not in FAST or control & 7 == STOCHASTIC:
+        return []
+    return ["values", "direct"] if f16c.direct(control) and f16c.available() else ["values"]
 
 
 def _describe(
@@ -77,14 +109,17 @@ def _describe(
 def check_row(name: str, row: int, control: int) -> list[str]:
     """Check the inputs with one first operand, or of a conversion with the same upper half."""
     column = np.arange(ROWS, dtype=np.uint16)
+    # Of stochastic rounding every input has its own word.
+    random = control, SEED, row << 16
     if name in CONVERSIONS:
-        return differences(name, (np.uint32(row << 16) | column,), control)
-    return differences(name, (np.full(ROWS, row, np.uint16), column), control)
+        return differences(name, (np.uint32(row << 16) | column,), *random)
+    return differences(name, (np.full(ROWS, row, np.uint16), column), *random)
 
 
 @click.command(help=__doc__.splitlines()[0] if __doc__ else None)
-@click.argument("name", type=click.Choice(["add", "subtract", "multiply", "divide", "binary32_to_binary16"]))
-@click.option("--rounding", type=click.Choice(list(ALIASES)), default="rne", show_default=True)
+@click.argument("name", type=click.Choice([*PAIRS, "binary32_to_binary16"]))
+@click.option("--rounding", type=click.Choice([*ALIASES, "stochastic"]), default="rne", show_default=True)
+@click.option("--bits", type=click.IntRange(1, 32), default=32, show_default=True, help="Of stochastic rounding.")
 @click.option("--tininess", type=click.Choice(list(TININESS)), default="after", show_default=True)
 @click.option("--environment", type=click.Choice(ENVIRONMENTS), default="IEEE", show_default=True, help="NaN rules.")
 @click.option("--flush", is_flag=True, help="Flush subnormal inputs and tiny results to zero.")
@@ -92,11 +127,20 @@ def check_row(name: str, row: int, control: int) -> list[str]:
 @click.option("--stop", type=click.IntRange(1, ROWS), default=ROWS, help="Row to stop before, to share the work.")
 @click.option("--threads", type=click.IntRange(1), default=os.cpu_count() or 1, show_default=True)
 def main(
-    name: str, rounding: str, tininess: str, environment: str, flush: bool, start: int, stop: int, threads: int
+    name: str,
+    rounding: str,
+    bits: int,
+    tininess: str,
+    environment: str,
+    flush: bool,
+    start: int,
+    stop: int,
+    threads: int,
 ) -> None:
     row: presets.Environment = getattr(presets, environment)
     row = replace(row, tininess=TININESS[tininess], flush_inputs=flush, flush_results=flush)
-    control = control_word(ALIASES[rounding], row)
+    mode = ALIASES[rounding] if rounding in ALIASES else Stochastic(bits=bits, seed=SEED)
+    control = control_word(mode, row)
     done = start
     try:
         with ThreadPoolExecutor(threads) as pool, click.progressbar(length=stop - start, label=name) as bar:

@@ -86,7 +86,7 @@ def test_loops_give_the_same_bits(name, threads, plain):
     """One array of each rounding is long enough for every thread to get a block; its elements repeat."""
     columns = core_rows.operands()
     size = len(columns[0])
-    repeats = 80_000 // size
+    repeats = 540_000 // size
     before = hs.get_num_threads()
     hs.set_num_threads(threads)
     try:

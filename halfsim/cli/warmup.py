@@ -70,32 +70,39 @@ def _work() -> dict[str, list[_Work]]:
 def _elementwise(operation: Operation) -> list[_Work]:
     import numpy as np
 
+    from halfsim.kernels.tables import WORTH
     from halfsim.rounding import Stochastic
 
-    operands = [
-        np.ones(2, np.int64 if position == operation.integers else np.float16) for position in range(operation.arity)
-    ]
-    # The vectorised loop where there is one, and the general loop.
-    return [
-        partial(call, *operands, rounding=rounding)
-        for call in (operation, operation.flagged)
-        for rounding in ("rne", Stochastic(bits=8, seed=0))
-    ]
+    # Few elements, and enough for a table where there are some.
+    work: list[_Work] = []
+    for size in (2, WORTH) if operation.arity == 1 else (2,):
+        operands = [
+            np.ones(size, np.int64 if position == operation.integers else np.float16)
+            for position in range(operation.arity)
+        ]
+        # The processor's own rounding, the vectorised loop where there is one, and the general loop.
+        work += [
+            partial(call, *operands, rounding=rounding)
+            for call in (operation, operation.flagged)
+            for rounding in ("rne", "rna", Stochastic(bits=8, seed=0))
+        ]
+    return work
 
 
 def _conversions() -> list[_Work]:
     import numpy as np
 
     from halfsim.conversion import convert
-    from halfsim.formats import BFLOAT16, BINARY16, BINARY32, BINARY64
+    from halfsim.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, TF32
+    from halfsim.kernels.tables import WORTH
     from halfsim.rounding import Stochastic
 
-    floats = [np.ones(2, dtype) for dtype in (np.float16, np.float32, np.float64)]
+    floats = [np.ones(size, dtype) for size in (2, WORTH) for dtype in (np.float16, np.float32, np.float64)]
     integers = [np.ones(2, dtype) for dtype in (np.int64, np.uint64)]
-    targets = (BINARY16, BINARY32, BINARY64, BFLOAT16)
+    targets = (BINARY16, BINARY32, BINARY64, BFLOAT16, TF32)
     work: list[_Work] = []
     for call in (convert, convert.flagged):
-        for rounding in ("rne", Stochastic(bits=8, seed=0)):
+        for rounding in ("rne", "rna", Stochastic(bits=8, seed=0)):
             work += [partial(call, x, target, rounding=rounding) for x in (*floats, *integers) for target in targets]
             work += [partial(call, x, dtype, rounding=rounding) for x in floats for dtype in (np.int64, np.uint64)]
     return work

@@ -10,7 +10,7 @@ import numba
 from halfsim.core._cache import KernelCache
 from halfsim.core._inlined import Inlined
 
-__all__ = ["kernel", "scalar"]
+__all__ = ["inlined", "kernel", "scalar"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _SCALAR = {"error_model": "numpy", "fastmath": False, "no_cfunc_wrapper": True}
@@ -20,6 +20,11 @@ _KERNEL = {**_SCALAR, "nogil": True}
 def scalar(function: _F) -> _F:
     """Compile a core function on first use; it is inlined into the kernels that call it."""
     return function if numba.config.DISABLE_JIT else Inlined(function, targetoptions=_SCALAR)
+
+
+def inlined(function: _F) -> _F:
+    """Compile a core function whose code goes into every caller, however long: loops around it can be vectorised."""
+    return function if numba.config.DISABLE_JIT else Inlined(function, targetoptions={**_SCALAR, "forceinline": True})
 
 
 def kernel(function: _F) -> _F:

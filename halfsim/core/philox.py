@@ -2,33 +2,49 @@
 
 from __future__ import annotations
 
-from halfsim.core._jit import scalar
+from halfsim.core._jit import inlined, scalar
 from halfsim.core.control import STOCHASTIC, rounding_mode
 
-__all__ = ["draw", "philox4x32"]
+__all__ = ["draw", "first_word", "philox4x32"]
 
 _LOW = 0xFFFFFFFF
 
 
 @scalar
-def _multiply(a, b):
-    """Return (high, low) 32-bit halves of a 64-bit product, without leaving int64."""
-    upper = a * (b >> 16)
-    lower = a * (b & 0xFFFF)
-    middle = upper + (lower >> 16)
-    return middle >> 16, ((middle & 0xFFFF) << 16) | (lower & 0xFFFF)
+def _round(c0, c1, c2, c3, k0, k1):
+    """Return the words after one round under its key; high halves of products may wrap to negative int64."""
+    product0 = 0xD2511F53 * c0
+    product1 = 0xCD9E8D57 * c2
+    return (product1 >> 32) & _LOW ^ c1 ^ k0, product1 & _LOW, (product0 >> 32) & _LOW ^ c3 ^ k1, product0 & _LOW
 
 
 @scalar
+def _key(k0, k1, number):
+    """Return the key of a round."""
+    return (k0 + number * 0x9E3779B9) & _LOW, (k1 + number * 0xBB67AE85) & _LOW
+
+
+@inlined
 def philox4x32(c0, c1, c2, c3, k0, k1):
     """Return the four 32-bit words of one counter under one key."""
-    for _ in range(10):
-        high0, low0 = _multiply(0xD2511F53, c0)
-        high1, low1 = _multiply(0xCD9E8D57, c2)
-        c0, c1, c2, c3 = high1 ^ c1 ^ k0, low1, high0 ^ c3 ^ k1, low0
-        k0 = (k0 + 0x9E3779B9) & _LOW
-        k1 = (k1 + 0xBB67AE85) & _LOW
-    return c0, c1, c2, c3
+    # Written out: compilers do not vectorise a loop around a loop.
+    c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
+    c0, c1, c2, c3 = _round(c0, c1, c2, c3, *_key(k0, k1, 1))
+    c0, c1, c2, c3 = _round(c0, c1, c2, c3, *_key(k0, k1, 2))
+    c0, c1, c2, c3 = _round(c0, c1, c2, c3, *_key(k0, k1, 3))
+    c0, c1, c2, c3 = _round(c0, c1, c2, c3, *_key(k0, k1, 4))
+    c0, c1, c2, c3 = _round(c0, c1, c2, c3, *_key(k0, k1, 5))
+    c0, c1, c2, c3 = _round(c0, c1, c2, c3, *_key(k0, k1, 6))
+    c0, c1, c2, c3 = _round(c0, c1, c2, c3, *_key(k0, k1, 7))
+    c0, c1, c2, c3 = _round(c0, c1, c2, c3, *_key(k0, k1, 8))
+    return _round(c0, c1, c2, c3, *_key(k0, k1, 9))
+
+
+@inlined
+def first_word(seed, index):
+    """Return the random word of the first rounding of result element `index`."""
+    words = philox4x32(index & _LOW, (index >> 32) & _LOW, 0, 0, seed & _LOW, (seed >> 32) & _LOW)
+    return words[0]
 
 
 @scalar

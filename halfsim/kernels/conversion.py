@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from halfsim.core.control import control_word
+from halfsim.core.control import STOCHASTIC, control_word
 from halfsim.core.fields import layout
 from halfsim.environment import IEEE
 from halfsim.formats import BINARY16, BINARY32, BINARY64, Format
 from halfsim.kernels import elementwise as loops
 from halfsim.kernels import host
-from halfsim.kernels.select import conversion_loops
-from halfsim.kernels.threads import run_blocks
+from halfsim.kernels.loops import COMPUTED, GENERAL, Loops
+from halfsim.kernels.select import compiles, rounding_loops, wide_loop
+from halfsim.kernels.tables import look_up, table_loops
 from halfsim.rounding import Rounding
 
-__all__ = ["NATIVE", "fast", "general", "holder", "words"]
+__all__ = ["NATIVE", "conversion_loops", "fast", "general", "holder", "words"]
 
 NATIVE = {"float16": BINARY16, "float32": BINARY32, "float64": BINARY64}
 """Formats by the names of NumPy's dtypes."""
-_BLOCK = 1 << 15
+_PIECE = 1 << 14
 _layout = lru_cache(maxsize=64)(layout)
 
 
@@ -81,24 +83,87 @@ def _to_integer(
     return place.view(z, target) if target.itemsize == 8 else place.cast(z, target)
 
 
-def fast(
-    patterns: NDArray[Any],
+def conversion_loops(
     source: Format | None,
+    unsigned: bool,
     target: Format | np.dtype[Any],
-    flagged: bool,
+    control: int,
+    large: bool,
+    dtype: np.dtype[Any],
+) -> tuple[Loops, tuple[Any, ...]]:
+    """Return loops, and their last arguments, from patterns of `source` to those of what holds the values, on the CPU.
+
+    `dtype` is that of the latter; `large` says whether there are elements enough for a table.
+    """
+    wide = None
+    if isinstance(target, Format):
+        found = rounding_loops(source, target, control) if source is not None else None
+        if found is not None:
+            return found, ()
+        wide = wide_loop(source, target, control)
+    extra = source, unsigned, target
+    if source == BINARY16 and large and control & 7 != STOCHASTIC and compiles():
+        return table_loops(_in_pieces, extra, control, dtype), ()
+    return Loops(_in_pieces, grain=GENERAL if wide is None else COMPUTED), extra
+
+
+def _in_pieces(
+    patterns: NDArray[Any],
+    z: NDArray[Any],
+    flags: NDArray[Any],
+    control: int,
+    seed: int,
+    index: int,
+    source: Format | None,
+    unsigned: bool,
+    target: Format | np.dtype[Any],
+) -> None:
+    """Round to what holds the values, with memory for a few elements."""
+    wide = wide_loop(source, target, control) if isinstance(target, Format) else None
+    for start in range(0, z.size, _PIECE):
+        piece = slice(start, start + _PIECE)
+        options = control, seed, index + start
+        if wide is None:
+            z[piece], flags[piece] = general(host, patterns[piece], source, unsigned, target, options)
+        else:
+            first = (0 if unsigned else 1) if source is None else _layout(source)
+            _held_wide(wide, patterns[piece], z[piece], flags[piece], options, first, target)
+
+
+def _held_wide(
+    wide: Callable[..., None],
+    patterns: NDArray[Any],
+    z: NDArray[Any],
+    flags: NDArray[Any],
     options: tuple[int, int, int],
-) -> tuple[NDArray[Any], NDArray[np.uint8]] | None:
-    """Round on the CPU by a loop of its own, where there is one: return (patterns, flags), flags if somebody asks."""
-    if source is None or not isinstance(target, Format):
-        return None
-    loop = conversion_loops(source, target, options[0])
-    if loop is None:
+    first: Any,
+    target: Any,
+) -> None:
+    """Round by a loop of `halfsim.kernels.wide` to what holds the values."""
+    held_in = holder(target)
+    if held_in == target:
+        wide(patterns, z, flags, *options, first, _layout(target))
+        return
+    rounded = np.empty(z.size, words(target.width))
+    wide(patterns, rounded, flags, *options, first, _layout(target))
+    look_up(rounded, _held(target, held_in), z)
+
+
+@lru_cache(maxsize=16)
+def _held(target: Format, held_in: Format) -> NDArray[Any]:
+    """Return the patterns of another format that have the values of every pattern of `target`."""
+    every = np.arange(1 << target.width, dtype=words(target.width))
+    held, ignored = np.empty(every.size, words(held_in.width)), np.empty(every.size, np.uint8)
+    plain = control_word(Rounding.roundTiesToEven, IEEE)
+    host.elementwise(loops.convert, (every,), held, ignored, plain, 0, 0, (_layout(target), _layout(held_in)))
+    return held
+
+
+def fast(patterns: NDArray[Any], source: Format, target: Format, options: tuple[int, int, int]) -> NDArray[Any] | None:
+    """Round flat patterns by a loop of its own, where there is one: return patterns."""
+    loops = rounding_loops(source, target, options[0])
+    if loops is None:
         return None
     z = np.empty(patterns.size, words(target.width))
-    flags = np.empty(z.size if flagged else 0, np.uint8)
-    if flagged:
-        host.elementwise(loop.flagged, (patterns,), z, flags, *options)
-    else:
-        values = loop.values
-        run_blocks(lambda start, stop: values(patterns[start:stop], z[start:stop], options[0]), z.size, _BLOCK)
-    return z, flags
+    host.compute(loops, (patterns,), z, None, options)
+    return z

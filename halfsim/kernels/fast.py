@@ -3,9 +3,6 @@
 They give the bits and flags of the general loops of `halfsim.kernels.elementwise`, which the tests prove, an order of
 magnitude faster. Where the result is a NaN the core decides, so that NaN rules and the invalid flag live there alone.
 
-The processor must round to nearest, as it does unless another library has set it otherwise; how it treats subnormal
-numbers does not matter.
-
 Operands and results are contiguous one-dimensional arrays of patterns: uint16, uint32 and int64. Results and flags must
 not overlap an operand. The seed and the index of the general loops are not used.
 """
@@ -16,20 +13,19 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numba
-from numpy import int32, int64
+from numpy import float32, float64, int32, int64
 
-from halfsim.core import arithmetic, convert, division
+from halfsim.core import arithmetic, convert, division, integral
 from halfsim.core._jit import kernel
-from halfsim.core.control import STOCHASTIC
 from halfsim.core.fields import F16, layout
 from halfsim.flags import Flags
 from halfsim.formats import BINARY32, BINARY64
-from halfsim.kernels import values
+from halfsim.kernels import direct, values
+from halfsim.kernels.f16c import NEAREST, exchange, read
 from halfsim.kernels.simd import (
     INFINITY,
     bits_of,
-    decode,
+    float_of,
     from_binary32,
     from_binary64,
     is_nan,
@@ -38,10 +34,13 @@ from halfsim.kernels.simd import (
     sum_to_odd,
 )
 
-__all__ = ["FAST", "Fast", "accepts"]
+__all__ = ["FAST", "Fast", "remainder", "scaleb"]
 
 _B32 = layout(BINARY32)
 _B64 = layout(BINARY64)
+_ROUNDER = 1.5 * 2.0**52  # added and subtracted, it rounds to an integer
+_LARGEST = 65504.0
+_NAN = int32(0x7FC00000)
 _DIVIDE_BY_ZERO = int(Flags.divideByZero)
 
 
@@ -50,9 +49,11 @@ def add(a, b, z, flags, control, seed, index):
     """Binary16 sum."""
     rule = make_rule(control)
     largest = int32(0)
+    state = exchange(NEAREST)
     for i in range(z.size):
-        x, y = decode(a[i], rule), decode(b[i], rule)
+        x, y = read(a[i], rule), read(b[i], rule)
         z[i], flags[i], largest = rounded(sum_to_odd(x, y, rule), rule, largest)
+    exchange(state)
     if largest > INFINITY:
         for i in range(z.size):
             if is_nan(z[i]):
@@ -64,9 +65,11 @@ def subtract(a, b, z, flags, control, seed, index):
     """Binary16 difference."""
     rule = make_rule(control)
     largest = int32(0)
+    state = exchange(NEAREST)
     for i in range(z.size):
-        x, y = decode(a[i], rule), -decode(b[i], rule)
+        x, y = read(a[i], rule), -read(b[i], rule)
         z[i], flags[i], largest = rounded(sum_to_odd(x, y, rule), rule, largest)
+    exchange(state)
     if largest > INFINITY:
         for i in range(z.size):
             if is_nan(z[i]):
@@ -78,9 +81,11 @@ def multiply(a, b, z, flags, control, seed, index):
     """Binary16 product; in binary32 it is exact."""
     rule = make_rule(control)
     largest = int32(0)
+    state = exchange(NEAREST)
     for i in range(z.size):
-        product = decode(a[i], rule) * decode(b[i], rule)
+        product = read(a[i], rule) * read(b[i], rule)
         z[i], flags[i], largest = rounded(bits_of(product), rule, largest)
+    exchange(state)
     if largest > INFINITY:
         for i in range(z.size):
             if is_nan(z[i]):
@@ -96,11 +101,13 @@ def divide(a, b, z, flags, control, seed, index):
     """
     rule = make_rule(control)
     largest = int32(0)
+    state = exchange(NEAREST)
     for i in range(z.size):
-        y = decode(b[i], rule)
-        z[i], raised, largest = rounded(bits_of(decode(a[i], rule) / y), rule, largest)
+        y = read(b[i], rule)
+        z[i], raised, largest = rounded(bits_of(read(a[i], rule) / y), rule, largest)
         by_zero = (y == 0) & (a[i] & 0x7FFF < F16.infinity)
         flags[i] = raised | (_DIVIDE_BY_ZERO if by_zero else 0)
+    exchange(state)
     if largest > INFINITY:
         for i in range(z.size):
             if is_nan(z[i]):
@@ -112,8 +119,10 @@ def sqrt(a, z, flags, control, seed, index):
     """Binary16 square root; as for quotients, binary32 keeps it on the right side of every rounding boundary."""
     rule = make_rule(control)
     largest = int32(0)
+    state = exchange(NEAREST)
     for i in range(z.size):
-        z[i], flags[i], largest = rounded(bits_of(math.sqrt(decode(a[i], rule))), rule, largest)
+        z[i], flags[i], largest = rounded(bits_of(math.sqrt(read(a[i], rule))), rule, largest)
+    exchange(state)
     if largest > INFINITY:
         for i in range(z.size):
             if is_nan(z[i]):
@@ -125,9 +134,11 @@ def fma(a, b, c, z, flags, control, seed, index):
     """Binary16 fused multiply-add: an exact product and one sum."""
     rule = make_rule(control)
     largest = int32(0)
+    state = exchange(NEAREST)
     for i in range(z.size):
-        product = decode(a[i], rule) * decode(b[i], rule)
-        z[i], flags[i], largest = rounded(sum_to_odd(product, decode(c[i], rule), rule), rule, largest)
+        product = read(a[i], rule) * read(b[i], rule)
+        z[i], flags[i], largest = rounded(sum_to_odd(product, read(c[i], rule), rule), rule, largest)
+    exchange(state)
     if largest > INFINITY:
         for i in range(z.size):
             if is_nan(z[i]):
@@ -135,12 +146,59 @@ def fma(a, b, c, z, flags, control, seed, index):
 
 
 @kernel
+def remainder(a, b, z, flags, control, seed, index):
+    """Binary16 IEEE remainder; exact, so that any rounding is accepted.
+
+    With x, y and x - n y multiples of the unit in the last place of x or y, whichever is less, all fit binary64. A
+    quotient below 2**40 is known to 2**-14 and lies 2**-13 from every half-integer that it is not, so that its rounding
+    to an integer is n.
+    """
+    rule = make_rule(control)
+    largest = int32(0)
+    state = exchange(NEAREST)
+    for i in range(z.size):
+        x, y = float64(read(a[i], rule)), float64(read(b[i], rule))
+        whole = (x / y + _ROUNDER) - _ROUNDER
+        rest = x - whole * y
+        rest = x if abs(y) > _LARGEST else rest
+        # A zero has the sign of x, which the sum or the difference of equal numbers may lack.
+        bits = bits_of(float32(rest))
+        bits = int32(int32(bits_of(float32(x)) & -0x80000000)) if rest == 0 else bits
+        bits = _NAN if abs(x) > _LARGEST else bits
+        z[i], flags[i], largest = rounded(bits, rule, largest)
+    exchange(state)
+    if largest > INFINITY:
+        for i in range(z.size):
+            if is_nan(z[i]):
+                z[i], flags[i] = division.remainder(int64(a[i]), int64(b[i]), F16, control, 0)
+
+
+@kernel
+def scaleb(a, power, z, flags, control, seed, index):
+    """Binary16 times a power of two; `power` is an integer."""
+    rule = make_rule(control)
+    largest = int32(0)
+    state = exchange(NEAREST)
+    for i in range(z.size):
+        # Beyond, everything overflows or lies far below the last place; within, products are exact.
+        scale = float_of(int32(int32(min(max(int64(power[i]), -100), 100) + 127) << 23))
+        z[i], flags[i], largest = rounded(bits_of(read(a[i], rule) * scale), rule, largest)
+    exchange(state)
+    if largest > INFINITY:
+        for i in range(z.size):
+            if is_nan(z[i]):
+                z[i], flags[i] = integral.scaleb(int64(a[i]), int64(power[i]), F16, control, 0)
+
+
+@kernel
 def binary32_to_binary16(a, z, flags, control, seed, index):
     """Binary32 patterns, uint32, rounded to binary16."""
     rule = make_rule(control)
     largest = int32(0)
+    state = exchange(NEAREST)
     for i in range(z.size):
         z[i], flags[i], largest = rounded(from_binary32(a[i], rule), rule, largest)
+    exchange(state)
     if largest > INFINITY:
         for i in range(z.size):
             if is_nan(z[i]):
@@ -152,8 +210,10 @@ def binary64_to_binary16(a, z, flags, control, seed, index):
     """Binary64 patterns, int64, rounded to binary16."""
     rule = make_rule(control)
     largest = int32(0)
+    state = exchange(NEAREST)
     for i in range(z.size):
         z[i], flags[i], largest = rounded(from_binary64(a[i], rule), rule, largest)
+    exchange(state)
     if largest > INFINITY:
         for i in range(z.size):
             if is_nan(z[i]):
@@ -165,11 +225,13 @@ def binary16_to_binary32(a, z, flags, control, seed, index):
     """Binary32 patterns, uint32, of binary16 numbers: exact."""
     rule = make_rule(control)
     largest = int32(0)
+    state = exchange(NEAREST)
     for i in range(z.size):
-        bits = bits_of(decode(a[i], rule))
+        bits = bits_of(read(a[i], rule))
         z[i] = bits
         flags[i] = 0
         largest = max(largest, int32(bits & 0x7FFFFFFF))
+    exchange(state)
     if largest > INFINITY:
         for i in range(z.size):
             if is_nan(a[i]):
@@ -177,31 +239,28 @@ def binary16_to_binary32(a, z, flags, control, seed, index):
 
 
 class Fast(NamedTuple):
-    """The two loops of an operation."""
+    """The loops of an operation."""
 
     flagged: Callable[..., Any]
     """``(operands, z, flags, control, seed, index)``, as the general loops."""
     values: Callable[..., Any]
     """``(operands, z, control)``, for when nobody asks for flags."""
+    direct: Callable[..., Any]
+    """The same on processors that convert binary16, for control words that `f16c.direct` takes."""
 
 
 FAST = {
-    "add": Fast(add, values.add),
-    "subtract": Fast(subtract, values.subtract),
-    "multiply": Fast(multiply, values.multiply),
-    "divide": Fast(divide, values.divide),
-    "sqrt": Fast(sqrt, values.sqrt),
-    "fma": Fast(fma, values.fma),
-    "binary32_to_binary16": Fast(binary32_to_binary16, values.binary32_to_binary16),
-    "binary64_to_binary16": Fast(binary64_to_binary16, values.binary64_to_binary16),
-    "binary16_to_binary32": Fast(binary16_to_binary32, values.binary16_to_binary32),
+    name: Fast(flagged, getattr(values, name), getattr(direct, name))
+    for name, flagged in (
+        ("add", add),
+        ("subtract", subtract),
+        ("multiply", multiply),
+        ("divide", divide),
+        ("sqrt", sqrt),
+        ("fma", fma),
+        ("binary32_to_binary16", binary32_to_binary16),
+        ("binary64_to_binary16", binary64_to_binary16),
+        ("binary16_to_binary32", binary16_to_binary32),
+    )
 }
 """The operations that have fast loops."""
-
-
-def accepts(control: int) -> bool:
-    """Whether the fast loops take a control word: any but stochastic rounding.
-
-    They are made of machine instructions, so never when compilation is switched off.
-    """
-    return control & 7 != STOCHASTIC and not numba.config.DISABLE_JIT

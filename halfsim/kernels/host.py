@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from halfsim.kernels.loops import GENERAL, Loops
 from halfsim.kernels.threads import run_blocks
 
-__all__ = ["cast", "elementwise", "empty", "filled", "indices", "spans", "view"]
+__all__ = ["cast", "compute", "elementwise", "empty", "filled", "indices", "spans", "view"]
 
-# Below twice this many elements a loop is too short to be worth another thread.
-_BLOCK = 1 << 15
+# Elements at a time where memory is to stay small.
+_PIECE = 1 << 14
+# Types of patterns that loops take, by their numbers: comparing those is quick.
+_LOOPS = frozenset(np.dtype(kind).num for kind in (np.uint16, np.uint32, np.int64))
 
 empty = np.empty
 
@@ -54,7 +57,123 @@ def elementwise(
         part = [x[start:stop] for x in operands]
         loop(*part, z[start:stop], flags[start:stop], control, seed, index + start, *extra)
 
-    run_blocks(block, z.size, _BLOCK)
+    run_blocks(block, z.size, GENERAL)
+
+
+def compute(
+    loops: Loops,
+    operands: Sequence[NDArray[Any]],
+    z: NDArray[Any],
+    flags: NDArray[Any] | None,
+    options: tuple[int, int, int],
+    extra: tuple[Any, ...] = (),
+) -> None:
+    """Run the loops of an operation on arrays of one shape, in C order: `z` is flat, `flags` too or None.
+
+    `options` are control word, seed and index. Operands that are not contiguous, or integers of a type that no loop
+    takes, are copied a few elements at a time.
+    """
+    grain = loops.grain if flags is not None or loops.values is None else loops.values_grain
+    if z.size < 2 * grain:
+        for x in operands:
+            if not _is_flat(x):
+                break
+        else:
+            _run(loops, operands, z, flags, options, extra)
+            return
+    _in_blocks(loops, operands, z, flags, options, extra, grain)
+
+
+def _is_flat(x: NDArray[Any]) -> bool:
+    """Whether loops take an operand as it is."""
+    return x.ndim == 1 and x.flags.carray and x.dtype.num in _LOOPS
+
+
+def _in_blocks(
+    loops: Loops,
+    operands: Sequence[NDArray[Any]],
+    z: NDArray[Any],
+    flags: NDArray[Any] | None,
+    options: tuple[int, int, int],
+    extra: tuple[Any, ...],
+    grain: int,
+) -> None:
+    """Run the loops of an operation in blocks of threads, of `grain` elements or more."""
+    flat = [x.reshape(-1) if x.flags.carray else x for x in operands]
+    whole = all(_is_flat(x) for x in flat)
+
+    def block(start: int, stop: int) -> None:
+        if not whole:
+            _gathered(loops, operands, z, flags, options, extra, start, stop)
+            return
+        part = slice(start, stop)
+        raised = flags if flags is None else flags[part]
+        _run(loops, [x[part] for x in flat], z[part], raised, (*options[:2], options[2] + start), extra)
+
+    run_blocks(block, z.size, grain)
+
+
+def _run(
+    loops: Loops,
+    parts: Sequence[NDArray[Any]],
+    z: NDArray[Any],
+    flags: NDArray[Any] | None,
+    options: tuple[int, int, int],
+    extra: tuple[Any, ...],
+) -> None:
+    """Run the loops of an operation on flat arrays, on this thread."""
+    if flags is not None:
+        loops.flagged(*parts, z, flags, *options, *extra)
+    elif loops.values is not None:
+        loops.values(*parts, z, options[0])
+    elif z.size <= _PIECE:
+        loops.flagged(*parts, z, np.empty(z.size, np.uint8), *options, *extra)
+    else:
+        control, seed, index = options
+        ignored = np.empty(min(_PIECE, z.size), np.uint8)
+        for start in range(0, z.size, _PIECE):
+            part = slice(start, start + _PIECE)
+            piece = z[part]
+            loops.flagged(*[x[part] for x in parts], piece, ignored[: piece.size], control, seed, index + start, *extra)
+
+
+def _gathered(
+    loops: Loops,
+    operands: Sequence[NDArray[Any]],
+    z: NDArray[Any],
+    flags: NDArray[Any] | None,
+    options: tuple[int, int, int],
+    extra: tuple[Any, ...],
+    start: int,
+    stop: int,
+) -> None:
+    """Run the loops of an operation over a range of elements, on contiguous copies of a few at a time."""
+    kept: list[Any] = [x.dtype if x.dtype.num in _LOOPS else np.dtype(np.int64) for x in operands]
+    elements: Any = np.nditer(  # type: ignore[call-overload]
+        operands,
+        flags=["external_loop", "buffered", "ranged"],
+        op_flags=[["readonly", "contig", "aligned", "nbo"]] * len(operands),
+        op_dtypes=kept,
+        order="C",
+        casting="same_kind",
+        buffersize=_PIECE,
+    )
+    elements.iterrange = (start, stop)
+    memory = [np.empty(_PIECE, dtype) for dtype in kept]
+    control, seed, index = options
+    with elements:
+        for views in elements:
+            views = views if len(operands) > 1 else (views,)
+            # A view of contiguous operands may be longer than the buffer.
+            for first in range(0, views[0].size, _PIECE):
+                size = min(_PIECE, views[0].size - first)
+                for place, view in zip(memory, views, strict=True):
+                    place[:size] = view[first : first + size]
+                part = slice(start, start + size)
+                raised = flags if flags is None else flags[part]
+                parts = [place[:size] for place in memory]
+                _run(loops, parts, z[part], raised, (control, seed, index + start), extra)
+                start += size
 
 
 def spans(

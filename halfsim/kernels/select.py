@@ -1,11 +1,22 @@
-"""Which loop runs: the fast one where there is one and it accepts the control word, else the general one."""
+"""Which loops run: the fastest that there are and that accept the control word, else the general one."""
 
 from __future__ import annotations
 
-from halfsim.formats import BINARY16, BINARY32, BINARY64, Format
-from halfsim.kernels.fast import FAST, Fast, accepts
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
 
-__all__ = ["conversion_loops", "fast_loops"]
+import numba
+import numpy as np
+
+from halfsim.core.control import STOCHASTIC
+from halfsim.formats import BINARY16, BINARY32, BINARY64, Format
+from halfsim.kernels import elementwise, f16c, fast, loops, order, stochastic, wide
+from halfsim.kernels.fast import FAST
+from halfsim.kernels.loops import Loops
+from halfsim.kernels.tables import table_loops
+
+__all__ = ["compiles", "rounding_loops", "select_loops", "wide_loop"]
 
 # By the formats themselves: a user's format may have any name.
 _CONVERSIONS = {
@@ -13,13 +24,67 @@ _CONVERSIONS = {
     (BINARY64, BINARY16): "binary64_to_binary16",
     (BINARY16, BINARY32): "binary16_to_binary32",
 }
+_WIDE = {None: wide.from_int64, BINARY32: wide.from_binary32, BINARY64: wide.from_binary64}
+# By the general loops, of which each stands for many operations; scaleb alone rounds.
+_FLAGGED: dict[Any, Any] = {
+    elementwise.compare_relation: order.compare_relation,
+    elementwise.extremum: order.extremum,
+    elementwise.remainder: fast.remainder,
+    elementwise.scaleb: fast.scaleb,
+}
+# Functions of one operand whose loops compilers do not vectorise.
+_TABLED = ("logb", "round_to_integral")
 
 
-def fast_loops(name: str, control: int) -> Fast | None:
-    """Return the fast loops of an operation under a control word, or None."""
-    return FAST.get(name) if accepts(control) else None
+def compiles() -> bool:
+    """Whether kernels are machine code; only the general ones are anything else."""
+    return not numba.config.DISABLE_JIT
 
 
-def conversion_loops(source: Format, target: Format, control: int) -> Fast | None:
-    """Return the fast loops of a conversion under a control word, or None."""
-    return fast_loops(_CONVERSIONS.get((source, target), ""), control)
+def select_loops(name: str, general: Callable[..., None], extra: tuple[Any, ...], control: int, large: bool) -> Loops:
+    """Return the loops of an operation under a control word.
+
+    `general` is its general loop, with its last arguments `extra`; `large` says whether there are elements enough for a
+    table.
+    """
+    if large and name in _TABLED and compiles() and (control & 7 != STOCHASTIC or name == "logb"):
+        return table_loops(general, extra, control, np.dtype(np.uint16))
+    return _select(name, general, control)
+
+
+@lru_cache(maxsize=256)
+def _select(name: str, general: Callable[..., None], control: int) -> Loops:
+    if not compiles():
+        return Loops(general)
+    if general in _FLAGGED and (control & 7 != STOCHASTIC or general is not elementwise.scaleb):
+        return Loops(_FLAGGED[general], grain=loops.VECTORISED)
+    return _fast(name, control) or Loops(general)
+
+
+def _fast(name: str, control: int) -> Loops | None:
+    if control & 7 == STOCHASTIC:
+        return Loops(getattr(stochastic, name), grain=loops.COMPUTED) if name in stochastic.__all__ else None
+    if name not in FAST:
+        return None
+    row = FAST[name]
+    if f16c.direct(control) and f16c.available():
+        return Loops(row.flagged, row.direct, loops.VECTORISED, loops.DIRECT)
+    return Loops(row.flagged, row.values, loops.VECTORISED)
+
+
+def rounding_loops(source: Format, target: Format, control: int) -> Loops | None:
+    """Return the loops of a conversion that has its own, under a control word, or None."""
+    name = _CONVERSIONS.get((source, target))
+    return _fast(name, control) if name is not None and compiles() else None
+
+
+def wide_loop(source: Format | None, target: Format, control: int) -> Callable[..., None] | None:
+    """Return the vectorised loop from a format, or from integers, to a narrower one under a control word, or None."""
+    longest = 20 if control & 7 == STOCHASTIC else 24
+    # Far inside the range of binary64, which has -1022 and 1023.
+    # Values of formats of few bits are held in a wider one's, by a table.
+    if target.width > 20 and target != BINARY32:
+        return None
+    if target.precision > longest or target.emin < -900 or target.emax > 900 or not compiles():
+        return None
+    return _WIDE.get(source)

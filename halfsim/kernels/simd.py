@@ -82,6 +82,16 @@ def float64_of(typingctx, bits):
 
 
 @intrinsic
+def bits64_of(typingctx, value):
+    """Reinterpret a binary64 number as its pattern, int64."""
+
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], ir.IntType(64))
+
+    return types.int64(types.float64), codegen
+
+
+@intrinsic
 def shift_right(typingctx, value, count):
     """Arithmetic right shift in 32 bits."""
 

@@ -1,4 +1,4 @@
-"""The loops of `halfsim.kernels.fast` without flags, with a shorter way for round to nearest, ties to even.
+"""The loops of `halfsim.kernels.fast` without flags, with shorter ways where rounding is to nearest or goes by F16C.
 
 Binary32 has two bits more than twice binary16's 11, so that rounding a sum, product, quotient or root to nearest in
 binary32 and then in binary16 is one rounding [@figueroa1995]. The arrays are as in `halfsim.kernels.fast`.
@@ -12,12 +12,22 @@ from numpy import int32, int64
 
 from halfsim.core import arithmetic, convert, division
 from halfsim.core._jit import kernel
+from halfsim.core.control import rounding_mode
 from halfsim.core.fields import F16, layout
 from halfsim.formats import BINARY32, BINARY64
+from halfsim.kernels.f16c import (
+    NEAREST,
+    binary64_to_odd,
+    exchange,
+    indirect,
+    narrow_in,
+    widen,
+)
 from halfsim.kernels.simd import (
     INFINITY,
     bits_of,
     decode,
+    float64_of,
     from_binary32,
     from_binary64,
     is_nan,
@@ -27,6 +37,7 @@ from halfsim.kernels.simd import (
     rounded,
     sum_to_odd,
 )
+from halfsim.rounding import Rounding
 
 __all__ = [
     "add",
@@ -49,13 +60,20 @@ def add(a, b, z, control):
     """Binary16 sum."""
     rule = make_rule(control)
     largest = int32(0)
-    if nearest_only(control):
+    state = exchange(NEAREST)
+    if indirect(control):
+        to_odd = rounding_mode(control) == Rounding.roundToOdd
+        for i in range(z.size):
+            bits = sum_to_odd(widen(a[i]), widen(b[i]), rule)
+            z[i] = narrow_in(bits, to_odd)
+            largest = max(largest, int32(bits & 0x7FFFFFFF))
+    elif nearest_only(control):
         for i in range(z.size):
             z[i], largest = nearest(bits_of(decode(a[i], rule) + decode(b[i], rule)), largest)
     else:
         for i in range(z.size):
-            bits = sum_to_odd(decode(a[i], rule), decode(b[i], rule), rule)
-            z[i], _, largest = rounded(bits, rule, largest)
+            z[i], _, largest = rounded(sum_to_odd(decode(a[i], rule), decode(b[i], rule), rule), rule, largest)
+    exchange(state)
     if largest > INFINITY:
         for i in range(z.size):
             if is_nan(z[i]):
@@ -67,13 +85,20 @@ def subtract(a, b, z, control):
     """Binary16 difference."""
     rule = make_rule(control)
     largest = int32(0)
-    if nearest_only(control):
+    state = exchange(NEAREST)
+    if indirect(control):
+        to_odd = rounding_mode(control) == Rounding.roundToOdd
+        for i in range(z.size):
+            bits = sum_to_odd(widen(a[i]), -widen(b[i]), rule)
+            z[i] = narrow_in(bits, to_odd)
+            largest = max(largest, int32(bits & 0x7FFFFFFF))
+    elif nearest_only(control):
         for i in range(z.size):
             z[i], largest = nearest(bits_of(decode(a[i], rule) - decode(b[i], rule)), largest)
     else:
         for i in range(z.size):
-            bits = sum_to_odd(decode(a[i], rule), -decode(b[i], rule), rule)
-            z[i], _, largest = rounded(bits, rule, largest)
+            z[i], _, largest = rounded(sum_to_odd(decode(a[i], rule), -decode(b[i], rule), rule), rule, largest)
+    exchange(state)
     if largest > INFINITY:
         for i in range(z.size):
             if is_nan(z[i]):
@@ -85,12 +110,20 @@ def multiply(a, b, z, control):
     """Binary16 product."""
     rule = make_rule(control)
     largest = int32(0)
-    if nearest_only(control):
+    state = exchange(NEAREST)
+    if indirect(control):
+        to_odd = rounding_mode(control) == Rounding.roundToOdd
+        for i in range(z.size):
+            bits = bits_of(widen(a[i]) * widen(b[i]))
+            z[i] = narrow_in(bits, to_odd)
+            largest = max(largest, int32(bits & 0x7FFFFFFF))
+    elif nearest_only(control):
         for i in range(z.size):
             z[i], largest = nearest(bits_of(decode(a[i], rule) * decode(b[i], rule)), largest)
     else:
         for i in range(z.size):
             z[i], _, largest = rounded(bits_of(decode(a[i], rule) * decode(b[i], rule)), rule, largest)
+    exchange(state)
     if largest > INFINITY:
         for i in range(z.size):
             if is_nan(z[i]):
@@ -102,12 +135,20 @@ def divide(a, b, z, control):
     """Binary16 quotient."""
     rule = make_rule(control)
     largest = int32(0)
-    if nearest_only(control):
+    state = exchange(NEAREST)
+    if indirect(control):
+        to_odd = rounding_mode(control) == Rounding.roundToOdd
+        for i in range(z.size):
+            bits = bits_of(widen(a[i]) / widen(b[i]))
+            z[i] = narrow_in(bits, to_odd)
+            largest = max(largest, int32(bits & 0x7FFFFFFF))
+    elif nearest_only(control):
         for i in range(z.size):
             z[i], largest = nearest(bits_of(decode(a[i], rule) / decode(b[i], rule)), largest)
     else:
         for i in range(z.size):
             z[i], _, largest = rounded(bits_of(decode(a[i], rule) / decode(b[i], rule)), rule, largest)
+    exchange(state)
     if largest > INFINITY:
         for i in range(z.size):
             if is_nan(z[i]):
@@ -119,12 +160,20 @@ def sqrt(a, z, control):
     """Binary16 square root."""
     rule = make_rule(control)
     largest = int32(0)
-    if nearest_only(control):
+    state = exchange(NEAREST)
+    if indirect(control):
+        to_odd = rounding_mode(control) == Rounding.roundToOdd
+        for i in range(z.size):
+            bits = bits_of(math.sqrt(widen(a[i])))
+            z[i] = narrow_in(bits, to_odd)
+            largest = max(largest, int32(bits & 0x7FFFFFFF))
+    elif nearest_only(control):
         for i in range(z.size):
             z[i], largest = nearest(bits_of(math.sqrt(decode(a[i], rule))), largest)
     else:
         for i in range(z.size):
             z[i], _, largest = rounded(bits_of(math.sqrt(decode(a[i], rule))), rule, largest)
+    exchange(state)
     if largest > INFINITY:
         for i in range(z.size):
             if is_nan(z[i]):
@@ -136,14 +185,24 @@ def fma(a, b, c, z, control):
     """Binary16 fused multiply-add; a plain binary32 sum would round twice, also to nearest."""
     rule = make_rule(control)
     largest = int32(0)
-    if nearest_only(control):
+    state = exchange(NEAREST)
+    if indirect(control):
+        to_odd = rounding_mode(control) == Rounding.roundToOdd
         for i in range(z.size):
-            product = decode(a[i], rule) * decode(b[i], rule)
-            z[i], largest = nearest(sum_to_odd(product, decode(c[i], rule), rule), largest)
+            bits = sum_to_odd(widen(a[i]) * widen(b[i]), widen(c[i]), rule)
+            z[i] = narrow_in(bits, to_odd)
+            largest = max(largest, int32(bits & 0x7FFFFFFF))
+    elif nearest_only(control):
+        for i in range(z.size):
+            z[i], largest = nearest(
+                sum_to_odd(decode(a[i], rule) * decode(b[i], rule), decode(c[i], rule), rule), largest
+            )
     else:
         for i in range(z.size):
-            product = decode(a[i], rule) * decode(b[i], rule)
-            z[i], _, largest = rounded(sum_to_odd(product, decode(c[i], rule), rule), rule, largest)
+            z[i], _, largest = rounded(
+                sum_to_odd(decode(a[i], rule) * decode(b[i], rule), decode(c[i], rule), rule), rule, largest
+            )
+    exchange(state)
     if largest > INFINITY:
         for i in range(z.size):
             if is_nan(z[i]):
@@ -155,12 +214,20 @@ def binary32_to_binary16(a, z, control):
     """Binary32 patterns, uint32, rounded to binary16."""
     rule = make_rule(control)
     largest = int32(0)
-    if nearest_only(control):
+    state = exchange(NEAREST)
+    if indirect(control):
+        to_odd = rounding_mode(control) == Rounding.roundToOdd
+        for i in range(z.size):
+            bits = int32(a[i])
+            z[i] = narrow_in(bits, to_odd)
+            largest = max(largest, int32(bits & 0x7FFFFFFF))
+    elif nearest_only(control):
         for i in range(z.size):
             z[i], largest = nearest(from_binary32(a[i], rule), largest)
     else:
         for i in range(z.size):
             z[i], _, largest = rounded(from_binary32(a[i], rule), rule, largest)
+    exchange(state)
     if largest > INFINITY:
         for i in range(z.size):
             if is_nan(z[i]):
@@ -172,12 +239,20 @@ def binary64_to_binary16(a, z, control):
     """Binary64 patterns, int64, rounded to binary16."""
     rule = make_rule(control)
     largest = int32(0)
-    if nearest_only(control):
+    state = exchange(NEAREST)
+    if indirect(control):
+        to_odd = rounding_mode(control) == Rounding.roundToOdd
+        for i in range(z.size):
+            bits = binary64_to_odd(float64_of(a[i]))
+            z[i] = narrow_in(bits, to_odd)
+            largest = max(largest, int32(bits & 0x7FFFFFFF))
+    elif nearest_only(control):
         for i in range(z.size):
             z[i], largest = nearest(from_binary64(a[i], rule), largest)
     else:
         for i in range(z.size):
             z[i], _, largest = rounded(from_binary64(a[i], rule), rule, largest)
+    exchange(state)
     if largest > INFINITY:
         for i in range(z.size):
             if is_nan(z[i]):
@@ -189,10 +264,12 @@ def binary16_to_binary32(a, z, control):
     """Binary32 patterns, uint32, of binary16 numbers: exact."""
     rule = make_rule(control)
     largest = int32(0)
+    state = exchange(NEAREST)
     for i in range(z.size):
         bits = bits_of(decode(a[i], rule))
         z[i] = bits
         largest = max(largest, int32(bits & 0x7FFFFFFF))
+    exchange(state)
     if largest > INFINITY:
         for i in range(z.size):
             if is_nan(a[i]):

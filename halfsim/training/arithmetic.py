@@ -170,9 +170,9 @@ def _binary16(
         x = np.asarray(x)
         if x.dtype == np.float32 and loops is not None and x.flags.c_contiguous:
             # The front door's checks would take longer than the rounding of a small array.
-            found = conversion.fast(x.reshape(-1).view(np.uint32), BINARY32, BINARY16, False, loops)
+            found = conversion.fast(x.reshape(-1).view(np.uint32), BINARY32, BINARY16, loops)
             if found is not None:
-                return found[0].view(np.float16).reshape(x.shape)
+                return found.view(np.float16).reshape(x.shape)
         if x.dtype != np.float16:
             return np.asarray(narrow(x))
         # Times one: exact but for what is flushed.

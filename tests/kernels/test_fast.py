@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import re
@@ -19,14 +20,15 @@ from click.testing import CliRunner
 from halfsim import environment as presets
 from halfsim.core.control import control_word
 from halfsim.environment import IEEE, Tininess
-from halfsim.kernels import values
-from halfsim.kernels.fast import FAST, accepts
+from halfsim.kernels import f16c, stochastic, values
+from halfsim.kernels.fast import FAST
 from halfsim.rounding import Rounding, Stochastic
-from tests.exhaustive_fast import ENVIRONMENTS, ROWS, differences, general, main, result_dtype
+from tests.exhaustive_fast import ENVIRONMENTS, ROWS, differences, general, main, result_dtype, without_flags
 from tests.oracles.corners import NANS, float_neighbours, pairs, patterns, triples
 
 pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="fast loops exist only as machine code")
 
+HARDWARE = pytest.mark.skipif(not f16c.available(), reason="the processor does not convert binary16")
 UNARY = ("sqrt", "binary16_to_binary32")
 BINARY = ("add", "subtract", "multiply", "divide")
 NARROWING = {"binary32_to_binary16": np.float32, "binary64_to_binary16": np.float64}
@@ -64,6 +66,15 @@ def wide_patterns(name: str, count: int = 4000) -> tuple[Any]:
     """Patterns of the wider format about every rounding boundary of binary16, and its corners."""
     word = np.uint32 if NARROWING[name] is np.float32 else np.int64
     return (float_neighbours(NARROWING[name], count=count).view(word),)
+
+
+def inside(name: str, rng: np.random.Generator, size: int) -> tuple[Any]:
+    """Patterns of the wider format in the range of binary16, where uniform ones seldom fall."""
+    width, fraction, bias = (32, 23, 127) if name == "binary32_to_binary16" else (64, 52, 1023)
+    exponent = rng.integers(bias - 28, bias + 18, size)
+    low = rng.integers(0, 1 << fraction, size) & -(1 << rng.integers(0, fraction, size))
+    sign = rng.integers(-1, 1, size) << (width - 1)
+    return ((exponent << fraction | low | sign).astype(np.uint32 if width == 32 else np.int64),)
 
 
 def inputs_of(name: str) -> tuple[Any, ...]:
@@ -147,15 +158,8 @@ def test_fma_corners() -> None:
 
 @pytest.mark.parametrize("name", NARROWING)
 def test_narrowing(name: str) -> None:
-    rng = np.random.default_rng(11)
     about = wide_patterns(name, count=200_000)[0]
-    # Uniform patterns seldom fall in the range of binary16: draw the exponent from it.
-    width, fraction, bias = (32, 23, 127) if name == "binary32_to_binary16" else (64, 52, 1023)
-    exponent = rng.integers(bias - 28, bias + 18, 1_000_000)
-    low = rng.integers(0, 1 << fraction, 1_000_000) & -(1 << rng.integers(0, fraction, 1_000_000))
-    inside = (exponent << fraction | low).astype(about.dtype)
-    sign = (rng.integers(-1, 1, 1_000_000) << (width - 1)).astype(about.dtype)
-    operands = (np.concatenate([about, inside | sign]),)
+    operands = (np.concatenate([about, *inside(name, np.random.default_rng(11), 1_000_000)]),)
     for control in [*controls(), *controls(flush=True)]:
         assert differences(name, operands, control) == []
 
@@ -181,9 +185,50 @@ def test_every_tail(name: str, size: int) -> None:
     assert z.tolist() == [77, *want.tolist(), 77]
 
 
-def test_accepts_all_but_stochastic() -> None:
-    assert all(accepts(control) for control in exotic_controls())
-    assert not accepts(control_word(Stochastic(bits=13, seed=1), IEEE))
+# --- Stochastic rounding ---
+
+BITS = (1, 7, 13, 31, 32)
+RANDOM = (*stochastic.__all__, *NARROWING)
+
+
+def random_controls(bits: int) -> Iterator[int]:
+    """Stochastic control words of every NaN rule and every combination of flushing and tininess."""
+    mode = Stochastic(bits=bits, seed=0)
+    for name in ENVIRONMENTS:
+        yield control_word(mode, getattr(presets, name))
+    for tininess in Tininess:
+        for inputs, results in ((True, False), (False, True), (True, True)):
+            yield control_word(mode, replace(IEEE, tininess=tininess, flush_inputs=inputs, flush_results=results))
+
+
+@pytest.mark.parametrize("name", RANDOM)
+@pytest.mark.parametrize("bits", BITS)
+def test_stochastic_in_every_environment(name: str, bits: int) -> None:
+    operands = inputs_of(name)
+    for seed, control in enumerate(random_controls(bits)):
+        # Words of a counter that runs over 2**32.
+        assert differences(name, operands, control, seed - (1 << 62), 2**32 - 1000) == []
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_stochastic_millions(name: str) -> None:
+    rng = np.random.default_rng([*name.encode()])
+    controls = [control_word(Stochastic(bits=bits, seed=0), IEEE) for bits in (32, 13)]
+    for chunk in range(12):
+        if name in NARROWING:
+            operands = inside(name, rng, CHUNK)
+        else:
+            operands = tuple(random_words(rng, CHUNK) for _ in range({"fma": 3, "sqrt": 1}.get(name, 2)))
+        assert differences(name, operands, controls[chunk % 2], 5, chunk * CHUNK) == []
+
+
+def test_roots_keep_their_leading_bits() -> None:
+    """Of every root the 43 bits that words are added to are those of the exact root, and so is whether more follow."""
+    for radicand in range(1 << 10, 1 << 12):
+        root = math.isqrt(radicand << 74)
+        fraction = int(math.sqrt(radicand) * 2**47)
+        assert fraction >> 10 == root, radicand
+        assert (fraction & 0x3FF == 0) == (root * root == radicand << 74)
 
 
 _FLUSHED = """
@@ -202,11 +247,17 @@ for name in FAST:
 """
 
 _PORTABLE = """
+from halfsim.core.control import control_word
+from halfsim.environment import IEEE
+from halfsim.kernels import f16c
+from halfsim.rounding import Stochastic
 from tests.exhaustive_fast import differences
 from tests.kernels.test_fast import controls, inputs_of
-for name in ("add", "sqrt", "binary32_to_binary16"):
+
+assert f16c.available() == EXPECTED
+for name in ("add", "fma", "binary32_to_binary16"):
     operands = inputs_of(name)
-    for control in controls():
+    for control in [*controls(), control_word(Stochastic(bits=32, seed=0), IEEE)]:
         assert differences(name, operands, control) == [], name
 """
 
@@ -223,11 +274,39 @@ def test_denormal_switches_change_nothing() -> None:
     run_python(_FLUSHED)
 
 
+@numba.njit
+def set_state(state):  # type: ignore[no-untyped-def]
+    return f16c.exchange(np.int32(state))
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="sets x86's control register")
+@pytest.mark.parametrize("name", FAST)
+def test_the_state_of_the_processor_changes_nothing_and_stays(name: str) -> None:
+    """Another library may have left rounding toward zero, flush-to-zero and denormals-are-zero behind."""
+    operands = inputs_of(name)
+    upward_flushing = 0x1F80 | 0x4000 | 0x8000 | 0x40
+    for control in controls():
+        want, want_flags = general(name, operands, control)
+        got, flags = np.empty_like(want), np.empty_like(want_flags)
+        for kind in ("flagged", *without_flags(name, control)):
+            loop = getattr(FAST[name], kind)
+            loop(*operands, got, *((flags, control, 0, 0) if kind == "flagged" else (control,)))
+            got.fill(0x5555)
+            before = set_state(upward_flushing)
+            loop(*operands, got, *((flags, control, 0, 0) if kind == "flagged" else (control,)))
+            after = set_state(before)
+            assert after & ~0x3F == upward_flushing
+            assert np.array_equal(got, want), kind
+            assert kind != "flagged" or np.array_equal(flags, want_flags)
+
+
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names x86 processors")
-@pytest.mark.parametrize("processor", ["generic", "haswell"])
+@pytest.mark.parametrize("processor", ["generic", "haswell", pytest.param("F16C", marks=HARDWARE)])
 def test_any_processor_has_the_instructions(processor: str) -> None:
-    features = "" if processor == "generic" else "+avx2,+fma,+bmi,+bmi2,+lzcnt"
-    run_python(_PORTABLE, NUMBA_CPU_NAME=processor, NUMBA_CPU_FEATURES=features)
+    features = {"generic": "", "haswell": "+avx2,+fma,+bmi,+bmi2,+lzcnt", "F16C": "+avx,+avx2,+fma,+f16c"}[processor]
+    name = "haswell" if processor == "F16C" else processor
+    code = _PORTABLE.replace("EXPECTED", str(processor == "F16C"))
+    run_python(code, NUMBA_CPU_NAME=name, NUMBA_CPU_FEATURES=features)
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly")
@@ -248,6 +327,31 @@ def test_loops_are_vectorised(name: str, loops: str) -> None:
     assert not re.search(r"\bv?(paddq|psllq|psraq|pcmpgtq|pmovqd)\b", assembly)
 
 
+def assembly_of(kernel: Any, *arguments: Any) -> str:
+    """Machine code of a kernel for some arguments."""
+    compiled = numba.njit(error_model="numpy")(kernel.py_func)
+    compiled.compile(arguments)
+    return "\n".join(compiled.inspect_asm().values())
+
+
+@HARDWARE
+@pytest.mark.parametrize("name", ["add", "multiply", "divide", "sqrt", "fma", "binary32_to_binary16"])
+def test_direct_loops_use_the_widest_conversions(name: str) -> None:
+    source = numba.types.uint32 if name in NARROWING else numba.types.uint16
+    arity = {"fma": 3, "sqrt": 1, "binary32_to_binary16": 1}.get(name, 2)
+    assembly = assembly_of(FAST[name].direct, *[source[::1]] * arity, numba.types.uint16[::1], numba.types.int64)
+    assert re.search(r"vcvtps2ph\s+\$4, %[yz]mm", assembly)  # $4: in the direction that is set
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly")
+def test_random_words_are_made_side_by_side() -> None:
+    out = [numba.types.uint16[::1], numba.types.uint8[::1], *[numba.types.int64] * 3]
+    assembly = assembly_of(stochastic.add, *[numba.types.uint16[::1]] * 2, *out)
+    wide = len(re.findall(r"\bv?pmuludq\s.*%[xyz]mm", assembly))
+    assert wide >= 17  # of the ten rounds
+    assert wide > len(re.findall(r"\bimulq\b", assembly)) / 3
+
+
 def test_a_part_of_the_exhaustive_proof() -> None:
     result = CliRunner().invoke(main, ["divide", "--rounding", "rup", "--start", "31700", "--stop", "31760"])
     assert result.exit_code == 0, result.output
@@ -258,4 +362,4 @@ def test_the_exhaustive_proof_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(FAST, "divide", FAST["divide"]._replace(values=values.multiply))
     result = CliRunner().invoke(main, ["divide", "--start", "15360", "--stop", "15361"])
     assert result.exit_code == 1
-    assert "divide without flags 0x3c00 0x1 => 0x0001" in result.output
+    assert "divide without flags (values) 0x3c00 0x1 => 0x0001" in result.output

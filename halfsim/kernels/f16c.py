@@ -1,0 +1,175 @@
+"""Processors that convert binary16 themselves (x86's F16C), and the rounding direction of a processor.
+
+Rounding twice in one direction is rounding once: with the processor set to round toward zero, up or down, a binary32
+result converted to binary16 is the exact one rounded in that direction. To nearest it is so wherever binary32 has bits
+enough [@figueroa1995].
+
+Whether there are such conversions is decided where code is generated, by the features it is generated for; without
+them `converts` is the constant False and the code behind it goes away.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic
+from numpy import float32, float64, int32
+
+from halfsim.core._jit import scalar
+from halfsim.core.control import Bit, gradual, has, rounding_mode
+from halfsim.kernels.simd import INFINITY, bits_of, decode, float_of, less
+from halfsim.rounding import Rounding
+
+__all__ = [
+    "NEAREST",
+    "available",
+    "binary64_to_odd",
+    "direct",
+    "direction",
+    "exchange",
+    "indirect",
+    "narrow",
+    "narrow_in",
+    "read",
+    "widen",
+]
+
+NEAREST = int32(0x1F80)
+"""State for `exchange`: to nearest, exceptions masked, subnormal numbers kept."""
+_SMALLEST, _NONE = float32(2.0**-14), float32(0.0)
+_DOWN, _UP, _ZERO = 1 << 13, 2 << 13, 3 << 13
+
+
+def _converts(context):
+    features = context.codegen()._tm_features.split(",")
+    return "+f16c" in features and "+avx" in features
+
+
+@intrinsic
+def converts(typingctx):
+    """Whether the processor converts binary16."""
+
+    def codegen(context, builder, signature, args):
+        return ir.Constant(ir.IntType(1), int(_converts(context)))
+
+    return types.boolean(), codegen
+
+
+@intrinsic
+def widen(typingctx, pattern):
+    """Binary32 number of a binary16 pattern, a signaling NaN quieted; only where `converts`."""
+
+    def codegen(context, builder, signature, args):
+        if not _converts(context):
+            return ir.Constant(ir.FloatType(), ir.Undefined)
+        return builder.fpext(builder.bitcast(args[0], ir.HalfType()), ir.FloatType())
+
+    return types.float32(types.uint16), codegen
+
+
+@intrinsic
+def narrow(typingctx, number):
+    """Binary16 pattern of a binary32 number, rounded in the processor's direction; only where `converts`."""
+
+    def codegen(context, builder, signature, args):
+        if not _converts(context):
+            return ir.Constant(ir.IntType(16), ir.Undefined)
+        return builder.bitcast(builder.fptrunc(args[0], ir.HalfType()), ir.IntType(16))
+
+    return types.uint16(types.float32), codegen
+
+
+@intrinsic
+def exchange(typingctx, state):
+    """Set x86's floating-point control and status register, MXCSR, and return what it was; elsewhere do nothing."""
+
+    def codegen(context, builder, signature, args):
+        if not builder.module.triple.startswith("x86_64"):
+            return args[0]
+        word = ir.IntType(32)
+        old, new = cgutils.alloca_once(builder, word), cgutils.alloca_once_value(builder, args[0])
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte])
+        # Between the fences lies nothing that reads or writes an array, so no operation moves across.
+        builder.fence("seq_cst", targetscope="singlethread")
+        for name, place in (("stmxcsr", old), ("ldmxcsr", new)):
+            function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.sse.{name}")
+            builder.call(function, [builder.bitcast(place, byte)])
+        builder.fence("seq_cst", targetscope="singlethread")
+        return builder.load(old)
+
+    return types.int32(types.int32), codegen
+
+
+@lru_cache(maxsize=1)
+def available() -> bool:
+    """Whether the processor that kernels are compiled for converts binary16."""
+    return bool(_converts(cpu_target.target_context))
+
+
+def direct(control: int) -> bool:
+    """Whether the processor's own conversion rounds as a control word asks, in its `direction`."""
+    return control & 7 <= int(Rounding.roundTowardPositive) and control == gradual(control)
+
+
+@scalar
+def _gradual(control):
+    return not (has(control, Bit.flushInputs) or has(control, Bit.flushResults))
+
+
+@scalar
+def indirect(control):
+    """Whether `narrow_in` rounds as a control word asks."""
+    mode = rounding_mode(control)
+    return converts() and (mode == Rounding.roundTiesToAway or mode == Rounding.roundToOdd) and _gradual(control)
+
+
+@scalar
+def direction(control):
+    """State for `exchange` that rounds as a control word asks, one of the four directions that processors know."""
+    mode = rounding_mode(control)
+    if mode == Rounding.roundTowardZero:
+        return int32(NEAREST | _ZERO)
+    if mode == Rounding.roundTowardNegative:
+        return int32(NEAREST | _DOWN)
+    if mode == Rounding.roundTowardPositive:
+        return int32(NEAREST | _UP)
+    return int32(NEAREST)
+
+
+@scalar
+def read(pattern, rule):
+    """Return the binary32 number of a binary16 pattern, as `simd.decode` does, on any processor."""
+    if converts():
+        number = widen(pattern)
+        limit = _SMALLEST if rule.subnormal == 0 else _NONE
+        return float_of(int32(bits_of(number) & -0x80000000)) if abs(number) < limit else number
+    return decode(pattern, rule)
+
+
+@scalar
+def narrow_in(bits, to_odd):
+    """Round a binary32 pattern, exact or rounded to odd, to odd or with ties away; the processor rounds to nearest."""
+    magnitude = int32(bits & 0x7FFFFFFF)
+    if to_odd:
+        pattern = narrow(float_of(bits))
+        back = int32(bits_of(widen(pattern)) & 0x7FFFFFFF)
+        even = (pattern & 1) == 0
+        step = (1 if less(back, magnitude) else 0) - (1 if less(magnitude, back) else 0)
+        return int32(pattern + step) if even else int32(pattern)
+    # An exact tie becomes more than one; nothing else changes.
+    return int32(narrow(float_of(int32(bits | 1) if less(magnitude, INFINITY) else bits)))
+
+
+@scalar
+def binary64_to_odd(number):
+    """Return the binary32 pattern of a binary64 number rounded to odd; the processor rounds to nearest."""
+    near = float32(number)
+    back = float64(near)
+    bits = bits_of(near)
+    odd = int32(int32(bits - 1 if abs(back) > abs(number) else bits) | 1)
+    return odd if (back > number) | (back < number) else bits
