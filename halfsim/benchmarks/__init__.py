@@ -6,6 +6,7 @@ ratios are aimed at; a peer that is not installed is left out. Before anything i
 
 from halfsim.benchmarks.elementwise import ELEMENTWISE
 from halfsim.benchmarks.measure import Against, Result, measure
+from halfsim.benchmarks.others import OTHERS
 from halfsim.benchmarks.products import PRODUCTS
 from halfsim.benchmarks.report import document, machine, missed, table
 from halfsim.benchmarks.rows import Case, Contender, Row, Sizes
@@ -26,7 +27,7 @@ __all__ = [
     "table",
 ]
 
-ROWS = (*ELEMENTWISE, *PRODUCTS)
+ROWS = (*ELEMENTWISE, *OTHERS, *PRODUCTS)
 """Every row, in the order of the table."""
 FAMILIES = tuple(dict.fromkeys(row.family for row in ROWS))
 """Names of the groups of rows."""

@@ -13,7 +13,7 @@ import halfsim as hs
 from halfsim.benchmarks import peers
 from halfsim.benchmarks.rows import OURS, Case, Contender, Row, Sizes
 
-__all__ = ["ELEMENTWISE"]
+__all__ = ["ELEMENTWISE", "case", "operands"]
 
 _ARITY = {"convert": 1, "add": 2, "subtract": 2, "multiply": 2, "divide": 2, "sqrt": 1, "fma": 3}
 _ROUNDINGS = {
@@ -25,6 +25,7 @@ _ROUNDINGS = {
     "odd": "to odd",
 }
 _SMALL, _CORNERS = 8, 256
+_FLUSHING = hs.Environment(flush_inputs=True, flush_results=True)
 
 
 def operands(name: str, size: int) -> list[NDArray[Any]]:
@@ -64,9 +65,8 @@ def _copy(columns: Sequence[NDArray[Any]]) -> Contender:
     return Contender(name, lambda: np.copyto(target, source), source.size, 2 * source.nbytes, note="a copy")
 
 
-def _case(
-    name: str, columns: Sequence[NDArray[Any]], call: Callable[[], Any], others: Sequence[Any], extra: int
-) -> Case:
+def case(columns: Sequence[NDArray[Any]], call: Callable[[], Any], others: Sequence[Any], extra: int) -> Case:
+    """Return the case of a call on columns: `extra` bytes of results per element; others that are None are missing."""
     size, copy = columns[0].size, _copy(columns)
     read = sum(column.nbytes for column in columns)
     ours = Contender(OURS, call, size, read + extra * size, answer=lambda made: made)
@@ -89,7 +89,7 @@ def _arithmetic(name: str, mode: str, sizes: Sizes) -> Case:
         peers.apytypes(name, columns, mode),
         peers.softfloat(name, columns, mode),
     ]
-    return _case(name, columns, lambda: function(rounding=mode, out=out), others, 2)
+    return case(columns, lambda: function(rounding=mode, out=out), others, 2)
 
 
 def _flagged(name: str, mode: str, sizes: Sizes) -> Case:
@@ -98,9 +98,19 @@ def _flagged(name: str, mode: str, sizes: Sizes) -> Case:
     function = getattr(hs, name).flagged
     arguments = [*columns, hs.BINARY16] if name == "convert" else columns
     others = [_numpy(name, columns, mode), peers.softfloat(name, columns, mode)]
-    case = _case(name, columns, lambda: function(*arguments, rounding=mode), others, 3)
-    ours = Contender(OURS, case.ours.call, case.ours.work, case.ours.bytes, answer=lambda made: made.value)
-    return Case(ours, case.peers, case.operands, case.roof, by_bytes=True)
+    out = np.empty(sizes.elements, np.float16)
+    made = case(columns, lambda: function(*arguments, rounding=mode, out=out), others, 3)
+    ours = Contender(OURS, made.ours.call, made.ours.work, made.ours.bytes, answer=lambda made: made.value)
+    return Case(ours, made.peers, made.operands, made.roof, by_bytes=True)
+
+
+def _flushing(name: str, sizes: Sizes) -> Case:
+    """Subnormal operands and results are zeros."""
+    columns, out = operands(name, sizes.elements), np.empty(sizes.elements, np.float16)
+    call = partial(getattr(hs, name), *columns, environment=_FLUSHING, out=out)
+    numpy = _numpy(name, columns, "rne")
+    other = Contender("numpy", numpy.call, numpy.work, note="keeps subnormals")
+    return case(columns, call, [other], 2)
 
 
 def _stochastic(name: str, bits: int, sizes: Sizes) -> Case:
@@ -117,7 +127,7 @@ def _stochastic(name: str, bits: int, sizes: Sizes) -> Case:
         part, chop = [column[:size] for column in columns], pychop.Chop(5, 10, rmode=5)
         exact = partial(peers.numpy_exact, name, part)
         others.append(Contender("pychop", lambda: chop(exact()), size, note="random numbers of its own"))
-    return _case(name, columns, lambda: function(rounding=rounding, out=out), others, 2)
+    return case(columns, lambda: function(rounding=rounding, out=out), others, 2)
 
 
 def _other_format(target: str, sizes: Sizes) -> Case:
@@ -131,7 +141,7 @@ def _other_format(target: str, sizes: Sizes) -> Case:
         dtype = getattr(ml_dtypes, kind)
         answer = lambda made: made.astype(np.float32)  # noqa: E731
         others.append(Contender("ml_dtypes", lambda: column.astype(dtype), column.size, answer=answer))
-    return _case("convert", [column], lambda: hs.convert(column, fmt), others, 4)
+    return case([column], lambda: hs.convert(column, fmt), others, 4)
 
 
 def _small(name: str, flagged: bool, _: Sizes) -> Case:
@@ -143,10 +153,10 @@ def _small(name: str, flagged: bool, _: Sizes) -> Case:
         partial(columns[0].astype, np.float16) if name == "convert" else partial(getattr(np, name), *columns)
     )
     numpy = Contender("numpy", theirs, _SMALL, answer=lambda made: made)
-    case = _case(name, columns, lambda: function(*arguments), [numpy], 2)
+    made = case(columns, lambda: function(*arguments), [numpy], 2)
     answer = (lambda made: made.value) if flagged else (lambda made: made)
-    ours = Contender(OURS, case.ours.call, _SMALL, case.ours.bytes, answer=answer)
-    return Case(ours, case.peers, case.operands, case.roof, by_bytes=True)
+    ours = Contender(OURS, made.ours.call, _SMALL, made.ours.bytes, answer=answer)
+    return Case(ours, made.peers, made.operands, made.roof, by_bytes=True)
 
 
 def _two_threads(sizes: Sizes) -> Case:
@@ -160,14 +170,14 @@ def _two_threads(sizes: Sizes) -> Case:
         return hs.convert(column, hs.BINARY16, out=out)
 
     one = Contender("one thread", lambda: call(1), column.size, answer=lambda made: made)
-    return _case("convert", [column], lambda: call(2), [one], 2)
+    return case([column], lambda: call(2), [one], 2)
 
 
 def _rows() -> list[Row]:
     numpy = {"divide": (8.0, 13.0), "sqrt": (8.0, 13.0), "fma": (15.0, 26.0), "subtract": (10.0, 16.0)}
     near, unit = {"numpy": (10.0, 16.0), "torch half": (0.9, 1.1)}, "elements"
     any_mode = {"add": (8.0, 12.0), "multiply": (12.0, 17.0)}
-    flags = {"numpy": (3.0, 5.0), "softfloatpy": (60.0, 60.0)}
+    flags = {"numpy": (3.0, 5.0), "softfloatpy": (60.0, 100.0)}
     rows = [
         Row(
             "convert",
@@ -186,7 +196,9 @@ def _rows() -> list[Row]:
     for bits in (32, 13):
         make, aims = partial(_stochastic, "convert", bits), {"numpy": (2.0, 3.0)} if bits == 32 else {}
         rows.append(Row("stochastic", f"float32 to binary16, {bits} random bits", unit, make, aims))
-    rows.append(Row("stochastic", "add, 13 random bits", unit, partial(_stochastic, "add", 13)))
+    for name in ("add", "multiply", "divide", "sqrt", "fma"):
+        rows.append(Row("stochastic", f"{name}, 32 random bits", unit, partial(_stochastic, name, 32)))
+        rows.append(Row("flushing", f"{name}, to nearest", unit, partial(_flushing, name)))
     for name in _ARITY:
         if name != "convert":
             aims = near if name in ("add", "multiply") else {"numpy": numpy[name]}

@@ -166,6 +166,8 @@ def differing(mine: NDArray[Any], theirs: NDArray[Any]) -> int:
         raise ValueError(
             f"differing: {theirs.dtype} {theirs.shape} is no answer like {mine.dtype} {mine.shape}; correct the row"
         )
+    if mine.dtype.kind != "f":
+        return int(np.count_nonzero(mine != theirs))
     same = (mine == theirs) & (np.signbit(mine) == np.signbit(theirs))
     return int(np.count_nonzero(~(same | (np.isnan(mine) & np.isnan(theirs)))))
 

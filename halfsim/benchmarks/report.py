@@ -15,6 +15,7 @@ from halfsim.benchmarks.rows import Sizes
 __all__ = ["document", "machine", "missed", "table"]
 
 _PEERS = ("numpy", "numba", "torch", "apytypes", "gfloat", "pychop", "softfloatpy", "ml_dtypes", "mmasim", "mmaemu")
+_MOST_MEMORY = 1.0
 _HEAD = f"{'':44}{'rate':>14}{'roof':>7}{'memory':>8}  {'peer':<19}{'ratio':>9}{'floor':>8}{'goal':>7}"
 
 
@@ -38,8 +39,13 @@ def machine() -> dict[str, str]:
 
 
 def missed(results: Sequence[Result]) -> list[str]:
-    """Return a line for every ratio below its floor."""
-    return [
+    """Return a line for every ratio below its floor, and for every call that takes more memory than its operands."""
+    hungry = [
+        f"{result.family}, {result.name}: takes {result.memory:.2f} x its operands, not {_MOST_MEMORY}"
+        for result in results
+        if result.memory is not None and result.memory > _MOST_MEMORY
+    ]
+    return hungry + [
         f"{result.family}, {result.name}: {against.ratio:.3g} x {against.peer}, not {against.floor:.3g}"
         for result in results
         for against in result.against

@@ -122,6 +122,8 @@ def test_differing() -> None:
     assert differing(VALUES, VALUES) == 0
     assert differing(VALUES, np.array([1.0, -0.0, 5.0, np.inf], np.float16)) == 1
     assert differing(VALUES, np.array([np.nan, -0.0, np.nan, np.inf], np.float16)) == 1
+    truth = np.array([True, False])
+    assert (differing(truth, truth), differing(truth, ~truth)) == (0, 2)
     with pytest.raises(ValueError, match=r"float32 \(4,\) is no answer like float16 \(4,\)"):
         differing(VALUES, VALUES.astype(np.float32))
 
@@ -139,6 +141,7 @@ def test_memory_is_what_a_call_takes_beyond_its_result() -> None:
     case = Case(ours, [copy], operand.nbytes, "copy", by_bytes=True)
     result = measure(Row("f", "n", "elements", lambda _: case), SIZES, rounds=1, slice_s=1e-6)
     assert result.memory == pytest.approx(3, abs=0.1)
+    assert missed([result]) == [f"f, n: takes {result.memory:.2f} x its operands, not 1.0"]
     small = Case(ours, [copy], 100, "copy", by_bytes=True)
     assert measure(Row("f", "n", "elements", lambda _: small), SIZES, rounds=1, slice_s=1e-6).memory is None
 
