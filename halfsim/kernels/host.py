@@ -124,10 +124,10 @@ def run(
     """Run the loops of an operation on flat arrays, on this thread."""
     if flags is not None:
         if loops.flagged(*parts, z, flags, *options, *extra):
-            _decide(loops, parts, z, flags, options[0], extra)
+            _decide(loops, parts, z, flags, options, extra)
     elif loops.values is not None:
         if loops.values(*parts, z, options[0]):
-            _decide(loops, parts, z, None, options[0], extra)
+            _decide(loops, parts, z, None, options, extra)
     elif z.size <= _PIECE:
         run(loops, parts, z, np.empty(z.size, np.uint8), options, extra)
     else:
@@ -144,7 +144,7 @@ def _decide(
     parts: Sequence[NDArray[Any]],
     z: NDArray[Any],
     flags: NDArray[Any] | None,
-    control: int,
+    options: tuple[int, int, int],
     extra: tuple[Any, ...],
 ) -> None:
     """Have the general loop decide the elements whose result is a NaN: which one, and whether it is invalid.
@@ -153,17 +153,20 @@ def _decide(
     """
     assert loops.general is not None
     magnitude, infinity = (0x7FFF, 0x7C00) if z.dtype.itemsize == 2 else (0x7FFFFFFF, 0x7F800000)
+    control, seed, index = options
+    last = extra if loops.last is None else loops.last
     for start in range(0, z.size, _PIECE):
         part = slice(start, start + _PIECE)
-        piece = z[part]
+        piece, given = z[part], [x[part] for x in parts]
+        raised = np.empty(piece.size, np.uint8) if flags is None else flags[part]
         where = np.flatnonzero((piece & magnitude) > infinity)
-        if where.size:
-            some, raised = np.empty(where.size, z.dtype), np.empty(where.size, np.uint8)
-            last = extra if loops.last is None else loops.last
-            loops.general(*[x[part][where] for x in parts], some, raised, control, 0, 0, *last)
-            piece[where] = some
-            if flags is not None:
-                flags[part][where] = raised
+        if 8 * where.size > 7 * piece.size:
+            loops.general(*given, piece, raised, control, seed, index + start, *last)
+        elif where.size:
+            some, flags_of_some = np.empty(where.size, z.dtype), np.empty(where.size, np.uint8)
+            # A NaN draws no random word.
+            loops.general(*[x[where] for x in given], some, flags_of_some, control, 0, 0, *last)
+            piece[where], raised[where] = some, flags_of_some
 
 
 def _gathered(
