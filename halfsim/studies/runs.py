@@ -18,8 +18,8 @@ from halfsim.training.trainer import Trainer
 
 __all__ = ["perform", "provenance"]
 
-_EVERY = 1.0
-"""Seconds of work between two checkpoints, at most; a longer step has one of its own."""
+_WORTH = 20
+"""Between two checkpoints lies this many times the seconds that the last one took; a longer step has one of its own."""
 
 
 def perform(experiment: Experiment, config: Mapping[str, Any], folder: RunFolder) -> None:
@@ -42,12 +42,14 @@ def perform(experiment: Experiment, config: Mapping[str, Any], folder: RunFolder
         folder.describe(config)
         trainer, seconds = _resumed(experiment, folder, events)
         began = saved = time.monotonic()
+        cost = 0.0
         while not trainer.done:
             events.append(trainer.advance().lines)
             now = time.monotonic()
-            if now - saved >= _EVERY or trainer.done:
+            if now - saved >= _WORTH * cost or trainer.done:
                 folder.save_checkpoint(trainer.state(), events, seconds + now - began)
                 saved = time.monotonic()
+                cost = saved - now
         folder.save_histograms()
         folder.finish(
             {

@@ -13,7 +13,7 @@ from halfsim.training.tasks import Classification
 
 __all__ = ["LONG", "contents", "grid", "part"]
 
-LONG = 5000
+LONG = 3000
 """Steps of a run that takes seconds: longer than the time between two checkpoints."""
 
 _BITS = ("config.toml", "events.jsonl", "hist.parquet")

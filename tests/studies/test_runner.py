@@ -151,7 +151,7 @@ def test_what_is_missing_or_damaged_is_made_again(whole: Whole, tmp_path: Path, 
 def test_a_stop_at_any_write_loses_nothing(whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a kill at the worst moments: before a file is in its place, and in the middle of a line."""
     job = grid()[2]
-    monkeypatch.setattr(runs, "_EVERY", 0.0)
+    monkeypatch.setattr(runs, "_WORTH", 0)
     replaced, written = os.replace, os.write
     stops = 0
     for moment in range(0, 40, 3):
