@@ -22,8 +22,9 @@ from halfsim.core.control import STOCHASTIC, control_word
 from halfsim.core.fields import F16, Layout, layout
 from halfsim.environment import Tininess
 from halfsim.formats import BINARY32, BINARY64
-from halfsim.kernels import elementwise, f16c, wide
+from halfsim.kernels import elementwise, f16c, host, wide
 from halfsim.kernels.fast import FAST
+from halfsim.kernels.loops import Loops
 from halfsim.kernels.select import select_loops
 from halfsim.rounding import ALIASES, Stochastic
 
@@ -76,17 +77,37 @@ def flagged(name: str, control: int) -> tuple[Any, tuple[Any, ...]]:
     return loop, row.extra
 
 
+def run(
+    name: str,
+    loop: Any,
+    operands: tuple[Patterns, ...],
+    z: Patterns,
+    flags: Patterns | None,
+    control: int,
+    seed: int = 0,
+    index: int = 0,
+    extra: tuple[Any, ...] = (),
+) -> None:
+    """Run a fast loop as the package does: the general one decides what NaN a result is."""
+    if name in CONVERSIONS:
+        general, last = elementwise.convert, CONVERSIONS[name]
+    else:
+        general, last = getattr(hs, name).kernel, getattr(hs, name).extra
+    loops = Loops(loop, None if flags is not None else loop, general=general, last=last)
+    host.run(loops, operands, z, flags, (control, seed, index), extra)
+
+
 def differences(name: str, operands: tuple[Patterns, ...], control: int, seed: int = 0, index: int = 0) -> list[str]:
     """Inputs on which a fast loop, with flags or without, differs from the general one; at most three, described."""
     want, want_flags = general(name, operands, control, seed, index)
     got, got_flags = np.empty_like(want), np.empty_like(want_flags)
     loop, extra = flagged(name, control)
-    loop(*operands, got, got_flags, control, seed, index, *extra)
+    run(name, loop, operands, got, got_flags, control, seed, index, extra)
     wrong = np.flatnonzero((got != want) | (got_flags != want_flags))[:3]
     lines = [_describe(name, operands, i, got[i], got_flags[i], want[i], want_flags[i]) for i in wrong]
     for kind in without_flags(name, control):
         got.fill(0x5555)
-        getattr(FAST[name], kind)(*operands, got, control)
+        run(name, getattr(FAST[name], kind), operands, got, None, control)
         wrong = np.flatnonzero(got != want)[:3]
         lines += [_describe(f"{name} without flags ({kind})", operands, i, got[i], 0, want[i], 0) for i in wrong]
     return lines

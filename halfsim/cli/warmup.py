@@ -77,7 +77,9 @@ def _elementwise(operation: Operation) -> list[_Work]:
     work: list[_Work] = []
     for size in (2, WORTH) if operation.arity == 1 else (2,):
         operands = [
-            np.ones(size, np.int64 if position == operation.integers else np.float16)
+            np.ones(size, np.int64)
+            if position == operation.integers
+            else np.resize([1, np.nan], size).astype(np.float16)
             for position in range(operation.arity)
         ]
         # The processor's own rounding, the vectorised loop where there is one, and the general loop.
@@ -97,7 +99,12 @@ def _conversions() -> list[_Work]:
     from halfsim.kernels.tables import WORTH
     from halfsim.rounding import Stochastic
 
-    floats = [np.ones(size, dtype) for size in (2, WORTH) for dtype in (np.float16, np.float32, np.float64)]
+    # What NaN a result is the general loop decides.
+    floats = [
+        np.resize([1, np.nan], size).astype(dtype)
+        for size in (2, WORTH)
+        for dtype in (np.float16, np.float32, np.float64)
+    ]
     integers = [np.ones(2, dtype) for dtype in (np.int64, np.uint64)]
     targets = (BINARY16, BINARY32, BINARY64, BFLOAT16, TF32)
     work: list[_Work] = []

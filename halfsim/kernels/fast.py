@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 from numpy import float32, float64, int32, int64
 
-from halfsim.core import arithmetic, convert, division, integral
 from halfsim.core._jit import kernel
 from halfsim.core.fields import F16, layout
 from halfsim.flags import Flags
@@ -28,7 +27,6 @@ from halfsim.kernels.simd import (
     float_of,
     from_binary32,
     from_binary64,
-    is_nan,
     make_rule,
     rounded,
     sum_to_odd,
@@ -54,10 +52,7 @@ def add(a, b, z, flags, control, seed, index):
         x, y = read(a[i], rule), read(b[i], rule)
         z[i], flags[i], largest = rounded(sum_to_odd(x, y, rule), rule, largest)
     exchange(state)
-    if largest > INFINITY:
-        for i in range(z.size):
-            if is_nan(z[i]):
-                z[i], flags[i] = arithmetic.add(int64(a[i]), int64(b[i]), F16, control, 0)
+    return largest > INFINITY
 
 
 @kernel
@@ -70,10 +65,7 @@ def subtract(a, b, z, flags, control, seed, index):
         x, y = read(a[i], rule), -read(b[i], rule)
         z[i], flags[i], largest = rounded(sum_to_odd(x, y, rule), rule, largest)
     exchange(state)
-    if largest > INFINITY:
-        for i in range(z.size):
-            if is_nan(z[i]):
-                z[i], flags[i] = arithmetic.subtract(int64(a[i]), int64(b[i]), F16, control, 0)
+    return largest > INFINITY
 
 
 @kernel
@@ -86,10 +78,7 @@ def multiply(a, b, z, flags, control, seed, index):
         product = read(a[i], rule) * read(b[i], rule)
         z[i], flags[i], largest = rounded(bits_of(product), rule, largest)
     exchange(state)
-    if largest > INFINITY:
-        for i in range(z.size):
-            if is_nan(z[i]):
-                z[i], flags[i] = arithmetic.multiply(int64(a[i]), int64(b[i]), F16, F16, control, 0)
+    return largest > INFINITY
 
 
 @kernel
@@ -108,10 +97,7 @@ def divide(a, b, z, flags, control, seed, index):
         by_zero = (y == 0) & (a[i] & 0x7FFF < F16.infinity)
         flags[i] = raised | (_DIVIDE_BY_ZERO if by_zero else 0)
     exchange(state)
-    if largest > INFINITY:
-        for i in range(z.size):
-            if is_nan(z[i]):
-                z[i], flags[i] = division.divide(int64(a[i]), int64(b[i]), F16, control, 0)
+    return largest > INFINITY
 
 
 @kernel
@@ -123,10 +109,7 @@ def sqrt(a, z, flags, control, seed, index):
     for i in range(z.size):
         z[i], flags[i], largest = rounded(bits_of(math.sqrt(read(a[i], rule))), rule, largest)
     exchange(state)
-    if largest > INFINITY:
-        for i in range(z.size):
-            if is_nan(z[i]):
-                z[i], flags[i] = division.sqrt(int64(a[i]), F16, control, 0)
+    return largest > INFINITY
 
 
 @kernel
@@ -139,10 +122,7 @@ def fma(a, b, c, z, flags, control, seed, index):
         product = read(a[i], rule) * read(b[i], rule)
         z[i], flags[i], largest = rounded(sum_to_odd(product, read(c[i], rule), rule), rule, largest)
     exchange(state)
-    if largest > INFINITY:
-        for i in range(z.size):
-            if is_nan(z[i]):
-                z[i], flags[i] = arithmetic.fma(int64(a[i]), int64(b[i]), int64(c[i]), F16, F16, control, 0)
+    return largest > INFINITY
 
 
 @kernel
@@ -167,10 +147,7 @@ def remainder(a, b, z, flags, control, seed, index):
         bits = _NAN if abs(x) > _LARGEST else bits
         z[i], flags[i], largest = rounded(bits, rule, largest)
     exchange(state)
-    if largest > INFINITY:
-        for i in range(z.size):
-            if is_nan(z[i]):
-                z[i], flags[i] = division.remainder(int64(a[i]), int64(b[i]), F16, control, 0)
+    return largest > INFINITY
 
 
 @kernel
@@ -184,10 +161,7 @@ def scaleb(a, power, z, flags, control, seed, index):
         scale = float_of(int32(int32(min(max(int64(power[i]), -100), 100) + 127) << 23))
         z[i], flags[i], largest = rounded(bits_of(read(a[i], rule) * scale), rule, largest)
     exchange(state)
-    if largest > INFINITY:
-        for i in range(z.size):
-            if is_nan(z[i]):
-                z[i], flags[i] = integral.scaleb(int64(a[i]), int64(power[i]), F16, control, 0)
+    return largest > INFINITY
 
 
 @kernel
@@ -199,10 +173,7 @@ def binary32_to_binary16(a, z, flags, control, seed, index):
     for i in range(z.size):
         z[i], flags[i], largest = rounded(from_binary32(a[i], rule), rule, largest)
     exchange(state)
-    if largest > INFINITY:
-        for i in range(z.size):
-            if is_nan(z[i]):
-                z[i], flags[i] = convert.convert(int64(a[i]), _B32, F16, control, 0)
+    return largest > INFINITY
 
 
 @kernel
@@ -214,10 +185,7 @@ def binary64_to_binary16(a, z, flags, control, seed, index):
     for i in range(z.size):
         z[i], flags[i], largest = rounded(from_binary64(a[i], rule), rule, largest)
     exchange(state)
-    if largest > INFINITY:
-        for i in range(z.size):
-            if is_nan(z[i]):
-                z[i], flags[i] = convert.convert(int64(a[i]), _B64, F16, control, 0)
+    return largest > INFINITY
 
 
 @kernel
@@ -232,10 +200,7 @@ def binary16_to_binary32(a, z, flags, control, seed, index):
         flags[i] = 0
         largest = max(largest, int32(bits & 0x7FFFFFFF))
     exchange(state)
-    if largest > INFINITY:
-        for i in range(z.size):
-            if is_nan(a[i]):
-                z[i], flags[i] = convert.convert(int64(a[i]), F16, _B32, control, 0)
+    return largest > INFINITY
 
 
 class Fast(NamedTuple):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from halfsim.kernels.loops import GENERAL, Loops
 from halfsim.kernels.threads import run_blocks
 
-__all__ = ["cast", "compute", "elementwise", "empty", "filled", "indices", "spans", "view"]
+__all__ = ["cast", "compute", "elementwise", "empty", "filled", "indices", "run", "spans", "view"]
 
 # Elements at a time where memory is to stay small.
 _PIECE = 1 << 14
@@ -79,7 +79,7 @@ def compute(
             if not _is_flat(x):
                 break
         else:
-            _run(loops, operands, z, flags, options, extra)
+            run(loops, operands, z, flags, options, extra)
             return
     _in_blocks(loops, operands, z, flags, options, extra, grain)
 
@@ -108,12 +108,12 @@ def _in_blocks(
             return
         part = slice(start, stop)
         raised = flags if flags is None else flags[part]
-        _run(loops, [x[part] for x in flat], z[part], raised, (*options[:2], options[2] + start), extra)
+        run(loops, [x[part] for x in flat], z[part], raised, (*options[:2], options[2] + start), extra)
 
     run_blocks(block, z.size, grain)
 
 
-def _run(
+def run(
     loops: Loops,
     parts: Sequence[NDArray[Any]],
     z: NDArray[Any],
@@ -123,18 +123,50 @@ def _run(
 ) -> None:
     """Run the loops of an operation on flat arrays, on this thread."""
     if flags is not None:
-        loops.flagged(*parts, z, flags, *options, *extra)
+        if loops.flagged(*parts, z, flags, *options, *extra):
+            _decide(loops, parts, z, flags, options, extra)
     elif loops.values is not None:
-        loops.values(*parts, z, options[0])
+        if loops.values(*parts, z, options[0]):
+            _decide(loops, parts, z, None, options, extra)
     elif z.size <= _PIECE:
-        loops.flagged(*parts, z, np.empty(z.size, np.uint8), *options, *extra)
+        run(loops, parts, z, np.empty(z.size, np.uint8), options, extra)
     else:
         control, seed, index = options
-        ignored = np.empty(min(_PIECE, z.size), np.uint8)
+        ignored = np.empty(_PIECE, np.uint8)
         for start in range(0, z.size, _PIECE):
             part = slice(start, start + _PIECE)
             piece = z[part]
-            loops.flagged(*[x[part] for x in parts], piece, ignored[: piece.size], control, seed, index + start, *extra)
+            run(loops, [x[part] for x in parts], piece, ignored[: piece.size], (control, seed, index + start), extra)
+
+
+def _decide(
+    loops: Loops,
+    parts: Sequence[NDArray[Any]],
+    z: NDArray[Any],
+    flags: NDArray[Any] | None,
+    options: tuple[int, int, int],
+    extra: tuple[Any, ...],
+) -> None:
+    """Have the general loop decide the elements whose result is a NaN: which one, and whether it is invalid.
+
+    Few operands have any, so the loops that are compiled for all of them need not know how.
+    """
+    assert loops.general is not None
+    magnitude, infinity = (0x7FFF, 0x7C00) if z.dtype.itemsize == 2 else (0x7FFFFFFF, 0x7F800000)
+    control, seed, index = options
+    last = extra if loops.last is None else loops.last
+    for start in range(0, z.size, _PIECE):
+        part = slice(start, start + _PIECE)
+        piece, given = z[part], [x[part] for x in parts]
+        raised = np.empty(piece.size, np.uint8) if flags is None else flags[part]
+        where = np.flatnonzero((piece & magnitude) > infinity)
+        if 8 * where.size > 7 * piece.size:
+            loops.general(*given, piece, raised, control, seed, index + start, *last)
+        elif where.size:
+            some, flags_of_some = np.empty(where.size, z.dtype), np.empty(where.size, np.uint8)
+            # A NaN draws no random word.
+            loops.general(*[x[where] for x in given], some, flags_of_some, control, 0, 0, *last)
+            piece[where], raised[where] = some, flags_of_some
 
 
 def _gathered(
@@ -172,7 +204,7 @@ def _gathered(
                 part = slice(start, start + size)
                 raised = flags if flags is None else flags[part]
                 parts = [place[:size] for place in memory]
-                _run(loops, parts, z[part], raised, (control, seed, index + start), extra)
+                run(loops, parts, z[part], raised, (control, seed, index + start), extra)
                 start += size
 
 

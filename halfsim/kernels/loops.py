@@ -25,3 +25,7 @@ class Loops(NamedTuple):
     """Least elements of a block of the former."""
     values_grain: int = VECTORISED
     """Of the latter."""
+    general: Callable[..., Any] | None = None
+    """The general loop, for the elements whose result is a NaN, where the others return that there are some."""
+    last: tuple[Any, ...] | None = None
+    """Its last arguments; those of the operation by default."""

@@ -10,6 +10,7 @@ import numba
 import numpy as np
 
 from halfsim.core.control import STOCHASTIC
+from halfsim.core.fields import layout
 from halfsim.formats import BINARY16, BINARY32, BINARY64, Format
 from halfsim.kernels import elementwise, f16c, fast, loops, order, stochastic, wide
 from halfsim.kernels.fast import FAST
@@ -57,25 +58,29 @@ def _select(name: str, general: Callable[..., None], control: int) -> Loops:
     if not compiles():
         return Loops(general)
     if general in _FLAGGED and (control & 7 != STOCHASTIC or general is not elementwise.scaleb):
-        return Loops(_FLAGGED[general], grain=loops.VECTORISED)
-    return _fast(name, control) or Loops(general)
+        return Loops(_FLAGGED[general], grain=loops.VECTORISED, general=general)
+    return _fast(name, control, general) or Loops(general)
 
 
-def _fast(name: str, control: int) -> Loops | None:
+def _fast(name: str, control: int, general: Callable[..., None], last: tuple[Any, ...] | None = None) -> Loops | None:
     if control & 7 == STOCHASTIC:
-        return Loops(getattr(stochastic, name), grain=loops.COMPUTED) if name in stochastic.__all__ else None
+        if name not in stochastic.__all__:
+            return None
+        return Loops(getattr(stochastic, name), grain=loops.COMPUTED, general=general, last=last)
     if name not in FAST:
         return None
     row = FAST[name]
     if f16c.direct(control) and f16c.available():
-        return Loops(row.flagged, row.direct, loops.VECTORISED, loops.DIRECT)
-    return Loops(row.flagged, row.values, loops.VECTORISED)
+        return Loops(row.flagged, row.direct, loops.VECTORISED, loops.DIRECT, general, last)
+    return Loops(row.flagged, row.values, loops.VECTORISED, general=general, last=last)
 
 
 def rounding_loops(source: Format, target: Format, control: int) -> Loops | None:
     """Return the loops of a conversion that has its own, under a control word, or None."""
     name = _CONVERSIONS.get((source, target))
-    return _fast(name, control) if name is not None and compiles() else None
+    if name is None or not compiles():
+        return None
+    return _fast(name, control, elementwise.convert, (layout(source), layout(target)))
 
 
 def wide_loop(source: Format | None, target: Format, control: int) -> Callable[..., None] | None:

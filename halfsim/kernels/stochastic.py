@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 
-from numpy import float64, int64
+from numpy import float64
 
-from halfsim.core import arithmetic, division
 from halfsim.core._jit import kernel
 from halfsim.core.fields import F16
 from halfsim.core.philox import first_word
@@ -18,7 +17,7 @@ from halfsim.flags import Flags
 from halfsim.kernels import fixed
 from halfsim.kernels.f16c import NEAREST, exchange, read
 from halfsim.kernels.fixed import INFINITY, MAGNITUDE, rounded, sum_to_odd
-from halfsim.kernels.simd import bits64_of, is_nan, make_rule
+from halfsim.kernels.simd import bits64_of, make_rule
 
 __all__ = ["add", "divide", "fma", "multiply", "sqrt", "subtract"]
 
@@ -37,10 +36,7 @@ def add(a, b, z, flags, control, seed, index):
         z[i], flags[i] = rounded(bits, first_word(seed, index + i), target)
         nan |= bits & MAGNITUDE > INFINITY
     exchange(state)
-    if nan:
-        for i in range(z.size):
-            if is_nan(z[i]):
-                z[i], flags[i] = arithmetic.add(int64(a[i]), int64(b[i]), F16, control, 0)
+    return nan
 
 
 @kernel
@@ -55,10 +51,7 @@ def subtract(a, b, z, flags, control, seed, index):
         z[i], flags[i] = rounded(bits, first_word(seed, index + i), target)
         nan |= bits & MAGNITUDE > INFINITY
     exchange(state)
-    if nan:
-        for i in range(z.size):
-            if is_nan(z[i]):
-                z[i], flags[i] = arithmetic.subtract(int64(a[i]), int64(b[i]), F16, control, 0)
+    return nan
 
 
 @kernel
@@ -73,10 +66,7 @@ def multiply(a, b, z, flags, control, seed, index):
         z[i], flags[i] = rounded(bits, first_word(seed, index + i), target)
         nan |= bits & MAGNITUDE > INFINITY
     exchange(state)
-    if nan:
-        for i in range(z.size):
-            if is_nan(z[i]):
-                z[i], flags[i] = arithmetic.multiply(int64(a[i]), int64(b[i]), F16, F16, control, 0)
+    return nan
 
 
 @kernel
@@ -98,10 +88,7 @@ def divide(a, b, z, flags, control, seed, index):
         flags[i] = raised | (_DIVIDE_BY_ZERO if by_zero else 0)
         nan |= bits & MAGNITUDE > INFINITY
     exchange(state)
-    if nan:
-        for i in range(z.size):
-            if is_nan(z[i]):
-                z[i], flags[i] = division.divide(int64(a[i]), int64(b[i]), F16, control, 0)
+    return nan
 
 
 @kernel
@@ -116,10 +103,7 @@ def sqrt(a, z, flags, control, seed, index):
         z[i], flags[i] = rounded(bits, first_word(seed, index + i), target)
         nan |= bits & MAGNITUDE > INFINITY
     exchange(state)
-    if nan:
-        for i in range(z.size):
-            if is_nan(z[i]):
-                z[i], flags[i] = division.sqrt(int64(a[i]), F16, control, 0)
+    return nan
 
 
 @kernel
@@ -134,7 +118,4 @@ def fma(a, b, c, z, flags, control, seed, index):
         z[i], flags[i] = rounded(bits, first_word(seed, index + i), target)
         nan |= bits & MAGNITUDE > INFINITY
     exchange(state)
-    if nan:
-        for i in range(z.size):
-            if is_nan(z[i]):
-                z[i], flags[i] = arithmetic.fma(int64(a[i]), int64(b[i]), int64(c[i]), F16, F16, control, 0)
+    return nan

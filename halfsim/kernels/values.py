@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 
-from numpy import int32, int64
+from numpy import int32
 
-from halfsim.core import arithmetic, convert, division
 from halfsim.core._jit import kernel
 from halfsim.core.control import rounding_mode
-from halfsim.core.fields import F16, layout
+from halfsim.core.fields import layout
 from halfsim.formats import BINARY32, BINARY64
 from halfsim.kernels.f16c import (
     NEAREST,
@@ -30,7 +29,6 @@ from halfsim.kernels.simd import (
     float64_of,
     from_binary32,
     from_binary64,
-    is_nan,
     make_rule,
     nearest,
     nearest_only,
@@ -74,10 +72,7 @@ def add(a, b, z, control):
         for i in range(z.size):
             z[i], _, largest = rounded(sum_to_odd(decode(a[i], rule), decode(b[i], rule), rule), rule, largest)
     exchange(state)
-    if largest > INFINITY:
-        for i in range(z.size):
-            if is_nan(z[i]):
-                z[i], _ = arithmetic.add(int64(a[i]), int64(b[i]), F16, control, 0)
+    return largest > INFINITY
 
 
 @kernel
@@ -99,10 +94,7 @@ def subtract(a, b, z, control):
         for i in range(z.size):
             z[i], _, largest = rounded(sum_to_odd(decode(a[i], rule), -decode(b[i], rule), rule), rule, largest)
     exchange(state)
-    if largest > INFINITY:
-        for i in range(z.size):
-            if is_nan(z[i]):
-                z[i], _ = arithmetic.subtract(int64(a[i]), int64(b[i]), F16, control, 0)
+    return largest > INFINITY
 
 
 @kernel
@@ -124,10 +116,7 @@ def multiply(a, b, z, control):
         for i in range(z.size):
             z[i], _, largest = rounded(bits_of(decode(a[i], rule) * decode(b[i], rule)), rule, largest)
     exchange(state)
-    if largest > INFINITY:
-        for i in range(z.size):
-            if is_nan(z[i]):
-                z[i], _ = arithmetic.multiply(int64(a[i]), int64(b[i]), F16, F16, control, 0)
+    return largest > INFINITY
 
 
 @kernel
@@ -149,10 +138,7 @@ def divide(a, b, z, control):
         for i in range(z.size):
             z[i], _, largest = rounded(bits_of(decode(a[i], rule) / decode(b[i], rule)), rule, largest)
     exchange(state)
-    if largest > INFINITY:
-        for i in range(z.size):
-            if is_nan(z[i]):
-                z[i], _ = division.divide(int64(a[i]), int64(b[i]), F16, control, 0)
+    return largest > INFINITY
 
 
 @kernel
@@ -174,10 +160,7 @@ def sqrt(a, z, control):
         for i in range(z.size):
             z[i], _, largest = rounded(bits_of(math.sqrt(decode(a[i], rule))), rule, largest)
     exchange(state)
-    if largest > INFINITY:
-        for i in range(z.size):
-            if is_nan(z[i]):
-                z[i], _ = division.sqrt(int64(a[i]), F16, control, 0)
+    return largest > INFINITY
 
 
 @kernel
@@ -203,10 +186,7 @@ def fma(a, b, c, z, control):
                 sum_to_odd(decode(a[i], rule) * decode(b[i], rule), decode(c[i], rule), rule), rule, largest
             )
     exchange(state)
-    if largest > INFINITY:
-        for i in range(z.size):
-            if is_nan(z[i]):
-                z[i], _ = arithmetic.fma(int64(a[i]), int64(b[i]), int64(c[i]), F16, F16, control, 0)
+    return largest > INFINITY
 
 
 @kernel
@@ -228,10 +208,7 @@ def binary32_to_binary16(a, z, control):
         for i in range(z.size):
             z[i], _, largest = rounded(from_binary32(a[i], rule), rule, largest)
     exchange(state)
-    if largest > INFINITY:
-        for i in range(z.size):
-            if is_nan(z[i]):
-                z[i], _ = convert.convert(int64(a[i]), _B32, F16, control, 0)
+    return largest > INFINITY
 
 
 @kernel
@@ -253,10 +230,7 @@ def binary64_to_binary16(a, z, control):
         for i in range(z.size):
             z[i], _, largest = rounded(from_binary64(a[i], rule), rule, largest)
     exchange(state)
-    if largest > INFINITY:
-        for i in range(z.size):
-            if is_nan(z[i]):
-                z[i], _ = convert.convert(int64(a[i]), _B64, F16, control, 0)
+    return largest > INFINITY
 
 
 @kernel
@@ -270,7 +244,4 @@ def binary16_to_binary32(a, z, control):
         z[i] = bits
         largest = max(largest, int32(bits & 0x7FFFFFFF))
     exchange(state)
-    if largest > INFINITY:
-        for i in range(z.size):
-            if is_nan(a[i]):
-                z[i], _ = convert.convert(int64(a[i]), F16, _B32, control, 0)
+    return largest > INFINITY

@@ -23,7 +23,7 @@ from halfsim.environment import IEEE, Tininess
 from halfsim.kernels import f16c, stochastic, values
 from halfsim.kernels.fast import FAST
 from halfsim.rounding import Rounding, Stochastic
-from tests.exhaustive_fast import ENVIRONMENTS, ROWS, differences, general, main, result_dtype, without_flags
+from tests.exhaustive_fast import ENVIRONMENTS, ROWS, differences, general, main, result_dtype, run, without_flags
 from tests.oracles.corners import NANS, float_neighbours, pairs, patterns, triples
 
 pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="fast loops exist only as machine code")
@@ -177,11 +177,11 @@ def test_every_tail(name: str, size: int) -> None:
     operands = tuple(operand[-size - 5 : -5].copy() for operand in inputs_of(name))
     want, want_flags = general(name, operands, 0)
     z, flags = np.full(size + 2, 77, result_dtype(name)), np.full(size + 2, 77, np.uint8)
-    FAST[name].flagged(*operands, z[1:-1], flags[1:-1], 0, 0, 0)
+    run(name, FAST[name].flagged, operands, z[1:-1], flags[1:-1], 0)
     assert z.tolist() == [77, *want.tolist(), 77]
     assert flags.tolist() == [77, *want_flags.tolist(), 77]
     z[1:-1] = 0
-    FAST[name].values(*operands, z[1:-1], 0)
+    run(name, FAST[name].values, operands, z[1:-1], None, 0)
     assert z.tolist() == [77, *want.tolist(), 77]
 
 
@@ -290,10 +290,10 @@ def test_the_state_of_the_processor_changes_nothing_and_stays(name: str) -> None
         got, flags = np.empty_like(want), np.empty_like(want_flags)
         for kind in ("flagged", *without_flags(name, control)):
             loop = getattr(FAST[name], kind)
-            loop(*operands, got, *((flags, control, 0, 0) if kind == "flagged" else (control,)))
+            run(name, loop, operands, got, flags if kind == "flagged" else None, control)
             got.fill(0x5555)
             before = set_state(upward_flushing)
-            loop(*operands, got, *((flags, control, 0, 0) if kind == "flagged" else (control,)))
+            run(name, loop, operands, got, flags if kind == "flagged" else None, control)
             after = set_state(before)
             assert after & ~0x3F == upward_flushing
             assert np.array_equal(got, want), kind

@@ -11,7 +11,8 @@ import pytest
 import halfsim as hs
 from halfsim.core.compare import Extremum
 from halfsim.core.control import control_word
-from halfsim.kernels import elementwise, fast, order
+from halfsim.kernels import elementwise, fast, host, order
+from halfsim.kernels.loops import Loops
 from halfsim.kernels.select import select_loops
 from tests.exhaustive_fast import ENVIRONMENTS, differences
 from tests.oracles.corners import pairs
@@ -32,7 +33,7 @@ def same(loop, general, operands, control, extra=(), dtype=np.uint16):
     """Whether two loops write the same, and if not, where first."""
     got, want = (np.empty(operands[0].size, dtype) for _ in range(2))
     flags, raised = (np.full(got.size, 77, np.uint8) for _ in range(2))
-    loop(*operands, got, flags, control, 0, 0, *extra)
+    host.run(Loops(loop, general=general), operands, got, flags, (control, 0, 0), extra)
     general(*operands, want, raised, control, 0, 0, *extra)
     wrong = np.flatnonzero((got != want) | (flags != raised))
     where = [hex(int(x[wrong[0]])) for x in operands] if wrong.size else []
