@@ -12,9 +12,7 @@ os.environ.setdefault("HALFSIM_NUM_THREADS", "1")
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
@@ -24,10 +22,7 @@ from torch import nn
 
 import halfsim as hs
 import halfsim.torch
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from interleaved import interleave, ratio
+from halfsim.benchmarks.timing import interleave, median_ratio
 
 _CALLS = 8
 """Calls of a layer in one block."""
@@ -122,7 +117,9 @@ def layer(rounds: int, size: tuple[int, int, int], policy: str) -> None:
         "layer, held in float32": simulated(nn.Linear(inputs, outputs), x.float(), policy, False, _CALLS),
     }
     times = interleave(contenders, rounds)
-    costs = ", ".join(f"{name} {1 / ratio(times, name, 'product'):.2f}" for name in contenders if name != "product")
+    costs = ", ".join(
+        f"{name} {1 / median_ratio(times, name, 'product'):.2f}" for name in contenders if name != "product"
+    )
     print(f"linear {rows} x {inputs} x {outputs}, {policy}: times the product: {costs}")
 
 
@@ -134,7 +131,7 @@ def peers(rounds: int, name: str, model: nn.Module, x: torch.Tensor, policies: t
         contenders["QPyTorch"] = rounded
     contenders |= {policy: simulated(model, x, policy, False) for policy in policies}
     times = interleave(contenders, rounds)
-    costs = ", ".join(f"{key} {1 / ratio(times, key, 'PyTorch'):.3g}" for key in contenders if key != "PyTorch")
+    costs = ", ".join(f"{key} {1 / median_ratio(times, key, 'PyTorch'):.3g}" for key in contenders if key != "PyTorch")
     print(f"{name}: times PyTorch in float32: {costs}")
 
 
@@ -162,7 +159,7 @@ def matrices(rounds: int) -> None:
 
     assert (theirs().numpy() == ours()).all()
     times = interleave({"halfsim": ours, "mmasim": theirs}, rounds)
-    print(f"product 64 x 64 x 64 on H100: {ratio(times, 'halfsim', 'mmasim'):.0f} times as fast as mmasim")
+    print(f"product 64 x 64 x 64 on H100: {median_ratio(times, 'halfsim', 'mmasim'):.0f} times as fast as mmasim")
 
 
 @click.command()

@@ -1,6 +1,7 @@
 """The public names, in one list: what type checkers read, and where `halfsim` finds each name when it is used."""
 
 from halfsim import tensorcores as tensorcores
+from halfsim import torch as torch  # optional
 from halfsim._version import __version__ as __version__
 from halfsim.accumulators import FP16 as FP16
 from halfsim.accumulators import FP32 as FP32
