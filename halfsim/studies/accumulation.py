@@ -10,7 +10,6 @@ from halfsim.policy import StaticScale
 from halfsim.studies.grid import Part, Table, Variant
 from halfsim.studies.recipes import BASELINE, IMAGES, NORMALISED, PLAIN, SCALED
 from halfsim.studies.study import Check, Study
-from halfsim.training.data import fashion_folder
 from halfsim.training.experiment import Settings
 from halfsim.training.models import Perceptron
 from halfsim.training.optim import SGD
@@ -30,6 +29,7 @@ def _errors(kind: str, name: str, title: str) -> Table:
         ),
         function="halfsim.studies.tables.accumulation:error_against_k",
         arguments={"kind": kind},
+        tasks=(IMAGES,),
         figure="halfsim.plotting:error_against_length",
     )
 
@@ -67,7 +67,7 @@ _FULL = PLAIN.scaled(StaticScale(scale=32768.0), "mixed")
 _FULL16, _UNSCALED16 = _FULL.accumulating(FP16, "binary16 sums"), PLAIN.accumulating(FP16, "binary16 sums, scale 1")
 _SHUFFLED = Classification(dataset="digits-or-fashion", train=32_768, test=2_000, pool=2)
 _SORTED = replace(_SHUFFLED, order="sorted")
-_SIDE = 8 if fashion_folder() is None else 14
+_SIDE = 14
 
 _ORDER = Part(
     name="order",
@@ -125,6 +125,7 @@ ACCUMULATION = Study(
             claim="A binary16 sum depends on the order of its terms; a sum in binary32 or a tree hardly does.",
             function="halfsim.studies.tables.sample_order:sample_order",
             arguments={"kind": "pixels × first gradient"},
+            tasks=(IMAGES,),
         ),
         Table(
             name="statistics",

@@ -51,6 +51,7 @@ HARDWARE = Study(
                 "largest difference in ulps of the second one's result, which is large where a sum cancels."
             ),
             function="halfsim.studies.tables.disagreement:disagreement",
+            tasks=(IMAGES,),
             figure="halfsim.plotting:disagreement",
         ),
     ),

@@ -67,6 +67,7 @@ _RATES = Table(
     ),
     function="halfsim.studies.tables.rates:lost_updates",
     arguments={"rates": _ADAM_RATES, "steps": 2_800, "seeds": 3},
+    tasks=(DIGITS,),
     figure="halfsim.plotting:lost_updates",
     drawing={"by": "optimizer"},
 )

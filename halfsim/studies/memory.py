@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from halfsim.studies.grid import Table
+from halfsim.studies.recipes import CHARACTERS, IMAGES
 from halfsim.studies.study import Check, Study
 
 __all__ = ["MEMORY"]
@@ -52,6 +53,7 @@ MEMORY = Study(
             title="Networks trained here, measured from the arrays",
             claim="Bytes of the arrays that a step holds, beside the accounting.",
             function=f"{_TABLES}.own_memory:own_models",
+            tasks=(IMAGES, CHARACTERS),
         ),
     ),
     checks=(

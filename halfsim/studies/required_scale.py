@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from halfsim.studies.grid import Table
 from halfsim.studies.study import Check, Study
+from halfsim.studies.tables.scales import NETWORKS
 
 __all__ = ["REQUIRED_SCALE"]
 
-_NETWORKS = ["perceptron", "convnet", "batch-norm net", "detector", "word LSTM", "character LSTM", "transformer", "GAN"]
+_NETWORKS = list(NETWORKS)
+_TASKS = tuple({task: None for task, _ in NETWORKS.values()})
 
 REQUIRED_SCALE = Study(
     name="required-scale",
@@ -40,6 +42,7 @@ REQUIRED_SCALE = Study(
             ),
             function="halfsim.studies.tables.scales:networks",
             arguments={"names": _NETWORKS, "steps": 25, "seeds": 3},
+            tasks=_TASKS,
             figure="halfsim.plotting:required_scale",
             drawing={"by": ["network", "kind"]},
         ),
@@ -49,6 +52,7 @@ REQUIRED_SCALE = Study(
             claim="Layers of one network differ by several powers of two.",
             function="halfsim.studies.tables.scales:layers",
             arguments={"names": _NETWORKS, "steps": 25, "seeds": 3},
+            tasks=_TASKS,
         ),
     ),
     checks=(

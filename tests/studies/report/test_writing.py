@@ -102,7 +102,7 @@ def test_the_text_says_what_was_found(made: tuple[Path, dict[str, Any]]) -> None
     assert any("NaN in 2 of 3 *" in line for line in lines)
     assert "1 of 3 met." in lines
     assert "## What the paper says" in lines and "## Limits" in lines
-    assert "sha256 " + "09" * 32 in text
+    assert "Data: digits, digits.csv.gz, sha256 " + "09" * 32 in " ".join(text.split())
     tables = [line for line in lines if line.startswith("|")]
     assert all(line.endswith("|") for line in tables)
     block = [line for line in lines[lines.index("Rows differ.") :] if line.startswith("|")][: 2 + len(sample.ROWS)]
