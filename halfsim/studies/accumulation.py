@@ -149,8 +149,9 @@ ACCUMULATION = Study(
                   high=0.15)
             for name in ("binary16 statistics, pairwise", "binary16 statistics, batch 128")
         ),
+        # Of the few digits that are tested where they stand in, half a per cent is two.
         Check(name="in ascending order accuracy falls", part="normalisation", row="binary16 statistics",
-              measure="accuracy", low=-0.8, high=-0.005, against="binary32"),
+              measure="accuracy", low=-0.8, high=-0.005, against="binary32", data="fashion-mnist"),
         Check(name="statistics in binary32 match", part="normalisation", row="mixed", measure="accuracy", low=-0.015,
               high=0.015, against="binary32"),
         Check(name="order does not matter in binary32", part="order", row="binary32, sorted", measure="loss",

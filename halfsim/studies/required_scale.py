@@ -16,9 +16,10 @@ REQUIRED_SCALE = Study(
     summary="per network, the smallest scale that keeps 99 and 99.9 % of its gradients, and the largest one",
     claim=(
         "For most networks many powers of two lie between the smallest scale that keeps nearly all gradients and the "
-        "largest that does not overflow, so that any reasonable constant will do. The character LSTM is the exception: "
-        "no scale keeps 99.9 % of its weight gradients, as the largest overflow first; that of words comes close to "
-        "it, with two doublings between the two. The weight gradients of classifiers and of the GAN need no scale."
+        "largest that does not overflow, so that any reasonable constant will do. The LSTMs are the exception. No "
+        "scale keeps 99.9 % of the weight gradients of the character LSTM in any seed, as the largest overflow first; "
+        "of the word LSTM it depends on the seed: one keeps them in one, none in another. The weight gradients of "
+        "classifiers and of the GAN need no scale."
     ),
     paper=(
         "Factors from 8 to 32,768 were used, and many networks need none; a factor should keep the largest gradient "
@@ -61,9 +62,11 @@ REQUIRED_SCALE = Study(
         Check(name="the classifier needs less", part="networks",
               row={"network": "convnet", "kind": "weight gradient"}, measure="smallest_99", low=0, high=8),
         Check(name="no scale keeps 99.9 % of the character LSTM's", part="networks",
-              row={"network": "character LSTM", "kind": "weight gradient"}, measure="most_room", low=-40, high=-1),
-        Check(name="one does of the word LSTM's", part="networks",
-              row={"network": "word LSTM", "kind": "weight gradient"}, measure="least_room", low=0, high=8),
+              row={"network": "character LSTM", "kind": "weight gradient"}, measure="most_room", low=-20, high=-1),
+        Check(name="nor of the word LSTM's in some seed", part="networks",
+              row={"network": "word LSTM", "kind": "weight gradient"}, measure="least_room", low=-20, high=-1),
+        Check(name="but one does in another seed", part="networks",
+              row={"network": "word LSTM", "kind": "weight gradient"}, measure="most_room", low=0, high=8),
         *(
             Check(name=f"{network}, {kind}s: many scales do", part="networks", row={"network": network, "kind": kind},
                   measure="least_room", low=5, high=60)
