@@ -69,7 +69,7 @@ def origin(part: Mapping[str, Any]) -> str:
     if not part.get("function"):
         return ""
     arguments = ", ".join(f"{name}={value!r}" for name, value in part["arguments"].items())
-    data = f", from {', '.join(part['data'])}" if part["data"] else ""
+    data = f", from {'; '.join(part['data'])}" if part["data"] else ""
     return f"Computed by {part['function']}({arguments}){data}."
 
 
