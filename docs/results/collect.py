@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from halfsim.studies import STUDIES
+from halfsim.studies.report.drawing import slug
 from halfsim.studies.report.text import cited
 from halfsim.studies.store import load, write_atomically
 
@@ -18,7 +19,9 @@ _HEAD = """# Results
 
 What `make studies` found, as it was found; nothing here is written by hand but these paragraphs. A folder per study:
 `report.md` and the same with figures as `report.html`, the numbers of every run in `results.csv`, computed tables,
-figures, and the configuration of every row for its first seed (`halfsim train FILE` repeats that run).
+figures and the numbers they show, the configuration of every row for its first seed (`halfsim train FILE` repeats that
+run), and function, arguments and data of every computed table. Runs are named by their configuration, their data and
+the sources that made them, which may be older than these pages; the tests repeat them and compare the weights.
 
 The networks have thousands of parameters and train in seconds on small data. They show when and why each claim holds,
 down to the bit; they do not show the accuracies of large networks, and a check that is met here is no proof for those.
@@ -51,14 +54,20 @@ def _copy(source: Path, target: Path, found: dict[str, Any]) -> None:
             shutil.copy(source / name, target / name)
     if (source / "tables").exists():
         shutil.copytree(source / "tables", target / "tables")
-    for picture in sorted((source / "figures").glob("*.svg")):
-        (target / "figures").mkdir(exist_ok=True)
-        shutil.copy(picture, target / "figures" / picture.name)
+    for pattern in ("*.svg", "*.csv"):
+        for file in sorted((source / "figures").glob(pattern)):
+            (target / "figures").mkdir(exist_ok=True)
+            shutil.copy(file, target / "figures" / file.name)
     for run in found["runs"]:
         if run["seed"] == 0:
             name = f"{run['part']}, {run['variant']}.toml".replace("/", "-")
             (target / "configs").mkdir(exist_ok=True)
             shutil.copy(source / "runs" / run["id"] / "config.toml", target / "configs" / name)
+    for part in found["parts"]:
+        if "rows" in part:
+            (target / "configs" / "tables").mkdir(parents=True, exist_ok=True)
+            copied = target / "configs" / "tables" / f"{slug(part['name'])}.toml"
+            shutil.copy(source / "runs" / part["id"] / "config.toml", copied)
 
 
 def _checks(checks: list[dict[str, Any]]) -> list[str]:
@@ -67,7 +76,7 @@ def _checks(checks: list[dict[str, Any]]) -> list[str]:
     rows = ["| expected | range | found |", "| --- | --- | --- |"]
     for check in checks:
         value = "none" if check["found"] is None else f"{check['found']:.4g}"
-        mark = "" if check["passed"] else " **not met**"
+        mark = " **not met**" if check["passed"] is False else ""
         rows.append(f"| {check['part']}: {check['name']} | {check['low']:g} … {check['high']:g} | {value}{mark} |")
     return [*rows, ""]
 

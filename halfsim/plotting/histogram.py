@@ -20,7 +20,12 @@ _ZERO, _TINY, _NORMAL, _INFINITE = -25, -24, -14, 16
 
 
 def gradient_histogram(
-    axes: Axes, curves: Sequence[tuple[str, Sequence[int]]], *, lowest: int = -60, scale: float | None = None
+    axes: Axes,
+    curves: Sequence[tuple[str, Sequence[int]]],
+    *,
+    lowest: int = -60,
+    scale: float | None = None,
+    scaled: bool = False,
 ) -> Axes:
     """Draw the histogram of log2|gradient| over binary16's zones.
 
@@ -37,6 +42,8 @@ def gradient_histogram(
         Exponent of the first bin.
     scale : float, optional
         A loss scale, shown as an arrow that long: it moves everything right by log2 of it.
+    scaled : bool
+        Whether the gradients hold a loss scale already.
 
     Returns
     -------
@@ -74,7 +81,7 @@ def gradient_histogram(
         axes.text(start - 0.4, level, f"× {scale:g}", ha="right", va="center", fontsize=9, color=INK)
     axes.set_xlim(*_VIEW)
     axes.set_ylim(0, height)
-    axes.set_xlabel("log$_2$ |gradient|, without loss scale")
+    axes.set_xlabel(f"log$_2$ |gradient|, {'with its' if scaled else 'without'} loss scale")
     axes.set_ylabel("share of all elements, %")
     below(tidy(axes, grid="none"), columns=1)
     return axes

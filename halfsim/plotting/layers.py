@@ -57,9 +57,9 @@ def ledger_map(
 
     array = np.asarray(shares, np.float64).reshape(len(layers), len(steps))
     shown = np.where(array > 0, np.clip(array, *SHARES), np.nan)
-    # Samples are drawn side by side, each as wide as any other: evenly spaced steps keep their place.
+    # Samples are drawn side by side, each as wide as any other, from its step on: evenly spaced steps keep their place.
     width = (steps[-1] - steps[0]) / (len(steps) - 1) if len(steps) > 1 else 1.0
-    extent = (steps[0] - width / 2, steps[-1] + width / 2, len(layers) - 0.5, -0.5)
+    extent = (steps[0], steps[-1] + width, len(layers) - 0.5, -0.5)
     axes.set_facecolor(BLANK)
     axes.imshow(shown, cmap="viridis_r", norm=LogNorm(*SHARES), aspect="auto", interpolation="nearest", extent=extent)
     axes.set_yticks(range(len(layers)), [written(layer) for layer in layers] if names else [])

@@ -67,7 +67,7 @@ ARCHITECTURES = Study(
                   high=within, against="binary32")
             for part, measure, within in (
                 ("perceptron", "accuracy", 0.01), ("convnet", "accuracy", 0.015), ("batch-norm", "accuracy", 0.02),
-                ("lstm", "loss", 0.02), ("transformer", "loss", 0.03), ("gan", "distance", 0.4),
+                ("lstm", "loss", 0.02), ("transformer", "loss", 0.03), ("gan", "distance", 0.2),
             )
         ),
     ),

@@ -40,6 +40,7 @@ _SETTINGS = Part(
     task=IMAGES,
     settings=CONVNET,
     policies=(
+        BASELINE,
         PLAIN.scaled(DynamicScale(initial=2.0**16, interval=2000), "interval 2000"),
         PLAIN.scaled(DynamicScale(initial=2.0**16, interval=20), "interval 20"),
         PLAIN.scaled(DynamicScale(initial=2.0**16, interval=5), "interval 5"),
@@ -48,7 +49,7 @@ _SETTINGS = Part(
         PLAIN.scaled(DynamicScale(initial=2.0**24, interval=20, hysteresis=2), "from 2^24, hysteresis 2"),
         PLAIN.scaled(DynamicScale(initial=2.0**12, interval=5, ceiling=2.0**14), "interval 5, ceiling 2^14"),
     ),
-    shown=("interval 2000", "interval 20", "interval 5", "from 2^24"),
+    shown=("binary32", "interval 2000", "interval 20", "interval 5", "from 2^24"),
 )
 
 DYNAMIC_SCALING = Study(
@@ -69,6 +70,18 @@ DYNAMIC_SCALING = Study(
         Check(name="and skips a handful of steps", part="recovery", row="dynamic, from 2^24, interval 50",
               measure="steps_skipped", low=4, high=30),
         Check(name="a constant 2^20 is NaN", part="recovery", row="scale 2^20", measure="not_finite", low=1, high=9),
+        *(
+            Check(name=f"{row} matches", part="settings", row=row, measure="accuracy", low=-0.02, high=0.02,
+                  against="binary32")
+            for row in ("interval 2000", "interval 20", "interval 5", "from 2^24", "from 2^24, hysteresis 2")
+        ),
+        Check(name="short intervals skip many steps", part="settings", row="interval 5", measure="steps_skipped",
+              low=15, high=45),
+        Check(name="long ones few", part="settings", row="interval 2000", measure="steps_skipped", low=0, high=5),
+        Check(name="hysteresis costs steps on the way down", part="settings", row="from 2^24, hysteresis 2",
+              measure="steps_skipped", low=1, high=10, against="from 2^24"),
+        Check(name="a ceiling below the overflow costs none", part="settings", row="interval 5, ceiling 2^14",
+              measure="steps_skipped", low=0, high=0),
     ),
     order=5,
 )  # fmt: skip

@@ -100,6 +100,8 @@ class Table:
         ``"package.module:function"``, a pure function of plain arguments that returns a list of dict, one per row.
     arguments : dict
         Its arguments: numbers, texts, and lists of them.
+    tasks : tuple of Task
+        Those whose data it reads: a table from other data is another table.
     columns : tuple of str
         Keys of the rows, in the order of the columns; the first names the row. All that there are by default.
     figure : str
@@ -113,6 +115,7 @@ class Table:
     claim: str
     function: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    tasks: tuple[Task, ...] = ()
     columns: tuple[str, ...] = ()
     figure: str = ""
     drawing: Mapping[str, Any] = field(default_factory=dict)
@@ -147,13 +150,12 @@ class RunJob:
         The part and the name of the policy do not: equal runs are run once. Releases of NumPy do not either: of NumPy
         a run takes elementwise IEEE 754 operations and the words of a bit generator.
         """
-        data = self.experiment.task.data
         config = self.experiment.config()
         policy = {key: value for key, value in config["policy"].items() if key != "name"}
         return {
             **config,
             "policy": policy,
-            "data": {"name": data.name, "file": data.file, "sha256": data.sha256},
+            "data": _source(self.experiment.task),
             "code": {"version": __version__, "sha256": source_digest()},
         }
 
@@ -198,6 +200,7 @@ class TableJob:
         return {
             "function": self.table.function,
             "arguments": plain(self.table.arguments),
+            "data": list({one["name"]: one for one in map(_source, self.table.tasks)}.values()),
             "code": {"version": __version__, "sha256": source_digest()},
         }
 
@@ -217,6 +220,12 @@ class TableJob:
             rows = self.table.call()
             seconds = round(time.perf_counter() - started, 3)
             mine.finish({"config": self.config, "rows": rows, "seconds": seconds, "provenance": provenance()})
+
+
+def _source(task: Task) -> dict[str, str]:
+    """Return which data a task has, and the file they come from."""
+    data = task.data
+    return {"name": data.name, "file": data.file, "sha256": data.sha256}
 
 
 Job = RunJob | TableJob

@@ -50,8 +50,8 @@ _LANGUAGE = Part(
     claim=(
         "The loss is a mean over 4,096 words, and the softmax spreads each one's gradient over a vocabulary of 2,048: "
         "a good part of the gradients is below binary16's subnormals. In these few dozen steps that costs next to "
-        "nothing, and a scale mends it; reductions in binary16, softmax and loss among them, cost more than flushed "
-        "gradients do."
+        "nothing, and a scale mends it. Reductions in binary16, softmax and loss among them, end no worse either, as "
+        "far as three seeds can tell: both effects are too weak for them."
     ),
     task=WORDS,
     settings=WORD_LSTM,
@@ -83,7 +83,8 @@ LOSS_SCALING = Study(
         "training fails; a loss scale of 8 mends most of it, 128 all of it. Many networks need none."
     ),
     paper=(
-        "Table 2: the SSD detector diverges without a scale and matches binary32 with 8 (76.9 → 77.1 mAP). Figure 3: "
+        "Table 2, mAP in binary32, without a scale and with 8: Faster R-CNN 69.1, 68.6, 69.7; Multibox SSD 76.9, "
+        "diverges, 77.1. Figure 3, of SSD: "
         "67 % of its activation gradients are zero, and most of the others too small for binary16. Figure 5: the "
         "language model bigLSTM diverges after 300,000 iterations without a scale and matches with 128. The image "
         "classifiers of Table 1 need none [@micikevicius2018]."
@@ -98,6 +99,8 @@ LOSS_SCALING = Study(
     checks=(
         Check(name="without a scale the loss is over three times that of binary32", part="detector",
               row="mixed, scale 1", measure="loss", low=3.0, high=10.0, against="binary32", relative=True),
+        Check(name="a scale of 8 mends most of it", part="detector", row="scale 8", measure="loss", low=1.1, high=2.5,
+              against="binary32", relative=True),
         Check(name="a scale of 128 matches", part="detector", row="scale 128", measure="loss", low=0.97, high=1.03,
               against="binary32", relative=True),
         Check(name="a dynamic scale matches", part="detector", row="dynamic scale", measure="loss", low=0.97,

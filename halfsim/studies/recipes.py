@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from halfsim.policy import WeightUpdate, named
-from halfsim.training.data import fashion_folder
 from halfsim.training.experiment import Settings
 from halfsim.training.models import LSTM, Adversaries, BatchNormNet, ConvNet, HeatMapNet, Perceptron, Transformer
 from halfsim.training.optim import SGD, Adagrad, Adam
@@ -59,7 +58,7 @@ SMALL_STEPS = Settings(
 )
 
 IMAGES = Classification(dataset="digits-or-fashion", train=6_000, test=2_000)
-_IMAGE = (8, 8, 1) if fashion_folder() is None else (28, 28, 1)
+_IMAGE = (28, 28, 1)
 CONVNET = Settings(
     model=ConvNet(image=_IMAGE),
     optimizer=SGD(rate=0.01, momentum=0.9),

@@ -9,7 +9,7 @@ from halfsim.formats import BINARY16
 from halfsim.policy import WeightUpdate
 from halfsim.rounding import Rounding, Stochastic
 from halfsim.studies.grid import Part, Table
-from halfsim.studies.recipes import BASELINE, DIGITS, SCALED
+from halfsim.studies.recipes import BASELINE, DIGITS, IMAGES, SCALED
 from halfsim.studies.study import Check, Study
 from halfsim.training.experiment import Settings
 from halfsim.training.models import Perceptron
@@ -137,6 +137,7 @@ ROUNDING_MODES = Study(
             title="Random bits of a stochastic sum",
             claim="A discarded fraction below 2^-bits is always dropped: few bits make a sum that falls short.",
             function="halfsim.studies.tables.accumulation:stochastic_bits",
+            tasks=(IMAGES,),
         ),
     ),
     checks=(

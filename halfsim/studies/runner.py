@@ -1,6 +1,7 @@
 """Run a list of jobs anywhere: finished ones are skipped, and a killed run goes on from its last checkpoint.
 
-At most a second of finished steps, or the one step in flight if it is longer, is computed again, to the same bits.
+At most a second of finished steps, or the one step in flight if it is longer, is computed again, to the same bits:
+`halfsim.studies.runs` writes a checkpoint at least once a second.
 """
 
 from __future__ import annotations

@@ -18,8 +18,9 @@ from halfsim.training.trainer import Trainer
 
 __all__ = ["perform", "provenance"]
 
-_WORTH = 20
-"""Between two checkpoints lies this many times the seconds that the last one took; a longer step has one of its own."""
+_WORTH, _LONGEST = 20, 1.0
+"""Between two checkpoints lies this many times the seconds that the last one took, but at most this many seconds; a
+longer step has one of its own."""
 
 
 def perform(experiment: Experiment, config: Mapping[str, Any], folder: RunFolder) -> None:
@@ -46,7 +47,7 @@ def perform(experiment: Experiment, config: Mapping[str, Any], folder: RunFolder
         while not trainer.done:
             events.append(trainer.advance().lines)
             now = time.monotonic()
-            if now - saved >= _WORTH * cost or trainer.done:
+            if now - saved >= min(_WORTH * cost, _LONGEST) or trainer.done:
                 folder.save_checkpoint(trainer.state(), events, seconds + now - began)
                 saved = time.monotonic()
                 cost = saved - now

@@ -35,6 +35,9 @@ class Check:
         Another row: checked is the difference to it.
     relative : bool
         Whether the ratio to the other row is checked instead of the difference.
+    data : str
+        Name of the data that the part must have for this to be checked, "" for any: others that stand in for them, as
+        digits do for Fashion-MNIST, need not show the same.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Check:
     high: float
     against: Any = None
     relative: bool = False
+    data: str = ""
 
     def __post_init__(self) -> None:
         if not self.low <= self.high:
@@ -154,7 +158,7 @@ class Study:
 
     def failed(self, out: Path) -> list[dict[str, Any]]:
         """Return the checks of a finished run of this study that did not come out, with what was found."""
-        return [check for check in load(Path(out) / "results.json")["checks"] if not check["passed"]]
+        return [check for check in load(Path(out) / "results.json")["checks"] if check["passed"] is False]
 
     @property
     def policies(self) -> list[Policy]:

@@ -66,3 +66,9 @@ def test_the_arrow_is_as_long_as_the_scale_moves(axes: Any) -> None:
 def test_what_is_not_finite_is_counted_in_the_legend(axes: Any) -> None:
     gradient_histogram(axes, [("gradients", [0] * 78 + [3])])
     assert "3 not finite" in axes.get_legend().get_texts()[0].get_text()
+
+
+@pytest.mark.parametrize(("scaled", "words"), [(False, "without loss scale"), (True, "with its loss scale")])
+def test_the_axis_says_whether_gradients_are_scaled(axes: Any, scaled: bool, words: str) -> None:
+    gradient_histogram(axes, [("gradients", [1] * 79)], scaled=scaled)
+    assert axes.get_xlabel().endswith(words)

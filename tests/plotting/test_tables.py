@@ -99,12 +99,12 @@ def test_a_map_is_blank_where_nothing_happened_and_clipped_below_its_scale(axes:
     ledger_map(axes, [0, 10, 20], ["conv1", "fc"], [[0, 1e-9, 1], [np.nan, 0.5, 0.25]], title="flushed")
     image = axes.images[0]
     assert image.get_array().filled(-1).tolist() == [[-1, SHARES[0], 1], [-1, 0.5, 0.25]]
-    assert image.get_extent() == [-5, 25, 1.5, -0.5]
+    assert image.get_extent() == [0, 30, 1.5, -0.5]
 
 
 def test_a_map_of_one_step_can_be_drawn(axes: Any) -> None:
     ledger_map(axes, [7], ["fc"], [[0.5]])
-    assert axes.images[0].get_extent()[:2] == [6.5, 7.5]
+    assert axes.images[0].get_extent()[:2] == [7, 8]
     axes.figure.canvas.draw()
 
 

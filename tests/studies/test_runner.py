@@ -148,6 +148,21 @@ def test_what_is_missing_or_damaged_is_made_again(whole: Whole, tmp_path: Path, 
     assert changed == {first.name, second.name}
 
 
+def test_checkpoints_are_never_further_apart_than_the_longest_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[int] = []
+    keep = RunFolder.save_checkpoint
+    monkeypatch.setattr(RunFolder, "save_checkpoint", lambda *args: (saved.append(1), keep(*args))[1])
+    monkeypatch.setattr(runs, "_WORTH", 1e9)
+    for longest, expected in ((0.0, 6), (1e9, 2)):
+        saved.clear()
+        monkeypatch.setattr(runs, "_LONGEST", longest)
+        grid()[0].perform(tmp_path / str(longest))
+        assert len(saved) == expected
+    assert contents(tmp_path / "0.0") == contents(tmp_path / "1000000000.0")
+
+
 def test_a_stop_at_any_write_loses_nothing(whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a kill at the worst moments: before a file is in its place, and in the middle of a line."""
     job = grid()[2]

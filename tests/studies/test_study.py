@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ pytest.importorskip("jinja2")
 
 from halfsim import studies
 from halfsim.studies import STUDIES, Check, Study, Table
+from halfsim.studies.grid import TableJob
 from tests.cli.running import invoke
 from tests.studies.grids import part
 
@@ -115,3 +119,24 @@ def test_every_study_says_what_it_claims() -> None:
         assert study.name == name
         assert study.summary and study.claim and study.parts
         assert study.policies or all(isinstance(table, Table) for table in study.parts)
+
+
+def test_a_bad_folder_of_data_harms_only_what_needs_it(tmp_path: Path) -> None:
+    """In a process of its own: nothing looks for data when it is imported."""
+    code = (
+        "from halfsim.studies import STUDIES\n"
+        "from halfsim.training.tasks import Classification\n"
+        "from halfsim.studies.recipes import IMAGES\n"
+        "print(len(STUDIES), Classification(dataset='digits').data.name)\n"
+        "IMAGES.data\n"
+    )
+    environment = {**os.environ, "HALFSIM_DATA": str(tmp_path / "nowhere")}
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert ran.stdout.split() == [str(len(STUDIES)), "digits"]
+    assert ran.returncode and "fashion_folder: HALFSIM_DATA=" in ran.stderr
+
+
+def test_a_table_is_named_by_its_data_too() -> None:
+    bare, read = (TableJob(table=replace(POWERS, tasks=tasks)) for tasks in ((), (part().task,)))
+    assert bare.config["data"] == [] and [one["name"] for one in read.config["data"]] == ["digits"]
+    assert bare.id != read.id

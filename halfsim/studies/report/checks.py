@@ -19,23 +19,30 @@ def evaluate(checks: Sequence[Any], parts: Sequence[Mapping[str, Any]]) -> list[
     checks : sequence of Check
         ``measure`` of ``variant`` in ``part`` must land in [``low``, ``high``]: the mean over seeds, or the cell of a
         computed table. With ``against``, its difference to that row, or with ``relative`` too, its ratio. The row of a
-        computed table is the value of its first column, or a mapping of columns to values that one row alone has.
+        computed table is the value of its first column, or a mapping of columns to values that one row alone has. A
+        check with ``data`` is made only if the part has those, as it tells in its own ``data``.
     parts : sequence of mapping
         As ``results.json`` holds them.
 
     Returns
     -------
     list of dict
-        One per check: its fields, ``found`` and ``passed``.
+        One per check: its fields, ``found`` and ``passed``, None for one that is not made with the data at hand.
     """
     named = {part["name"]: part for part in parts}
     results = []
     for check in checks:
         found = _found(check, named.get(check.part))
-        passed = found is not None and check.low <= found <= check.high
-        fields = ("name", "part", "row", "measure", "low", "high", "against", "relative")
+        passed = found is not None and check.low <= found <= check.high if _is_made(check, named) else None
+        fields = ("name", "part", "row", "measure", "low", "high", "against", "relative", "data")
         results.append({**{field: getattr(check, field) for field in fields}, "found": found, "passed": passed})
     return results
+
+
+def _is_made(check: Any, named: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether the part has the data that the check is for."""
+    found = named.get(check.part, {}).get("data", [])
+    return not check.data or check.data in found
 
 
 def _found(check: Any, part: Mapping[str, Any] | None) -> float | None:

@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-
 from halfsim import plotting
 from halfsim.plotting import Look
 from halfsim.plotting.bars import bar_names
 from halfsim.studies.report.drawing import Drawing, slug
+from halfsim.studies.report.gradients import constant_scale, loss_scale_kind
 from halfsim.studies.report.maps import ledger_maps
 from halfsim.studies.report.measures import measure
 
@@ -26,8 +25,6 @@ Part: TypeAlias = Mapping[str, Any]
 _NARROW = (5.2, 4.2)
 _BARS = (plotting.memory_bars, plotting.required_scale)
 """Figures with a bar per row of their table."""
-
-_GRADIENTS = ("activation gradient", "weight gradient")
 
 
 def drawings(part: Part, runs: Sequence[Run], looks: Mapping[str, Look], folder: Path) -> list[Drawing]:
@@ -51,7 +48,7 @@ def drawings(part: Part, runs: Sequence[Run], looks: Mapping[str, Look], folder:
     shown = {name: found for name, found in groups.items() if name in part["shown"]} or groups
     made = [
         *_curves(part, shown, looks),
-        _gradients(part, groups),
+        _gradients(part, runs),
         _scales(part, groups, looks),
         ledger_maps(part, shown, folder),
         _memory(part, groups),
@@ -112,27 +109,25 @@ def _at(run: Run, name: str, steps: Sequence[int]) -> list[float]:
     return [math.nan if values.get(step) is None else float(values[step]) for step in steps]
 
 
-def _gradients(part: Part, groups: Mapping[str, Sequence[Run]]) -> Drawing | None:
-    baseline, found = next(iter(groups.items()))
-    kinds = [kind for kind in _GRADIENTS if all(kind in run["ledger"].get("histograms", {}) for run in found)]
-    if not kinds:
+def _gradients(part: Part, runs: Sequence[Run]) -> Drawing | None:
+    found = part.get("gradients")
+    if not found:
         return None
-    totals = {kind: np.sum([run["ledger"]["histograms"][kind] for run in found], axis=0).tolist() for kind in kinds}
-    lowest = found[0]["ledger"]["lowest_exponent"]
-    scales = [run["scale"][0][1] for runs in groups.values() for run in runs if len(run["scale"]) == 1]
-    scale = max((scale for scale in scales if scale > 1), default=None)
+    totals, lowest, scaled = found["counts"], found["lowest"], found["scaled"]
+    # What a scale has moved already is not moved again.
+    scale = None if scaled else constant_scale(runs)
 
     def draw(figure: Figure) -> None:
         curves = [(f"{kind}s", counts) for kind, counts in totals.items()]
-        plotting.gradient_histogram(figure.subplots(), curves, lowest=lowest, scale=scale)
+        plotting.gradient_histogram(figure.subplots(), curves, lowest=lowest, scale=scale, scaled=scaled)
 
     last = len(next(iter(totals.values()))) - 1
     edges = ["zero", *(str(lowest + i) for i in range(last - 1)), "not finite"]
-    rows = [{"exponent": edge, **{kind: totals[kind][i] for kind in kinds}} for i, edge in enumerate(edges)]
+    rows = [{"exponent": edge, **{kind: counts[i] for kind, counts in totals.items()}} for i, edge in enumerate(edges)]
     arrow = "" if scale is None else " The arrow is as long as the largest constant loss scale moves them."
     return Drawing(
         name=slug(part["name"], "gradients"),
-        title=f"Gradients of {baseline}, all layers and seeds",
+        title=f"Gradients of {found['row']}, {'with its' if scaled else 'without'} loss scale, all layers and seeds",
         caption=f"Shaded is what binary16 stores as zero, as a subnormal number and as infinity.{arrow}",
         size=(5.6, 4.2),
         draw=draw,
@@ -141,10 +136,10 @@ def _gradients(part: Part, groups: Mapping[str, Sequence[Run]]) -> Drawing | Non
 
 
 def _scales(part: Part, groups: Mapping[str, Sequence[Run]], looks: Mapping[str, Look]) -> Drawing | None:
-    """Draw S(t) of the variants whose scale moves; None if none does."""
+    """Draw S(t) of the variants whose scale moves; None if none does. Scales per layer have no single S(t)."""
     lines: dict[tuple[str, str], list[tuple[int, list[tuple[int, float]], list[int]]]] = {}
     for variant, found in groups.items():
-        for run in found:
+        for run in (run for run in found if loss_scale_kind(run) != "layer"):
             phases = run.get("phases") or {"": run}
             for phase, curve in phases.items():
                 scale = [(int(step), float(value)) for step, value in curve["scale"]]

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from halfsim.studies.report.gradients import shares
 from halfsim.studies.report.measures import interval, measure, number, spread
 
-__all__ = ["Cell", "Grid", "books", "checks", "computed", "memory", "outcomes"]
+__all__ = ["Cell", "Grid", "books", "checks", "computed", "gradients", "memory", "outcomes", "tally"]
 
 DASH = "\N{EN DASH}"
 _BOOKS = ("updates_lost", "gradients_flushed", "gradients_overflowed", "gradient_error", "swallowed", "steps_skipped")
@@ -47,7 +48,10 @@ def outcomes(part: Mapping[str, Any]) -> Grid:
 
 
 def _pair(found: Mapping[str, Any] | None, name: str) -> tuple[Cell, Cell]:
-    """Return the cells of a measure and of its difference to the baseline; strong if zero is not in its interval."""
+    """Return the cells of a measure and of its difference to the baseline; strong if zero is not in its interval.
+
+    Equal differences in all seeds, such as that of one and the same example, have no spread to judge them by.
+    """
     if found is None:
         return Cell(DASH), Cell("")
     gap = found["difference"]
@@ -56,7 +60,9 @@ def _pair(found: Mapping[str, Any] | None, name: str) -> tuple[Cell, Cell]:
     if gap["mean"] is None:
         return _mean(found, name), Cell("NaN")
     ends = None if gap["low"] is None else (gap["low"], gap["high"])
-    strong = ends is not None and not ends[0] <= 0 <= ends[1]
+    # Shares of examples are not exact in binary64, nor are their differences.
+    has_spread = ends is not None and gap["sd"] > 1e-9 * abs(gap["mean"])
+    strong = ends is not None and has_spread and not ends[0] <= 0 <= ends[1]
     return _mean(found, name), Cell(interval(gap["mean"], ends, measure(name)), strong)
 
 
@@ -80,6 +86,21 @@ def books(part: Mapping[str, Any]) -> Grid:
         rows.append((Cell(row["variant"]), *cells))
     heads = (measure(name).head for name in dict.fromkeys(names))
     return Grid("What was lost", ("policy", *heads), tuple(rows))
+
+
+def gradients(part: Mapping[str, Any]) -> Grid | None:
+    """Return where the gradients of the part's histogram lie; None without any."""
+    found = part.get("gradients")
+    if not found:
+        return None
+    rows = []
+    for kind, counts in found["counts"].items():
+        some = shares(counts, found["lowest"])
+        cells = (Cell(f"{100 * some[name]:.3g}") for name in ("zero", "lost", "below", "subnormal"))
+        rows.append((Cell(f"{kind}s"), *cells, Cell(f"{counts[-1]:,}")))
+    which = f"gradients of {found['row']}, {'with its' if found['scaled'] else 'without'} loss scale"
+    head = (which, "zero %", "< 2^-25 %", "< 2^-24 %", "2^-24 … 2^-14 %", "not finite")
+    return Grid("Gradients", head, tuple(rows))
 
 
 def memory(part: Mapping[str, Any]) -> Grid | None:
@@ -113,11 +134,25 @@ def checks(found: Sequence[Mapping[str, Any]]) -> Grid:
             Cell(_subject(check)),
             Cell(f"{_bound(check['low'], '−∞')} … {_bound(check['high'], '∞')}"),
             Cell(_plain(check["found"])),
-            Cell("yes" if check["passed"] else "NO", not check["passed"]),
+            _verdict(check),
         )
         for check in found
     )
     return Grid("", ("expectation", "number", "expected", "found", "met"), rows, (0, 1))
+
+
+def _verdict(check: Mapping[str, Any]) -> Cell:
+    if check["passed"] is None:
+        return Cell(f"checked with {check['data']} only")
+    return Cell("yes" if check["passed"] else "NO", not check["passed"])
+
+
+def tally(found: Sequence[Mapping[str, Any]]) -> str:
+    """Return how many checks were met, of those that the data at hand allow, as a sentence without its stop."""
+    judged = [check for check in found if check["passed"] is not None]
+    left = len(found) - len(judged)
+    met = sum(check["passed"] for check in judged)
+    return f"{met} of {len(judged)} met" + (f", {left} not checked with these data" if left else "")
 
 
 def _subject(check: Mapping[str, Any]) -> str:

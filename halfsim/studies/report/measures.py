@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 __all__ = ["Measure", "interval", "measure", "number", "spread"]
 
@@ -28,6 +28,9 @@ class Measure:
     factor: float = 1.0
     digits: int | None = None
 
+
+_MOST = 9
+"""Digits after the point, at most."""
 
 _KNOWN = {
     "loss": Measure(label="test loss, nats", head="loss", digits=3),
@@ -69,8 +72,19 @@ def spread(mean: float, sd: float | None, how: Measure) -> str:
 
 
 def interval(mean: float, ends: tuple[float, float] | None, how: Measure) -> str:
-    """Return a difference with its confidence interval as text."""
-    shown = number(mean, how, signed=True)
+    """Return a difference with its confidence interval as text.
+
+    An interval without zero is written with enough digits to be read as one.
+
+    Examples
+    --------
+    >>> interval(-0.0007, (-0.0011, -0.0003), measure("accuracy"))
+    '−0.07 [−0.11, −0.03]'
+    """
     if ends is None:
-        return shown
-    return f"{shown} [{number(ends[0], how, signed=True)}, {number(ends[1], how, signed=True)}]"
+        return number(mean, how, signed=True)
+    if how.digits is not None and not ends[0] <= 0 <= ends[1]:
+        while how.digits < _MOST and any(not round(how.factor * end, how.digits) for end in ends):
+            how = replace(how, digits=how.digits + 1)
+    low, high = (number(end, how, signed=True) for end in ends)
+    return f"{number(mean, how, signed=True)} [{low}, {high}]"

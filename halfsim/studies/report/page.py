@@ -9,7 +9,7 @@ from typing import Any
 
 from halfsim.studies.report import grids
 from halfsim.studies.report.drawing import Drawing, inline
-from halfsim.studies.report.text import NOTES, cited
+from halfsim.studies.report.text import NOTES, cited, grids_of, origin
 
 __all__ = ["page"]
 
@@ -34,9 +34,7 @@ def page(study: Mapping[str, Any], drawn: Sequence[Sequence[tuple[Drawing, str]]
         for drawing, svg in made:
             number += 1
             figures.append({"drawing": drawing, "number": number, "svg": Markup(inline(svg, number, drawing.title))})
-        tables = [grids.outcomes(part), grids.books(part), grids.memory(part)] if "summary" in part else []
-        tables = tables or [grids.computed(part)]
-        sections.append({"part": part, "tables": [grid for grid in tables if grid], "figures": figures})
+        sections.append({"part": part, "tables": grids_of(part), "origin": origin(part), "figures": figures})
     folder = resources.files("halfsim.studies.report")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["pretty"] = lambda value: json.dumps(value, indent=1, ensure_ascii=False)
@@ -47,6 +45,7 @@ def page(study: Mapping[str, Any], drawn: Sequence[Sequence[tuple[Drawing, str]]
         sections=sections,
         notes=NOTES,
         checks=grids.checks(study["checks"]) if study["checks"] else None,
-        met=sum(check["passed"] for check in study["checks"]),
+        tally=grids.tally(study["checks"]),
+        missed=any(check["passed"] is False for check in study["checks"]),
         style=Markup((folder / "style.css").read_text(encoding="utf-8")),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["provenance_of"]
+__all__ = ["data_of", "provenance_of"]
 
 
 def provenance_of(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -28,5 +28,14 @@ def provenance_of(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             values = made.setdefault(key, [])
             if str(value) not in values:
                 values.append(str(value))
-    data = {one["sha256"]: one for result in results if (one := result["config"].get("data"))}
-    return {"made with": made, "data": list(data.values())}
+    return {"made with": made, "data": data_of(results)}
+
+
+def data_of(results: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Return the different sets of data of runs, which have one each, and of computed tables, which may have several.
+
+    Sets that are made from one file each have their name.
+    """
+    listed = [result["config"].get("data") or [] for result in results]
+    data = [one for found in listed for one in (found if isinstance(found, list) else [found])]
+    return list({(one["name"], one["sha256"]): one for one in data}.values())

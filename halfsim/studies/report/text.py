@@ -10,18 +10,21 @@ from typing import Any
 from halfsim.studies.report import grids
 from halfsim.studies.report.grids import Cell, Grid
 
-__all__ = ["NOTES", "cited", "markdown", "source_lines"]
+__all__ = ["NOTES", "cited", "grids_of", "markdown", "origin", "source_lines"]
 
 NOTES = (
-    "Test data, mean ± standard deviation over n seeds; a run that ends in NaN or infinity is counted, never averaged. "
+    "Test data, mean ± standard deviation over n seeds; a measure that is NaN or infinite is counted, never averaged. "
+    "The accuracy of a network that is NaN is no such measure: it is that of naming one class always. "
     "Δ is the difference to the first row, seed by seed, with Student's two-sided 95 % interval of its mean; * marks "
-    "one without zero: any other difference is not told apart from none by this many seeds. Loss: nats per example. "
+    "one without zero: any other difference is not told apart from none by this many seeds, nor is one that is the "
+    "same in all of them, which has no spread to be judged by. Loss: nats per example. "
     "Lost: updates Δw ≠ 0 that left the weight as it was (stochastic rounding moves few weights, each by a whole ulp, "
     "and is right on average). Flushed: gradients stored as zero that are not zero when the same operands are "
     "evaluated in binary32. Overflowed: those stored as infinity. Error: distance of the stored weight gradients from "
     "sums in binary32, relative, root mean square. Swallowed: additions of something that is not zero which left the "
     "partial sum of a product as it was, in the elements that are watched. Skipped: steps without an update, because a "
-    "gradient was not finite."
+    "gradient was not finite. Gradients, exact zeros of all, the rest of those that are not zero: below 2^-25 they are "
+    "stored as zero in binary16, below 2^-24 they are smaller than its smallest number, up to 2^-14 subnormal."
 )
 
 
@@ -32,16 +35,17 @@ def markdown(study: Mapping[str, Any]) -> str:
         lines += ["## What the paper says", "", _wrap(study["paper"]), ""]
     for part in study["parts"]:
         lines += [f"## {part['title']}", "", _wrap(part["claim"]), ""]
-        for grid in _grids(part):
+        for grid in grids_of(part):
             lines += [_table(grid), ""]
+        if made := origin(part):
+            lines += [_wrap(made), ""]
     if any("summary" in part for part in study["parts"]):
         lines += [_wrap(NOTES), ""]
     if study["checks"]:
-        met = sum(check["passed"] for check in study["checks"])
         lines += [
             "## Checks",
             "",
-            f"{met} of {len(study['checks'])} met.",
+            f"{grids.tally(study['checks'])}.",
             "",
             _table(grids.checks(study["checks"])),
             "",
@@ -52,16 +56,26 @@ def markdown(study: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _grids(part: Mapping[str, Any]) -> list[Grid]:
+def grids_of(part: Mapping[str, Any]) -> list[Grid]:
+    """Return the tables of a part."""
     if "summary" not in part:
         return [grids.computed(part)]
-    memory = grids.memory(part)
-    return [grids.outcomes(part), grids.books(part), *([memory] if memory else [])]
+    made = (grids.outcomes(part), grids.books(part), grids.gradients(part), grids.memory(part))
+    return [grid for grid in made if grid]
+
+
+def origin(part: Mapping[str, Any]) -> str:
+    """Return a sentence on what computed a table, with which arguments and from which data; "" for runs."""
+    if not part.get("function"):
+        return ""
+    arguments = ", ".join(f"{name}={value!r}" for name, value in part["arguments"].items())
+    data = f", from {'; '.join(part['data'])}" if part["data"] else ""
+    return f"Computed by {part['function']}({arguments}){data}."
 
 
 def source_lines(provenance: Mapping[str, Any]) -> list[str]:
     """Return sentences on data and software."""
-    data = [f"{one['file']}, sha256 {one['sha256']}" for one in provenance["data"]]
+    data = [f"{one['name']}, {one['file']}, sha256 {one['sha256']}" for one in provenance["data"]]
     made = [f"{name} {' / '.join(values)}" for name, values in provenance["made with"].items()]
     return [*([f"Data: {'; '.join(data)}."] if data else []), *([f"Made with: {', '.join(made)}."] if made else [])]
 

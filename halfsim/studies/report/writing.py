@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from halfsim.studies.report.checks import evaluate
 from halfsim.studies.report.drawing import slug
-from halfsim.studies.report.provenance import provenance_of
+from halfsim.studies.report.gradients import gradients_of
+from halfsim.studies.report.provenance import data_of, provenance_of
 from halfsim.studies.report.summary import rows, summarise
 from halfsim.studies.report.text import markdown
 from halfsim.studies.store import load, save, save_table, write_atomically
@@ -62,7 +63,7 @@ def write(study: Study, runs: Sequence[Result], tables: Sequence[Result], out: P
 
 def describe(study: Study, runs: Sequence[Result], tables: Sequence[Result]) -> dict[str, Any]:
     """Return what ``results.json`` holds."""
-    computed = {table["part"]: table["rows"] for table in tables}
+    computed = {table["part"]: table for table in tables}
     parts = [_part(part, runs, computed) for part in study.parts]
     return {
         "study": study.name,
@@ -77,21 +78,34 @@ def describe(study: Study, runs: Sequence[Result], tables: Sequence[Result]) -> 
     }
 
 
-def _part(part: Any, runs: Sequence[Result], computed: Mapping[str, Sequence[Result]]) -> dict[str, Any]:
+def _part(part: Any, runs: Sequence[Result], computed: Mapping[str, Result]) -> dict[str, Any]:
     head = {"name": part.name, "title": part.title, "claim": part.claim}
     if part.name in computed:
-        found = list(computed[part.name])
+        table = computed[part.name]
+        found = list(table["rows"])
         columns = list(part.columns) or list(dict.fromkeys(column for row in found for column in row))
-        return {**head, "columns": columns, "rows": found, "figure": part.figure, "drawing": dict(part.drawing)}
+        return {
+            **head,
+            "id": table["id"],
+            "data": [one["name"] for one in data_of([table])],
+            "function": table["config"].get("function", ""),
+            "arguments": table["config"].get("arguments", {}),
+            "columns": columns,
+            "rows": found,
+            "figure": part.figure,
+            "drawing": dict(part.drawing),
+        }
     names = [row.name for row in part.rows]
     mine = [run for run in runs if run["part"] == part.name]
     held: dict[str, Any] = {name: next((run["bytes"] for run in mine if run["variant"] == name), {}) for name in names}
     return {
         **head,
+        "data": [one["name"] for one in data_of(mine)],
         "names": names,
         "shown": list(part.shown),
         "summary": summarise(runs, part.name, names),
         "bytes": {name: found for name, found in held.items() if found},
+        "gradients": gradients_of(names, mine),
     }
 
 

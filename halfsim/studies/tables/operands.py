@@ -44,9 +44,12 @@ class Images:
         data = Classification(dataset=dataset, train=train).data
         self.name, self.file, self.sha256 = data.name, data.file, data.sha256
         x, self.labels = data.train
-        # Clothes come normalised; a step of the pixels is many times what that rounding moved them.
-        is_normalised = data.name == "fashion-mnist"
-        self.pixels = rounded(np.rint((x * 0.3530 + 0.2860) * 255.0) / 255.0) if is_normalised else x
+        if data.normalised is None:
+            self.pixels = x
+        else:
+            # A step of the pixels is many times what rounding them moved them.
+            mean, deviation, largest = data.normalised
+            self.pixels = rounded(np.rint((x * deviation + mean) * largest) / largest)
 
     def rows(self, rows: int, length: int) -> Array:
         """Return rows of that many pixels: images in a random order, pixel after pixel, from a random one on.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -32,7 +33,7 @@ NETWORKS: dict[str, tuple[Task, Settings]] = {
 _SAMPLES = 5
 
 
-def networks(names: Sequence[str], steps: int = 50) -> list[dict[str, Any]]:
+def networks(names: Sequence[str], steps: int = 50, seeds: int = 1) -> list[dict[str, Any]]:
     """Return one row per network and kind of gradient, all layers together.
 
     Parameters
@@ -41,11 +42,16 @@ def networks(names: Sequence[str], steps: int = 50) -> list[dict[str, Any]]:
         Networks in `NETWORKS`.
     steps : int
         Length of the run in binary32, without a scale; gradients are counted at five steps of it.
+    seeds : int
+        How many runs.
 
     Returns
     -------
     list of dict
-        ``network`` and what `halfsim.training.accounting.scale.required_scales` returns but the layer.
+        ``network`` and what `halfsim.training.accounting.scale.required_scales` returns but the layer. Over seeds,
+        ``nonzero`` is the sum; the smallest scales are those that every seed needs, the largest one that every seed
+        bears, None if a seed's is. ``least_room`` and ``most_room``: the least and the most of the seeds' log2(largest
+        / smallest_999), negative where no scale keeps 99.9 % and does not overflow.
 
     Examples
     --------
@@ -53,11 +59,11 @@ def networks(names: Sequence[str], steps: int = 50) -> list[dict[str, Any]]:
     >>> row["network"], row["kind"], row["smallest_99"] <= row["largest"]
     ('perceptron', 'activation gradient', True)
     """
-    rows = [{"network": name, **row} for name in names for row in _scales(name, steps)]
+    rows = [{"network": name, **row} for name in names for row in _merged(name, steps, seeds)]
     return [{key: value for key, value in row.items() if key != "layer"} for row in rows if row["layer"] == "all"]
 
 
-def layers(names: Sequence[str], steps: int = 50) -> list[dict[str, Any]]:
+def layers(names: Sequence[str], steps: int = 50, seeds: int = 1) -> list[dict[str, Any]]:
     """Return one row per network, kind of gradient and layer; parameters and columns as of `networks`.
 
     Examples
@@ -65,17 +71,50 @@ def layers(names: Sequence[str], steps: int = 50) -> list[dict[str, Any]]:
     >>> sorted({row["layer"] for row in layers(["perceptron"], steps=5)})
     ['linear1', 'linear2', 'loss']
     """
-    rows = [{"network": name, **row} for name in names for row in _scales(name, steps)]
+    rows = [{"network": name, **row} for name in names for row in _merged(name, steps, seeds)]
     return [row for row in rows if row["layer"] != "all"]
 
 
-@lru_cache(maxsize=16)
-def _scales(name: str, steps: int) -> tuple[dict[str, Any], ...]:
+def _merged(name: str, steps: int, seeds: int) -> list[dict[str, Any]]:
+    """Return one row per kind of gradient and layer, for all seeds together."""
+    together: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for seed in range(seeds):
+        for row in _scales(name, steps, seed):
+            together.setdefault((row["kind"], row["layer"]), []).append(row)
+    return [{"kind": kind, "layer": layer, **_over_seeds(rows)} for (kind, layer), rows in together.items()]
+
+
+def _over_seeds(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    room = _known([_room(row["smallest_999"], row["largest"]) for row in rows])
+    kept = {name: _known([row[name] for row in rows]) for name in ("magnitude", "smallest_99", "smallest_999")}
+    largest = _known([row["largest"] for row in rows])
+    return {
+        "nonzero": sum(row["nonzero"] for row in rows),
+        **{name: max(values) if values else None for name, values in kept.items()},
+        "largest": min(largest) if largest else None,
+        "needs_none": all(row["needs_none"] for row in rows),
+        "least_room": min(room) if room else None,
+        "most_room": max(room) if room else None,
+    }
+
+
+def _known(values: Sequence[float | None]) -> list[float]:
+    """Return the values if all of them are known, none otherwise."""
+    known = [value for value in values if value is not None]
+    return known if len(known) == len(values) else []
+
+
+def _room(smallest: float | None, largest: float | None) -> float | None:
+    return None if smallest is None or largest is None else math.log2(largest / smallest)
+
+
+@lru_cache(maxsize=32)
+def _scales(name: str, steps: int, seed: int) -> tuple[dict[str, Any], ...]:
     if name not in NETWORKS:
         raise ValueError(f"networks: {name!r} is unknown; known are {', '.join(NETWORKS)}")
     task, settings = NETWORKS[name]
     short = replace(settings, steps=steps, evaluate_every=steps, sample_every=max(steps // _SAMPLES, 1))
-    trainer = Trainer(Experiment(task=task, settings=short, policy=named("binary32"), seed=0))
+    trainer = Trainer(Experiment(task=task, settings=short, policy=named("binary32"), seed=seed))
     events: list[dict[str, Any]] = []
     while not trainer.done:
         events += trainer.advance().lines

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from halfsim.training.data.canvases import canvases, heat_map, patches
 from halfsim.training.data.dataset import Dataset
-from halfsim.training.data.digits import digits
+from halfsim.training.data.digits import digits, enlarged_digits
 from halfsim.training.data.fashion import fashion_folder, fashion_mnist
 from halfsim.training.data.text import Corpus, corpus
 
@@ -18,6 +18,7 @@ __all__ = [
     "canvases",
     "corpus",
     "digits",
+    "enlarged_digits",
     "fashion_folder",
     "fashion_mnist",
     "heat_map",

@@ -24,6 +24,9 @@ class Dataset:
         Inputs (float16, or integer tokens) and targets.
     notice : str
         What a reader of results must know of these data, "" for nothing: that they stand in for others.
+    normalised : (float, float, int), optional
+        Of images whose pixels are not from 0 to 1: the mean and the deviation that they were normalised with, and the
+        largest pixel of the file.
     """
 
     name: str
@@ -32,6 +35,7 @@ class Dataset:
     train: tuple[Array, Array]
     test: tuple[Array, Array]
     notice: str = ""
+    normalised: tuple[float, float, int] | None = None
 
 
 def pooled(images: Array, pool: int) -> Array:

@@ -25,6 +25,7 @@ _PARTS = ("train", "t10k")
 _NAMES = tuple(f"{part}-{content}" for part in _PARTS for content in ("images-idx3-ubyte", "labels-idx1-ubyte"))
 # Mean and standard deviation of the training pixels over 255, to four digits.
 _MEAN, _DEVIATION = 0.2860, 0.3530
+_LARGEST = 255
 
 
 def fashion_folder(folder: str | Path | None = None) -> Path | None:
@@ -86,7 +87,8 @@ def _read(folder: Path, train: int, test: int, pool: int) -> Dataset:
         _examples(images, labels, count, pool, str(folder / part))
         for part, count, (images, labels) in zip(_PARTS, (train, test), arrays, strict=True)
     ]
-    return Dataset("fashion-mnist", files, sha256, halves[0], halves[1])
+    scale = (_MEAN, _DEVIATION, _LARGEST)
+    return Dataset("fashion-mnist", files, sha256, halves[0], halves[1], normalised=scale)
 
 
 @lru_cache(maxsize=1)

@@ -11,7 +11,7 @@ import numpy as np
 
 from halfsim.training import nn
 from halfsim.training.arithmetic import Array
-from halfsim.training.data import Dataset, digits, fashion_folder, fashion_mnist
+from halfsim.training.data import Dataset, digits, enlarged_digits, fashion_folder, fashion_mnist
 from halfsim.training.registry import check_choice, check_count
 from halfsim.training.tape import Tape, Variable
 from halfsim.training.tasks.streams import Batches, BatchSize, Examples
@@ -21,8 +21,8 @@ __all__ = ["Classification"]
 
 _DIGITS, _FASHION, _EITHER = "digits", "fashion-mnist", "digits-or-fashion"
 _NOTICE = (
-    "Fashion-MNIST is not here: digits stand in for it. Install Debian's package dataset-fashion-mnist, or set "
-    "HALFSIM_DATA to a folder with its four IDX files"
+    "Fashion-MNIST is not here: digits, enlarged to 28 × 28 pixels, stand in for it. Install Debian's package "
+    "dataset-fashion-mnist, or set HALFSIM_DATA to a folder with its four IDX files"
 )
 _CLASSES, _CHUNK = 10, 512
 
@@ -38,7 +38,8 @@ class Classification(Task):
         warning and the notice of the data then say.
     train, test : int
         How many examples, the first ones; 0 for 1,400 and 397 digits, or 8,000 and 2,000 of Fashion-MNIST. Digits that
-        stand in are as many as asked for, but no more than there are, and not pooled.
+        stand in for it have its shape, and those to train are repeated until they are as many; see
+        `halfsim.training.data.enlarged_digits`.
     pool : int
         Side of the squares of pixels that are averaged.
     order : str
@@ -73,7 +74,7 @@ class Classification(Task):
         if self.dataset == _FASHION or fashion_folder() is not None:
             return fashion_mnist(self.train or 8000, self.test or 2000, pool=self.pool)
         warnings.warn(_NOTICE, stacklevel=2)
-        return replace(digits(min(self.train or 1400, 1400), min(self.test or 397, 397)), notice=_NOTICE)
+        return replace(enlarged_digits(self.train or 8000, self.test or 2000, self.pool), notice=_NOTICE)
 
     @property
     def image(self) -> tuple[int, int, int]:

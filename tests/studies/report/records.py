@@ -77,7 +77,7 @@ def table(name: str, figure: str = "", columns: tuple[str, ...] = (), **drawing:
 
 def check(**fields: Any) -> Any:
     """A check as a study has it."""
-    return SimpleNamespace(**{"name": "as expected", "against": None, "relative": False, **fields})
+    return SimpleNamespace(**{"name": "as expected", "against": None, "relative": False, "data": "", **fields})
 
 
 def study(*parts: Any, checks: tuple[Any, ...] = (), **texts: str) -> Any:

@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("scipy")
 
 from halfsim.studies import report
+from halfsim.studies.report.grids import checks, tally
 from tests.studies.report import records
 from tests.studies.report.records import check
 
@@ -83,5 +84,16 @@ def test_a_result_names_what_was_expected() -> None:
     (result,) = report.evaluate([check(name="n", part="p", row="base", measure="loss", low=1, high=3)], PARTS)
     assert result == {
         "name": "n", "part": "p", "row": "base", "measure": "loss", "low": 1, "high": 3, "against": None,
-        "relative": False, "found": 2.5, "passed": True,
+        "relative": False, "data": "", "found": 2.5, "passed": True,
     }  # fmt: skip
+
+
+def test_a_check_for_other_data_is_not_made() -> None:
+    parts = [{**PARTS[0], "data": ["digits, enlarged"]}]
+    one = check(part="p", row="base", measure="loss", low=9, high=10, data="fashion-mnist")
+    (left,) = report.evaluate([one], parts)
+    assert (left["found"], left["passed"]) == (2.5, None)
+    (made,) = report.evaluate([one], [{**PARTS[0], "data": ["fashion-mnist"]}])
+    assert made["passed"] is False
+    assert [cell.text for cell in checks([left]).rows[0]][-1] == "checked with fashion-mnist only"
+    assert tally([left, {**made, "passed": True}]) == "1 of 1 met, 1 not checked with these data"

@@ -17,6 +17,7 @@ from matplotlib.text import Text
 from halfsim.plotting import learning_curves, ledger_map, palette
 from halfsim.studies.report.drawing import Drawing, inline, save_drawing, slug
 from halfsim.studies.report.figures import drawings
+from halfsim.studies.report.gradients import gradients_of
 from tests.studies.report import records
 
 
@@ -91,7 +92,12 @@ def test_long_names_leave_the_axes_their_room_and_are_all_there(tmp_path: Path) 
     runs = [records.run("p", name, 0, {"loss": [2.0, 1.0]}, scale=scale) for name in names]
     for run in runs:
         records.write_events(tmp_path, run["id"], records.events(0, 0.5, 0.5))
-    made = drawings({"name": "p", "names": names, "shown": names}, runs, palette(names), tmp_path / "runs")
+    made = drawings(
+        {"name": "p", "names": names, "shown": names, "gradients": gradients_of(names, runs)},
+        runs,
+        palette(names),
+        tmp_path / "runs",
+    )
     assert [one.name for one in made] == ["p-loss", "p-gradients", "p-scale", "p-ledger", "p-memory"]
     for one in made:
         figure = saved(one, tmp_path)

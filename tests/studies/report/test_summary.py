@@ -13,6 +13,7 @@ pytest.importorskip("scipy")
 from scipy.stats import ttest_rel
 
 from halfsim.studies import report
+from halfsim.studies.report.grids import outcomes
 from halfsim.studies.report.summary import estimate
 from tests.studies.report import records
 
@@ -121,3 +122,31 @@ def test_an_interval_is_around_its_mean_or_nothing_is(values: list[float]) -> No
     assert (found["mean"] is None) == (found["nan"] > 0 or not values)
     if found["low"] is not None:
         assert found["low"] <= found["mean"] <= found["high"]
+
+
+def star(*losses: list[float], measure: str = "accuracy") -> tuple[str, bool]:
+    """The cell of the second row's difference to the first."""
+    made = [
+        records.run("p", row, seed, {measure: [value]})
+        for row, values in zip(("base", "other"), losses, strict=True)
+        for seed, value in enumerate(values)
+    ]
+    part = {"summary": report.summarise(made, "p", ["base", "other"])}
+    cell = outcomes(part).rows[1][-1]
+    return cell.text, cell.strong
+
+
+def test_one_image_less_in_every_seed_is_not_significant() -> None:
+    # The differences are equal but for the last bits of binary64.
+    text, strong = star([300 / 397, 310 / 397, 305 / 397], [299 / 397, 309 / 397, 304 / 397])
+    assert text.startswith("−0.3") and not strong
+
+
+def test_a_star_never_stands_beside_an_interval_that_shows_zero() -> None:
+    text, strong = star([0.8, 0.8, 0.8], [0.7990, 0.7991, 0.7992])
+    assert strong
+    low, high = (float(end.replace("−", "-")) for end in text.partition("[")[2].rstrip("]").split(", "))
+    assert low < 0 and high < 0
+    text, strong = star([1.0, 1.0], [1.0 - 1e-5, 1.0 - 1.1e-5], measure="loss")
+    assert strong == ("0.000]" not in text.replace("−", "-"))
+    assert star([0.8, 0.8, 0.8], [0.7, 0.8, 0.9])[1] is False

@@ -102,7 +102,7 @@ def test_the_text_says_what_was_found(made: tuple[Path, dict[str, Any]]) -> None
     assert any("NaN in 2 of 3 *" in line for line in lines)
     assert "1 of 3 met." in lines
     assert "## What the paper says" in lines and "## Limits" in lines
-    assert "sha256 " + "09" * 32 in text
+    assert "Data: digits, digits.csv.gz, sha256 " + "09" * 32 in " ".join(text.split())
     tables = [line for line in lines if line.startswith("|")]
     assert all(line.endswith("|") for line in tables)
     block = [line for line in lines[lines.index("Rows differ.") :] if line.startswith("|")][: 2 + len(sample.ROWS)]
@@ -206,3 +206,17 @@ def test_a_missing_package_costs_what_needs_it_and_nothing_else(
     assert "results.parquet: not written, pyarrow is not installed; pip install 'halfsim[studies]'" in said
     assert "matplotlib is not installed" in said
     assert {path.name for path in tmp_path.iterdir()} == {"results.json", "results.csv", "report.md"}
+
+
+def test_a_table_says_what_computed_it_and_from_which_data(tmp_path: Path) -> None:
+    pytest.importorskip("jinja2")
+    data = [{"name": name, "file": f"{name}.gz", "sha256": digest * 32} for name, digest in (("a", "1a"), ("b", "2b"))]
+    config = {"function": "some.module:rows", "arguments": {"steps": 5, "names": ["x"]}, "data": data}
+    table = {"part": "t", "id": "77", "config": config, "rows": [{"n": 1}], "provenance": {"halfsim": "0"}}
+    results = report.write(records.study(records.table("t")), [], [table], tmp_path)
+    said = " ".join((tmp_path / "report.md").read_text().split())
+    assert "Computed by some.module:rows(steps=5, names=['x']), from a; b." in said
+    assert all(f"{one['file']}, sha256 {one['sha256']}" in said for one in data)
+    shown = read((tmp_path / "report.html").read_text()).text
+    assert "Computed by some.module:rows" in shown and all(one["sha256"] in shown for one in data)
+    assert (results["parts"][0]["id"], results["parts"][0]["data"]) == ("77", ["a", "b"])

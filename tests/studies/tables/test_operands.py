@@ -4,12 +4,13 @@ import gzip
 import hashlib
 import math
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from halfsim.studies.tables.operands import OPERANDS, Images, exact_product, normal, operands
-from halfsim.training.data import fashion_folder
+from halfsim.training.data import fashion, fashion_folder
 from halfsim.training.words import Words
 
 
@@ -47,6 +48,15 @@ def test_pixels_of_clothes_are_the_bytes_of_the_file() -> None:
 def test_digits_are_sixteenths() -> None:
     images = Images("digits", 32768)
     assert images.pixels.shape == (1400, 64)
+    assert set(np.unique(images.pixels * 16)) == set(range(17))
+
+
+def test_digits_that_stand_in_are_sixteenths_of_the_same_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("HALFSIM_DATA", raising=False)
+    monkeypatch.setattr(fashion, "_DEBIAN", tmp_path)
+    with pytest.warns(UserWarning, match="digits, enlarged"):
+        images = Images("digits-or-fashion", 3000)
+    assert images.pixels.shape == (3000, 784)
     assert set(np.unique(images.pixels * 16)) == set(range(17))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("sklearn")
 
-from halfsim.training.data import digits
+from halfsim.training.data import digits, enlarged_digits
 
 
 def test_digits_are_exact_in_binary16_and_split() -> None:
@@ -49,3 +49,22 @@ def test_pooled_pixels_are_means_of_squares() -> None:
         assert np.array_equal(pooled[:, row, column], square.mean(axis=(1, 2)))
     with pytest.raises(ValueError, match="pool=3 does not divide 8 × 8 pixels"):
         digits(pool=3)
+
+
+def test_enlarged_digits_are_digits_three_times_as_large_in_a_frame() -> None:
+    small, large = digits(), enlarged_digits(2000, 2000)
+    pixels = np.rint((large.train[0].astype(np.float64) * 0.3493 + 0.2246) * 16).reshape(-1, 28, 28)
+    assert (pixels[:1400, 2:26, 2:26] == 16 * np.kron(small.train[0].reshape(-1, 8, 8), np.ones((1, 3, 3)))).all()
+    assert pixels.sum() == pixels[:, 2:26, 2:26].sum() > 0
+    assert (large.train[0][1400:] == large.train[0][:600]).all() and (
+        large.train[1][1400:] == large.train[1][:600]
+    ).all()
+    assert large.test[0].shape == (397, 784) and (large.test[1] == small.test[1]).all()
+    assert large.normalised == (0.2246, 0.3493, 16)
+
+
+def test_enlarged_digits_are_normalised() -> None:
+    x = enlarged_digits().train[0].astype(np.float64)
+    assert abs(x.mean()) < 1e-3 and abs(x.std() - 1) < 1e-3
+    pooled = enlarged_digits(pool=2).train[0].astype(np.float64).reshape(-1, 14, 14)
+    assert abs(pooled - x.reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4))).max() < 2e-3

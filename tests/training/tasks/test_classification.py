@@ -98,12 +98,17 @@ def test_digits_that_stand_in_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.delenv("HALFSIM_DATA", raising=False)
     monkeypatch.setattr(fashion_module, "_DEBIAN", tmp_path)
     task = Classification(dataset="digits-or-fashion", train=8000, test=100, pool=2)
-    with pytest.warns(UserWarning, match="Fashion-MNIST is not here: digits stand in for it"):
+    with pytest.warns(
+        UserWarning, match="Fashion-MNIST is not here: digits, enlarged to 28 × 28 pixels, stand in for it"
+    ):
         data = task.data
-    assert (data.name, data.file, data.sha256) == ("digits", "digits.csv.gz", digits().sha256)
+    assert (data.name, data.file, data.sha256) == ("digits, enlarged", "digits.csv.gz", digits().sha256)
     assert data.notice.startswith("Fashion-MNIST is not here")
-    assert data.train[0].shape == (1400, 64)
-    assert data.test[0].shape == (100, 64)
+    # The shape, and so the lengths of sums, are those of what they stand in for.
+    assert data.train[0].shape == (8000, 196)
+    assert data.test[0].shape == (100, 196)
+    with pytest.warns(UserWarning, match="stand in"):
+        assert Classification(dataset="digits-or-fashion").image == (28, 28, 1)
     with pytest.raises(FileNotFoundError, match=r"install Debian's package dataset-fashion-mnist, or set HALFSIM_DATA"):
         _ = Classification(dataset="fashion-mnist").data
     with warnings.catch_warnings():
