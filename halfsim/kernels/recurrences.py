@@ -9,7 +9,6 @@ from halfsim.accumulators import Compensated, Exact, Pairwise, Sequential
 from halfsim.core.fields import layout
 from halfsim.formats import BINARY16, BINARY32
 from halfsim.kernels import compensated, exact, sequential16, sequential32, stochastic16, tree
-from halfsim.kernels.simd import nearest_only
 from halfsim.rounding import Rounding, Stochastic
 
 __all__ = ["fast"]
@@ -35,7 +34,7 @@ def fast(
         case Compensated(format=fmt) if fmt == BINARY32 and nearest:
             return compensated.binary32, (control,)
         case Sequential(format=fmt, rounding=Rounding()) if fmt == BINARY16:
-            return _sequential16(accumulator.fused, nearest_only(control)), (control,)
+            return _sequential16(accumulator.fused, nearest and not accumulator.flush_to_zero), (control,)
         case Pairwise(format=fmt, rounding=Rounding()) if fmt == BINARY16:
             return tree.binary16, (control,)
         case Compensated(format=fmt, rounding=Rounding()) if fmt == BINARY16:

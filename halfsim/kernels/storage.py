@@ -1,14 +1,26 @@
-"""How the results of products are stored."""
+"""How the operands and the results of products are stored."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from halfsim.formats import BINARY16, BINARY32, BINARY64, Format
 
-__all__ = ["Storage", "storage"]
+__all__ = ["Operands", "Storage", "storage"]
+
+
+class Operands(NamedTuple):
+    """Matrices of patterns, and which pair of them each product takes."""
+
+    a: NDArray[Any]
+    """(matrices, M, K), in the smaller of uint16 and uint32 that holds a pattern."""
+    b: NDArray[Any]
+    """(matrices, K, N)."""
+    batch_a: NDArray[np.int64]
+    batch_b: NDArray[np.int64]
 
 
 class Storage(NamedTuple):

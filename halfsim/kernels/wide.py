@@ -87,23 +87,30 @@ def from_binary64(a, z, flags, control, seed, index, fields, to):
                 z[i], flags[i] = convert.convert(a[i], fields, to, control, 0)
 
 
+@scalar
+def _beyond(value, unsigned):
+    """Whether the core must decide: the magnitude is 2**63 or more."""
+    return (value == _TOP) | ((value < 0) & unsigned)
+
+
 @kernel
 def from_int64(a, z, flags, control, seed, index, signed, to):
-    """Integers, int64; unsigned ones in two's complement."""
+    """Integers of up to 64 bits; unsigned ones of 64 bits as int64, in two's complement."""
     rule = make_rule(control, to)
     unsigned = signed == 0
     special = False
     state = exchange(NEAREST)
     if rule.random != 0:
         for i in range(z.size):
-            z[i], flags[i] = rounded(_as_binary64(a[i]), first_word(seed, index + i), rule)
-            special |= (a[i] == _TOP) | ((a[i] < 0) & unsigned)
+            z[i], flags[i] = rounded(_as_binary64(int64(a[i])), first_word(seed, index + i), rule)
+            special |= _beyond(int64(a[i]), unsigned)
     else:
         for i in range(z.size):
-            z[i], flags[i] = rounded(_as_binary64(a[i]), 0, rule)
-            special |= (a[i] == _TOP) | ((a[i] < 0) & unsigned)
+            z[i], flags[i] = rounded(_as_binary64(int64(a[i])), 0, rule)
+            special |= _beyond(int64(a[i]), unsigned)
     exchange(state)
     if special:
         for i in range(z.size):
-            if (a[i] == _TOP) | ((a[i] < 0) & unsigned):
-                z[i], flags[i] = convert.from_integer(a[i], signed, to, control, draw(control, seed, index + i, 0))
+            if _beyond(int64(a[i]), unsigned):
+                random = draw(control, seed, index + i, 0)
+                z[i], flags[i] = convert.from_integer(int64(a[i]), signed, to, control, random)

@@ -49,13 +49,6 @@ def passes(tier, *arguments):
     return done.stdout
 
 
-@pytest.mark.parametrize("tier", ["generic", "haswell"])
-def test_loops_are_right_on_older_processors(tier):
-    """Some of the vectorised loops against the general ones."""
-    chosen = "sm_80-m16n8k16 or sm_89-m16n8k32 or (equals_general and (rne or four))"
-    assert " passed" in passes(tier, "tests/kernels/test_fused.py", "tests/kernels/test_gemm.py", "-k", chosen)
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("tier", ["generic", "haswell", "avx512"])
