@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from contextlib import ExitStack
+from inspect import currentframe
 from threading import get_ident
+from types import FrameType
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
-from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from halfsim.interop.torch.marks import Mark, Marks
 
@@ -41,7 +43,7 @@ class Modules(ExitStack):
         self._stack: list[tuple[torch.nn.Module, str]] = []
         self._starts: list[int] = [-1]
         self._at_work: list[str] = [""]
-        self._stepping = 0
+        self._steps: list[FrameType] = []
         self._thread = get_ident()
 
     def __enter__(self) -> Modules:
@@ -50,14 +52,13 @@ class Modules(ExitStack):
             register_module_forward_pre_hook(self._begin),
             register_module_forward_hook(self._end, always_call=True),
             register_optimizer_step_pre_hook(self._step),
-            register_optimizer_step_post_hook(self._stepped),
         ):
             self.callback(handle.remove)
         return self
 
     def phase(self) -> str:
         """Return which pass is at work; a module that runs again in the backward pass is in the forward one."""
-        if self._stepping and not torch.is_grad_enabled():
+        if self._steps and not torch.is_grad_enabled() and self._stepping():
             return OPTIMIZER
         backward = torch._C._current_graph_task_id() != -1 and not self._stack
         return BACKWARD if backward else FORWARD
@@ -105,11 +106,42 @@ class Modules(ExitStack):
         self._starts.append(torch._C._autograd._get_sequence_nr())
         self._at_work.append(self._stack[-1][1] if self._stack else "")
 
-    def _step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        self._stepping += 1
+    def _step(self, optimizer: Any, args: Any, kwargs: Any) -> Any:
+        """Note the call that makes a step; a closure that it is given is no part of it."""
+        if get_ident() != self._thread:
+            return None
         for group in optimizer.param_groups:
             for parameter in group["params"]:
                 self._marks.add(parameter, Mark.weight)
+        here = currentframe()
+        caller = None if here is None else here.f_back
+        if caller is not None:
+            self._steps.append(caller)
+        # The first argument is the optimizer.
+        first, *rest = args
+        return (first, *map(self._outside, rest)), {key: self._outside(x) for key, x in kwargs.items()}
 
-    def _stepped(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        self._stepping -= 1
+    def _stepping(self) -> bool:
+        """Whether a step is at work: an error may have ended one, so the stack of calls tells."""
+        while self._steps:
+            frame = currentframe()
+            while frame is not None and frame is not self._steps[-1]:
+                frame = frame.f_back
+            if frame is not None:
+                return True
+            self._steps.pop()
+        return False
+
+    def _outside(self, closure: Any) -> Any:
+        """Return a closure that is evaluated outside of the step."""
+        if not callable(closure):
+            return closure
+
+        def evaluated(*args: Any, **kwargs: Any) -> Any:
+            steps, self._steps = self._steps, []
+            try:
+                return closure(*args, **kwargs)
+            finally:
+                self._steps = steps
+
+        return evaluated

@@ -22,6 +22,7 @@ __all__ = [
     "index_add",
     "index_put",
     "maximum_backward",
+    "scatter",
     "scatter_add",
 ]
 
@@ -137,6 +138,16 @@ def scatter_add(call: Call, x: torch.Tensor, dim: int, index: torch.Tensor, sour
     where = np.ravel_multi_index(np.broadcast_arrays(*places), tuple(x.shape)).reshape(-1)
     taken = array_of(source)[tuple(slice(n) for n in index.shape)]
     return _added(call, x, where, taken.reshape(-1, 1))
+
+
+@operator("scatter")
+def scatter(
+    call: Call, x: torch.Tensor, dim: int, index: torch.Tensor, source: torch.Tensor | float, reduce: str = ""
+) -> Any:
+    """Return x with the elements of the source added; products are left to PyTorch."""
+    if reduce != "add" or not isinstance(source, torch.Tensor):
+        return NotImplemented
+    return scatter_add(call, x, dim, index, source)
 
 
 @operator("index_add")

@@ -14,7 +14,7 @@ from halfsim.interop.torch.tensors import array_of
 from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.nn.losses import exponentials
 
-__all__ = ["log_softmax", "log_softmax_backward", "logsumexp", "softmax", "softmax_backward"]
+__all__ = ["log_softmax", "log_softmax_backward", "logsumexp", "safe_softmax", "softmax", "softmax_backward"]
 
 
 def _rows(x: torch.Tensor, dim: int) -> Array:
@@ -30,7 +30,7 @@ def _back(rows: Array, x: torch.Tensor, dim: int) -> Array:
     return np.moveaxis(rows.reshape(*shape, width), -1, dim)
 
 
-@operator("_softmax", "_safe_softmax", "softmax")
+@operator("_softmax", "softmax")
 def softmax(call: Call, x: torch.Tensor, dim: int, *rest: Any, **options: Any) -> Any:
     """Return e / Σ e, e the exponential of z less the largest of its row; stored."""
     rows = _rows(x, dim)
@@ -38,6 +38,20 @@ def softmax(call: Call, x: torch.Tensor, dim: int, *rest: Any, **options: Any) -
     def probabilities(a: Arithmetic) -> Array:
         _, e, s = exponentials(a, rows)
         return _back(np.asarray(a.divide(e, s)), x, dim)
+
+    return call.stored(call.machine.softmax, probabilities)
+
+
+@operator("_safe_softmax")
+def safe_softmax(call: Call, x: torch.Tensor, dim: int, *rest: Any, **options: Any) -> Any:
+    """Return the softmax, zeros for rows of minus infinities alone: what attention to nothing is."""
+    rows = _rows(x, dim)
+
+    def probabilities(a: Arithmetic) -> Array:
+        z = a.convert(rows)
+        hidden = (z == -np.inf).all(axis=1, keepdims=True)
+        _, e, s = exponentials(a, np.where(hidden, np.zeros((), a.dtype), z))
+        return _back(np.where(hidden, np.zeros((), a.dtype), a.divide(e, s)), x, dim)
 
     return call.stored(call.machine.softmax, probabilities)
 
