@@ -96,6 +96,14 @@ class Call:
         """Note what a tensor holds."""
         self._marks.add(tensor, mark)
 
+    def narrowed(self, x: torch.Tensor) -> torch.Tensor:
+        """Return a tensor in float16, as the policy rounds, and count what that lost."""
+        values, machine = array_of(x), self.machine
+        stored = self._machines.of(self._policy, "binary16").weights.convert(values)
+        machine.ledger.count(machine.layer, "copy", np.asarray(values, np.float32), stored)
+        machine.ledger.watch(machine.layer, "copy", stored)
+        return tensor_of(stored, torch.float16)
+
     def moved(self, result: torch.Tensor, *sources: torch.Tensor) -> torch.Tensor:
         """Return numbers that were only moved, as wide as one of their sources."""
         for source in sources:

@@ -28,7 +28,7 @@ from halfsim.interop.torch.operators import (
 )
 from halfsim.interop.torch.report import Report
 from halfsim.interop.torch.rules import Rules
-from halfsim.interop.torch.tensors import FLOATS, array_of, check, tensor_of, tensors_in
+from halfsim.interop.torch.tensors import FLOATS, array_of, check, makes_special, tensor_of, tensors_in
 
 __all__ = ["Mode"]
 
@@ -84,6 +84,9 @@ class Mode(TorchDispatchMode):
         for tensor in floats:
             if isinstance(tensor, torch.nn.Parameter):
                 self._marks.add(tensor, Mark.weight)
+        for tensor in floats:
+            if not (view or name in _COPIES):
+                check(name, tensor)
         copies = name in _COPIES and not _narrows(name, args, kwargs)
         if view or space in _OTHERS or copies or exact(name, func._schema.overload_name, args, floats):
             return self._moved(func, name, args, kwargs, floats) if floats else func(*args, **kwargs)
@@ -169,7 +172,10 @@ class Mode(TorchDispatchMode):
         if result is NotImplemented:
             return self._left(func, name, "no arithmetic is known for it with such settings", args, kwargs)
         self._report.simulated[name] += 1
-        self._note(call, name, module, phase, floats)
+        ledger: Any = call.machine.ledger
+        if ledger.special:
+            ledger.special = False
+            self._note(name, result, floats)
         if self._mixed and phase == FORWARD:
             for tensor in (*floats, *tensors_in(result)):
                 self._marks.add(tensor, Mark.activation)
@@ -180,19 +186,27 @@ class Mode(TorchDispatchMode):
     def _left(self, func: Any, name: str, reason: str, args: Any, kwargs: Any) -> Any:
         """Let PyTorch compute, and say so."""
         self._list(name, reason)
-        return func(*args, **kwargs)
+        floats = [x for x in tensors_in([args, kwargs]) if x.dtype in FLOATS]
+        if self._report.first is not None:
+            return func(*args, **kwargs)
+        before = [x.clone() for x in floats] if func._schema.is_mutable else floats
+        result = func(*args, **kwargs)
+        self._note(name, result, before)
+        return result
 
     def _list(self, name: str, reason: str) -> None:
         self._report.not_simulated[name, reason][self._modules.name(self._modules.phase())] += 1
 
-    def _note(self, call: Call, name: str, module: str, phase: str, floats: list[torch.Tensor]) -> None:
+    def _note(self, name: str, result: Any, operands: list[torch.Tensor]) -> None:
         """Note the first infinity or NaN that came of finite numbers."""
-        ledger: Any = call.machine.ledger
-        if ledger.special:
-            ledger.special = False
-            if self._report.first is None and all(bool(torch.isfinite(x).all()) for x in floats):
-                number = sum(self._report.simulated.values())
-                self._report.first = {"module": module, "operator": name, "phase": phase, "call": number}
+        if self._report.first is None and makes_special(tensors_in([result]), operands):
+            phase, number = self._modules.phase(), sum(self._report.simulated.values())
+            self._report.first = {
+                "module": self._modules.name(phase),
+                "operator": name,
+                "phase": phase,
+                "call": number,
+            }
 
 
 def _widest(floats: list[torch.Tensor]) -> torch.dtype:
@@ -205,6 +219,8 @@ def _widest(floats: list[torch.Tensor]) -> torch.dtype:
 
 
 def _written(target: torch.Tensor, result: torch.Tensor, marks: Marks) -> torch.Tensor:
+    if not target.numel():
+        target.resize_(result.shape)
     target.copy_(result)
     if marks.of(result) & Mark.wide:
         marks.add(target, Mark.wide)

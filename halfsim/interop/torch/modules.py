@@ -15,12 +15,14 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from halfsim.interop.torch.marks import Mark, Marks
+from halfsim.interop.torch.report import Report
 
 __all__ = ["BACKWARD", "FORWARD", "OPTIMIZER", "Modules"]
 
 FORWARD, BACKWARD, OPTIMIZER = "forward", "backward", "optimizer"
 _ACCUMULATE = 1 << 63
 """Nodes that add a gradient to a parameter have numbers from here."""
+_ELSEWHERE = "a module called in another thread, where nothing is simulated"
 
 
 class Modules(ExitStack):
@@ -33,11 +35,19 @@ class Modules(ExitStack):
     ----------
     marks : Marks
         Where parameters are marked as weights.
+    report : Report
+        Where modules are listed that another thread calls.
+
+    Attributes
+    ----------
+    stepped : bool
+        Whether an optimizer made a step.
     """
 
-    def __init__(self, marks: Marks) -> None:
+    def __init__(self, marks: Marks, report: Report) -> None:
         super().__init__()
-        self._marks = marks
+        self._marks, self._report = marks, report
+        self.stepped = False
         self._names: WeakKeyDictionary[torch.nn.Module, str] = WeakKeyDictionary()
         self._owners: dict[int, str] = {}
         self._stack: list[tuple[torch.nn.Module, str]] = []
@@ -78,6 +88,8 @@ class Modules(ExitStack):
 
     def _begin(self, module: torch.nn.Module, args: Any) -> None:
         if get_ident() != self._thread:
+            name = type(module).__name__
+            self._report.not_simulated[name, _ELSEWHERE][self._names.get(module, name)] += 1
             return
         if module not in self._names:
             self._learn(module)
@@ -91,9 +103,19 @@ class Modules(ExitStack):
     def _learn(self, module: torch.nn.Module) -> None:
         """Name a module that is called by nobody known, and all in it."""
         root = f"{self._stack[-1][1]}.{type(module).__name__}" if self._stack else ""
-        for path, inner in module.named_modules():
-            path = path.replace("_orig_mod.", "")
-            self._names.setdefault(inner, ".".join(part for part in (root, path) if part) or type(module).__name__)
+        found, taken, model = self._paths(module, root), set(self._names.values()), 2
+        while not self._stack and not taken.isdisjoint(found.values()):
+            # Another model of the block has these paths.
+            found, model = self._paths(module, f"{type(module).__name__}#{model}"), model + 1
+        self._names.update(found)
+
+    def _paths(self, module: torch.nn.Module, root: str) -> dict[torch.nn.Module, str]:
+        """Return the names of a module and of all in it that have none."""
+        return {
+            inner: ".".join(part for part in (root, path.replace("_orig_mod.", "")) if part) or type(module).__name__
+            for path, inner in module.named_modules()
+            if inner not in self._names
+        }
 
     def _end(self, module: torch.nn.Module, args: Any, result: Any) -> None:
         if get_ident() == self._thread and self._stack:
@@ -110,6 +132,7 @@ class Modules(ExitStack):
         """Note the call that makes a step; a closure that it is given is no part of it."""
         if get_ident() != self._thread:
             return None
+        self.stepped = True
         for group in optimizer.param_groups:
             for parameter in group["params"]:
                 self._marks.add(parameter, Mark.weight)

@@ -21,6 +21,8 @@ _LARGEST, _BEYOND = np.float32(65504.0), np.float32(65536.0)
 class Counts:
     """Losses of the results of a module.
 
+    What rounding an operand takes off, as that of a float32 weight in a product, is no loss of the result.
+
     Attributes
     ----------
     elements : int
@@ -32,7 +34,8 @@ class Counts:
     invalid : int
         Those that are NaN but not in binary32.
     swallowed, additions : int
-        Of the additions watched in a few elements of every product, those that left the sum as it was, and all.
+        Of the additions watched in a few elements of every product of two matrices, not of stacks of them, those that
+        left the sum as it was, and all.
     """
 
     elements: int = 0
@@ -60,12 +63,15 @@ class Report:
     first : dict or None
         ``{"module", "operator", "phase", "call"}`` of the first operator that made an infinity or a NaN of finite
         numbers; `call` counts simulated calls.
+    notes : list of str
+        What the policy or the arguments say and nothing obeyed; complete when the block has ended.
     """
 
     simulated: Counter[str] = field(default_factory=Counter)
     not_simulated: dict[tuple[str, str], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     modules: dict[str, Counts] = field(default_factory=lambda: defaultdict(Counts))
     first: dict[str, Any] | None = None
+    notes: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain values."""
@@ -77,6 +83,7 @@ class Report:
             ],
             "modules": {name: asdict(counts) for name, counts in self.modules.items()},
             "first": self.first,
+            "notes": list(self.notes),
         }
 
     def __str__(self) -> str:
@@ -87,6 +94,7 @@ class Report:
         if self.first is not None:
             where = self.first["module"] or "outside of modules"
             lines.append(f"first Inf or NaN: {self.first['operator']} in {where}, {self.first['phase']}")
+        lines += [f"note: {note}" for note in self.notes]
         names = ("elements", "inexact", "overflow", "underflow", "flushed", "invalid", "swallowed", "additions")
         rows: list[tuple[str, ...]] = [("module", *names)]
         rows += [

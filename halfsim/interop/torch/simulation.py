@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from threading import Lock
 from typing import Any
 
 import torch
@@ -15,10 +16,14 @@ from halfsim.interop.torch.mode import Mode
 from halfsim.interop.torch.modules import Modules
 from halfsim.interop.torch.report import Report
 from halfsim.interop.torch.rules import PolicyLike, Rules, as_policy
+from halfsim.policy import NoScale, WeightUpdate
 
 __all__ = ["simulate"]
 
 _NONE: Mapping[str, PolicyLike] = {}
+_SWITCHES = Lock()
+"""Held by the simulation that has set PyTorch's switches, which are those of all threads."""
+_UNSCALE = "_amp_foreach_non_finite_check_and_unscale"
 
 
 @contextmanager
@@ -43,7 +48,9 @@ def simulate(
         A policy, the name of one, or a GPU's accumulator, ``"h100:f16"``, which stands for ``"mixed"`` with it.
     operators, modules : mapping of str to Policy or str
         Other policies, by patterns of operators' names (``"*softmax*"``) and of modules' paths (``"encoder.*"``); the
-        value ``"torch"`` leaves them to PyTorch, and the report lists them. The first pattern that fits holds.
+        value ``"torch"`` leaves them to PyTorch, and the report lists them. The first pattern that fits holds; one that
+        fits nothing is noted in the report. Names are the dispatcher's (``"addmm"``), or those of the functions
+        ``linear matmul conv2d softmax log_softmax layer_norm group_norm batch_norm nll_loss`` and the like.
     count : bool
         Whether losses are counted by module. Products whose accumulator delivers binary16 are then computed twice.
     seed : int
@@ -59,8 +66,10 @@ def simulate(
     ValueError
         For unknown policies; for tensors elsewhere than in the memory of the processor, and sparse ones; and for
         bfloat16 tensors under a policy that says what they cannot have.
+    TypeError
+        For arguments of other types.
     RuntimeError
-        Inside of another `simulate`.
+        Inside of another `simulate`, that of another thread as well.
 
     See Also
     --------
@@ -72,7 +81,12 @@ def simulate(
     policy's format: operands are rounded to it, results are numbers of it. Under a policy with binary16 storage an
     operation with an operand that binary16 does not hold, such as a loss, is one of binary32, rounded once. Parameters
     in float32 are master copies: they are rounded where they are used, and an optimizer moves them in the format of the
-    policy's `optimizer_state`. Functions compiled by `torch.compile` run uncompiled.
+    policy's `optimizer_state`. Its `update` and `loss_scale` are for `LowPrecisionWeights` and `torch.amp.GradScaler`
+    to obey; the report has a note where an optimizer made steps. Functions compiled by `torch.compile` run
+    uncompiled. PyTorch has modes by thread: what other threads compute inside is not simulated, and the report lists
+    the modules they call. Random numbers, windows and interpolation are PyTorch's own, and listed; numbers that a
+    caller writes down, as in ``torch.tensor`` or ``full``, are rounded where they are used. Under other roundings than
+    to nearest, an operation with a number that binary16 lacks rounds twice: to binary32, to nearest, and when stored.
 
     Examples
     --------
@@ -93,16 +107,41 @@ def simulate(
     seed = integer("simulate", "seed", seed, 0, 2**64 - 1)
     if any(isinstance(mode, Mode) for mode in torch.utils._python_dispatch._get_current_dispatch_mode_stack()):
         raise RuntimeError("simulate: inside of another simulate; end that one first, or give modules their own policy")
+    if not isinstance(count, bool):
+        raise TypeError(f"simulate: count={count!r} is a {type(count).__name__}; pass True or False")
+    if not _SWITCHES.acquire(blocking=False):
+        raise RuntimeError(
+            "simulate: another thread is inside of simulate, and PyTorch has one set of switches for all threads; "
+            "simulate one after the other, or in processes of their own"
+        )
     report = Report()
     with ExitStack() as stack:
+        stack.callback(_SWITCHES.release)
         # Fused kernels of the processor are one operator each, of which nothing could be simulated.
         stack.enter_context(_switched(torch.backends.mha.get_fastpath_enabled, torch.backends.mha.set_fastpath_enabled))
         stack.enter_context(_switched(torch._C._get_mkldnn_enabled, torch._C._set_mkldnn_enabled))
         stack.enter_context(sdpa_kernel([SDPBackend.MATH]))
         stack.enter_context(torch.compiler.set_stance("force_eager"))
         marks = Marks()
-        stack.enter_context(Mode(rules, report, marks, stack.enter_context(Modules(marks)), count, seed))
+        followed = stack.enter_context(Modules(marks, report))
+        stack.callback(_note, report, rules, followed)
+        stack.enter_context(Mode(rules, report, marks, followed, count, seed))
         yield report
+
+
+def _note(report: Report, rules: Rules, modules: Modules) -> None:
+    """Say what nothing obeyed."""
+    report.notes += rules.unused()
+    for policy in dict.fromkeys(rules.policies) if modules.stepped else ():
+        if policy.update != WeightUpdate.master:
+            report.notes.append(
+                f"policy {policy.name!r}: its update is not that of an optimizer alone, which moves master copies; "
+                "wrap the optimizer in halfsim.torch.LowPrecisionWeights with this policy, if it is not"
+            )
+        if policy.loss_scale != NoScale() and _UNSCALE not in report.simulated:
+            report.notes.append(
+                f"policy {policy.name!r}: its loss scale {policy.loss_scale!r} is not applied; use torch.amp.GradScaler"
+            )
 
 
 @contextmanager
