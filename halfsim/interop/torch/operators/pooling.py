@@ -11,7 +11,6 @@ import torch
 
 from halfsim.interop.torch.call import Call
 from halfsim.interop.torch.operators.table import operator
-from halfsim.interop.torch.tensors import array_of
 from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.nn.linear import sums_by_row
 
@@ -42,7 +41,7 @@ def average(
     k, s, p = (tuple(v) * 2 if len(v) == 1 else tuple(v) for v in (kernel, stride or kernel, padding))
     if any(p) or ceil_mode:
         return NotImplemented
-    windows = np.lib.stride_tricks.sliding_window_view(array_of(x), k, (-2, -1))[..., :: s[0], :: s[1], :, :]
+    windows = np.lib.stride_tricks.sliding_window_view(call.operand(x), k, (-2, -1))[..., :: s[0], :: s[1], :, :]
     matrix = windows.reshape(-1, math.prod(k))
 
     def means(a: Arithmetic) -> Array:
@@ -70,7 +69,7 @@ def average_backward(
         return NotImplemented
     numbers = np.arange(math.prod(x.shape)).reshape(x.shape)
     where = np.lib.stride_tricks.sliding_window_view(numbers, k, (-2, -1))[..., :: s[0], :: s[1], :, :]
-    g = array_of(gradient)
+    g = call.operand(gradient)
 
     def dx(a: Arithmetic) -> Array:
         share = np.asarray(a.divide(a.convert(g), a.number(divisor or math.prod(k))))
@@ -96,7 +95,7 @@ def maximum_backward(
     plane = math.prod(x.shape[-2:])
     images = math.prod(x.shape[:-2])
     where = indices.numpy().reshape(images, -1) + plane * np.arange(images)[:, None]
-    rows = array_of(gradient).reshape(-1, 1)
+    rows = call.operand(gradient).reshape(-1, 1)
     return call.stored(
         call.pointwise_arithmetic,
         lambda a: sums_by_row(a, rows, where.reshape(-1), images * plane).reshape(x.shape),
@@ -107,7 +106,7 @@ def _added(call: Call, x: torch.Tensor, where: Array, rows: Array) -> Any:
     """Return x with rows (m, e) added at the rows `where` of x, in their order."""
 
     def sums(a: Arithmetic) -> Array:
-        start = a.convert(array_of(x)).reshape(-1, rows.shape[1])
+        start = a.convert(call.operand(x)).reshape(-1, rows.shape[1])
         return sums_by_row(a, rows, where, len(start), start).reshape(x.shape)
 
     return call.stored(call.pointwise_arithmetic, sums)
@@ -127,7 +126,7 @@ def index_put(
         return call.moved(torch.ops.aten.index_put(x, indices, values), x, values)
     numbers = torch.arange(x.numel()).reshape(x.shape)
     where = numbers[tuple(slice(None) if i is None else i for i in indices)].numpy()
-    return _added(call, x, where.reshape(-1), np.broadcast_to(array_of(values), where.shape).reshape(-1, 1))
+    return _added(call, x, where.reshape(-1), np.broadcast_to(call.operand(values), where.shape).reshape(-1, 1))
 
 
 @operator("scatter_add")
@@ -136,7 +135,7 @@ def scatter_add(call: Call, x: torch.Tensor, dim: int, index: torch.Tensor, sour
     places = list(np.indices(tuple(index.shape), sparse=True))
     places[dim] = index.numpy()
     where = np.ravel_multi_index(np.broadcast_arrays(*places), tuple(x.shape)).reshape(-1)
-    taken = array_of(source)[tuple(slice(n) for n in index.shape)]
+    taken = call.operand(source)[tuple(slice(n) for n in index.shape)]
     return _added(call, x, where, taken.reshape(-1, 1))
 
 

@@ -10,15 +10,14 @@ import torch
 from halfsim.interop.torch.call import Call
 from halfsim.interop.torch.operators.reductions import reduced
 from halfsim.interop.torch.operators.table import operator
-from halfsim.interop.torch.tensors import array_of
 from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.nn.losses import exponentials
 
 __all__ = ["log_softmax", "log_softmax_backward", "logsumexp", "safe_softmax", "softmax", "softmax_backward"]
 
 
-def _rows(x: torch.Tensor, dim: int) -> Array:
-    values = np.moveaxis(array_of(x), dim, -1) if x.ndim else array_of(x)
+def _rows(call: Call, x: torch.Tensor, dim: int) -> Array:
+    values = np.moveaxis(call.operand(x), dim, -1) if x.ndim else call.operand(x)
     return values.reshape(-1, x.shape[dim] if x.ndim else 1)
 
 
@@ -33,7 +32,7 @@ def _back(rows: Array, x: torch.Tensor, dim: int) -> Array:
 @operator("_softmax", "softmax")
 def softmax(call: Call, x: torch.Tensor, dim: int, *rest: Any, **options: Any) -> Any:
     """Return e / Σ e, e the exponential of z less the largest of its row; stored."""
-    rows = _rows(x, dim)
+    rows = _rows(call, x, dim)
 
     def probabilities(a: Arithmetic) -> Array:
         _, e, s = exponentials(a, rows)
@@ -45,7 +44,7 @@ def softmax(call: Call, x: torch.Tensor, dim: int, *rest: Any, **options: Any) -
 @operator("_safe_softmax")
 def safe_softmax(call: Call, x: torch.Tensor, dim: int, *rest: Any, **options: Any) -> Any:
     """Return the softmax, zeros for rows of minus infinities alone: what attention to nothing is."""
-    rows = _rows(x, dim)
+    rows = _rows(call, x, dim)
 
     def probabilities(a: Arithmetic) -> Array:
         z = a.convert(rows)
@@ -59,7 +58,7 @@ def safe_softmax(call: Call, x: torch.Tensor, dim: int, *rest: Any, **options: A
 @operator("_log_softmax", "log_softmax")
 def log_softmax(call: Call, x: torch.Tensor, dim: int, *rest: Any, **options: Any) -> Any:
     """Return z - log Σ e, which stays in the arithmetic of the softmax."""
-    rows = _rows(x, dim)
+    rows = _rows(call, x, dim)
 
     def logarithms(a: Arithmetic) -> Array:
         z, _, s = exponentials(a, rows)
@@ -71,7 +70,7 @@ def log_softmax(call: Call, x: torch.Tensor, dim: int, *rest: Any, **options: An
 @operator("_softmax_backward_data")
 def softmax_backward(call: Call, gradient: torch.Tensor, y: torch.Tensor, dim: int, dtype: torch.dtype) -> Any:
     """Return p (g - Σ g p)."""
-    g, p = _rows(gradient, dim), _rows(y, dim)
+    g, p = _rows(call, gradient, dim), _rows(call, y, dim)
 
     def dx(a: Arithmetic) -> Array:
         probability, incoming = a.convert(p), a.convert(g)
@@ -84,7 +83,7 @@ def softmax_backward(call: Call, gradient: torch.Tensor, y: torch.Tensor, dim: i
 @operator("_log_softmax_backward_data")
 def log_softmax_backward(call: Call, gradient: torch.Tensor, y: torch.Tensor, dim: int, dtype: torch.dtype) -> Any:
     """Return g - exp(y) Σ g."""
-    g, logarithms = _rows(gradient, dim), _rows(y, dim)
+    g, logarithms = _rows(call, gradient, dim), _rows(call, y, dim)
 
     def dx(a: Arithmetic) -> Array:
         incoming = a.convert(g)
