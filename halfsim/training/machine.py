@@ -172,7 +172,7 @@ class Machine:
         self.ledger.count(self.layer, kind, exact, stored)
         if kind == "weight gradient":
             self.ledger.compare(self.layer, exact, stored)
-        if product.ndim == 2 and product.size:
+        if product.ndim == 2 and product.size and self.ledger.watches(self.layer, name):
             self.ledger.swallow(self.layer, name, _watch(row if narrow else None, a, b, c))
 
     def _product(self, a: Array, b: Array, c: Array | None, accumulator: AccumulatorLike) -> Array:

@@ -291,3 +291,33 @@ def test_quotients_are_cut_before_they_are_rounded():
     assert all(y.tolist() == [4.0, -5.0, float("inf")] for y in floors)
     assert cut.tolist() == [4.0, -4.0, float("inf")]
     assert not report.not_simulated
+
+
+# What counting costs.
+
+
+def test_additions_of_every_eighth_product_are_watched():
+    layer = torch.nn.Linear(16, 4, bias=False)
+    found = []
+    for calls in (1, 8, 9):
+        with hs.torch.simulate("mixed") as report:
+            for _ in range(calls):
+                layer(torch.ones(2, 16))
+        found.append(report.modules["Linear"].additions)
+        assert report.modules["Linear"].elements == 8 * calls
+    assert found[0] > 0
+    assert found == [found[0], found[0], 2 * found[0]]
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-4, 3e4])
+def test_counts_are_the_same_whichever_way_they_are_taken(scale):
+    x = np.random.default_rng(5).normal(size=70000).astype(np.float32) * np.float32(scale)
+    with hs.torch.simulate("mixed") as report:
+        torch.from_numpy(x).half()
+    with np.errstate(over="ignore"):
+        stored = x.astype(np.float16).astype(np.float32)
+    differs, counts = stored != x, report.modules[""]
+    assert counts.inexact == np.count_nonzero(differs)
+    assert counts.underflow == np.count_nonzero(differs & (np.abs(stored) < 2.0**-14))
+    assert counts.flushed == np.count_nonzero(differs & (stored == 0))
+    assert counts.overflow == np.count_nonzero(np.isinf(stored))
