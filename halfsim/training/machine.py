@@ -178,9 +178,10 @@ class Machine:
     def _product(self, a: Array, b: Array, c: Array | None, accumulator: AccumulatorLike) -> Array:
         if a.dtype == np.float32 or b.dtype == np.float32:
             wide = a.astype(np.float32, copy=False), b.astype(np.float32, copy=False)
-            return (
-                product32(*wide, c) if a.ndim == 2 else np.stack([product32(*pair) for pair in zip(*wide, strict=True)])
-            )
+            if a.ndim == 2:
+                return product32(*wide, c)
+            products = [product32(*pair) for pair in zip(*wide, strict=True)]
+            return np.stack(products) if products else np.zeros((0, a.shape[1], b.shape[2]), np.float32)
         row = self._sums(accumulator)
         if isinstance(row.rounding, Stochastic):
             fresh = replace(row, rounding=self._draw(row.rounding, a[..., 0].size * b.shape[-1]))

@@ -161,7 +161,10 @@ class Mode(TorchDispatchMode):
             if pieces is None:
                 return self._left(func, name, "no arithmetic is known for it", args, kwargs)
             with self:
-                return pieces(*args, **kwargs)
+                result = pieces(*args, **kwargs)
+            if result is NotImplemented:
+                return self._left(func, name, "no arithmetic is known for it", args, kwargs)
+            return result
         target = args[0] if changes else None
         kept = isinstance(target, torch.Tensor) and phase != BACKWARD and bool(self._marks.of(target) & _KEPT)
         out = kwargs.get("out")

@@ -321,3 +321,45 @@ def test_counts_are_the_same_whichever_way_they_are_taken(scale):
     assert counts.underflow == np.count_nonzero(differs & (np.abs(stored) < 2.0**-14))
     assert counts.flushed == np.count_nonzero(differs & (stored == 0))
     assert counts.overflow == np.count_nonzero(np.isinf(stored))
+
+
+SIZES = {
+    "cumsum": lambda: torch.tensor(2.0).cumsum(0),
+    "softmax of nothing": lambda: torch.ones(0, 3).softmax(1),
+    "softmax over nothing": lambda: torch.ones(3, 0).softmax(1),
+    "log_softmax of nothing": lambda: torch.ones(0, 3).log_softmax(0),
+    "scatter_add": lambda: torch.tensor(1.0).scatter_add(0, torch.tensor(0), torch.tensor(2.0)),
+    "index_add": lambda: torch.tensor(1.0).index_add(0, torch.tensor([0]), torch.tensor(2.0)),
+    "index_add of one": lambda: torch.ones(2).index_add(0, torch.tensor(1), torch.tensor([2.0])),
+    "scattered nothing": lambda: torch.ones(5).scatter_add(0, torch.zeros(0, dtype=torch.long), torch.ones(0)),
+    "instance norm": lambda: F.instance_norm(torch.arange(8.0).reshape(1, 2, 4)),
+    "products of nothing": lambda: torch.ones(0, 2, 3) @ torch.ones(0, 3, 4),
+    "logsumexp": lambda: torch.tensor([[torch.inf, 1.0], [-torch.inf, -torch.inf]]).logsumexp(1),
+}
+
+
+@pytest.mark.parametrize("compute", SIZES.values(), ids=SIZES.keys())
+def test_sizes_and_infinities_at_the_edge(compute):
+    expected = compute()
+    with hs.torch.simulate("binary32") as report:
+        found = compute()
+    assert not report.not_simulated
+    assert found.shape == expected.shape
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_transposed_convolution_may_end_beyond_its_last_place():
+    found = []
+    for policy in (None, "binary32"):
+        x, w = (torch.from_numpy(np.random.default_rng(3).normal(size=n)).float() for n in ((1, 2, 4, 4), (2, 3, 3, 3)))
+        leaves = x.requires_grad_(), w.requires_grad_()
+        options = {"stride": (3, 2), "padding": 1, "output_padding": (2, 2), "dilation": (1, 3)}
+        if policy is None:
+            F.conv_transpose2d(*leaves, **options).square().sum().backward()
+        else:
+            with hs.torch.simulate(policy) as report:
+                F.conv_transpose2d(*leaves, **options).square().sum().backward()
+            assert not report.not_simulated
+        found.append([leaf.grad for leaf in leaves])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-4)

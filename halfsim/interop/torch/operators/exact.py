@@ -72,7 +72,7 @@ def exact(name: str, overload: str, args: Any, floats: list[torch.Tensor]) -> bo
 
 def makes(name: str, args: Any) -> bool:
     """Whether an operator without operands makes numbers that nothing was computed for."""
-    return name in _MAKERS and (name != "arange" or all(isinstance(x, int) for x in args))
+    return name in _MAKERS and (name != "arange" or all(float(x).is_integer() for x in args))
 
 
 def constants(args: Any, kwargs: Any) -> list[float]:

@@ -122,7 +122,14 @@ def _from_channels(rows: Array, x: torch.Tensor) -> Array:
     return np.moveaxis(rows.reshape(x.shape[0], *x.shape[2:], x.shape[1]), -1, 1)
 
 
-@operator("native_batch_norm", "_native_batch_norm_legit", "cudnn_batch_norm")
+@operator("_native_batch_norm_legit")
+def batch_norm_as_it_is(call: Call, x: torch.Tensor, gain: Any, shift: Any, *rest: Any) -> Any:
+    """Return what `batch_norm` does; an overload has no running statistics."""
+    running = () if len(rest) == len(("mean", "variance", "training", "momentum", "eps")) else (None, None)
+    return batch_norm(call, x, gain, shift, *running, *rest)
+
+
+@operator("native_batch_norm", "cudnn_batch_norm")
 def batch_norm(
     call: Call,
     x: torch.Tensor,

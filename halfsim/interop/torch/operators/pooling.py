@@ -132,6 +132,12 @@ def index_put(
 @operator("scatter_add")
 def scatter_add(call: Call, x: torch.Tensor, dim: int, index: torch.Tensor, source: torch.Tensor) -> Any:
     """Return x with the elements of the source added at an index along one dimension."""
+    if not x.ndim:
+        return scatter_add(call, x.reshape(1), 0, index.reshape(-1), source.reshape(-1)).reshape(())
+    if not index.numel():
+        return call.moved(x.clone(), x)
+    if not index.ndim:
+        return scatter_add(call, x, dim, index.reshape(1), source.reshape(1))
     places = list(np.indices(tuple(index.shape), sparse=True))
     places[dim] = index.numpy()
     where = np.ravel_multi_index(np.broadcast_arrays(*places), tuple(x.shape)).reshape(-1)
@@ -154,6 +160,10 @@ def index_add(
     call: Call, x: torch.Tensor, dim: int, index: torch.Tensor, source: torch.Tensor, *, alpha: float = 1
 ) -> Any:
     """Return x with slices of the source, times alpha, added at an index along one dimension."""
+    if not x.ndim:
+        return index_add(call, x.reshape(1), 0, index.reshape(-1), source.reshape(-1), alpha=alpha).reshape(())
+    if source.ndim < x.ndim:
+        source = source.reshape(*(1 for _ in range(x.ndim - source.ndim)), *source.shape)
     shape = [1] * x.ndim
     shape[dim] = -1
     scaled = source if alpha == 1 else call.pointwise(lambda r, s, f: r.multiply(s, f), source, alpha)

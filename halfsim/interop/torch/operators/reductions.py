@@ -120,6 +120,8 @@ _NORMS: dict[float, Any] = {
 @operator("cumsum")
 def cumulative(call: Call, x: torch.Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Any:
     """Return running sums, one addition after another."""
+    if not x.ndim:
+        return cumulative(call, x.reshape(1), 0, dtype=dtype).reshape(())
     values = np.moveaxis(call.operand(x), dim, 0)
 
     def sums(a: Arithmetic) -> Array:

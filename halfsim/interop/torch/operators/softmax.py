@@ -10,6 +10,7 @@ import torch
 from halfsim.interop.torch.call import Call
 from halfsim.interop.torch.operators.reductions import reduced
 from halfsim.interop.torch.operators.table import operator
+from halfsim.interop.torch.tensors import array_of
 from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.nn.losses import exponentials
 
@@ -18,7 +19,8 @@ __all__ = ["log_softmax", "log_softmax_backward", "logsumexp", "safe_softmax", "
 
 def _rows(call: Call, x: torch.Tensor, dim: int) -> Array:
     values = np.moveaxis(call.operand(x), dim, -1) if x.ndim else call.operand(x)
-    return values.reshape(-1, x.shape[dim] if x.ndim else 1)
+    width = x.shape[dim] if x.ndim else 1
+    return values.reshape(x.numel() // max(width, 1), width)
 
 
 def _back(rows: Array, x: torch.Tensor, dim: int) -> Array:
@@ -32,6 +34,8 @@ def _back(rows: Array, x: torch.Tensor, dim: int) -> Array:
 @operator("_softmax", "softmax")
 def softmax(call: Call, x: torch.Tensor, dim: int, *rest: Any, **options: Any) -> Any:
     """Return e / Σ e, e the exponential of z less the largest of its row; stored."""
+    if not x.numel():
+        return call.tensor(array_of(x))
     rows = _rows(call, x, dim)
 
     def probabilities(a: Arithmetic) -> Array:
@@ -44,6 +48,8 @@ def softmax(call: Call, x: torch.Tensor, dim: int, *rest: Any, **options: Any) -
 @operator("_safe_softmax")
 def safe_softmax(call: Call, x: torch.Tensor, dim: int, *rest: Any, **options: Any) -> Any:
     """Return the softmax, zeros for rows of minus infinities alone: what attention to nothing is."""
+    if not x.numel():
+        return call.tensor(array_of(x))
     rows = _rows(call, x, dim)
 
     def probabilities(a: Arithmetic) -> Array:
@@ -58,6 +64,8 @@ def safe_softmax(call: Call, x: torch.Tensor, dim: int, *rest: Any, **options: A
 @operator("_log_softmax", "log_softmax")
 def log_softmax(call: Call, x: torch.Tensor, dim: int, *rest: Any, **options: Any) -> Any:
     """Return z - log Σ e, which stays in the arithmetic of the softmax."""
+    if not x.numel():
+        return call.tensor(array_of(x))
     rows = _rows(call, x, dim)
 
     def logarithms(a: Arithmetic) -> Array:
@@ -98,7 +106,10 @@ def logsumexp(call: Call, x: torch.Tensor, dim: Any, keepdim: bool = False) -> A
     """Return m + log Σ exp(x - m), m the largest element."""
 
     def value(a: Arithmetic, rows: Array) -> Array:
-        _, _, s = exponentials(a, rows)
-        return np.asarray(a.add(rows.max(axis=1, keepdims=True), a.log(s)))
+        largest = rows.max(axis=1, keepdims=True)
+        # An infinity is what it is without being taken out.
+        largest = np.where(np.isinf(largest), np.zeros((), a.dtype), largest)
+        s = a.sum(a.exp(np.asarray(a.subtract(rows, largest))), 1)
+        return np.asarray(a.add(largest, a.log(s)))
 
     return reduced(call, x, dim, keepdim, value, None, call.machine.softmax)
