@@ -173,6 +173,10 @@ class Ledger:
         squares = [np.add.accumulate(x * x)[-1] if x.size else 0.0 for x in (distance[finite], reference[finite])]
         self._now.error[layer] += squares
 
+    def watches(self, layer: str, product: str) -> bool:
+        """Whether additions of the product at work are watched: they are, wherever losses are counted."""
+        return True
+
     def swallow(self, layer: str, product: str, pair: tuple[int, int]) -> None:
         """Count watched additions of a product: (those that changed nothing, all)."""
         if pair[1]:

@@ -172,15 +172,16 @@ class Machine:
         self.ledger.count(self.layer, kind, exact, stored)
         if kind == "weight gradient":
             self.ledger.compare(self.layer, exact, stored)
-        if product.ndim == 2 and product.size:
+        if product.ndim == 2 and product.size and self.ledger.watches(self.layer, name):
             self.ledger.swallow(self.layer, name, _watch(row if narrow else None, a, b, c))
 
     def _product(self, a: Array, b: Array, c: Array | None, accumulator: AccumulatorLike) -> Array:
         if a.dtype == np.float32 or b.dtype == np.float32:
             wide = a.astype(np.float32, copy=False), b.astype(np.float32, copy=False)
-            return (
-                product32(*wide, c) if a.ndim == 2 else np.stack([product32(*pair) for pair in zip(*wide, strict=True)])
-            )
+            if a.ndim == 2:
+                return product32(*wide, c)
+            products = [product32(*pair) for pair in zip(*wide, strict=True)]
+            return np.stack(products) if products else np.zeros((0, a.shape[1], b.shape[2]), np.float32)
         row = self._sums(accumulator)
         if isinstance(row.rounding, Stochastic):
             fresh = replace(row, rounding=self._draw(row.rounding, a[..., 0].size * b.shape[-1]))

@@ -88,6 +88,12 @@ class Call:
             storage = machine.activations
         return _in_order(storage, array_of(tensor))
 
+    def operand(self, tensor: torch.Tensor) -> Array:
+        """Return a tensor as it takes part in other operations: rounded like a factor, unless it is to stay wide."""
+        if not tensor.ndim or self._marks.of(tensor) & (Mark.wide | Mark.weight) == Mark.wide:
+            return array_of(tensor)
+        return self.factor(tensor)
+
     def is_weight(self, tensor: torch.Tensor) -> bool:
         """Whether a tensor is a weight, or a view of one."""
         return bool(self._marks.of(tensor) & Mark.weight)
@@ -95,6 +101,14 @@ class Call:
     def mark(self, tensor: torch.Tensor, mark: int) -> None:
         """Note what a tensor holds."""
         self._marks.add(tensor, mark)
+
+    def narrowed(self, x: torch.Tensor) -> torch.Tensor:
+        """Return a tensor in float16, as the policy rounds, and count what that lost."""
+        values, machine = array_of(x), self.machine
+        stored = self._machines.of(self._policy, "binary16").weights.convert(values)
+        machine.ledger.count(machine.layer, "copy", np.asarray(values, np.float32), stored)
+        machine.ledger.watch(machine.layer, "copy", stored)
+        return tensor_of(stored, torch.float16)
 
     def moved(self, result: torch.Tensor, *sources: torch.Tensor) -> torch.Tensor:
         """Return numbers that were only moved, as wide as one of their sources."""
@@ -123,6 +137,8 @@ class Call:
             _exceeds(self._marks, x, array) for x, array in zip(operands, arrays, strict=True)
         ):
             a = PLAIN32
+        if a.dtype == np.float32:
+            arrays = [self.operand(x) if isinstance(x, torch.Tensor) else x for x in operands]
 
         def expression(a: Arithmetic) -> Array:
             return np.asarray(
@@ -176,7 +192,8 @@ def _in_order(storage: Arithmetic, x: Array) -> Array:
 def _exceeds(marks: Marks, operand: torch.Tensor | float, values: Any) -> bool:
     """Whether an operand holds more than binary16 does: a number that it lacks, or a tensor that is marked so."""
     if isinstance(operand, torch.Tensor) and operand.ndim:
-        return operand.dtype == torch.float32 and bool(marks.of(operand) & Mark.wide)
+        # A weight is rounded where it is used, though an optimizer made it wide.
+        return operand.dtype == torch.float32 and marks.of(operand) & (Mark.wide | Mark.weight) == Mark.wide
     number = np.float32(values)
     with np.errstate(over="ignore"):
         narrow = np.float32(np.float16(number))

@@ -127,8 +127,10 @@ def compare(
 
     Raises
     ------
+    TypeError
+        For what is no module, and for a single policy.
     ValueError
-        For another reference, no policies, or two of one name.
+        For another reference, no policies, or two of one name, and for a model elsewhere than on the processor.
 
     Examples
     --------
@@ -144,6 +146,11 @@ def compare(
     """
     if reference not in (torch.float64, torch.float32):
         raise ValueError(f"compare: reference={reference} is no wide type; pass torch.float64 or torch.float32")
+    if not isinstance(model, torch.nn.Module):
+        raise TypeError(f"compare: model={model!r} is a {type(model).__name__}; pass a torch.nn.Module")
+    elsewhere = sorted({str(x.device) for x in (*model.parameters(), *model.buffers()) if x.device.type != "cpu"})
+    if elsewhere:
+        raise ValueError(f"compare: the model is on {', '.join(elsewhere)}; move it to the processor with model.cpu()")
     chosen = _named(policies)
     exact, output = _run(copy.deepcopy(model).to(reference), _cast(inputs, reference))
     layers, first, outputs, reports = [], {}, {"reference": output}, {}
@@ -159,6 +166,8 @@ def compare(
 
 
 def _named(policies: Sequence[PolicyLike] | Mapping[str, PolicyLike]) -> dict[str, Policy]:
+    if isinstance(policies, str | Policy):
+        raise TypeError(f"compare: policies={policies!r} is one policy; pass a list, such as ['mixed']")
     if isinstance(policies, Mapping):
         found = {name: as_policy(policy, "compare") for name, policy in policies.items()}
     else:
@@ -207,7 +216,9 @@ def _run(model: torch.nn.Module, inputs: Any) -> tuple[dict[str, tuple[str, Arra
         return module.register_forward_hook(hook)
 
     handles = [keep(path, module) for path, module in model.named_modules() if path and not list(module.children())]
-    handles.append(keep("output", model))
+    # A module of that name keeps it.
+    taken = any(path == "output" for path, _ in model.named_modules())
+    handles.append(keep("whole output" if taken else "output", model))
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)

@@ -28,11 +28,15 @@ class Marks:
 
     def of(self, tensor: torch.Tensor) -> int:
         """Return the marks of a tensor."""
+        if tensor.layout != torch.strided:
+            return 0
         found = self._found.get(_plain(tensor).untyped_storage()._cdata)
         return found[1] if found is not None and not found[0].expired() else 0
 
     def add(self, tensor: torch.Tensor, mark: int) -> None:
-        """Mark a tensor, and all that share its memory."""
+        """Mark a tensor, and all that share its memory; one without a memory of its own, as a sparse one, is not."""
+        if tensor.layout != torch.strided:
+            return
         tensor = _plain(tensor)
         storage = tensor.untyped_storage()
         known = self.of(tensor)

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from contextlib import ExitStack
+from inspect import currentframe
 from threading import get_ident
+from types import FrameType
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
-from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from halfsim.interop.torch.marks import Mark, Marks
+from halfsim.interop.torch.report import Report
 
 __all__ = ["BACKWARD", "FORWARD", "OPTIMIZER", "Modules"]
 
 FORWARD, BACKWARD, OPTIMIZER = "forward", "backward", "optimizer"
 _ACCUMULATE = 1 << 63
 """Nodes that add a gradient to a parameter have numbers from here."""
+_ELSEWHERE = "a module called in another thread, where nothing is simulated"
 
 
 class Modules(ExitStack):
@@ -31,17 +35,25 @@ class Modules(ExitStack):
     ----------
     marks : Marks
         Where parameters are marked as weights.
+    report : Report
+        Where modules are listed that another thread calls.
+
+    Attributes
+    ----------
+    stepped : bool
+        Whether an optimizer made a step.
     """
 
-    def __init__(self, marks: Marks) -> None:
+    def __init__(self, marks: Marks, report: Report) -> None:
         super().__init__()
-        self._marks = marks
+        self._marks, self._report = marks, report
+        self.stepped = False
         self._names: WeakKeyDictionary[torch.nn.Module, str] = WeakKeyDictionary()
         self._owners: dict[int, str] = {}
         self._stack: list[tuple[torch.nn.Module, str]] = []
         self._starts: list[int] = [-1]
         self._at_work: list[str] = [""]
-        self._stepping = 0
+        self._steps: list[FrameType] = []
         self._thread = get_ident()
 
     def __enter__(self) -> Modules:
@@ -50,14 +62,13 @@ class Modules(ExitStack):
             register_module_forward_pre_hook(self._begin),
             register_module_forward_hook(self._end, always_call=True),
             register_optimizer_step_pre_hook(self._step),
-            register_optimizer_step_post_hook(self._stepped),
         ):
             self.callback(handle.remove)
         return self
 
     def phase(self) -> str:
         """Return which pass is at work; a module that runs again in the backward pass is in the forward one."""
-        if self._stepping and not torch.is_grad_enabled():
+        if self._steps and not torch.is_grad_enabled() and self._stepping():
             return OPTIMIZER
         backward = torch._C._current_graph_task_id() != -1 and not self._stack
         return BACKWARD if backward else FORWARD
@@ -77,6 +88,8 @@ class Modules(ExitStack):
 
     def _begin(self, module: torch.nn.Module, args: Any) -> None:
         if get_ident() != self._thread:
+            name = type(module).__name__
+            self._report.not_simulated[name, _ELSEWHERE][self._names.get(module, name)] += 1
             return
         if module not in self._names:
             self._learn(module)
@@ -90,9 +103,19 @@ class Modules(ExitStack):
     def _learn(self, module: torch.nn.Module) -> None:
         """Name a module that is called by nobody known, and all in it."""
         root = f"{self._stack[-1][1]}.{type(module).__name__}" if self._stack else ""
-        for path, inner in module.named_modules():
-            path = path.replace("_orig_mod.", "")
-            self._names.setdefault(inner, ".".join(part for part in (root, path) if part) or type(module).__name__)
+        found, taken, model = self._paths(module, root), set(self._names.values()), 2
+        while not self._stack and not taken.isdisjoint(found.values()):
+            # Another model of the block has these paths.
+            found, model = self._paths(module, f"{type(module).__name__}#{model}"), model + 1
+        self._names.update(found)
+
+    def _paths(self, module: torch.nn.Module, root: str) -> dict[torch.nn.Module, str]:
+        """Return the names of a module and of all in it that have none."""
+        return {
+            inner: ".".join(part for part in (root, path.replace("_orig_mod.", "")) if part) or type(module).__name__
+            for path, inner in module.named_modules()
+            if inner not in self._names
+        }
 
     def _end(self, module: torch.nn.Module, args: Any, result: Any) -> None:
         if get_ident() == self._thread and self._stack:
@@ -105,11 +128,43 @@ class Modules(ExitStack):
         self._starts.append(torch._C._autograd._get_sequence_nr())
         self._at_work.append(self._stack[-1][1] if self._stack else "")
 
-    def _step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        self._stepping += 1
+    def _step(self, optimizer: Any, args: Any, kwargs: Any) -> Any:
+        """Note the call that makes a step; a closure that it is given is no part of it."""
+        if get_ident() != self._thread:
+            return None
+        self.stepped = True
         for group in optimizer.param_groups:
             for parameter in group["params"]:
                 self._marks.add(parameter, Mark.weight)
+        here = currentframe()
+        caller = None if here is None else here.f_back
+        if caller is not None:
+            self._steps.append(caller)
+        # The first argument is the optimizer.
+        first, *rest = args
+        return (first, *map(self._outside, rest)), {key: self._outside(x) for key, x in kwargs.items()}
 
-    def _stepped(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        self._stepping -= 1
+    def _stepping(self) -> bool:
+        """Whether a step is at work: an error may have ended one, so the stack of calls tells."""
+        while self._steps:
+            frame = currentframe()
+            while frame is not None and frame is not self._steps[-1]:
+                frame = frame.f_back
+            if frame is not None:
+                return True
+            self._steps.pop()
+        return False
+
+    def _outside(self, closure: Any) -> Any:
+        """Return a closure that is evaluated outside of the step."""
+        if not callable(closure):
+            return closure
+
+        def evaluated(*args: Any, **kwargs: Any) -> Any:
+            steps, self._steps = self._steps, []
+            try:
+                return closure(*args, **kwargs)
+            finally:
+                self._steps = steps
+
+        return evaluated

@@ -14,12 +14,15 @@ from halfsim.training.ledger import Ledger, is_special
 __all__ = ["Counts", "Report", "Tally"]
 
 _PART = 1 << 16  # elements
+_EVERY = 8
 _LARGEST, _BEYOND = np.float32(65504.0), np.float32(65536.0)
 
 
 @dataclass
 class Counts:
     """Losses of the results of a module.
+
+    What rounding an operand takes off, as that of a float32 weight in a product, is no loss of the result.
 
     Attributes
     ----------
@@ -32,7 +35,8 @@ class Counts:
     invalid : int
         Those that are NaN but not in binary32.
     swallowed, additions : int
-        Of the additions watched in a few elements of every product, those that left the sum as it was, and all.
+        Of the additions watched, those that left the sum as it was, and all: in a few elements of the first and then of
+        every eighth product of a module, where it is one of two matrices, not of stacks of them.
     """
 
     elements: int = 0
@@ -60,12 +64,15 @@ class Report:
     first : dict or None
         ``{"module", "operator", "phase", "call"}`` of the first operator that made an infinity or a NaN of finite
         numbers; `call` counts simulated calls.
+    notes : list of str
+        What the policy or the arguments say and nothing obeyed; complete when the block has ended.
     """
 
     simulated: Counter[str] = field(default_factory=Counter)
     not_simulated: dict[tuple[str, str], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     modules: dict[str, Counts] = field(default_factory=lambda: defaultdict(Counts))
     first: dict[str, Any] | None = None
+    notes: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain values."""
@@ -77,6 +84,7 @@ class Report:
             ],
             "modules": {name: asdict(counts) for name, counts in self.modules.items()},
             "first": self.first,
+            "notes": list(self.notes),
         }
 
     def __str__(self) -> str:
@@ -87,6 +95,7 @@ class Report:
         if self.first is not None:
             where = self.first["module"] or "outside of modules"
             lines.append(f"first Inf or NaN: {self.first['operator']} in {where}, {self.first['phase']}")
+        lines += [f"note: {note}" for note in self.notes]
         names = ("elements", "inexact", "overflow", "underflow", "flushed", "invalid", "swallowed", "additions")
         rows: list[tuple[str, ...]] = [("module", *names)]
         rows += [
@@ -127,6 +136,7 @@ class Tally(Ledger):
         self.sampling = counting
         self.special = False
         self._report, self._normal = report, np.float32(normal)
+        self._products: Counter[tuple[str, str]] = Counter()
 
     def count(self, layer: str, kind: str, exact: Array, stored: Array) -> None:
         """Count the losses of a result."""
@@ -147,6 +157,12 @@ class Tally(Ledger):
     def compare(self, layer: str, exact: Array, stored: Array) -> None:
         """Keep no book of errors."""
 
+    def watches(self, layer: str, product: str) -> bool:
+        """Whether the additions of a product are watched: those of the first of a layer, and of every eighth then."""
+        number = self._products[layer, product]
+        self._products[layer, product] += 1
+        return number % _EVERY == 0
+
     def swallow(self, layer: str, product: str, pair: tuple[int, int]) -> None:
         """Count watched additions."""
         counts = self._report.modules[layer]
@@ -156,7 +172,15 @@ class Tally(Ledger):
 
 def _count(counts: Counts, normal: np.float32, exact: Array, stored: Array) -> None:
     differs = exact != stored
-    if not differs.any():
+    inexact = int(np.count_nonzero(differs))
+    if not inexact:
+        return
+    size = np.abs(stored)
+    if size.max() < _LARGEST:
+        # Nothing is infinite or a NaN: passes over all cost less than a choice of elements.
+        counts.inexact += inexact
+        counts.underflow += int(np.count_nonzero(differs & (size < normal)))
+        counts.flushed += int(np.count_nonzero(differs & (size == 0)))
         return
     exact, stored = exact[differs], stored[differs]
     nan = np.isnan(stored)

@@ -14,6 +14,23 @@ PolicyLike: TypeAlias = Policy | str
 LEFT = "torch"
 """What stands for leaving an operator to PyTorch."""
 
+_PUBLIC = {
+    "linear": "addmm mm",
+    "matmul": "mm bmm mv dot",
+    "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d": "convolution convolution_backward",
+    "softmax": "_softmax _safe_softmax _softmax_backward_data",
+    "log_softmax": "_log_softmax _log_softmax_backward_data",
+    "layer_norm": "native_layer_norm native_layer_norm_backward",
+    "group_norm": "native_group_norm native_group_norm_backward",
+    "batch_norm": "native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training "
+    "cudnn_batch_norm native_batch_norm_backward",
+    "nll_loss": "nll_loss_forward nll_loss2d_forward nll_loss_backward nll_loss2d_backward",
+}
+_ALIASES: dict[str, tuple[str, ...]] = {}
+for _publics, _operators in _PUBLIC.items():
+    for _name in _operators.split():
+        _ALIASES[_name] = (*_ALIASES.get(_name, ()), *_publics.split())
+
 
 def as_policy(policy: PolicyLike, function: str = "simulate") -> Policy:
     """Return a policy, the one of a name, or ``"mixed"`` with the accumulator of a name such as ``"h100:f16"``."""
@@ -37,11 +54,14 @@ class Rules:
     operators, modules : mapping of str to policy
         Patterns of operators' names, as ``"softmax"`` or ``"*_loss*"``, and of modules' paths, as
         ``"encoder.layers.*"``; a module is in all that it is a part of. The first that fits holds, operators first.
+        An operator has the name that PyTorch's dispatcher sees, such as ``"addmm"``, and those of the functions that
+        make it, such as ``"linear"``.
     """
 
     def __init__(self, policy: Policy, operators: Mapping[str, PolicyLike], modules: Mapping[str, PolicyLike]) -> None:
         self._policy = policy
-        self._operators, self._modules = _read(operators), _read(modules)
+        self._operators, self._modules = _read("operators", operators), _read("modules", modules)
+        self._used: set[tuple[str, str]] = set()
         self._known: dict[tuple[str, str], Policy | None] = {}
 
     @property
@@ -59,15 +79,32 @@ class Rules:
 
     def _find(self, operator: str, module: str) -> Policy | None:
         for pattern, policy in self._operators:
-            if fnmatchcase(operator, pattern):
+            if any(fnmatchcase(name, pattern) for name in (operator, *_ALIASES.get(operator, ()))):
+                self._used.add(("operators", pattern))
                 return policy
         parts = module.split(".")
         paths = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
         for pattern, policy in self._modules:
             if any(fnmatchcase(path, pattern) for path in paths):
+                self._used.add(("modules", pattern))
                 return policy
         return self._policy
 
+    def unused(self) -> list[str]:
+        """Return a sentence for every pattern that fitted no call."""
+        patterns = [("operators", x) for x, _ in self._operators] + [("modules", x) for x, _ in self._modules]
+        return [
+            f"{argument}: pattern {pattern!r} held for no simulated call; `simulated` has the names of operators, "
+            "`modules` the paths"
+            for argument, pattern in patterns
+            if (argument, pattern) not in self._used
+        ]
 
-def _read(rules: Mapping[str, PolicyLike]) -> list[tuple[str, Policy | None]]:
+
+def _read(argument: str, rules: Mapping[str, PolicyLike]) -> list[tuple[str, Policy | None]]:
+    if not isinstance(rules, Mapping):
+        raise TypeError(
+            f"simulate: {argument}={rules!r} is a {type(rules).__name__}; pass a dict of patterns to policies, as "
+            "{'*softmax*': 'torch'}"
+        )
     return [(pattern, None if policy == LEFT else as_policy(policy)) for pattern, policy in rules.items()]

@@ -9,7 +9,7 @@ import torch
 
 from halfsim.training.arithmetic import Array
 
-__all__ = ["FLOATS", "array_of", "check", "strided_like", "tensor_of", "tensors_in"]
+__all__ = ["FLOATS", "array_of", "check", "makes_special", "strided_like", "tensor_of", "tensors_in"]
 
 FLOATS = {torch.float16, torch.float32, torch.bfloat16}
 """The types whose operators are simulated."""
@@ -60,7 +60,12 @@ def tensors_in(values: Any) -> list[torch.Tensor]:
 
 
 def check(operator: str, tensor: torch.Tensor) -> None:
-    """Refuse a tensor that has no numbers in the memory of the processor, or not all of them."""
+    """Refuse a tensor that has no numbers in the memory of the processor, or not all of them, or none of one shape."""
+    if tensor.is_nested:
+        raise ValueError(
+            f"simulate: {operator} got a nested tensor, whose parts have shapes of their own; pass its parts, "
+            "tensor.unbind(), or tensor.to_padded_tensor(0.0)"
+        )
     if tensor.device.type != "cpu":
         raise ValueError(
             f"simulate: {operator} got a tensor on {tensor.device}, and only the processor is simulated on; "
@@ -71,3 +76,34 @@ def check(operator: str, tensor: torch.Tensor) -> None:
             f"simulate: {operator} got a tensor of layout {tensor.layout}, of which the zeros are not stored; "
             "pass tensor.to_dense()"
         )
+
+
+def makes_special(results: list[torch.Tensor], operands: list[torch.Tensor]) -> bool:
+    """Whether results hold a NaN where operands hold none, or an infinity where theirs are finite."""
+    results, operands = ([x for x in tensors if _plain(x)] for tensors in (results, operands))
+    nan = any(bool(x.isnan().any()) for x in operands)
+    for result in results:
+        if not nan and bool(result.isnan().any()):
+            return True
+        infinite = result.isinf()
+        if not bool(infinite.any()):
+            continue
+        if not any(bool(x.isinf().any()) for x in operands):
+            return True
+        for x in operands:
+            if x.ndim <= result.ndim and all(
+                n in (1, m) for n, m in zip(reversed(x.shape), reversed(result.shape), strict=False)
+            ):
+                infinite = infinite & x.isfinite()
+            else:
+                # Which of its elements an element of the result came of is not known.
+                infinite = infinite & bool(x.isfinite().all())
+        if bool(infinite.any()):
+            return True
+    return False
+
+
+def _plain(tensor: torch.Tensor) -> bool:
+    """Whether all numbers of a tensor can be looked at."""
+    here = tensor.device.type == "cpu" and tensor.layout == torch.strided and not tensor.is_nested
+    return here and tensor.dtype in FLOATS

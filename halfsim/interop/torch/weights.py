@@ -12,8 +12,8 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from halfsim.checks import integer
 from halfsim.formats import BINARY16
+from halfsim.interop.torch.rules import PolicyLike, as_policy
 from halfsim.interop.torch.tensors import array_of, tensor_of
-from halfsim.policy import Policy, named
 from halfsim.policy.update import UpdateLike
 from halfsim.training.machine import Machine
 from halfsim.training.weights import Weights, make_weights
@@ -27,28 +27,38 @@ class LowPrecisionWeights:
     At every step the optimizer moves a binary32 copy of each weight, a master copy or the stored weight itself;
     the difference Δ then moves the stored weight. All its own operations are PyTorch's, or simulated inside of
     `simulate`. Parameters may be float16 tensors or float32 tensors that hold binary16 numbers; they are rounded at
-    once, to nearest.
+    once, to nearest. A closure is given to the optimizer, which may call it again and again, as LBFGS does; it sees
+    the copies rounded to what is stored. Weights that others wrote between two steps, as a model's `load_state_dict`
+    does, are where the next step starts.
+
+    `torch.amp.GradScaler` refuses to unscale the gradients of float16 parameters: with it, pass float32 parameters.
 
     Parameters
     ----------
     optimizer : torch.optim.Optimizer
         The optimizer; schedulers are given this one.
-    update : str, WeightUpdate, Rounding or Stochastic
-        ``"master"``: the copy stays in binary32, and the weight is its rounding. ``"nearest"``, or a rounding r:
+    update : str, WeightUpdate, Rounding or Stochastic, optional
+        By default the policy's. ``"master"``: the copy stays in binary32, and the weight is its rounding.
+        ``"nearest"``, or a rounding r:
         w = r(w + r(Δ)). ``"stochastic"``: w + Δ is rounded once, up with the probability of what is cut off.
         ``"kahan"``: what rounding takes off is kept in binary16 and added to the next Δ.
     seed : int
         Of stochastic updates. Word i of the weights, in the order of the optimizer's parameters, decides on weight i
         of them.
-    policy : Policy, optional
+    policy : Policy or str, optional
         Whose rounding and flushing hold for what is stored; by default ``"mixed"``.
+
+    Attributes
+    ----------
+    lost, moves : int
+        Updates Δ ≠ 0 that left the weight as it was, and all of them.
 
     Raises
     ------
     TypeError
-        For parameters that are neither float16 nor float32.
+        For what is no optimizer, and for parameters that are neither float16 nor float32.
     ValueError
-        For an unknown update.
+        For an unknown update; at a step, for parameters that the optimizer was given later.
 
     Examples
     --------
@@ -70,14 +80,19 @@ class LowPrecisionWeights:
     def __init__(
         self,
         optimizer: torch.optim.Optimizer,
-        update: UpdateLike = "master",
+        update: UpdateLike | None = None,
         *,
         seed: int = 0,
-        policy: Policy | None = None,
+        policy: PolicyLike = "mixed",
     ) -> None:
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            raise TypeError(
+                f"LowPrecisionWeights: optimizer={optimizer!r} is a {type(optimizer).__name__}; pass a "
+                "torch.optim.Optimizer, such as torch.optim.SGD(model.parameters(), lr=0.1)"
+            )
         self.optimizer = optimizer
-        base = policy or named("mixed")
-        chosen = replace(base.stored(BINARY16, base.name), update=update)
+        base = as_policy(policy, "LowPrecisionWeights")
+        chosen = replace(base.stored(BINARY16, base.name), update=base.update if update is None else update)
         seed = integer("LowPrecisionWeights", "seed", seed, 0, 2**64 - 1)
         self._machine = Machine(chosen, seed=seed)
         self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
@@ -87,6 +102,7 @@ class LowPrecisionWeights:
                     f"LowPrecisionWeights: a parameter is {p.dtype}; pass float16 or float32 parameters, as "
                     "model.half() or model.float() makes them"
                 )
+        self._dtypes = [p.dtype for p in self._parameters]
         with _disable_current_modes():
             flat = [array_of(p).reshape(-1).astype(np.float32) for p in self._parameters]
             self._weights: Weights = make_weights(
@@ -111,28 +127,19 @@ class LowPrecisionWeights:
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Make one step; return the loss that the closure returned."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        kept = [(p.data, p.grad) for p in self._parameters]
-        start = self._weights.full.astype(np.float32)
+        self._check()
         with _disable_current_modes():
-            for p, values in zip(self._parameters, self._split(start), strict=True):
-                gradient = p.grad
-                p.grad = None
-                p.data = tensor_of(values.copy(), torch.float32)
-                p.grad = None if gradient is None else gradient.float()
+            self._follow()
+        kept = [p.data for p in self._parameters]
+        start = self._weights.full.astype(np.float32)
+        self._exchange([tensor_of(values.copy(), torch.float32) for values in self._split(start)])
         try:
-            self.optimizer.step()
+            loss = self.optimizer.step() if closure is None else self.optimizer.step(self._evaluated(closure))
             with _disable_current_modes():
                 moved = [array_of(p).reshape(-1) for p in self._parameters]
                 delta = (np.concatenate(moved) if moved else start) - start
         finally:
-            for p, (data, gradient) in zip(self._parameters, kept, strict=True):
-                p.grad = None
-                p.data = data
-                p.grad = gradient
+            self._exchange(kept)
         unchanged = self._weights.move(delta)
         moves = delta != 0
         self.moves += int(np.count_nonzero(moves))
@@ -142,15 +149,63 @@ class LowPrecisionWeights:
         return loss
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that the next step depends on but the gradients."""
-        return {"optimizer": self.optimizer.state_dict(), "weights": self._weights.state()}
+        """Return all that the next step depends on but the gradients, in tensors, and the counts."""
+        weights = {name: torch.from_numpy(np.asarray(part).copy()) for name, part in self._weights.state().items()}
+        return {"optimizer": self.optimizer.state_dict(), "weights": weights, "lost": self.lost, "moves": self.moves}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what `state_dict` returned, the weights too."""
         self.optimizer.load_state_dict(state["optimizer"])
-        self._weights.restore(state["weights"])
+        self._weights.restore({name: part.numpy() for name, part in state["weights"].items()})
+        self.lost, self.moves = state["lost"], state["moves"]
         with _disable_current_modes():
             self._write(self._weights.stored)
+
+    def _check(self) -> None:
+        """Refuse parameters of which there are no stored weights."""
+        now = [p for group in self.param_groups for p in group["params"]]
+        if len(now) != len(self._parameters) or any(p is not q for p, q in zip(now, self._parameters, strict=True)):
+            raise ValueError(
+                "LowPrecisionWeights: the optimizer has other parameters than it had at first; make a new "
+                "LowPrecisionWeights of it after optimizer.add_param_group"
+            )
+
+    def _follow(self) -> None:
+        """Take over weights that others wrote."""
+        found = [array_of(p).reshape(-1).astype(np.float32) for p in self._parameters]
+        values, stored = np.concatenate(found) if found else np.zeros(0, np.float32), self._weights.stored
+        written = (values != stored) & ~(np.isnan(values) & np.isnan(stored))
+        if written.any():
+            parts = self._weights.state()
+            new = {"master": values[written], "stored": self._machine.weights.convert(values[written])}
+            for name, part in parts.items():
+                if part.ndim:
+                    part[written] = new.get(name, 0)
+            self._weights.restore(parts)
+
+    def _exchange(self, values: list[torch.Tensor]) -> None:
+        """Give the parameters other memories, and their gradients the same type."""
+        with _disable_current_modes():
+            for p, data in zip(self._parameters, values, strict=True):
+                gradient = p.grad
+                p.grad = None
+                p.data = data
+                p.grad = None if gradient is None else gradient.to(data.dtype)
+
+    def _evaluated(self, closure: Callable[[], Any]) -> Callable[[], Any]:
+        """Return a closure that sees what would be stored of the copies as they are."""
+
+        def evaluate() -> Any:
+            copies = [p.data for p in self._parameters]
+            with _disable_current_modes():
+                narrow = [self._machine.weights.convert(array_of(x)) for x in copies]
+            self._exchange([tensor_of(x, dtype) for x, dtype in zip(narrow, self._dtypes, strict=True)])
+            try:
+                return closure()
+            finally:
+                self._exchange(copies)
+
+        return evaluate
 
     def _split(self, flat: Any) -> list[Any]:
         parts, start = [], 0

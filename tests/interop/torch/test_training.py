@@ -258,3 +258,119 @@ def test_other_weights_are_refused():
         hs.torch.LowPrecisionWeights(torch.optim.SGD([torch.nn.Parameter(torch.ones(1).double())]))
     with pytest.raises(ValueError, match="unknown"):
         hs.torch.LowPrecisionWeights(torch.optim.SGD([torch.nn.Parameter(torch.ones(1))]), "sometimes")
+
+
+# What others do to low-precision weights.
+
+UPDATES = ["master", "nearest", "stochastic", "kahan"]
+
+
+@pytest.mark.parametrize("update", UPDATES)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32], ids=str)
+def test_weights_that_others_wrote_stay(update, dtype):
+    model = torch.nn.Linear(4, 2).to(dtype)
+    optimizer = hs.torch.LowPrecisionWeights(torch.optim.SGD(model.parameters(), lr=0.1), update)
+    new = {name: torch.full_like(value, 1.5) for name, value in model.state_dict().items()}
+    model.load_state_dict(new)
+    for p in model.parameters():
+        p.grad = torch.zeros_like(p)
+    optimizer.step()
+    assert all(torch.equal(value, new[name]) for name, value in model.state_dict().items())
+    assert optimizer.moves == 0
+
+
+def test_a_master_copy_takes_over_all_that_was_written():
+    p = torch.nn.Parameter(torch.ones(1))
+    optimizer = hs.torch.LowPrecisionWeights(torch.optim.SGD([p], lr=1.0))
+    p.data.fill_(1 + 2.0**-12)
+    p.grad = torch.full((1,), -(2.0**-12) - 2.0**-20)
+    optimizer.step()
+    # Less than half a unit in the last place each, more together.
+    assert p.item() == 1 + 2.0**-10
+
+
+def test_a_closure_is_called_by_the_optimizer_on_stored_weights():
+    p = torch.nn.Parameter(torch.tensor([3.0, -2.0]).half())
+    optimizer = hs.torch.LowPrecisionWeights(torch.optim.LBFGS([p], lr=1, max_iter=5, line_search_fn="strong_wolfe"))
+    seen = []
+
+    def closure():
+        optimizer.zero_grad()
+        seen.append((p.dtype, p.detach().clone()))
+        loss = (p.float() - torch.tensor([1.0, 0.5])).square().sum()
+        loss.backward()
+        return loss
+
+    loss = optimizer.step(closure)
+    assert loss.item() == 4.0 + 6.25
+    assert len(seen) > 1
+    assert all(dtype == torch.float16 for dtype, _ in seen)
+    assert (p - torch.tensor([1.0, 0.5])).abs().max() < 1e-2
+    assert p.dtype == p.grad.dtype == torch.float16
+
+
+def test_a_closure_gives_what_a_step_after_it_gives():
+    def run(closed):
+        p = torch.nn.Parameter(torch.linspace(-1, 1, 9))
+        optimizer = hs.torch.LowPrecisionWeights(torch.optim.Adam([p], lr=1e-3), "stochastic", seed=4)
+
+        def closure():
+            optimizer.zero_grad()
+            loss = (p * p).sum()
+            loss.backward()
+            return loss
+
+        with hs.torch.simulate("mixed"):
+            for _ in range(5):
+                if closed:
+                    optimizer.step(closure)
+                else:
+                    closure()
+                    optimizer.step()
+        return p.detach()
+
+    assert torch.equal(run(True), run(False))
+
+
+def test_parameters_of_a_later_group_are_refused():
+    p, q = (torch.nn.Parameter(torch.ones(1)) for _ in range(2))
+    optimizer = hs.torch.LowPrecisionWeights(torch.optim.SGD([p], lr=1.0))
+    optimizer.optimizer.add_param_group({"params": [q]})
+    with pytest.raises(ValueError, match="make a new LowPrecisionWeights"):
+        optimizer.step()
+
+
+@pytest.mark.parametrize("update", UPDATES)
+def test_a_state_goes_through_a_file(update, tmp_path):
+    def make():
+        p = torch.nn.Parameter(torch.ones(8))
+        p.grad = torch.full((8,), 2.0**-13)
+        return p, hs.torch.LowPrecisionWeights(torch.optim.SGD([p], lr=1.0, momentum=0.5), update, seed=3)
+
+    p, one = make()
+    for _ in range(3):
+        one.step()
+    torch.save(one.state_dict(), tmp_path / "state.pt")
+    q, other = make()
+    other.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert (other.lost, other.moves) == (one.lost, one.moves)
+    assert one.moves == 24
+    one.step()
+    other.step()
+    assert torch.equal(p, q)
+
+
+def test_the_update_of_the_policy_holds():
+    p = torch.nn.Parameter(torch.ones(4))
+    optimizer = hs.torch.LowPrecisionWeights(torch.optim.SGD([p], lr=1.0), policy="binary16-kahan")
+    assert "compensation" in optimizer.state_dict()["weights"]
+    again = hs.torch.LowPrecisionWeights(torch.optim.SGD([p], lr=1.0), "nearest", policy=named("binary16-kahan"))
+    assert set(again.state_dict()["weights"]) == {"stored"}
+
+
+def test_mistakes_have_a_way_out():
+    with pytest.raises(TypeError, match=r"pass a torch\.optim\.Optimizer"):
+        hs.torch.LowPrecisionWeights(3)
+    p = torch.nn.Parameter(torch.ones(1))
+    with pytest.raises(TypeError, match="LowPrecisionWeights: policy=3"):
+        hs.torch.LowPrecisionWeights(torch.optim.SGD([p], lr=1.0), policy=3)

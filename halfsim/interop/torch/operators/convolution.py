@@ -59,7 +59,7 @@ def convolution(
     data, kernel = call.factor(x), call.factor(weight)
     start = None if bias is None else np.ascontiguousarray(call.factor(bias))
     if not transposed:
-        return call.tensor(_correlate(call.machine.forward, data, kernel, layout, start))
+        return call.tensor(_correlate(call.machine.forward, data, kernel, layout, None, start))
     extra = tuple(output_padding) * (weight.ndim - 2) if len(output_padding) == 1 else tuple(output_padding)
     size = [
         (n - 1) * s - 2 * p + d * (k - 1) + e + 1
@@ -92,7 +92,7 @@ def convolution_backward(
     dx = dw = db = None
     if wanted[0]:
         if transposed:
-            dx = call.tensor(_correlate(machine.data_gradient, g, kernel, layout, None))
+            dx = call.tensor(_correlate(machine.data_gradient, g, kernel, layout, data.shape[2:], None))
         else:
             dx = call.tensor(_spread(machine.data_gradient, g, kernel, layout, data.shape[2:], None))
     if wanted[1]:
@@ -104,8 +104,11 @@ def convolution_backward(
     return dx, dw, db
 
 
-def _correlate(product: _Product, x: Array, w: Array, layout: _Layout, b: Array | None) -> Array:
-    kernel, out = w.shape[2:], _out(x.shape[2:], w.shape[2:], layout)
+def _correlate(
+    product: _Product, x: Array, w: Array, layout: _Layout, size: Sequence[int] | None, b: Array | None
+) -> Array:
+    """Return the cross-correlation; a size is given where the layout has more places than there were inputs."""
+    kernel, out = w.shape[2:], _out(x.shape[2:], w.shape[2:], layout) if size is None else size
     parts = []
     for image, weight, start in _grouped(layout.groups, (x, 1), (w, 0), (b, 0)):
         matrix = np.moveaxis(weight, (0, 1), (-1, -2)).reshape(-1, weight.shape[0])

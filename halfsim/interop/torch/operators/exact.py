@@ -2,26 +2,88 @@
 
 from __future__ import annotations
 
-__all__ = ["EXACT"]
+import math
+from typing import Any
+
+import numpy as np
+import torch
+
+from halfsim.interop.torch.tensors import tensors_in
+
+__all__ = ["CONSTANTS", "EXACT", "RANDOM", "WHOLE", "constants", "exact", "makes", "narrow"]
 
 _NAMES = """
-_adaptive_max_pool2d _amp_update_scale _assert_async _foreach_abs _foreach_copy _foreach_maximum _foreach_neg
+_adaptive_max_pool2d _amp_update_scale _assert_async _foreach_abs _foreach_maximum _foreach_neg
 _foreach_zero _local_scalar_dense _reshape_copy _unique2 _unsafe_view _upsample_nearest_exact2d abs absolute
 adaptive_max_pool1d adaptive_max_pool2d alias all allclose amax amin aminmax any argmax argmin argsort as_strided
 bernoulli bucketize cat ceil clamp clamp_max clamp_min concat conj_physical constant_pad_nd
 copysign count_nonzero cummax cummin detach diag diag_embed diagonal_backward diagonal_scatter empty_like
-empty_strided eq equal evenly_distribute_backward_selection exponential fill flip fliplr flipud floor fmax fmin frac
-full_like gather ge geometric gt hardtanh hardtanh_backward hstack im2col index index_copy index_fill index_select
-is_same_size isclose isfinite isinf isnan isneginf isposinf item kthvalue le lift lift_fresh log_normal logical_and
+empty_strided eq equal evenly_distribute_backward_selection fill flip fliplr flipud floor fmax fmin frac
+full_like gather ge gt hardtanh hardtanh_backward hstack im2col index index_copy index_fill index_select
+is_same_size isclose isfinite isinf isnan isneginf isposinf item kthvalue le lift lift_fresh logical_and
 logical_not logical_or logical_xor lt masked_fill masked_scatter masked_select max max_pool2d_with_indices
 max_pool3d_with_indices maximum median min minimum mode msort narrow_copy ne neg negative new_empty new_empty_strided
-new_full new_ones new_zeros nonzero normal normal_functional ones_like pixel_shuffle pixel_unshuffle positive
-rand_like randn_like random reflection_pad1d reflection_pad2d reflection_pad3d relu relu6 repeat repeat_interleave
+new_full new_ones new_zeros nonzero ones_like pixel_shuffle pixel_unshuffle positive
+reflection_pad1d reflection_pad2d reflection_pad3d relu relu6 repeat repeat_interleave
 replication_pad1d replication_pad2d replication_pad3d resize roll rot90 round scalar_tensor scatter searchsorted
 select_backward select_scatter set_ sgn sign signbit slice_backward slice_scatter sort split_with_sizes_copy squeeze
-stack swapaxes swapdims t take threshold threshold_backward topk transpose tril triu trunc unfold uniform unique
+stack swapaxes swapdims t take threshold threshold_backward topk transpose tril triu trunc unfold unique
 unique2 unsqueeze upsample_nearest1d upsample_nearest2d upsample_nearest3d vstack where zero zeros_like
 """
 
 EXACT = frozenset(_NAMES.split())
 """Their names, without the underscore of those that work in place."""
+
+_COMPUTING = {"scatter": "reduce", "round": "decimals"}
+"""What is in the names of overloads that compute."""
+_SIZES = {"abs", "absolute", "sgn"}
+"""Exact, but of complex numbers."""
+
+_DRAWING = """
+cauchy exponential geometric log_normal normal normal_functional rand rand_like randint randint_like randn randn_like
+random uniform
+"""
+RANDOM = frozenset(_DRAWING.split())
+"""Operators that draw numbers."""
+
+_SELECTING = """
+clamp clamp_max clamp_min constant_pad_nd hardtanh index_fill masked_fill scatter threshold where
+"""
+CONSTANTS = frozenset(_SELECTING.split())
+"""Operators among the exact ones that select between elements and a number of the caller."""
+
+WHOLE = ("affine_grid", "grid_sampler", "upsample_", "_upsample_")
+"""How the names of operators begin whose pieces compute places in a tensor, which no format of numbers may round."""
+
+_MAKING = """
+_efficientzerotensor arange empty empty_permuted eye full ones scalar_tensor zeros
+"""
+_MAKERS = frozenset(_MAKING.split())
+
+
+def exact(name: str, overload: str, args: Any, floats: list[torch.Tensor]) -> bool:
+    """Whether a call of an operator rounds nothing."""
+    if name not in EXACT or _COMPUTING.get(name, "-") in overload:
+        return False
+    if name == "_amp_update_scale":
+        return all(math.frexp(factor)[0] == 0.5 for factor in args[3:5])
+    return not (name in _SIZES and any(x.is_complex() for x in floats))
+
+
+def makes(name: str, args: Any) -> bool:
+    """Whether an operator without operands makes numbers that nothing was computed for."""
+    return name in _MAKERS and (name != "arange" or all(float(x).is_integer() for x in args))
+
+
+def constants(args: Any, kwargs: Any) -> list[float]:
+    """Return the floating-point numbers among the arguments, those in tensors without dimensions as well."""
+    numbers = [x for x in (*args, *kwargs.values()) if isinstance(x, float)]
+    return numbers + [
+        float(x.item()) for x in tensors_in([args, kwargs]) if not x.ndim and x.dtype in (torch.float32, torch.float64)
+    ]
+
+
+def narrow(number: float) -> bool:
+    """Whether binary16 holds a number."""
+    with np.errstate(over="ignore"):
+        return number != number or float(np.float16(number)) == number

@@ -18,17 +18,17 @@ __all__ = ["embedding", "embedding_backward", "mse_loss", "mse_loss_backward", "
 _NONE, _MEAN = 0, 1
 
 
-def _flat(x: torch.Tensor) -> Array:
+def _flat(call: Call, x: torch.Tensor) -> Array:
     """Return (n, c, ...) or (c,) as (positions, c)."""
-    values = array_of(x)
+    values = call.operand(x)
     return np.moveaxis(values, 1, -1).reshape(-1, x.shape[1]) if x.ndim > 1 else values.reshape(1, -1)
 
 
-def _weights(a: Arithmetic, weight: torch.Tensor | None, labels: Array, ignored: int) -> Array:
+def _weights(call: Call, a: Arithmetic, weight: torch.Tensor | None, labels: Array, ignored: int) -> Array:
     """Return the weight of every position: 1 or that of its class, 0 where it is ignored."""
     if weight is None:
         return (labels != ignored).astype(a.dtype)
-    per_class = a.convert(array_of(weight))
+    per_class = a.convert(call.operand(weight))
     return np.where(labels == ignored, np.zeros((), a.dtype), per_class[np.where(labels == ignored, 0, labels)])
 
 
@@ -37,8 +37,8 @@ def nll_loss(
     call: Call, x: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None, reduction: int, ignored: int
 ) -> Any:
     """Return the sum of -w x[label], for the mean over the sum of w; it stays in the arithmetic of the loss."""
-    rows, labels, a = _flat(x), target.numpy().reshape(-1), call.machine.loss
-    w = _weights(a, weight, labels, ignored)
+    rows, labels, a = _flat(call, x), target.numpy().reshape(-1), call.machine.loss
+    w = _weights(call, a, weight, labels, ignored)
     safe = np.where(labels == ignored, 0, labels)
     picked = -a.convert(np.take_along_axis(rows, safe[:, None], 1)[:, 0])
     terms = np.where(labels == ignored, np.zeros((), a.dtype), picked)
@@ -66,14 +66,14 @@ def nll_loss_backward(
 ) -> Any:
     """Return -w g at the label, for the mean over the sum of w; it stays in the arithmetic of the loss."""
     labels, a = target.numpy().reshape(-1), call.machine.loss
-    w = _weights(a, weight, labels, ignored)
-    share = a.convert(array_of(gradient))
+    w = _weights(call, a, weight, labels, ignored)
+    share = a.convert(call.operand(gradient))
     if reduction == _MEAN:
         with np.errstate(invalid="ignore", divide="ignore"):
-            share = np.asarray(a.divide(share, a.convert(array_of(total))))
+            share = np.asarray(a.divide(share, a.convert(call.operand(total))))
     share = np.broadcast_to(share.reshape(-1), labels.shape)
     picked = share if weight is None else np.asarray(a.multiply(share, w))
-    dx = np.zeros(_flat(x).shape, a.dtype)
+    dx = np.zeros(_flat(call, x).shape, a.dtype)
     safe = np.where(labels == ignored, 0, labels)
     np.put_along_axis(dx, safe[:, None], np.where(labels == ignored, np.zeros((), a.dtype), -picked)[:, None], 1)
     if x.ndim > 1:
@@ -84,7 +84,7 @@ def nll_loss_backward(
 @operator("mse_loss")
 def mse_loss(call: Call, x: torch.Tensor, y: torch.Tensor, reduction: int = _MEAN) -> Any:
     """Return the mean or the sum of (x - y)², which stays in the arithmetic of the loss, or every one of them."""
-    one, other = array_of(x), array_of(y)
+    one, other = call.operand(x), call.operand(y)
 
     def squares(a: Arithmetic) -> Array:
         distance = a.subtract(a.convert(one), a.convert(other))
@@ -103,7 +103,7 @@ def mse_loss(call: Call, x: torch.Tensor, y: torch.Tensor, reduction: int = _MEA
 @operator("mse_loss_backward")
 def mse_loss_backward(call: Call, gradient: torch.Tensor, x: torch.Tensor, y: torch.Tensor, reduction: int) -> Any:
     """Return (x - y) (2 g), for the mean over their number, stored."""
-    g, one, other = array_of(gradient), array_of(x), array_of(y)
+    g, one, other = call.operand(gradient), call.operand(x), call.operand(y)
 
     def dx(a: Arithmetic) -> Array:
         share = a.multiply(a.convert(g), a.number(2))
@@ -129,6 +129,6 @@ def embedding_backward(
     if scaled:
         return NotImplemented
     labels = indices.numpy().reshape(-1)
-    rows = array_of(gradient).reshape(labels.size, -1)[labels != padding]
+    rows = call.operand(gradient).reshape(labels.size, -1)[labels != padding]
     labels = labels[labels != padding]
     return call.stored(call.machine.bias, lambda a: sums_by_row(a, rows, labels, count))

@@ -25,11 +25,13 @@ __all__ = [
 ]
 
 
-def _affine(a: Arithmetic, xhat: Array, gain: torch.Tensor | None, shift: torch.Tensor | None, shape: Any) -> Array:
+def _affine(
+    call: Call, a: Arithmetic, xhat: Array, gain: torch.Tensor | None, shift: torch.Tensor | None, shape: Any
+) -> Array:
     """Return ``gain xhat + shift`` with parameters in the shape that fits."""
     if gain is not None:
-        xhat = np.asarray(a.multiply(xhat, a.convert(array_of(gain).reshape(shape))))
-    return xhat if shift is None else np.asarray(a.add(xhat, a.convert(array_of(shift).reshape(shape))))
+        xhat = np.asarray(a.multiply(xhat, a.convert(call.operand(gain).reshape(shape))))
+    return xhat if shift is None else np.asarray(a.add(xhat, a.convert(call.operand(shift).reshape(shape))))
 
 
 def _statistic(call: Call, values: Array, shape: Sequence[int]) -> torch.Tensor:
@@ -42,12 +44,12 @@ def layer_norm(
 ) -> Any:
     """Return the normalised rows, their means, and the inverse roots of their variances."""
     width = math.prod(shape)
-    rows, r = array_of(x).reshape(-1, width), call.machine.batch_norm
+    rows, r = call.operand(x).reshape(-1, width), call.machine.batch_norm
     now = normalise(r, rows, 1, eps)
 
     def value(a: Arithmetic) -> Array:
         found = now if a is r else normalise(a, rows, 1, eps)
-        return _affine(a, found.xhat, gain, shift, -1).reshape(x.shape)
+        return _affine(call, a, found.xhat, gain, shift, -1).reshape(x.shape)
 
     outer = [*x.shape[: x.ndim - len(shape)], *(1 for _ in shape)]
     return call.stored(r, value), _statistic(call, now.mean, outer), _statistic(call, now.inverse, outer)
@@ -67,7 +69,7 @@ def layer_norm_backward(
 ) -> Any:
     """Return the gradients of x, gain and shift."""
     width = math.prod(shape)
-    g, rows = array_of(gradient).reshape(-1, width), array_of(x).reshape(-1, width)
+    g, rows = call.operand(gradient).reshape(-1, width), call.operand(x).reshape(-1, width)
     statistics = array_of(mean).reshape(-1, 1), array_of(inverse).reshape(-1, 1)
     dx, dgain, dshift = _gradients(call, g, rows, statistics, gain, 1, wanted)
     return (
@@ -98,7 +100,7 @@ def _gradients(
         xhat, inverse = hat(a)
         inner = a.convert(g)
         if gain is not None:
-            inner = np.asarray(a.multiply(inner, a.convert(array_of(gain).reshape(-1))))
+            inner = np.asarray(a.multiply(inner, a.convert(call.operand(gain).reshape(-1))))
         return np.asarray(a.multiply(inner, inverse)) if fixed else spread(a, inner, xhat, inverse, axis)
 
     def dgain(a: Arithmetic) -> Array:
@@ -111,16 +113,23 @@ def _gradients(
     return [call.stored(r, part) if want else None for part, want in zip(parts, wanted, strict=True)]
 
 
-def _by_channel(x: torch.Tensor) -> Array:
+def _by_channel(call: Call, x: torch.Tensor) -> Array:
     """Return (n, c, ...) as (n ..., c)."""
-    return np.moveaxis(array_of(x), 1, -1).reshape(-1, x.shape[1])
+    return np.moveaxis(call.operand(x), 1, -1).reshape(-1, x.shape[1])
 
 
 def _from_channels(rows: Array, x: torch.Tensor) -> Array:
     return np.moveaxis(rows.reshape(x.shape[0], *x.shape[2:], x.shape[1]), -1, 1)
 
 
-@operator("native_batch_norm", "_native_batch_norm_legit", "cudnn_batch_norm")
+@operator("_native_batch_norm_legit")
+def batch_norm_as_it_is(call: Call, x: torch.Tensor, gain: Any, shift: Any, *rest: Any) -> Any:
+    """Return what `batch_norm` does; an overload has no running statistics."""
+    running = () if len(rest) == len(("mean", "variance", "training", "momentum", "eps")) else (None, None)
+    return batch_norm(call, x, gain, shift, *running, *rest)
+
+
+@operator("native_batch_norm", "cudnn_batch_norm")
 def batch_norm(
     call: Call,
     x: torch.Tensor,
@@ -133,7 +142,7 @@ def batch_norm(
     eps: float,
 ) -> Any:
     """Return the normalised images, and in training the statistics; running ones move in their tensors."""
-    rows, r = _by_channel(x), call.machine.batch_norm
+    rows, r = _by_channel(call, x), call.machine.batch_norm
 
     def normalised(a: Arithmetic) -> Normalised:
         if training or running_mean is None or running_variance is None:
@@ -149,7 +158,7 @@ def batch_norm(
 
     def value(a: Arithmetic) -> Array:
         found = now if a is r else normalised(a)
-        return _from_channels(_affine(a, found.xhat, gain, shift, -1), x)
+        return _from_channels(_affine(call, a, found.xhat, gain, shift, -1), x)
 
     saved = [x.shape[1]] if training else [0]
     statistics = [_statistic(call, s.reshape(-1)[: saved[0]], saved) for s in (now.mean, now.inverse)]
@@ -186,7 +195,7 @@ def batch_norm_backward(
     wanted: Sequence[bool],
 ) -> Any:
     """Return the gradients of x, gain and shift."""
-    g, rows = _by_channel(gradient), _by_channel(x)
+    g, rows = _by_channel(call, gradient), _by_channel(call, x)
     if training and mean is not None and inverse is not None:
         statistics = array_of(mean), array_of(inverse)
     else:
@@ -212,11 +221,11 @@ def group_norm(
     eps: float,
 ) -> Any:
     """Return the images normalised group by group of channels, and the statistics of the groups."""
-    rows, r = array_of(x).reshape(n * groups, -1), call.machine.batch_norm
+    rows, r = call.operand(x).reshape(n * groups, -1), call.machine.batch_norm
     now = normalise(r, rows, 1, eps)
 
     def value(a: Arithmetic) -> Array:
         found = now if a is r else normalise(a, rows, 1, eps)
-        return _affine(a, found.xhat.reshape(n, channels, -1), gain, shift, (1, -1, 1)).reshape(x.shape)
+        return _affine(call, a, found.xhat.reshape(n, channels, -1), gain, shift, (1, -1, 1)).reshape(x.shape)
 
     return call.stored(r, value), *(_statistic(call, s, (n, groups)) for s in (now.mean, now.inverse))

@@ -41,12 +41,17 @@ def each(name: str, args: Any, kwargs: Any) -> Any:
     single = name.removeprefix(FOREACH)
     function: Callable[..., Any] = torch.linalg.vector_norm if single == "norm" else getattr(torch.ops.aten, single)
 
+    def part(x: Any, i: int) -> Any:
+        return x[i] if isinstance(x, list | tuple) else x
+
     def one(i: int) -> Any:
-        mine = [x[i] if isinstance(x, list | tuple) else x for x in args]
-        named = {key: x[i] if isinstance(x, list | tuple) else x for key, x in kwargs.items()}
+        mine = [part(x, i) for x in args]
+        named = {key: part(x, i) for key, x in kwargs.items()}
         if single.removesuffix("_") in _BY_NAME and len(mine) == 4:
-            named["value"] = mine.pop()
+            value = mine.pop()
+            named["value"] = value[i].item() if isinstance(value, torch.Tensor) else value
         return function(*mine, **named)
 
-    results = [one(i) for i in range(len(args[0]))]
+    length = next(len(x) for x in (*args, *kwargs.values()) if isinstance(x, list | tuple))
+    results = [one(i) for i in range(length)]
     return None if name.endswith("_") else results

@@ -11,13 +11,13 @@ import torch
 from halfsim.interop.torch.call import Call
 from halfsim.interop.torch.marks import Mark
 from halfsim.interop.torch.operators.table import operator
-from halfsim.interop.torch.tensors import array_of, strided_like
+from halfsim.interop.torch.tensors import strided_like
 from halfsim.training.arithmetic import Arithmetic, Array
 
 __all__ = ["scaled"]
 
 _Operand: TypeAlias = torch.Tensor | float
-_WHOLE: dict[str | None, Callable[[Any], Any]] = {None: np.asarray, "trunc": np.trunc, "floor": np.floor}
+_WHOLE: dict[str, Callable[[Any], Any]] = {"trunc": np.trunc, "floor": np.floor}
 
 
 def scaled(r: Arithmetic, x: Array, factor: Array) -> Array:
@@ -51,14 +51,24 @@ def mul(call: Call, x: _Operand, y: _Operand) -> Any:
 
 @operator("div", "true_divide", "divide")
 def div(call: Call, x: _Operand, y: _Operand, *, rounding_mode: str | None = None) -> Any:
-    """Return x / y, cut to a whole number where PyTorch says so."""
-    return call.pointwise(lambda r, x, y: _WHOLE[rounding_mode](r.divide(x, y)), x, y)
+    """Return x / y; where PyTorch says so, the exact quotient cut to a whole number, and then rounded."""
+    if rounding_mode is None:
+        return call.pointwise(lambda r, x, y: r.divide(x, y), x, y)
+    whole = _WHOLE[rounding_mode]
+    # A binary64 quotient of binary16 numbers, or of near binary32 ones, is whole only where the exact one is.
+    return call.pointwise(lambda r, x, y: r.convert(whole(np.divide(x, y, dtype=np.float64))), x, y)
+
+
+@operator("floor_divide")
+def floor_divide(call: Call, x: _Operand, y: _Operand) -> Any:
+    """Return the floor of x / y."""
+    return div(call, x, y, rounding_mode="floor")
 
 
 @operator("_to_copy")
 def converted(call: Call, x: torch.Tensor, **options: Any) -> Any:
     """Return a tensor in float16, rounded as the policy says."""
-    result = strided_like(call.tensor(array_of(x), torch.float16), x)
+    result = strided_like(call.narrowed(x), x)
     if call.is_weight(x):
         call.mark(result, Mark.weight)
     return result
@@ -67,7 +77,7 @@ def converted(call: Call, x: torch.Tensor, **options: Any) -> Any:
 @operator("copy")
 def copied(call: Call, x: torch.Tensor, y: torch.Tensor, *rest: Any) -> Any:
     """Return a tensor in the shape of a float16 one, which it is then written to, rounded as the policy says."""
-    return call.tensor(array_of(y.expand(x.shape)), torch.float16)
+    return call.narrowed(y.expand(x.shape))
 
 
 @operator("sqrt")

@@ -11,7 +11,6 @@ import torch
 
 from halfsim.interop.torch.call import Call
 from halfsim.interop.torch.operators.table import operator
-from halfsim.interop.torch.tensors import array_of
 from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.nn.linear import sums_by_row
 
@@ -22,6 +21,7 @@ __all__ = [
     "index_add",
     "index_put",
     "maximum_backward",
+    "scatter",
     "scatter_add",
 ]
 
@@ -41,7 +41,7 @@ def average(
     k, s, p = (tuple(v) * 2 if len(v) == 1 else tuple(v) for v in (kernel, stride or kernel, padding))
     if any(p) or ceil_mode:
         return NotImplemented
-    windows = np.lib.stride_tricks.sliding_window_view(array_of(x), k, (-2, -1))[..., :: s[0], :: s[1], :, :]
+    windows = np.lib.stride_tricks.sliding_window_view(call.operand(x), k, (-2, -1))[..., :: s[0], :: s[1], :, :]
     matrix = windows.reshape(-1, math.prod(k))
 
     def means(a: Arithmetic) -> Array:
@@ -69,7 +69,7 @@ def average_backward(
         return NotImplemented
     numbers = np.arange(math.prod(x.shape)).reshape(x.shape)
     where = np.lib.stride_tricks.sliding_window_view(numbers, k, (-2, -1))[..., :: s[0], :: s[1], :, :]
-    g = array_of(gradient)
+    g = call.operand(gradient)
 
     def dx(a: Arithmetic) -> Array:
         share = np.asarray(a.divide(a.convert(g), a.number(divisor or math.prod(k))))
@@ -95,7 +95,7 @@ def maximum_backward(
     plane = math.prod(x.shape[-2:])
     images = math.prod(x.shape[:-2])
     where = indices.numpy().reshape(images, -1) + plane * np.arange(images)[:, None]
-    rows = array_of(gradient).reshape(-1, 1)
+    rows = call.operand(gradient).reshape(-1, 1)
     return call.stored(
         call.pointwise_arithmetic,
         lambda a: sums_by_row(a, rows, where.reshape(-1), images * plane).reshape(x.shape),
@@ -106,7 +106,7 @@ def _added(call: Call, x: torch.Tensor, where: Array, rows: Array) -> Any:
     """Return x with rows (m, e) added at the rows `where` of x, in their order."""
 
     def sums(a: Arithmetic) -> Array:
-        start = a.convert(array_of(x)).reshape(-1, rows.shape[1])
+        start = a.convert(call.operand(x)).reshape(-1, rows.shape[1])
         return sums_by_row(a, rows, where, len(start), start).reshape(x.shape)
 
     return call.stored(call.pointwise_arithmetic, sums)
@@ -126,17 +126,33 @@ def index_put(
         return call.moved(torch.ops.aten.index_put(x, indices, values), x, values)
     numbers = torch.arange(x.numel()).reshape(x.shape)
     where = numbers[tuple(slice(None) if i is None else i for i in indices)].numpy()
-    return _added(call, x, where.reshape(-1), np.broadcast_to(array_of(values), where.shape).reshape(-1, 1))
+    return _added(call, x, where.reshape(-1), np.broadcast_to(call.operand(values), where.shape).reshape(-1, 1))
 
 
 @operator("scatter_add")
 def scatter_add(call: Call, x: torch.Tensor, dim: int, index: torch.Tensor, source: torch.Tensor) -> Any:
     """Return x with the elements of the source added at an index along one dimension."""
+    if not x.ndim:
+        return scatter_add(call, x.reshape(1), 0, index.reshape(-1), source.reshape(-1)).reshape(())
+    if not index.numel():
+        return call.moved(x.clone(), x)
+    if not index.ndim:
+        return scatter_add(call, x, dim, index.reshape(1), source.reshape(1))
     places = list(np.indices(tuple(index.shape), sparse=True))
     places[dim] = index.numpy()
     where = np.ravel_multi_index(np.broadcast_arrays(*places), tuple(x.shape)).reshape(-1)
-    taken = array_of(source)[tuple(slice(n) for n in index.shape)]
+    taken = call.operand(source)[tuple(slice(n) for n in index.shape)]
     return _added(call, x, where, taken.reshape(-1, 1))
+
+
+@operator("scatter")
+def scatter(
+    call: Call, x: torch.Tensor, dim: int, index: torch.Tensor, source: torch.Tensor | float, reduce: str = ""
+) -> Any:
+    """Return x with the elements of the source added; products are left to PyTorch."""
+    if reduce != "add" or not isinstance(source, torch.Tensor):
+        return NotImplemented
+    return scatter_add(call, x, dim, index, source)
 
 
 @operator("index_add")
@@ -144,6 +160,10 @@ def index_add(
     call: Call, x: torch.Tensor, dim: int, index: torch.Tensor, source: torch.Tensor, *, alpha: float = 1
 ) -> Any:
     """Return x with slices of the source, times alpha, added at an index along one dimension."""
+    if not x.ndim:
+        return index_add(call, x.reshape(1), 0, index.reshape(-1), source.reshape(-1), alpha=alpha).reshape(())
+    if source.ndim < x.ndim:
+        source = source.reshape(*(1 for _ in range(x.ndim - source.ndim)), *source.shape)
     shape = [1] * x.ndim
     shape[dim] = -1
     scaled = source if alpha == 1 else call.pointwise(lambda r, s, f: r.multiply(s, f), source, alpha)

@@ -11,7 +11,6 @@ import torch
 
 from halfsim.interop.torch.call import Call
 from halfsim.interop.torch.operators.table import operator
-from halfsim.interop.torch.tensors import array_of
 from halfsim.training.arithmetic import Arithmetic, Array
 
 __all__ = ["reduced"]
@@ -30,7 +29,7 @@ def reduced(
 
     A result without dimensions, usually a loss, is in the arithmetic of the loss and stays there.
     """
-    values = array_of(x)
+    values = call.operand(x)
     axes = sorted({d % max(x.ndim, 1) for d in ([dims] if isinstance(dims, int) else dims or range(x.ndim))})
     kept = [d for d in range(x.ndim) if d not in axes]
     shape = [1 if d in axes else n for d, n in enumerate(x.shape)] if keepdim else [x.shape[d] for d in kept]
@@ -121,7 +120,9 @@ _NORMS: dict[float, Any] = {
 @operator("cumsum")
 def cumulative(call: Call, x: torch.Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Any:
     """Return running sums, one addition after another."""
-    values = np.moveaxis(array_of(x), dim, 0)
+    if not x.ndim:
+        return cumulative(call, x.reshape(1), 0, dtype=dtype).reshape(())
+    values = np.moveaxis(call.operand(x), dim, 0)
 
     def sums(a: Arithmetic) -> Array:
         total = a.convert(values).copy()

@@ -14,12 +14,13 @@ from halfsim.interop.torch.tensors import array_of
 from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.nn.losses import exponentials
 
-__all__ = ["log_softmax", "log_softmax_backward", "logsumexp", "softmax", "softmax_backward"]
+__all__ = ["log_softmax", "log_softmax_backward", "logsumexp", "safe_softmax", "softmax", "softmax_backward"]
 
 
-def _rows(x: torch.Tensor, dim: int) -> Array:
-    values = np.moveaxis(array_of(x), dim, -1) if x.ndim else array_of(x)
-    return values.reshape(-1, x.shape[dim] if x.ndim else 1)
+def _rows(call: Call, x: torch.Tensor, dim: int) -> Array:
+    values = np.moveaxis(call.operand(x), dim, -1) if x.ndim else call.operand(x)
+    width = x.shape[dim] if x.ndim else 1
+    return values.reshape(x.numel() // max(width, 1), width)
 
 
 def _back(rows: Array, x: torch.Tensor, dim: int) -> Array:
@@ -30,10 +31,12 @@ def _back(rows: Array, x: torch.Tensor, dim: int) -> Array:
     return np.moveaxis(rows.reshape(*shape, width), -1, dim)
 
 
-@operator("_softmax", "_safe_softmax", "softmax")
+@operator("_softmax", "softmax")
 def softmax(call: Call, x: torch.Tensor, dim: int, *rest: Any, **options: Any) -> Any:
     """Return e / Σ e, e the exponential of z less the largest of its row; stored."""
-    rows = _rows(x, dim)
+    if not x.numel():
+        return call.tensor(array_of(x))
+    rows = _rows(call, x, dim)
 
     def probabilities(a: Arithmetic) -> Array:
         _, e, s = exponentials(a, rows)
@@ -42,10 +45,28 @@ def softmax(call: Call, x: torch.Tensor, dim: int, *rest: Any, **options: Any) -
     return call.stored(call.machine.softmax, probabilities)
 
 
+@operator("_safe_softmax")
+def safe_softmax(call: Call, x: torch.Tensor, dim: int, *rest: Any, **options: Any) -> Any:
+    """Return the softmax, zeros for rows of minus infinities alone: what attention to nothing is."""
+    if not x.numel():
+        return call.tensor(array_of(x))
+    rows = _rows(call, x, dim)
+
+    def probabilities(a: Arithmetic) -> Array:
+        z = a.convert(rows)
+        hidden = (z == -np.inf).all(axis=1, keepdims=True)
+        _, e, s = exponentials(a, np.where(hidden, np.zeros((), a.dtype), z))
+        return _back(np.where(hidden, np.zeros((), a.dtype), a.divide(e, s)), x, dim)
+
+    return call.stored(call.machine.softmax, probabilities)
+
+
 @operator("_log_softmax", "log_softmax")
 def log_softmax(call: Call, x: torch.Tensor, dim: int, *rest: Any, **options: Any) -> Any:
     """Return z - log Σ e, which stays in the arithmetic of the softmax."""
-    rows = _rows(x, dim)
+    if not x.numel():
+        return call.tensor(array_of(x))
+    rows = _rows(call, x, dim)
 
     def logarithms(a: Arithmetic) -> Array:
         z, _, s = exponentials(a, rows)
@@ -57,7 +78,7 @@ def log_softmax(call: Call, x: torch.Tensor, dim: int, *rest: Any, **options: An
 @operator("_softmax_backward_data")
 def softmax_backward(call: Call, gradient: torch.Tensor, y: torch.Tensor, dim: int, dtype: torch.dtype) -> Any:
     """Return p (g - Σ g p)."""
-    g, p = _rows(gradient, dim), _rows(y, dim)
+    g, p = _rows(call, gradient, dim), _rows(call, y, dim)
 
     def dx(a: Arithmetic) -> Array:
         probability, incoming = a.convert(p), a.convert(g)
@@ -70,7 +91,7 @@ def softmax_backward(call: Call, gradient: torch.Tensor, y: torch.Tensor, dim: i
 @operator("_log_softmax_backward_data")
 def log_softmax_backward(call: Call, gradient: torch.Tensor, y: torch.Tensor, dim: int, dtype: torch.dtype) -> Any:
     """Return g - exp(y) Σ g."""
-    g, logarithms = _rows(gradient, dim), _rows(y, dim)
+    g, logarithms = _rows(call, gradient, dim), _rows(call, y, dim)
 
     def dx(a: Arithmetic) -> Array:
         incoming = a.convert(g)
@@ -85,7 +106,10 @@ def logsumexp(call: Call, x: torch.Tensor, dim: Any, keepdim: bool = False) -> A
     """Return m + log Σ exp(x - m), m the largest element."""
 
     def value(a: Arithmetic, rows: Array) -> Array:
-        _, _, s = exponentials(a, rows)
-        return np.asarray(a.add(rows.max(axis=1, keepdims=True), a.log(s)))
+        largest = rows.max(axis=1, keepdims=True)
+        # An infinity is what it is without being taken out.
+        largest = np.where(np.isinf(largest), np.zeros((), a.dtype), largest)
+        s = a.sum(a.exp(np.asarray(a.subtract(rows, largest))), 1)
+        return np.asarray(a.add(largest, a.log(s)))
 
     return reduced(call, x, dim, keepdim, value, None, call.machine.softmax)

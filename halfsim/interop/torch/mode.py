@@ -1,0 +1,236 @@
+"""The mode of PyTorch that sees every operator and decides who computes it."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from halfsim.interop.torch.call import Call
+from halfsim.interop.torch.machines import Machines
+from halfsim.interop.torch.marks import Mark, Marks
+from halfsim.interop.torch.modules import BACKWARD, FORWARD, OPTIMIZER, Modules
+from halfsim.interop.torch.operators import (
+    CONSTANTS,
+    FOREACH,
+    HANDLERS,
+    RANDOM,
+    WHOLE,
+    constants,
+    decomposition,
+    each,
+    exact,
+    makes,
+    narrow,
+)
+from halfsim.interop.torch.report import Report
+from halfsim.interop.torch.rules import Rules
+from halfsim.interop.torch.tensors import FLOATS, array_of, check, makes_special, tensor_of, tensors_in
+
+__all__ = ["Mode"]
+
+_OTHERS = {"halfsim", "prim", "profiler"}
+"""Namespaces whose operators compute nothing, or are simulated themselves."""
+_COPIES = {"_to_copy", "clone", "contiguous", "copy"}
+_DRAWN = {"normal", "rand", "randn"}
+"""Without operands, these make fractions."""
+_KEPT = Mark.weight | Mark.wide
+
+
+@cache
+def _facts(func: Any) -> tuple[str, str, str, bool, bool]:
+    """Return the namespace of an operator, its name with and without the underscore of those in place, and two facts.
+
+    These are whether it changes its first operand, and whether it returns a view.
+    """
+    space, _, full = func._schema.name.partition("::")
+    changes = func._schema.is_mutable and full.endswith("_")
+    return space, full, full.removesuffix("_") if changes else full, changes, func.is_view
+
+
+class Mode(TorchDispatchMode):
+    """The mode.
+
+    Parameters
+    ----------
+    rules : Rules
+        The policy of every call.
+    report : Report
+        What is filled.
+    marks : Marks
+        What is known of tensors.
+    modules : Modules
+        Which module is at work.
+    counting : bool
+        Whether losses are counted.
+    seed : int
+        Of whatever rounds stochastically.
+    """
+
+    def __init__(self, rules: Rules, report: Report, marks: Marks, modules: Modules, counting: bool, seed: int) -> None:
+        super().__init__()
+        self._rules, self._report, self._marks, self._modules = rules, report, marks, modules
+        self._machines = Machines(report, counting, seed)
+        # In the backward pass, only where their formats differ need activations and gradients be told apart.
+        self._mixed = any(policy.activations != policy.gradients for policy in rules.policies)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        space, full, name, changes, view = _facts(func)
+        floats = [x for x in tensors_in([args, kwargs]) if x.is_floating_point() or x.is_complex()]
+        for tensor in floats:
+            if isinstance(tensor, torch.nn.Parameter):
+                self._marks.add(tensor, Mark.weight)
+        for tensor in floats:
+            if not (view or name in _COPIES):
+                check(name, tensor)
+        copies = name in _COPIES and not _narrows(name, args, kwargs)
+        if view or space in _OTHERS or copies or exact(name, func._schema.overload_name, args, floats):
+            return self._moved(func, name, args, kwargs, floats) if floats else func(*args, **kwargs)
+        if space != "aten" and floats:
+            return self._left(func, f"{space}::{full}", "not PyTorch's own", args, kwargs)
+        if name in RANDOM and (floats or name in _DRAWN):
+            return self._left(func, name, "random numbers are PyTorch's own", args, kwargs)
+        if full.startswith(FOREACH):
+            with self:
+                return each(full, args, kwargs)
+        if not floats:
+            # Whole numbers are exact, but a quotient of them, say, is none.
+            result = func(*args, **kwargs)
+            made = tensors_in([result])
+            if makes(name, args) or not any(x.is_floating_point() or x.is_complex() or x.is_quantized for x in made):
+                return result
+            if name not in HANDLERS or space != "aten":
+                self._list(name if space == "aten" else f"{space}::{full}", "no arithmetic is known for it")
+                return result
+        return self._computed(func, name, changes, args, kwargs, floats)
+
+    def _moved(self, func: Any, name: str, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> Any:
+        """Let PyTorch move or select numbers, and follow the marks."""
+        kept = bool(self._marks.of(args[0]) & _KEPT) if name in CONSTANTS and func._schema.is_mutable else False
+        result = func(*args, **kwargs)
+        if func.is_view:
+            return result
+        mark = 0
+        for tensor in floats:
+            found = self._marks.of(tensor)
+            # A master copy is rounded where it is used.
+            mark |= 0 if found & Mark.weight and name not in _COPIES else found
+        if name in CONSTANTS and not kept and not mark & Mark.wide:
+            self._settle(name, args, kwargs, result)
+        phase = self._modules.phase() if self._mixed else ""
+        if phase == FORWARD:
+            mark |= Mark.activation
+        if mark:
+            for tensor in tensors_in(result):
+                self._marks.add(tensor, mark)
+        return result
+
+    def _settle(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
+        """Round a result among whose elements there may be a number of the caller that its format lacks."""
+        if result.dtype != torch.float32 or not result.ndim or all(map(narrow, constants(args, kwargs))):
+            return
+        phase = self._modules.phase()
+        policy = self._rules.policy(name, self._modules.name(phase))
+        if policy is None or phase == OPTIMIZER:
+            return
+        machine = self._machines.of(policy)
+        storage = machine.gradients if phase == BACKWARD else machine.activations
+        result.copy_(tensor_of(storage.convert(array_of(result)), torch.float32))
+
+    def _computed(self, func: Any, name: str, changes: bool, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> Any:
+        phase = self._modules.phase()
+        module = self._modules.name(phase)
+        policy = self._rules.policy(name, module)
+        handler = HANDLERS.get(name)
+        if policy is None:
+            return self._left(func, name, "left to PyTorch by a rule", args, kwargs)
+        for tensor in floats:
+            check(name, tensor)
+        foreign = {x.dtype for x in floats} - FLOATS
+        if foreign:
+            types = ", ".join(sorted(str(x).removeprefix("torch.") for x in foreign))
+            return self._left(func, name, f"numbers are {types}", args, kwargs)
+        if name.startswith(WHOLE):
+            return self._left(func, name, "places between elements are not rounded", args, kwargs)
+        if handler is None:
+            pieces = decomposition(func)
+            if pieces is None:
+                return self._left(func, name, "no arithmetic is known for it", args, kwargs)
+            with self:
+                result = pieces(*args, **kwargs)
+            if result is NotImplemented:
+                return self._left(func, name, "no arithmetic is known for it", args, kwargs)
+            return result
+        target = args[0] if changes else None
+        kept = isinstance(target, torch.Tensor) and phase != BACKWARD and bool(self._marks.of(target) & _KEPT)
+        out = kwargs.get("out")
+        call = Call(self._machines, self._marks, policy, phase, module, _widest(floats), phase == OPTIMIZER or kept)
+        # An infinity or a NaN is a result like others, and noted.
+        with np.errstate(all="ignore"):
+            result = handler(call, *args, **{key: value for key, value in kwargs.items() if key != "out"})
+        if result is NotImplemented:
+            return self._left(func, name, "no arithmetic is known for it with such settings", args, kwargs)
+        self._report.simulated[name] += 1
+        ledger: Any = call.machine.ledger
+        if ledger.special:
+            ledger.special = False
+            self._note(name, result, floats)
+        if self._mixed and phase == FORWARD:
+            for tensor in (*floats, *tensors_in(result)):
+                self._marks.add(tensor, Mark.activation)
+        if isinstance(target, torch.Tensor):
+            return _written(target, result, self._marks)
+        return result if out is None else _written(out, result, self._marks)
+
+    def _left(self, func: Any, name: str, reason: str, args: Any, kwargs: Any) -> Any:
+        """Let PyTorch compute, and say so."""
+        self._list(name, reason)
+        floats = [x for x in tensors_in([args, kwargs]) if x.dtype in FLOATS]
+        if self._report.first is not None:
+            return func(*args, **kwargs)
+        before = [x.clone() for x in floats] if func._schema.is_mutable else floats
+        result = func(*args, **kwargs)
+        self._note(name, result, before)
+        return result
+
+    def _list(self, name: str, reason: str) -> None:
+        self._report.not_simulated[name, reason][self._modules.name(self._modules.phase())] += 1
+
+    def _note(self, name: str, result: Any, operands: list[torch.Tensor]) -> None:
+        """Note the first infinity or NaN that came of finite numbers."""
+        if self._report.first is None and makes_special(tensors_in([result]), operands):
+            phase, number = self._modules.phase(), sum(self._report.simulated.values())
+            self._report.first = {
+                "module": self._modules.name(phase),
+                "operator": name,
+                "phase": phase,
+                "call": number,
+            }
+
+
+def _widest(floats: list[torch.Tensor]) -> torch.dtype:
+    """Return the type of a result: that of the tensors with dimensions, or else of those without."""
+    shaped = [x for x in floats if x.ndim] or floats
+    dtype = shaped[0].dtype if shaped else torch.get_default_dtype()
+    for tensor in shaped[1:]:
+        dtype = torch.promote_types(dtype, tensor.dtype)
+    return dtype
+
+
+def _written(target: torch.Tensor, result: torch.Tensor, marks: Marks) -> torch.Tensor:
+    if not target.numel():
+        target.resize_(result.shape)
+    target.copy_(result)
+    if marks.of(result) & Mark.wide:
+        marks.add(target, Mark.wide)
+    return target
+
+
+def _narrows(name: str, args: Any, kwargs: Any) -> bool:
+    """Whether a copy is a rounding to binary16, of whole numbers as well."""
+    source, target = (args[1], args[0].dtype) if name == "copy" else (args[0], kwargs.get("dtype"))
+    return bool(target == torch.float16 and source.dtype not in (torch.float16, torch.bool))

@@ -1,0 +1,224 @@
+"""What PyTorch computes itself inside of `simulate` is listed, and what is selected is a number of the format."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+import halfsim as hs
+from halfsim.policy import named
+
+torch = pytest.importorskip("torch")
+
+import halfsim.torch  # noqa: E402
+
+F = torch.nn.functional
+pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")
+
+
+def scattered(how):
+    index = torch.zeros(4096, dtype=torch.long)
+    return torch.zeros(1).half().scatter(0, index, torch.ones(4096).half(), reduce=how)
+
+
+def quantised():
+    return torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.quint8)
+
+
+def quantised_linear():
+    layer = torch.ao.nn.quantized.Linear(4, 2)
+    return layer(torch.quantize_per_tensor(torch.ones(3, 4), 0.1, 0, torch.quint8))
+
+
+@pytest.mark.parametrize(
+    ("name", "compute"),
+    [
+        ("scatter", lambda: scattered("multiply")),
+        ("round", lambda: torch.round(torch.ones(3) / 3, decimals=2)),
+        ("normal", lambda: torch.normal(torch.zeros(3), torch.ones(3))),
+        ("normal", lambda: torch.normal(0.0, 1.0, (3,))),
+        ("normal", lambda: torch.empty(3).normal_()),
+        ("uniform", lambda: torch.empty(3).uniform_()),
+        ("randn", lambda: torch.randn(3)),
+        ("rand_like", lambda: torch.rand_like(torch.ones(3))),
+        ("abs", lambda: torch.ones(3, dtype=torch.complex64).abs()),
+        ("sgn", lambda: torch.ones(3, dtype=torch.complex64).sgn()),
+        ("atan", lambda: torch.atan(torch.arange(5))),
+        ("sinh", lambda: torch.sinh(torch.arange(5))),
+        ("asin", lambda: torch.asin(torch.arange(2))),
+        ("atan2", lambda: torch.atan2(torch.arange(5), torch.arange(5))),
+        ("i0", lambda: torch.special.i0(torch.arange(5))),
+        ("cumprod", lambda: torch.arange(1, 15).cumprod(0, dtype=torch.float32)),
+        ("linspace", lambda: torch.linspace(0, 1, 7)),
+        ("logspace", lambda: torch.logspace(0, 1, 7)),
+        ("hann_window", lambda: torch.hann_window(7)),
+        ("arange", lambda: torch.arange(0, 1, 0.1)),
+        ("quantize_per_tensor", quantised),
+        ("dequantize", lambda: quantised().dequantize()),
+        ("quantized::linear", quantised_linear),
+        ("upsample_linear1d", lambda: F.interpolate(torch.ones(1, 1, 1500), size=3000, mode="linear")),
+        ("upsample_bilinear2d", lambda: F.interpolate(torch.ones(1, 1, 5, 5), size=(9, 9), mode="bilinear")),
+        ("grid_sampler_2d", lambda: F.grid_sample(torch.ones(1, 1, 5, 5), torch.zeros(1, 3, 3, 2), align_corners=True)),
+        ("affine_grid_generator", lambda: F.affine_grid(torch.ones(1, 2, 3), [1, 1, 4, 4], align_corners=False)),
+    ],
+    ids=str,
+)
+def test_it_is_listed(name, compute):
+    with hs.torch.simulate("binary16-pure") as report:
+        compute()
+    assert name in {operator for operator, _ in report.not_simulated}
+
+
+def test_random_numbers_are_drawn_once():
+    torch.manual_seed(0)
+    expected = torch.randn(3), torch.randn(3)
+    torch.manual_seed(0)
+    with hs.torch.simulate("mixed"):
+        found = torch.randn(3), torch.randn(3)
+    assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        lambda: torch.arange(5) * 2 + torch.zeros(5, dtype=torch.long),
+        lambda: torch.zeros(3) + torch.ones(3) + torch.full((3,), 2.0),
+        lambda: torch.arange(5).float() + torch.arange(5, dtype=torch.float32),
+        lambda: F.dropout(torch.ones(30), 0.5),
+        lambda: torch.eye(3)[torch.arange(2)],
+    ],
+)
+def test_what_is_exact_is_not_listed(compute):
+    with hs.torch.simulate("binary16-pure") as report:
+        compute()
+    assert not report.not_simulated
+
+
+def test_scattered_sums_are_those_of_the_policy():
+    with hs.torch.simulate("binary16-pure") as report:
+        found = scattered("add")
+    assert found.item() == 2048
+    assert not report.not_simulated
+
+
+@pytest.mark.parametrize(
+    "select",
+    [
+        lambda x: x.clamp(max=0.1),
+        lambda x: x.clone().clamp_(0.1, 0.1),
+        lambda x: F.hardtanh(x, -0.1, 0.1),
+        lambda x: F.threshold(x, 2, 0.1),
+        lambda x: torch.where(x > 2, x, 0.1),
+        lambda x: torch.where(x > 2, x, torch.tensor(0.1)),
+        lambda x: x.masked_fill(x > 0, 0.1),
+        lambda x: x.clone().masked_fill_(x > 0, 0.1),
+        lambda x: F.pad(x, (1, 1), value=0.1),
+        lambda x: x.index_fill(0, torch.tensor([1]), 0.1),
+        lambda x: x.scatter(0, torch.tensor([1]), 0.1),
+    ],
+)
+def test_selected_constants_are_numbers_of_the_format(select):
+    with hs.torch.simulate("mixed") as report:
+        y = select(torch.ones(3))
+    assert y.min().item() == torch.tensor(0.1).half().item()
+    assert not report.not_simulated
+    with hs.torch.simulate("binary32"):
+        y = select(torch.ones(3))
+    assert y.min().item() == torch.tensor(0.1).item()
+
+
+def test_a_master_copy_keeps_its_constants():
+    w = torch.nn.Parameter(torch.ones(3))
+    with hs.torch.simulate("mixed"), torch.no_grad():
+        w.clamp_(max=0.1)
+    assert w[0].item() == torch.tensor(0.1).item()
+
+
+def test_interpolation_is_that_of_pytorch():
+    x = torch.rand(1, 1, 1500)
+    expected = F.interpolate(x, size=3000, mode="linear")
+    with hs.torch.simulate("mixed"):
+        found = F.interpolate(x, size=3000, mode="linear")
+    assert torch.equal(found, expected)
+
+
+def test_copies_of_whole_numbers_and_of_lists_are_rounded_as_the_policy_says():
+    down = replace(named("mixed"), name="down", rounding=hs.Rounding.roundTowardZero)
+    targets = [torch.zeros(1).half()]
+    with hs.torch.simulate(down) as report:
+        whole = torch.arange(2048, 2056).half()
+        torch._foreach_copy_(targets, [torch.tensor([2051.0])])
+    assert whole.tolist() == [2048, 2048, 2050, 2050, 2052, 2052, 2054, 2054]
+    assert targets[0].item() == 2050
+    assert not report.not_simulated
+
+
+# Attention to nothing.
+
+
+def test_attention_to_nothing_is_nothing():
+    q = torch.randn(1, 2, 4, 8)
+    mask = torch.ones(4, 4).bool()
+    mask[2] = False
+    gradients = []
+    for simulated in (False, True):
+        leaf = q.clone().requires_grad_()
+        if simulated:
+            with hs.torch.simulate("binary32"):
+                y = F.scaled_dot_product_attention(leaf, leaf, leaf, attn_mask=mask)
+                y.square().sum().backward()
+        else:
+            F.scaled_dot_product_attention(leaf, leaf, leaf, attn_mask=mask).square().sum().backward()
+        gradients.append(leaf.grad)
+    assert (y[0, :, 2] == 0).all()
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-4, atol=1e-5)
+
+
+def test_padding_of_all_keys_is_what_pytorch_makes_of_it():
+    attention = torch.nn.MultiheadAttention(8, 2, batch_first=True)
+    x, padded = torch.randn(2, 4, 8), torch.tensor([[True] * 4, [False] * 4])
+    expected, _ = attention(x, x, x, key_padding_mask=padded, need_weights=False)
+    with hs.torch.simulate("binary32"):
+        found, _ = attention(x, x, x, key_padding_mask=padded, need_weights=False)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+
+
+# What ends a step of an optimizer.
+
+
+class Failing(torch.optim.SGD):
+    def _init_group(self, *args):
+        raise ArithmeticError
+
+
+def test_a_step_that_fails_ends():
+    model, x = torch.nn.Linear(64, 8), torch.randn(4, 64)
+    with hs.torch.simulate("binary16-pure"), torch.no_grad():
+        expected = model(x) * 3 + x[:, :8]
+    optimizer = Failing(model.parameters(), lr=0.1)
+    with hs.torch.simulate("binary16-pure") as report:
+        with pytest.raises(ArithmeticError):
+            optimizer.step()
+        with torch.no_grad():
+            found = model(x) * 3 + x[:, :8]
+    assert torch.equal(found, expected)
+    assert found.half().float().equal(found)
+    assert not report.not_simulated
+
+
+def test_what_a_closure_evaluates_is_no_part_of_the_step():
+    w = torch.nn.Parameter(torch.ones(1))
+    seen = []
+
+    def closure():
+        with torch.no_grad():
+            seen.append((torch.full((2,), 2048.0) + 1.0)[0].item())
+        loss = (w * 3).sum()
+        loss.backward()
+        return loss
+
+    with hs.torch.simulate("mixed"):
+        torch.optim.SGD([w], lr=2.0**-20).step(closure)
+    assert seen == [2048.0]
+    assert w.item() == 1 - 3 * 2.0**-20

@@ -1,0 +1,365 @@
+"""What the report says of policies, patterns and infinities, and the sentences of refusals."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+import halfsim as hs
+from halfsim.policy import named
+
+torch = pytest.importorskip("torch")
+
+import halfsim.torch  # noqa: E402
+
+F = torch.nn.functional
+
+
+def x(*shape):
+    return torch.from_numpy(np.random.default_rng(0).normal(size=shape).astype(np.float32))
+
+
+# Patterns.
+
+
+@pytest.mark.parametrize(
+    ("pattern", "compute"),
+    [
+        ("softmax", lambda: F.softmax(x(3, 4), 1)),
+        ("log_softmax", lambda: F.log_softmax(x(3, 4), 1)),
+        ("linear", lambda: F.linear(x(3, 4), x(5, 4), x(5))),
+        ("linear", lambda: F.linear(x(3, 4), x(5, 4))),
+        ("matmul", lambda: torch.matmul(x(3, 4), x(4, 5))),
+        ("matmul", lambda: torch.matmul(x(2, 3, 4), x(2, 4, 5))),
+        ("conv2d", lambda: F.conv2d(x(1, 1, 4, 4), x(1, 1, 2, 2))),
+        ("conv_transpose1d", lambda: F.conv_transpose1d(x(1, 1, 4), x(1, 1, 2))),
+        ("layer_norm", lambda: F.layer_norm(x(3, 4), (4,))),
+        ("group_norm", lambda: F.group_norm(x(3, 4), 2)),
+        ("batch_norm", lambda: F.batch_norm(x(3, 4), torch.zeros(4), torch.ones(4))),
+        ("batch_norm", lambda: F.batch_norm(x(3, 4), None, None, training=True)),
+        ("nll_loss", lambda: F.nll_loss(x(3, 4), torch.tensor([0, 1, 2]))),
+    ],
+)
+def test_functions_are_known_by_their_public_names(pattern, compute):
+    with hs.torch.simulate("mixed", operators={pattern: "torch"}) as report:
+        compute()
+    assert [reason for _, reason in report.not_simulated] == ["left to PyTorch by a rule"]
+    assert not report.notes
+
+
+def test_a_public_name_is_that_of_the_backward_pass_too():
+    leaf = x(3, 4).requires_grad_()
+    with hs.torch.simulate("mixed", operators={"softmax": "torch"}) as report:
+        F.softmax(leaf, 1).sum().backward()
+    assert {name for name, _ in report.not_simulated} == {"_softmax", "_softmax_backward_data"}
+
+
+def test_patterns_that_fit_nothing_are_noted():
+    with hs.torch.simulate(
+        "mixed", operators={"einsum": "torch", "mm": "binary32"}, modules={"head.*": WIDE}
+    ) as report:
+        torch.einsum("ij,jk->ik", x(2, 3), x(3, 4))
+    assert len(report.notes) == 2 + ("mm" not in report.simulated)
+    assert any("'einsum'" in note for note in report.notes)
+    assert any("'head.*'" in note for note in report.notes)
+    assert "note: operators: pattern 'einsum'" in str(report)
+    assert report.as_dict()["notes"] == report.notes
+
+
+WIDE = named("binary32")
+
+
+# What a policy says and `simulate` does not obey.
+
+
+def steps(policy, scaler=None):
+    p = torch.nn.Parameter(torch.ones(2))
+    optimizer = torch.optim.SGD([p], lr=0.1)
+    with hs.torch.simulate(policy) as report:
+        loss = (p * p).sum()
+        if scaler is None:
+            loss.backward()
+            optimizer.step()
+        else:
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+    return report.notes
+
+
+def test_updates_and_loss_scales_are_noted():
+    assert not steps("mixed")
+    (note,) = steps("binary16-kahan")
+    assert "LowPrecisionWeights" in note
+    (note,) = steps("mixed-scaled")
+    assert "GradScaler" in note
+    assert not steps("mixed-scaled", torch.amp.GradScaler("cpu", init_scale=8.0))
+    with hs.torch.simulate("binary16-kahan") as report:
+        x(2) * 2
+    assert not report.notes
+
+
+# Counts and the first infinity.
+
+
+def test_what_a_cast_loses_is_counted():
+    with hs.torch.simulate("mixed") as report:
+        y = torch.tensor([1e6, 1.0, 1 + 2.0**-12]).half()
+    assert y.tolist() == [float("inf"), 1.0, 1.0]
+    counts = report.modules[""]
+    assert (counts.elements, counts.inexact, counts.overflow) == (3, 2, 1)
+    assert report.first["operator"] == "_to_copy"
+
+
+@pytest.mark.parametrize(
+    ("compute", "operator"),
+    [
+        (lambda: torch.tensor([60000.0, 0.0]) + torch.tensor([60000.0, -torch.inf]), "add"),
+        (lambda: torch.softmax(torch.full((2, 3), -torch.inf), 1), "_softmax"),
+        (lambda: torch.atan(torch.ones(2)).atanh().sub(1) + torch.zeros(2).erfinv().log(), "log"),
+        (lambda: torch.special.i0(torch.full((2,), 200.0)), "i0"),
+        (lambda: torch.full((2,), 200.0).sinh_(), "sinh"),
+        (lambda: torch.tensor([[torch.inf, 1.0]]) - torch.tensor([[torch.inf], [1.0]]), "sub"),
+    ],
+)
+def test_the_first_infinity_is_seen_among_others(compute, operator):
+    with hs.torch.simulate("mixed") as report:
+        compute()
+    assert report.first is not None
+    assert report.first["operator"] == operator
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        lambda: torch.tensor([1.0, -torch.inf]) + torch.tensor([[60000.0, 1.0], [1.0, 1.0]]),
+        lambda: torch.tensor([torch.nan, 1.0]) * torch.tensor([1.0, 2.0]),
+        lambda: torch.tensor([torch.inf, 1.0]).sum(),
+        lambda: torch.tensor([torch.inf, 1.0]).sinh(),
+    ],
+)
+def test_infinities_that_were_there_are_not_the_first(compute):
+    with hs.torch.simulate("mixed") as report:
+        compute()
+    assert report.first is None
+
+
+def test_two_models_have_names_of_their_own():
+    def model():
+        return torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+
+    one, other = model(), model()
+    with hs.torch.simulate("mixed") as report:
+        one(x(1, 2))
+        other(x(1, 2))
+        one(x(1, 2))
+    assert {name: counts.elements for name, counts in report.modules.items()} == {
+        "0": 4,
+        "1": 4,
+        "Sequential#2.0": 2,
+        "Sequential#2.1": 2,
+    }
+
+
+# Threads.
+
+
+def apart(function):
+    found = []
+
+    def run():
+        try:
+            found.append(function())
+        except Exception as error:
+            found.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def test_modules_called_in_other_threads_are_listed():
+    layer = torch.nn.Linear(2, 2)
+    with hs.torch.simulate("mixed") as report:
+        apart(lambda: layer(x(1, 2)))
+    assert [(name, "another thread" in reason) for name, reason in report.not_simulated] == [("Linear", True)]
+
+
+def test_a_second_simulation_in_another_thread_is_refused():
+    def simulated():
+        with hs.torch.simulate("mixed"):
+            return 1
+
+    before = torch._C._get_mkldnn_enabled(), torch.backends.mha.get_fastpath_enabled()
+    with hs.torch.simulate("mixed"):
+        error = apart(simulated)
+    assert isinstance(error, RuntimeError)
+    assert "one after the other" in str(error)
+    assert apart(simulated) == 1
+    assert before == (torch._C._get_mkldnn_enabled(), torch.backends.mha.get_fastpath_enabled())
+
+
+# Refusals.
+
+
+def nested():
+    return torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])
+
+
+def sparse_gradient():
+    table = torch.nn.Embedding(4, 2, sparse=True)
+    table(torch.tensor([1, 1])).sum().backward()
+    torch.optim.SGD(table.parameters(), lr=0.1).step()
+
+
+@pytest.mark.filterwarnings("ignore:.*nested:UserWarning")
+@pytest.mark.parametrize(
+    ("compute", "sentence"),
+    [
+        (lambda: torch.relu(torch.eye(2).to_sparse()), "layout torch.sparse_coo"),
+        (lambda: torch.eye(2).to_sparse() * 2, "layout torch.sparse_coo"),
+        (lambda: torch.relu(torch.ones(2, device="meta")), "tensor on meta"),
+        (lambda: nested() + 1, "nested tensor"),
+        (lambda: torch.relu(nested()), "nested tensor"),
+        (sparse_gradient, "layout torch.sparse_coo"),
+    ],
+)
+def test_tensors_without_all_numbers_are_refused(compute, sentence):
+    with pytest.raises(ValueError, match=sentence), hs.torch.simulate("mixed"):
+        compute()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"operators": 3}, "operators=3 is a int; pass a dict"),
+        ({"modules": ["a"]}, "modules=.* is a list; pass a dict"),
+        ({"count": "x"}, "count='x' is a str; pass True or False"),
+    ],
+)
+def test_arguments_of_other_types_are_refused(options, sentence):
+    with pytest.raises(TypeError, match=sentence), hs.torch.simulate("mixed", **options):
+        pass
+
+
+def test_mistakes_of_compare():
+    model = torch.nn.Linear(2, 2)
+    with pytest.raises(TypeError, match=r"'mixed' is one policy; pass a list"):
+        hs.torch.compare(model, x(1, 2), "mixed")
+    with pytest.raises(TypeError, match=r"pass a torch\.nn\.Module"):
+        hs.torch.compare(torch.relu, x(1, 2), ["mixed"])
+    with pytest.raises(ValueError, match=r"on meta; move it"):
+        hs.torch.compare(model.to("meta"), x(1, 2), ["mixed"])
+
+
+def test_a_module_named_output_keeps_its_name():
+    model = torch.nn.Sequential()
+    model.add_module("output", torch.nn.Linear(2, 2))
+    found = hs.torch.compare(model, x(1, 2), ["mixed"])
+    assert [layer.layer for layer in found.layers] == ["output", "whole output"]
+
+
+# Operators with arguments of other kinds.
+
+
+def test_results_are_written_where_the_caller_says():
+    target = torch.empty(0)
+    with hs.torch.simulate("mixed"):
+        torch.add(torch.ones(3), torch.ones(3), out=target)
+    assert target.tolist() == [2.0] * 3
+
+
+def test_lists_of_tensors_with_numbers_of_all_kinds():
+    a, b, c = ([torch.full((2,), v), torch.full((2,), v + 1)] for v in (1.0, 2.0, 4.0))
+    with hs.torch.simulate("mixed") as report:
+        powers = torch._foreach_pow(2.0, a)
+        quotients = torch._foreach_addcdiv(a, b, c, torch.tensor([2.0, 10.0]))
+        torch._foreach_addcmul_(a, b, c, [1.0, 2.0])
+    assert [p[0].item() for p in powers] == [2.0, 4.0]
+    assert [q[0].item() for q in quotients] == [2.0, 8.0]
+    assert [p[0].item() for p in a] == [9.0, 32.0]
+    assert not report.not_simulated
+
+
+def test_quotients_are_cut_before_they_are_rounded():
+    a, b = torch.tensor([16.5, -16.5, 16.5]), torch.tensor([3.30078125, 3.30078125, 0.0])
+    with hs.torch.simulate("mixed") as report:
+        floors = torch.div(a, b, rounding_mode="floor"), torch.floor_divide(a, b)
+        cut = torch.div(a, b, rounding_mode="trunc")
+    assert all(y.tolist() == [4.0, -5.0, float("inf")] for y in floors)
+    assert cut.tolist() == [4.0, -4.0, float("inf")]
+    assert not report.not_simulated
+
+
+# What counting costs.
+
+
+def test_additions_of_every_eighth_product_are_watched():
+    layer = torch.nn.Linear(16, 4, bias=False)
+    found = []
+    for calls in (1, 8, 9):
+        with hs.torch.simulate("mixed") as report:
+            for _ in range(calls):
+                layer(torch.ones(2, 16))
+        found.append(report.modules["Linear"].additions)
+        assert report.modules["Linear"].elements == 8 * calls
+    assert found[0] > 0
+    assert found == [found[0], found[0], 2 * found[0]]
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-4, 3e4])
+def test_counts_are_the_same_whichever_way_they_are_taken(scale):
+    x = np.random.default_rng(5).normal(size=70000).astype(np.float32) * np.float32(scale)
+    with hs.torch.simulate("mixed") as report:
+        torch.from_numpy(x).half()
+    with np.errstate(over="ignore"):
+        stored = x.astype(np.float16).astype(np.float32)
+    differs, counts = stored != x, report.modules[""]
+    assert counts.inexact == np.count_nonzero(differs)
+    assert counts.underflow == np.count_nonzero(differs & (np.abs(stored) < 2.0**-14))
+    assert counts.flushed == np.count_nonzero(differs & (stored == 0))
+    assert counts.overflow == np.count_nonzero(np.isinf(stored))
+
+
+SIZES = {
+    "cumsum": lambda: torch.tensor(2.0).cumsum(0),
+    "softmax of nothing": lambda: torch.ones(0, 3).softmax(1),
+    "softmax over nothing": lambda: torch.ones(3, 0).softmax(1),
+    "log_softmax of nothing": lambda: torch.ones(0, 3).log_softmax(0),
+    "scatter_add": lambda: torch.tensor(1.0).scatter_add(0, torch.tensor(0), torch.tensor(2.0)),
+    "index_add": lambda: torch.tensor(1.0).index_add(0, torch.tensor([0]), torch.tensor(2.0)),
+    "index_add of one": lambda: torch.ones(2).index_add(0, torch.tensor(1), torch.tensor([2.0])),
+    "scattered nothing": lambda: torch.ones(5).scatter_add(0, torch.zeros(0, dtype=torch.long), torch.ones(0)),
+    "instance norm": lambda: F.instance_norm(torch.arange(8.0).reshape(1, 2, 4)),
+    "products of nothing": lambda: torch.ones(0, 2, 3) @ torch.ones(0, 3, 4),
+    "logsumexp": lambda: torch.tensor([[torch.inf, 1.0], [-torch.inf, -torch.inf]]).logsumexp(1),
+}
+
+
+@pytest.mark.parametrize("compute", SIZES.values(), ids=SIZES.keys())
+def test_sizes_and_infinities_at_the_edge(compute):
+    expected = compute()
+    with hs.torch.simulate("binary32") as report:
+        found = compute()
+    assert not report.not_simulated
+    assert found.shape == expected.shape
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_transposed_convolution_may_end_beyond_its_last_place():
+    found = []
+    for policy in (None, "binary32"):
+        x, w = (torch.from_numpy(np.random.default_rng(3).normal(size=n)).float() for n in ((1, 2, 4, 4), (2, 3, 3, 3)))
+        leaves = x.requires_grad_(), w.requires_grad_()
+        options = {"stride": (3, 2), "padding": 1, "output_padding": (2, 2), "dilation": (1, 3)}
+        if policy is None:
+            F.conv_transpose2d(*leaves, **options).square().sum().backward()
+        else:
+            with hs.torch.simulate(policy) as report:
+                F.conv_transpose2d(*leaves, **options).square().sum().backward()
+            assert not report.not_simulated
+        found.append([leaf.grad for leaf in leaves])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-4)
