@@ -128,7 +128,7 @@ def compare(
     Raises
     ------
     TypeError
-        For what is no module, and for a single policy.
+        For what is no module, for a single policy, and for a threshold that is no number.
     ValueError
         For another reference, no policies, or two of one name, and for a model elsewhere than on the processor.
 
@@ -151,6 +151,8 @@ def compare(
     elsewhere = sorted({str(x.device) for x in (*model.parameters(), *model.buffers()) if x.device.type != "cpu"})
     if elsewhere:
         raise ValueError(f"compare: the model is on {', '.join(elsewhere)}; move it to the processor with model.cpu()")
+    if not isinstance(threshold, int | float):
+        raise TypeError(f"compare: threshold={threshold!r} is a {type(threshold).__name__}; pass a number such as 0.01")
     chosen = _named(policies)
     exact, output = _run(copy.deepcopy(model).to(reference), _cast(inputs, reference))
     layers, first, outputs, reports = [], {}, {"reference": output}, {}

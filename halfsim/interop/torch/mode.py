@@ -150,6 +150,8 @@ class Mode(TorchDispatchMode):
             return self._left(func, name, "left to PyTorch by a rule", args, kwargs)
         for tensor in floats:
             check(name, tensor)
+        if any(isinstance(x, complex) for x in (*args, *kwargs.values())):
+            return self._left(func, name, "a number is complex", args, kwargs)
         foreign = {x.dtype for x in floats} - FLOATS
         if foreign:
             types = ", ".join(sorted(str(x).removeprefix("torch.") for x in foreign))

@@ -44,6 +44,8 @@ def quantised_linear():
         ("rand_like", lambda: torch.rand_like(torch.ones(3))),
         ("abs", lambda: torch.ones(3, dtype=torch.complex64).abs()),
         ("sgn", lambda: torch.ones(3, dtype=torch.complex64).sgn()),
+        ("mul", lambda: torch.ones(3) * 1j),
+        ("mul", lambda: F.conv1d(*(torch.ones(n, dtype=torch.complex64) for n in ((1, 1, 4), (1, 1, 2), (1,))))),
         ("atan", lambda: torch.atan(torch.arange(5))),
         ("sinh", lambda: torch.sinh(torch.arange(5))),
         ("asin", lambda: torch.asin(torch.arange(2))),

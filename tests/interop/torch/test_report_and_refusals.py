@@ -250,6 +250,8 @@ def test_mistakes_of_compare():
         hs.torch.compare(model, x(1, 2), "mixed")
     with pytest.raises(TypeError, match=r"pass a torch\.nn\.Module"):
         hs.torch.compare(torch.relu, x(1, 2), ["mixed"])
+    with pytest.raises(TypeError, match="threshold='x' is a str"):
+        hs.torch.compare(model, x(1, 2), ["mixed"], threshold="x")
     with pytest.raises(ValueError, match=r"on meta; move it"):
         hs.torch.compare(model.to("meta"), x(1, 2), ["mixed"])
 
