@@ -108,6 +108,8 @@ class Table:
         ``"package.module:function"`` that draws the rows, as those of `halfsim.plotting`; "" for none.
     drawing : dict
         Its keyword arguments.
+    caption : str
+        What the figure shows.
     """
 
     name: str
@@ -119,6 +121,7 @@ class Table:
     columns: tuple[str, ...] = ()
     figure: str = ""
     drawing: Mapping[str, Any] = field(default_factory=dict)
+    caption: str = ""
 
     def call(self) -> list[dict[str, Any]]:
         """Compute the rows."""

@@ -53,6 +53,7 @@ HARDWARE = Study(
             function="halfsim.studies.tables.disagreement:disagreement",
             tasks=(IMAGES,),
             figure="halfsim.plotting:disagreement",
+            caption="Share of results whose bits differ, a cell per pair.",
         ),
     ),
     checks=(

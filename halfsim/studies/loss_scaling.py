@@ -28,8 +28,8 @@ _DETECTOR = Part(
     title="Where is which digit: a convolutional detector",
     claim=(
         "The loss is a mean over 512 × 2560 outputs, nearly all of them background. The gradient of a background "
-        "output with probability p is p / 1310720, zero in binary16 when p < 0.039: without a loss scale false alarms "
-        "are never pushed below that floor, and training ends worse than it began. A scale S divides the floor by S."
+        "output with probability p is p / 1310720, zero in binary16 when p < 0.039: without a loss scale outputs below "
+        "that get no gradient downward, and training ends worse than it began. A scale S divides that threshold by S."
     ),
     task=CANVASES,
     settings=DETECTOR,
@@ -80,7 +80,7 @@ LOSS_SCALING = Study(
     summary="which gradients binary16 flushes to zero, what that costs, and how large a scale mends it",
     claim=(
         "Where gradients are small because a loss is a mean over very many outputs, binary16 stores them as zero and "
-        "training fails; a loss scale of 8 mends most of it, 128 all of it. Many networks need none."
+        "training fails; a loss scale of 8 mends most of it, and with 128 the loss matches. Many networks need none."
     ),
     paper=(
         "Table 2, mAP in binary32, without a scale and with 8: Faster R-CNN 69.1, 68.6, 69.7; Multibox SSD 76.9, "

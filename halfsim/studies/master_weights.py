@@ -25,8 +25,8 @@ _DIGITS = Part(
     title="A perceptron on digits, steps of 1e-5",
     claim=(
         "Adam moves every weight by about 1e-5 per step, less than half an ulp of most binary16 weights. Nearly every "
-        "update of binary16 weights is lost and the network stays where it began; a master copy, stochastic rounding "
-        "and Kahan's compensation follow binary32 seed by seed."
+        "update of binary16 weights is lost and the network hardly moves; a master copy, stochastic rounding and "
+        "Kahan's compensation follow binary32 seed by seed."
     ),
     task=DIGITS,
     settings=SMALL_STEPS,
@@ -38,9 +38,10 @@ _IMAGES = Part(
     name="images",
     title="A convolutional network, steps of 1e-5",
     claim=(
-        "The same in a network with larger weights' ulps and other layers. Sums, biases, softmax and loss in binary16 "
-        "as well add nothing to the damage, and stochastic rounding still mends it. Adam's own state in binary16 is "
-        "another matter: its epsilon of 1e-8 and small squares round to zero, and 0 / 0 ends the run."
+        "Here four updates of five are lost: the network learns, but far less than binary32 in the same steps. Sums, "
+        "biases, softmax and loss in binary16 as well add nothing to the damage, and stochastic rounding still mends "
+        "it. Adam's own state in binary16 is another matter: its epsilon of 1e-8 and small squares round to zero, and "
+        "0 / 0 ends the run."
     ),
     task=replace(IMAGES, train=8_000),
     settings=replace(CONVNET, optimizer=Adam(rate=1e-5), batch=8, steps=2_000, evaluate_every=400, sample_every=200),
@@ -62,14 +63,17 @@ _RATES = Table(
     claim=(
         "Adam's steps are as large as its rate, and the smaller they are, the more of them are lost; so it is with SGD "
         "at small rates. SGD's steps are as large as the gradients: at rates that fit the training data these become "
-        "small, and more updates are lost again, which costs nothing any more. Up to half of the updates can be lost "
-        "without damage beyond the noise between seeds; where three quarters are, accuracy falls."
+        "small, and more updates are lost again, which costs nothing any more. About half of the updates can be lost "
+        "without damage beyond the noise between seeds. Where three quarters and more are, mean accuracy falls; three "
+        "seeds tell that from none with SGD at 0.001 and Adam at 1e-5, not with Adam at 3e-5 and 1e-4. low and high "
+        "are Student's 95 % interval of the gap."
     ),
     function="halfsim.studies.tables.rates:lost_updates",
     arguments={"rates": _ADAM_RATES, "steps": 2_800, "seeds": 3},
     tasks=(DIGITS,),
     figure="halfsim.plotting:lost_updates",
     drawing={"by": "optimizer"},
+    caption="A point per optimizer and rate: means over seeds, accuracy less that of binary32.",
 )
 
 _WITHIN = 0.015
@@ -85,8 +89,8 @@ MASTER_WEIGHTS = Study(
     summary="what is lost when binary16 weights are updated without a binary32 master copy",
     claim=(
         "A binary32 master copy of the weights is needed when updates are small beside the weights: in binary16 an "
-        "update below half an ulp of its weight is lost. With small steps these are nearly all updates, and training "
-        "fails; at usual rates they are about a third, and it does not."
+        "update below half an ulp of its weight is lost. With small steps these are most updates, and training falls "
+        "far behind; at usual rates they are about a third, and it does not."
     ),
     paper=(
         "Figure 2a: a Mandarin speech model matches binary32 with a master copy and loses 80 % of its accuracy, "
@@ -130,8 +134,8 @@ MASTER_WEIGHTS = Study(
               high=0.01),
         Check(name="half of Adam's can be lost", part="rates", row=_rate("Adam", 3e-4), measure="accuracy_gap",
               low=-0.015, high=0.015),
-        Check(name="three quarters cannot", part="rates", row=_rate("Adam", 1e-4), measure="accuracy_gap", low=-0.6,
-              high=-0.05),
+        Check(name="three quarters of SGD's cannot", part="rates", row=_rate("SGD", 0.001),
+              measure="accuracy_gap", low=-0.6, high=-0.05),
     ),
     order=1,
 )  # fmt: skip

@@ -44,8 +44,8 @@ MEMORY = Study(
         ),
         Table(
             name="nearly half",
-            title="From which batch on memory is nearly halved",
-            claim="The smallest batch with at most 55 % of the memory of binary32, if there is one.",
+            title="At which batch memory is nearly halved",
+            claim="The smallest power of two at which a batch takes at most 55 % of binary32's memory, if one does.",
             function=f"{_TABLES}.memory:nearly_half",
         ),
         Table(

@@ -58,8 +58,8 @@ _SCALE = Part(
     title="Loss scale and accumulators: where is which digit on a canvas",
     claim=(
         "The loss is a mean over 128 × 2560 outputs, nearly all of them background. The gradient of an output with "
-        "probability p is p / 327680, zero in binary16 when p < 0.0098: without a loss scale false alarms are never "
-        "pushed below that floor; a scale moves the floor out of the way. Accuracy, which only compares outputs, "
+        "probability p is p / 327680, zero in binary16 when p < 0.0098: without a loss scale outputs below that get "
+        "no gradient downward; a scale S divides that threshold by S. Accuracy, which only compares outputs, "
         "shows much less of it. The weight gradients are sums over 32,768 positions: binary16 accumulators make them "
         "wrong by per cents, pure binary16 sums by the most, and the result hardly shows that."
     ),

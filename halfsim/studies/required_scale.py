@@ -34,10 +34,10 @@ REQUIRED_SCALE = Study(
     parts=(
         Table(
             name="networks",
-            title="All layers together",
+            title="Scales of whole networks",
             claim=(
-                "The detector and the recurrent language models, whose losses are means over most outputs, need the "
-                "largest scales. Smallest is the scale that every seed needs, largest the one that every seed bears; "
+                "The detector and the LSTMs need the largest scales; in the LSTMs the small gradients are those of the "
+                "recurrent layer. Smallest is the scale that every seed needs, largest the one that every seed bears; "
                 "room is how often the former can be doubled before the latter is passed, least and most of the seeds, "
                 "negative where no scale does both."
             ),
@@ -46,10 +46,11 @@ REQUIRED_SCALE = Study(
             tasks=_TASKS,
             figure="halfsim.plotting:required_scale",
             drawing={"by": ["network", "kind"]},
+            caption="A bar from the smallest scale that every seed needs to the largest that every seed bears.",
         ),
         Table(
             name="layers",
-            title="Layer by layer",
+            title="Scales layer by layer",
             claim="Layers of one network differ by several powers of two.",
             function="halfsim.studies.tables.scales:layers",
             arguments={"names": _NETWORKS, "steps": 25, "seeds": 3},

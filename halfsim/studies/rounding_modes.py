@@ -42,11 +42,11 @@ _UPDATES = Part(
     name="updates",
     title="The rounding of the weight update",
     claim=(
-        "Small updates of binary16 weights are lost to nearest and to odd: the network stays where it began. Toward "
-        "zero, toward positive and toward negative lose about half of them and make a whole ulp of each of the others, "
-        "in one direction: the weights move, and much faster than they were asked to, to another network, which may be "
-        "a better or a worse one. Only stochastic rounding is right on average, and it needs enough random bits: with "
-        "few, a discarded fraction is cut and the weights shrink, as they do toward zero."
+        "Small updates of binary16 weights are lost to nearest and to odd: the network hardly moves. Toward zero, "
+        "toward positive and toward negative lose half to two thirds of them and make a whole ulp of each of the "
+        "others, in one direction: the weights move, and much faster than they were asked to, to another network, "
+        "which may be a better or a worse one. Only stochastic rounding is right on average, and it needs enough "
+        "random bits: with few, a discarded fraction is cut and the weights shrink, as they do toward zero."
     ),
     task=DIGITS,
     settings=_SMALL,
@@ -120,8 +120,8 @@ ROUNDING_MODES = Study(
     summary="all seven roundings in the update, in the sums and everywhere; how many random bits are enough",
     claim=(
         "Without a master copy only a rounding that is right on average, with enough random bits, keeps small updates "
-        "as they are: to nearest loses them, directed ones exaggerate half of them. In sums the rounding changes "
-        "errors by factors and outcomes hardly."
+        "as they are: to nearest loses nearly all, directed ones lose half to two thirds and exaggerate the others. In "
+        "sums the rounding changes errors by factors and outcomes hardly."
     ),
     paper=(
         "The paper rounds to nearest. Stochastic rounding of updates in place of a master copy is due to "
@@ -152,7 +152,7 @@ ROUNDING_MODES = Study(
             for name in ("ties to even", "ties to away", "to odd")
         ),
         *(
-            Check(name=f"{name} loses about half of them", part="updates", row=name, measure="updates_lost", low=0.4,
+            Check(name=f"{name} loses half to two thirds", part="updates", row=name, measure="updates_lost", low=0.4,
                   high=0.75)
             for name in ("toward zero", "toward positive", "toward negative")
         ),

@@ -216,7 +216,7 @@ def table_drawing(part: Part, function: Callable[..., Any], looks: Mapping[str, 
     return Drawing(
         name=slug(part["name"]),
         title=part["title"],
-        caption="",
+        caption=part["caption"],
         size=(6.0, 2.2 + 0.36 * len(part["rows"]) if function in _BARS else 4.6),
         draw=draw,
         rows=part["rows"],

@@ -156,11 +156,16 @@ def tally(found: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _subject(check: Mapping[str, Any]) -> str:
-    row = check["row"]
-    named = ", ".join(f"{key} {value}" for key, value in row.items()) if isinstance(row, Mapping) else str(row)
     sign = "/" if check["relative"] else "−"
-    against = "" if check["against"] is None else f" {sign} {check['against']}"
-    return f"{check['measure'].replace('_', ' ')} of {named}{against}"
+    against = "" if check["against"] is None else f" {sign} {_row(check['against'])}"
+    return f"{check['measure'].replace('_', ' ')} of {_row(check['row'])}{against}"
+
+
+def _row(row: Any) -> str:
+    """Return the name of a row: words as they are, numbers after their column."""
+    if not isinstance(row, Mapping):
+        return str(row)
+    return ", ".join(value if isinstance(value, str) else f"{key} {value}" for key, value in row.items())
 
 
 def _bound(value: float | None, infinite: str) -> str:

@@ -94,6 +94,7 @@ def _part(part: Any, runs: Sequence[Result], computed: Mapping[str, Result]) -> 
             "rows": found,
             "figure": part.figure,
             "drawing": dict(part.drawing),
+            "caption": part.caption,
         }
     names = [row.name for row in part.rows]
     mine = [run for run in runs if run["part"] == part.name]

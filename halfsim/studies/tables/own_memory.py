@@ -108,5 +108,5 @@ def _measured(task: Task, model: Model, policy: Policy, optimizer: str, batch: i
 def _accounted(model: Model, policy: Policy, optimizer: str, batch: int) -> int | None:
     # A subclass keeps more than its parent.
     if isinstance(model, Perceptron) or type(model) is ConvNet:
-        return sum(memory(account(model, batch), policy, STATES[optimizer], batch).values())
+        return sum(memory(account(model, policy, batch), policy, STATES[optimizer], batch).values())
     return None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from halfsim.policy import named
+from halfsim.studies.report.summary import estimate
 from halfsim.training.experiment import Settings
 from halfsim.training.models import Perceptron
 from halfsim.training.optim import SGD, Adam, Optimizer
@@ -41,7 +42,8 @@ def lost_updates(
     list of dict
         ``optimizer``, ``rate``; ``updates_lost``: share of the updates Δ ≠ 0 that left their weight as it was;
         ``binary32`` and ``binary16``: test accuracies, means over the seeds; ``accuracy_gap``: the second less the
-        first, and ``sd``, its standard deviation over the seeds.
+        first; ``sd``, ``low`` and ``high``: its standard deviation over the seeds and the ends of Student's 95 %
+        interval of its mean, None for one seed.
 
     Examples
     --------
@@ -58,7 +60,7 @@ def lost_updates(
                 sample_every=steps,
             )  # fmt: skip
             pairs = [tuple(_run(policy, settings, seed) for policy in _POLICIES) for seed in range(seeds)]
-            gaps = [narrow[0] - wide[0] for wide, narrow in pairs]
+            gap = estimate([narrow[0] - wide[0] for wide, narrow in pairs])
             rows.append(
                 {
                     "optimizer": name,
@@ -66,8 +68,8 @@ def lost_updates(
                     "updates_lost": statistics.fmean(narrow[1] for _, narrow in pairs),
                     "binary32": statistics.fmean(wide[0] for wide, _ in pairs),
                     "binary16": statistics.fmean(narrow[0] for _, narrow in pairs),
-                    "accuracy_gap": statistics.fmean(gaps),
-                    "sd": statistics.stdev(gaps) if seeds > 1 else 0.0,
+                    "accuracy_gap": gap["mean"],
+                    **{key: gap[key] for key in ("sd", "low", "high")},
                 }
             )
     return rows

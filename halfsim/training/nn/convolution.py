@@ -90,7 +90,8 @@ def _images(rows: Array, n: int, height: int, width: int) -> Array:
 def max_pool(tape: Tape, x: Variable, size: int) -> Variable:
     """Return the largest of every size × size window; windows do not overlap, a rest at the border is dropped.
 
-    The gradient goes to the first largest element of each window: a selection, which rounds nothing.
+    The gradient goes to the first largest element of each window: a selection, which rounds nothing. Result and
+    gradient lie in memory as x does, so that flattening images that lie row by row copies nothing.
     """
     machine, (n, height, width, channels) = tape.machine, x.value.shape
     planes, small = (channels * n, height, width), (channels * n, height // size, width // size)
@@ -102,10 +103,13 @@ def max_pool(tape: Tape, x: Variable, size: int) -> Variable:
         dx = np.zeros(planes, g.dtype)
         patterns = _WORDS[g.dtype.itemsize][0]
         spread(_planes(g, patterns).reshape(small), chosen, size, dx.view(patterns))
-        return (machine.selected("activation gradient", _images(dx.reshape(channels, -1).T, n, height, width)),)
+        return (machine.selected("activation gradient", laid(dx)),)
 
-    pooled = _images(y.reshape(channels, -1).T, n, height // size, width // size)
-    return tape.record(machine.selected("activation", pooled), (x,), backward)
+    def laid(results: Array) -> Array:
+        images = results.reshape(channels, n, *results.shape[1:]).transpose(1, 2, 3, 0)
+        return np.ascontiguousarray(images) if x.value.flags.c_contiguous else images
+
+    return tape.record(machine.selected("activation", laid(y)), (x,), backward)
 
 
 def _planes(images: Array, dtype: Any) -> Array:

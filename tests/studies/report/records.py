@@ -71,7 +71,13 @@ def part(name: str, rows: list[str], shown: list[str] | None = None, **more: str
 def table(name: str, figure: str = "", columns: tuple[str, ...] = (), **drawing: Any) -> Any:
     """A computed table as a study has it."""
     return SimpleNamespace(
-        name=name, title=f"Table {name}", claim="It grows.", columns=columns, figure=figure, drawing=drawing
+        name=name,
+        title=f"Table {name}",
+        claim="It grows.",
+        columns=columns,
+        figure=figure,
+        drawing=drawing,
+        caption="It is drawn.",
     )
 
 

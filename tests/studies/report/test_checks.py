@@ -97,3 +97,11 @@ def test_a_check_for_other_data_is_not_made() -> None:
     assert made["passed"] is False
     assert [cell.text for cell in checks([left]).rows[0]][-1] == "checked with fashion-mnist only"
     assert tally([left, {**made, "passed": True}]) == "1 of 1 met, 1 not checked with these data"
+
+
+def test_rows_of_tables_are_named_by_their_words_and_numbers() -> None:
+    row = {"optimizer": "Adam", "rate": 1e-05}
+    (made,) = report.evaluate(
+        [check(part="t", row=row, against={**row, "rate": 3e-05}, measure="x", low=0, high=1)], []
+    )
+    assert checks([made]).rows[0][1].text == "x of Adam, rate 1e-05 − Adam, rate 3e-05"

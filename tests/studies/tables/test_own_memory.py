@@ -50,7 +50,7 @@ def trainer(batch: int = 4) -> Trainer:
 
 def test_a_trainer_is_measured_at_its_first_step() -> None:
     model, run = Perceptron(sizes=(64, 16, 10)), trainer()
-    assert measured_bytes(run) == memory(account(model, 4), named("mixed"), 2, 4)
+    assert measured_bytes(run) == memory(account(model, named("mixed"), 4), named("mixed"), 2, 4)
     with pytest.raises(ValueError, match="has taken 1 steps"):
         measured_bytes(run)
 

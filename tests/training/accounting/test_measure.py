@@ -67,7 +67,7 @@ def test_measured_bytes_are_those_accounted(model: Any, policy: Policy) -> None:
     for batch in (1, 7):
         found = measured(model, policy, Adam(1e-3), batch)
         assert tuple(found) == CLASSES
-        assert found == memory(account(model, batch), policy, 2, batch)
+        assert found == memory(account(model, policy, batch), policy, 2, batch)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_states_are_what_optimizers_remember(optimizer: Any, states: str) -> Non
 
 def test_parameters_of_own_networks_are_those_of_their_shapes() -> None:
     for model in (*MODELS.values(), ConvNet(), Perceptron(sizes=(3, 2))):
-        layers = account(model, 1).layers
+        layers = account(model, named("mixed"), 1).layers
         by_layer: dict[str, int] = {}
         for name, shape in model.shapes.items():
             layer = name.rpartition(".")[0]
@@ -93,4 +93,4 @@ def test_parameters_of_own_networks_are_those_of_their_shapes() -> None:
 
 def test_networks_without_a_table_are_refused() -> None:
     with pytest.raises(TypeError, match="is a BatchNormNet; pass a Perceptron or a ConvNet"):
-        account(BatchNormNet(), 1)
+        account(BatchNormNet(), named("mixed"), 1)

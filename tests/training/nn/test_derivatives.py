@@ -197,6 +197,20 @@ def test_pooling_passes_on_nan_of_either_sign(policy: str) -> None:
     assert x.gradient.reshape(-1).tolist() == [1, 0, 0, 0, 0, 0, 0, 1]  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("policy", ["binary32", "mixed"])
+@pytest.mark.parametrize("axes", [(0, 1, 2, 3), (3, 0, 1, 2)])
+def test_pooling_leaves_numbers_in_memory_as_they_lie(policy: str, axes: tuple[int, ...]) -> None:
+    machine = Machine(named(policy))
+    tape = Tape(machine)
+    images = RANDOM.random((2, 4, 6, 3)).transpose(axes).astype(machine.activations.dtype, order="C")
+    x = tape.parameter(images.transpose(np.argsort(axes)))
+    y = nn.max_pool(tape, x, 2)
+    tape.backward(y, np.ones(y.value.shape, machine.gradients.dtype))
+    for made in (y.value, x.gradient):
+        assert made is not None
+        assert made.transpose(axes).flags.c_contiguous
+
+
 def test_constants_are_rounded_once_and_to_nearest() -> None:
     rounding = hs.Stochastic(bits=8, seed=1)
     r = arithmetic(hs.BINARY16, rounding)
