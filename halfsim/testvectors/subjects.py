@@ -113,7 +113,7 @@ class Subject:
 
 
 def _operations() -> Iterator[Subject]:
-    for name in hs.__all__:
+    for name in vars(hs)["__all__"]:
         operation = getattr(hs, name)
         if isinstance(operation, Operation):
             operands = tuple("i16" if i == operation.integers else "f16" for i in range(operation.arity))
