@@ -2,8 +2,8 @@
 
 Libraries sum in an order that depends on the machine and on the number of threads; this loop has one order. NumPy's
 binary32 elementwise arithmetic is IEEE binary32, and so is the hardware's here: nothing is fused or reassociated.
-Operands and sums may be subnormal, so this loop assumes that no other library has made the processor flush subnormals
-or round other than to nearest.
+Operands and sums may be subnormal: `halfsim.core._guard` keeps what other libraries set, flushing or another rounding,
+away from this loop on x86-64; elsewhere the processor must be in its default state.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 A binary16 value is decoded to binary32, where products are exact and sums, quotients and roots can be kept rounded to
 odd or as good; one integer step then rounds in any direction. Every binary32 number met is zero or normal, so the
-processor's denormals-are-zero and flush-to-zero switches change nothing; its rounding must be to nearest.
+processor's denormals-are-zero and flush-to-zero switches change nothing; its rounding must be to nearest,
+as `halfsim.core._guard` sees to on x86-64.
 
 Numba widens integer arithmetic to 64 bits, which halves the lanes of a vector. Sums and logical operations narrow again
 when an `int32` follows; right shifts and comparisons need the typed `shift_right` and `less`.
