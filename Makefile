@@ -14,7 +14,7 @@ PYTHON = $(shell for p in $(CANDIDATES); do "$$p" -c '$(SUPPORTED)' 2>/dev/null 
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install study studies results test check slow nightly gpu exhaustive hdl vectors bench clean
+.PHONY: help install study studies results test check slow nightly gpu exhaustive hdl vectors bench dist clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,6 +91,15 @@ vectors: $(STAMPS)/studies  ## make the shipped test vectors again, byte for byt
 
 bench: $(STAMPS)/test  ## time the simulator beside its peers
 	$(BIN)/halfsim bench $(ARGS)
+
+dist: $(STAMPS)/test  ## build wheel and source archive in dist/, check them, and try the wheel in empty environments
+	$(BIN)/python -m pip install --quiet build twine
+	@"$(BIN)/python" -m venv $(VENV)/cff && $(VENV)/cff/bin/python -m pip install --quiet cffconvert  # it pins old libraries
+	$(VENV)/cff/bin/cffconvert --validate
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/python -m pytest -m "slow or not slow" $(ARGS) tests/test_release.py
 
 clean:  ## remove .venv and tool caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist

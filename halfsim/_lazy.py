@@ -15,7 +15,10 @@ from typing import Any
 
 __all__ = ["lazily"]
 
-_IMPORT = re.compile(r"^from (\S+) import (\w+) as \2(  # optional)?$", re.MULTILINE)
+_NAMES = (
+    re.compile(r"^from (\S+) import (\w+) as \2(  # optional)?$", re.MULTILINE),
+    re.compile(r"^(?=\w+: \S+  # from (\S+)$)(\w+)()", re.MULTILINE),
+)
 
 
 def lazily(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
@@ -25,12 +28,14 @@ def lazily(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]],
     ----------
     package : str
         Name of the package. Beside its ``__init__.py`` lies an ``__init__.pyi`` with a line
-        ``from module import name as name`` for each name; its modules are found by their names too. A name whose line
-        ends in ``# optional`` needs another package: ``import *`` does not ask for it.
+        ``from module import name as name``, or ``name: type  # from module``, for each name; its modules are found by
+        their names too. A name whose line ends in ``# optional`` needs another package: ``import *`` does not ask for
+        it.
     """
     module = sys.modules[package]
     # The loader reads packages in archives as well.
-    lines = _IMPORT.findall(_text(module, Path(str(module.__file__)).with_name("__init__.pyi")))
+    text = _text(module, Path(str(module.__file__)).with_name("__init__.pyi"))
+    lines = [line for pattern in _NAMES for line in pattern.findall(text)]
     sources = {name: source for source, name, _ in lines}
 
     def __getattr__(name: str) -> Any:  # noqa: N807

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -158,6 +158,10 @@ def deliver(function: str, result: NDArray[Any], out: NDArray[Any] | None, where
     return out
 
 
+@overload
+def from_bits(bits: int | np.integer[Any]) -> np.float16: ...
+@overload
+def from_bits(bits: ArrayLike) -> NDArray[np.float16]: ...
 def from_bits(bits: ArrayLike) -> Any:
     """Read 16-bit patterns as binary16 numbers.
 
@@ -192,6 +196,10 @@ def from_bits(bits: ArrayLike) -> Any:
     return array.astype(_U16).view(_F16)[()]
 
 
+@overload
+def to_bits(x: np.float16) -> np.uint16: ...
+@overload
+def to_bits(x: ArrayLike) -> NDArray[np.uint16]: ...
 def to_bits(x: Any) -> Any:
     """Return the 16-bit patterns of binary16 numbers.
 

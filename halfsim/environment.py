@@ -186,16 +186,29 @@ class Environment:
 _PASS_FIRST = NaNRule(operand=NaNOperand.first, inf_times_zero_invalid=False)
 
 IEEE = Environment(nan=_PASS_FIRST)
+"""The default: tininess after rounding; a NaN result is the first NaN operand, quieted."""
+
 FLUSHING = replace(IEEE, flush_inputs=True, flush_results=True)
+"""`IEEE` with subnormal operands and tiny results replaced by zeros."""
+
 RISCV = Environment(nan=NaNRule(), invalid_integer=InvalidInteger.saturateNaNMax)
+"""RISC-V: tininess after rounding, the canonical NaN 0x7E00, a NaN becomes the largest integer."""
+
 ARM = Environment(
     tininess=Tininess.beforeRounding,
     nan=NaNRule(operand=NaNOperand.signalingFirst, addend_first=True),
     flush_inexact=False,
 )
+"""Arm: tininess before rounding; a NaN result is the first signaling NaN operand, or else the first NaN, quieted."""
+
 ARM_DEFAULT_NAN = replace(ARM, nan=NaNRule())
+"""`ARM` with FPCR.DN set: every NaN result is 0x7E00."""
+
 X86 = Environment(
     nan=NaNRule(default=DefaultNaN.negative, operand=NaNOperand.first, inf_times_zero_invalid=False),
     invalid_integer=InvalidInteger.indefinite,
 )
+"""x86: tininess after rounding, the default NaN 0xFE00, operands' NaNs pass on, the integer indefinite."""
+
 CUDA = Environment(nan=NaNRule(default=DefaultNaN.allOnes))
+"""NVIDIA GPUs: every NaN result is 0x7FFF."""

@@ -7,6 +7,7 @@ from operator import index
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["Flagged", "Flags"]
@@ -46,4 +47,4 @@ class Flagged(NamedTuple):
     """
 
     value: NDArray[Any]
-    flags: NDArray[Any]
+    flags: NDArray[np.uint8]

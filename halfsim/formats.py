@@ -147,9 +147,22 @@ class Format:
 
 
 BINARY16 = Format("binary16", 16, 11, -14, 15)
+"""IEEE 754 binary16: largest 65504, smallest normal 2**-14, smallest subnormal 2**-24."""
+
 BINARY32 = Format("binary32", 32, 24, -126, 127)
+"""IEEE 754 binary32."""
+
 BINARY64 = Format("binary64", 64, 53, -1022, 1023)
+"""IEEE 754 binary64."""
+
 BFLOAT16 = Format("bfloat16", 16, 8, -126, 127)
+"""bfloat16: the exponents of binary32, 8 bits of precision."""
+
 TF32 = Format("TF32", 19, 11, -126, 127)
+"""TensorFloat-32: the exponents of binary32, the precision of binary16; held in float32 arrays."""
+
 E5M2 = Format("E5M2", 8, 3, -14, 15)
+"""OCP 8-bit E5M2: the exponents of binary16, 3 bits of precision; it has infinities."""
+
 E4M3 = Format("E4M3", 8, 4, -6, 8, Specials.nan_only)
+"""OCP 8-bit E4M3: 4 bits of precision, largest 448; it has no infinities, and one NaN of either sign."""

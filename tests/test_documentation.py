@@ -1,9 +1,11 @@
-"""Every example in a docstring and on the README page runs and prints what it says."""
+"""Every example in a docstring and on the front page runs and prints what it says, and tables tell what is."""
 
 from __future__ import annotations
 
+import csv
 import doctest
 import importlib
+import importlib.util
 import pkgutil
 import re
 from pathlib import Path
@@ -13,6 +15,8 @@ import pytest
 import halfsim as hs
 
 ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+GLANCE = (ROOT / "docs" / "start" / "at-a-glance.md").read_text()
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 MODULES = [found.name for found in pkgutil.walk_packages([str(ROOT / "halfsim")], "halfsim.")]
 
@@ -48,14 +52,48 @@ def test_examples_of_an_operation(name: str) -> None:
 
 
 def test_readme() -> None:
-    text = (ROOT / "README.md").read_text()
-    examples = doctest.DocTestParser().get_doctest(text, {}, "README.md", "README.md", 0)
-    assert len(examples.examples) > 10
+    examples = doctest.DocTestParser().get_doctest(README, {}, "README.md", "README.md", 0)
+    assert len(examples.examples) > 5
     run(examples)
 
 
-def test_readme_names_every_operation() -> None:
-    table = (ROOT / "README.md").read_text().split("## Operations")[1].split("Roundings:")[0]
+def test_links_of_the_front_page_lead_somewhere() -> None:
+    for page, text in ((ROOT / "README.md", README), (ROOT / "docs" / "start" / "at-a-glance.md", GLANCE)):
+        links = re.findall(r"\]\(([^)\s]+)\)", text)
+        assert len(links) > 5
+        for link in links:
+            path, _, anchor = link.partition("#")
+            target = page.parent / path
+            assert target.exists(), f"{page.name} links to {link}"
+            headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE) if anchor else []
+            assert not anchor or anchor in {heading.lower().replace(" ", "-") for heading in headings}, link
+
+
+def test_readme_counts_the_gpus() -> None:
+    named = {gpu for row in hs.tensorcores.TABLE for gpu in row.gpus}
+    assert f"[{len(named)} named GPUs]" in README
+
+
+def test_the_figure_of_the_front_page_shows_the_committed_numbers(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    spec = importlib.util.spec_from_file_location("front_page", ROOT / "docs" / "front_page.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.main(tmp_path / "drawn.svg")
+    drawn, kept = (path.read_text() for path in (tmp_path / "drawn.svg", ROOT / "docs" / "front-page.svg"))
+    words = re.compile(r"<text [^>]*>([^<]+)</text>")
+    assert words.findall(drawn) == words.findall(kept)
+    assert set(module.LINES) < set(words.findall(kept))
+    with module.DATA.open(newline="") as file:
+        error = {row["accumulator"]: float(row["error"]) for row in csv.DictReader(file) if row["K"] == "32768"}
+    assert min(error[name] for name in module.LINES) == error["h100 f32"] == pytest.approx(7e-5, rel=0.05)
+    assert max(error[name] for name in module.LINES) == error["binary16"] == pytest.approx(0.32, abs=0.005)
+
+
+def test_a_table_names_every_operation() -> None:
+    table = GLANCE.split("## Operations")[1].split("Roundings:")[0]
     named = set(re.findall(r"`(\w+)`", table)) - {"flagged"}
     assert set(OPERATIONS) <= named
     assert all(callable(getattr(hs, name, None)) for name in named)
@@ -63,12 +101,12 @@ def test_readme_names_every_operation() -> None:
 
 def test_readme_names_targets_that_exist() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"make ([a-z]+)", (ROOT / "README.md").read_text()))
-    assert {"study", "test"} <= named <= targets
+    named = set(re.findall(r"`make ([a-z]+)|^make ([a-z]+)", README + GLANCE, re.MULTILINE))
+    assert {"study", "test"} <= {first or second for first, second in named} <= targets
 
 
-def test_readme_table_of_tensor_cores() -> None:
-    text = (ROOT / "README.md").read_text().replace("−", "-")
+def test_table_of_tensor_cores() -> None:
+    text = GLANCE.replace("−", "-")
     rows = re.findall(r"^\| ([\w ]+) \| ([\w, ]+) \| (\d+) \| (\d+) \| (-\d+) \| (-\d+) \|$", text, re.MULTILINE)
     shown = {}
     for generation, gpus, terms, fraction_bits, zero32, zero16 in rows:
@@ -84,9 +122,8 @@ def test_readme_table_of_tensor_cores() -> None:
         assert shown[key, output] == (row.terms, row.fraction_bits, row.zero_exponent)
 
 
-def test_readme_table_of_matrix_cores() -> None:
-    text = (ROOT / "README.md").read_text()
-    shown = re.findall(r"^\| (CDNA\d) \| ([\w, ]+) \| `(\w+)` \| (\d+) \| (\d+) \|", text, re.MULTILINE)
+def test_table_of_matrix_cores() -> None:
+    shown = re.findall(r"^\| (CDNA\d) \| ([\w, ]+) \| `(\w+)` \| (\d+) \| (\d+) \|", GLANCE, re.MULTILINE)
     assert len(shown) == len({row.generation for row in hs.tensorcores.TABLE if row.generation.startswith("cdna")})
     for generation, gpus, kind, terms, wide_terms in shown:
         for key in (generation.lower(), *gpus.lower().split(", ")):

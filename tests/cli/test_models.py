@@ -95,7 +95,8 @@ def test_the_page_of_the_documentation_is_what_the_command_prints(root: Path) ->
     notes = {note.partition("\n")[0]: note for note in page.split("\n## ")[1:]}
     for row, cells in zip(hs.tensorcores.TABLE, rows, strict=True):
         assert all(item.claim in notes[cells[11]] and item.limits in notes[cells[11]] for item in row.evidence)
-    assert "(docs/tensor-cores.md)" in (root / "README.md").read_text().split("## Tensor cores")[1].split("\n## ")[0]
+    glance = (root / "docs" / "start" / "at-a-glance.md").read_text()
+    assert "(../tensor-cores.md)" in glance.split("## Tensor cores")[1].split("\n## ")[0]
 
 
 def test_one_form_at_a_time() -> None:

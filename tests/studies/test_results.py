@@ -102,16 +102,16 @@ def spread(values: list[float], factor: float, digits: int) -> str:
 
 
 def lost(part: str, variant: str) -> str:
-    """The last cell of the README's row: what was lost, if it is worth a word."""
+    """The last cell of the page's row: what was lost, if it is worth a word."""
     if variant == "binary16 weights":
         return f"{100 * statistics.fmean(quickstart(part, variant, 'updates_lost')):.0f} % of the weight updates"
     flushed = statistics.fmean(quickstart(part, variant, "gradients_flushed"))
     return f"{100 * flushed:.0f} % of the gradients" if flushed > 0.001 else ""
 
 
-def test_the_readme_tells_the_committed_quickstart() -> None:
-    readme = (ROOT / "README.md").read_text()
-    section = readme.partition("## What the main job shows")[2].partition("\n## ")[0]
+def test_a_page_tells_the_committed_quickstart() -> None:
+    page = (ROOT / "docs" / "start" / "at-a-glance.md").read_text()
+    section = page.partition("## What the main job shows")[2].partition("\n## ")[0]
     lines = [line.split("|") for line in section.splitlines() if line.startswith("|")][2:]
     told = [[cell.strip() for cell in line[3:6]] for line in lines]
     assert told == [

@@ -254,8 +254,9 @@ def test_a_sweep_has_every_combination(path: Path) -> None:
     assert found[0][0] == {"seed": 0, "policy.update": "nearest", "optimizer.rate": 1e-3}
 
 
-def test_the_example_of_the_readme_is_a_configuration(path: Path, root: Path) -> None:
-    (example,) = re.findall(r"^```toml\n(.*?)^```", (root / "README.md").read_text(), re.M | re.S)
+def test_the_example_of_the_documentation_is_a_configuration(path: Path, root: Path) -> None:
+    page = (root / "docs" / "start" / "at-a-glance.md").read_text()
+    (example,) = re.findall(r"^```toml\n(.*?)^```", page, re.M | re.S)
     path.write_text(example)
     found = made(path)
     assert len(found) == 12

@@ -1,0 +1,227 @@
+"""A user's script that calls every public name, with the types that a checker must find.
+
+`make check` reads it with mypy in strict mode; a test runs it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, assert_type
+
+import numpy as np
+from numpy.typing import NDArray
+
+import halfsim as hs
+from halfsim.accumulators import Accumulator
+
+one = np.float16(1)
+x = np.array([1, -2, 0.5], np.float16)
+y = hs.from_bits([0x3C01, 0x0001, 0x7BFF])
+A = np.ones((2, 3), np.float16)
+B = np.ones((3, 2), np.float16)
+assert_type(hs.__version__, str)
+
+# --- Bits, formats, roundings, environments ---------------------------------------------------------------------------
+
+assert_type(y, NDArray[np.float16])
+assert_type(hs.from_bits(0x3C01), np.float16)
+assert_type(hs.to_bits(x), NDArray[np.uint16])
+assert_type(hs.to_bits(one), np.uint16)
+
+assert_type(
+    [hs.BINARY16, hs.BINARY32, hs.BINARY64, hs.BFLOAT16, hs.TF32, hs.E5M2, hs.E4M3, hs.Format("own", 8, 4, -6, 7)],
+    list[hs.Format],
+)
+assert_type(hs.BINARY16.largest, float)
+assert_type(hs.E4M3.specials, hs.Specials)
+assert_type([hs.IEEE, hs.RISCV, hs.ARM, hs.ARM_DEFAULT_NAN, hs.X86, hs.CUDA], list[hs.Environment])
+assert_type(hs.RISCV.nan, hs.NaNRule)
+rule = hs.NaNRule(default=hs.DefaultNaN.allOnes, operand=hs.NaNOperand.none)
+machine = hs.Environment(nan=rule, tininess=hs.Tininess.beforeRounding, invalid_integer=hs.InvalidInteger.indefinite)
+assert_type(replace(machine, flush_results=True), hs.Environment)
+assert_type(hs.Class(int(hs.classify(one))), hs.Class)
+
+# --- Operations -------------------------------------------------------------------------------------------------------
+
+assert_type(hs.add(x, y), NDArray[np.float16])
+assert_type(hs.divide(x, y), NDArray[np.float16])
+assert_type(hs.fma(x, y, one), NDArray[np.float16])
+assert_type(hs.logb(x), NDArray[np.float16])
+assert_type(hs.max_num(x, y), NDArray[np.float16])
+assert_type(hs.max_num_mag(x, y), NDArray[np.float16])
+assert_type(hs.maximum(x, y), NDArray[np.float16])
+assert_type(hs.maximum_magnitude(x, y), NDArray[np.float16])
+assert_type(hs.maximum_magnitude_number(x, y), NDArray[np.float16])
+assert_type(hs.maximum_number(x, y), NDArray[np.float16])
+assert_type(hs.maxsh(x, y), NDArray[np.float16])
+assert_type(hs.min_num(x, y), NDArray[np.float16])
+assert_type(hs.min_num_mag(x, y), NDArray[np.float16])
+assert_type(hs.minimum(x, y), NDArray[np.float16])
+assert_type(hs.minimum_magnitude(x, y), NDArray[np.float16])
+assert_type(hs.minimum_magnitude_number(x, y), NDArray[np.float16])
+assert_type(hs.minimum_number(x, y), NDArray[np.float16])
+assert_type(hs.minsh(x, y), NDArray[np.float16])
+assert_type(hs.multiply(x, y), NDArray[np.float16])
+assert_type(hs.nextdown(x), NDArray[np.float16])
+assert_type(hs.nextup(x), NDArray[np.float16])
+assert_type(hs.remainder(x, y), NDArray[np.float16])
+assert_type(hs.round_to_integral(x), NDArray[np.float16])
+assert_type(hs.scaleb(x, 3), NDArray[np.float16])
+assert_type(hs.sqrt(x), NDArray[np.float16])
+assert_type(hs.subtract(x, y), NDArray[np.float16])
+assert_type(hs.absolute(x), NDArray[np.float16])
+assert_type(hs.classify(x), NDArray[np.uint8])
+assert_type(hs.copysign(x, y), NDArray[np.float16])
+assert_type(hs.equal(x, y), NDArray[np.bool])
+assert_type(hs.equal_signaling(x, y), NDArray[np.bool])
+assert_type(hs.greater(x, y), NDArray[np.bool])
+assert_type(hs.greater_equal(x, y), NDArray[np.bool])
+assert_type(hs.greater_equal_quiet(x, y), NDArray[np.bool])
+assert_type(hs.greater_quiet(x, y), NDArray[np.bool])
+assert_type(hs.greater_unordered(x, y), NDArray[np.bool])
+assert_type(hs.greater_unordered_quiet(x, y), NDArray[np.bool])
+assert_type(hs.iscanonical(x), NDArray[np.bool])
+assert_type(hs.isfinite(x), NDArray[np.bool])
+assert_type(hs.isinf(x), NDArray[np.bool])
+assert_type(hs.isnan(x), NDArray[np.bool])
+assert_type(hs.isnormal(x), NDArray[np.bool])
+assert_type(hs.issignaling(x), NDArray[np.bool])
+assert_type(hs.issubnormal(x), NDArray[np.bool])
+assert_type(hs.iszero(x), NDArray[np.bool])
+assert_type(hs.less(x, y), NDArray[np.bool])
+assert_type(hs.less_equal(x, y), NDArray[np.bool])
+assert_type(hs.less_equal_quiet(x, y), NDArray[np.bool])
+assert_type(hs.less_quiet(x, y), NDArray[np.bool])
+assert_type(hs.less_unordered(x, y), NDArray[np.bool])
+assert_type(hs.less_unordered_quiet(x, y), NDArray[np.bool])
+assert_type(hs.negative(x), NDArray[np.float16])
+assert_type(hs.not_equal(x, y), NDArray[np.bool])
+assert_type(hs.not_equal_signaling(x, y), NDArray[np.bool])
+assert_type(hs.not_greater(x, y), NDArray[np.bool])
+assert_type(hs.not_greater_quiet(x, y), NDArray[np.bool])
+assert_type(hs.not_less(x, y), NDArray[np.bool])
+assert_type(hs.not_less_quiet(x, y), NDArray[np.bool])
+assert_type(hs.ordered(x, y), NDArray[np.bool])
+assert_type(hs.signbit(x), NDArray[np.bool])
+assert_type(hs.total_order(x, y), NDArray[np.bool])
+assert_type(hs.total_order_mag(x, y), NDArray[np.bool])
+assert_type(hs.unordered(x, y), NDArray[np.bool])
+
+assert_type(hs.add(one, one), np.float16)
+assert_type(hs.divide(one, one), np.float16)
+assert_type(hs.fma(one, one, one), np.float16)
+assert_type(hs.logb(one), np.float16)
+assert_type(hs.max_num(one, one), np.float16)
+assert_type(hs.max_num_mag(one, one), np.float16)
+assert_type(hs.maximum(one, one), np.float16)
+assert_type(hs.maximum_magnitude(one, one), np.float16)
+assert_type(hs.maximum_magnitude_number(one, one), np.float16)
+assert_type(hs.maximum_number(one, one), np.float16)
+assert_type(hs.maxsh(one, one), np.float16)
+assert_type(hs.min_num(one, one), np.float16)
+assert_type(hs.min_num_mag(one, one), np.float16)
+assert_type(hs.minimum(one, one), np.float16)
+assert_type(hs.minimum_magnitude(one, one), np.float16)
+assert_type(hs.minimum_magnitude_number(one, one), np.float16)
+assert_type(hs.minimum_number(one, one), np.float16)
+assert_type(hs.minsh(one, one), np.float16)
+assert_type(hs.multiply(one, one), np.float16)
+assert_type(hs.nextdown(one), np.float16)
+assert_type(hs.nextup(one), np.float16)
+assert_type(hs.remainder(one, one), np.float16)
+assert_type(hs.round_to_integral(one), np.float16)
+assert_type(hs.scaleb(one, 3), np.float16)
+assert_type(hs.sqrt(one), np.float16)
+assert_type(hs.subtract(one, one), np.float16)
+assert_type(hs.absolute(one), np.float16)
+assert_type(hs.classify(one), np.uint8)
+assert_type(hs.copysign(one, one), np.float16)
+assert_type(hs.equal(one, one), np.bool)
+assert_type(hs.equal_signaling(one, one), np.bool)
+assert_type(hs.greater(one, one), np.bool)
+assert_type(hs.greater_equal(one, one), np.bool)
+assert_type(hs.greater_equal_quiet(one, one), np.bool)
+assert_type(hs.greater_quiet(one, one), np.bool)
+assert_type(hs.greater_unordered(one, one), np.bool)
+assert_type(hs.greater_unordered_quiet(one, one), np.bool)
+assert_type(hs.iscanonical(one), np.bool)
+assert_type(hs.isfinite(one), np.bool)
+assert_type(hs.isinf(one), np.bool)
+assert_type(hs.isnan(one), np.bool)
+assert_type(hs.isnormal(one), np.bool)
+assert_type(hs.issignaling(one), np.bool)
+assert_type(hs.issubnormal(one), np.bool)
+assert_type(hs.iszero(one), np.bool)
+assert_type(hs.less(one, one), np.bool)
+assert_type(hs.less_equal(one, one), np.bool)
+assert_type(hs.less_equal_quiet(one, one), np.bool)
+assert_type(hs.less_quiet(one, one), np.bool)
+assert_type(hs.less_unordered(one, one), np.bool)
+assert_type(hs.less_unordered_quiet(one, one), np.bool)
+assert_type(hs.negative(one), np.float16)
+assert_type(hs.not_equal(one, one), np.bool)
+assert_type(hs.not_equal_signaling(one, one), np.bool)
+assert_type(hs.not_greater(one, one), np.bool)
+assert_type(hs.not_greater_quiet(one, one), np.bool)
+assert_type(hs.not_less(one, one), np.bool)
+assert_type(hs.not_less_quiet(one, one), np.bool)
+assert_type(hs.ordered(one, one), np.bool)
+assert_type(hs.signbit(one), np.bool)
+assert_type(hs.total_order(one, one), np.bool)
+assert_type(hs.total_order_mag(one, one), np.bool)
+assert_type(hs.unordered(one, one), np.bool)
+
+# Keywords, options and flags are known, and so is a call that is none.
+buffer = np.empty(3, np.float16)
+assert_type(hs.add(x, y, rounding="rtz", environment=hs.RISCV, out=buffer, where=x > 0), NDArray[np.float16])
+assert_type(hs.multiply(x, one, rounding=hs.Rounding.roundTowardZero), NDArray[np.float16])
+assert_type(hs.divide(x, y, rounding=hs.Stochastic(bits=8, seed=1)), NDArray[np.float16])
+assert_type(hs.round_to_integral(x, exact=True), NDArray[np.float16])
+value, flags = assert_type(hs.fma.flagged(x, y, one), hs.Flagged)
+assert_type(value, NDArray[Any])
+assert_type(flags, NDArray[np.uint8])
+assert_type(hs.Flags(int(flags[0])), hs.Flags)
+for wrong in (
+    lambda: hs.add(x),  # type: ignore[call-overload]
+    lambda: hs.sqrt(x, y),  # type: ignore[call-overload]
+    lambda: hs.add(x, y, exact=True),  # type: ignore[call-overload]
+    lambda: hs.scaleb.flagged(x),  # type: ignore[call-arg]
+    lambda: hs.matmul(A),  # type: ignore[call-arg]
+):
+    try:
+        wrong()
+    except TypeError:
+        continue
+    raise AssertionError("a call that no type checker takes was taken")
+operation: hs.Operation = hs.sqrt
+assert_type(operation.name, str)
+
+# --- Conversions, products and sums: the dtype of a result is that of a row, which types do not tell ------------------
+
+assert_type(hs.convert(np.float32(0.1), hs.BINARY16), Any)
+assert_type(hs.convert.flagged(x, np.int8, rounding="rtz", exact=True, saturate=False), hs.Flagged)
+accumulators: list[Accumulator] = [
+    hs.FP16,
+    hs.FP32,
+    hs.Sequential(format=hs.BINARY16, rounding="rtz", fused=False),
+    hs.Pairwise(format=hs.BINARY16),
+    hs.Compensated(format=hs.BINARY16),
+    hs.Exact(rounding=hs.Rounding.roundTowardPositive),
+    hs.tensorcores.row("h100", "f32"),
+]
+for accumulator in accumulators:
+    assert_type(hs.matmul(A, B, accumulator=accumulator), Any)
+assert_type(hs.FP16, hs.Sequential)
+assert_type(hs.dot(x, y, np.float32(1), accumulator="a100:f32"), Any)
+assert_type(hs.sum(A, axis=1, keepdims=True, accumulator=hs.FP16), Any)
+assert_type(hs.matmul.flagged(A, B, accumulator=hs.FP16), hs.Flagged)
+rows = [entry.accumulator for entry in hs.tensorcores.TABLE]
+assert_type(rows[0], hs.FusedDotAdd | hs.ExactDotAdd | hs.PairwiseDotAdd | hs.TwoStageDotAdd)
+
+# --- Explanations and threads -----------------------------------------------------------------------------------------
+
+assert_type(hs.explain(hs.fma, one, one, one, rounding="rup").to_json(), str)
+assert_type(hs.explain_dot(x, x, accumulator="h100:f32").to_markdown(), str)
+assert_type(hs.compare_dot(x, x, accumulators=["v100:f32", hs.FP32]).to_dict(), dict[str, Any])
+hs.set_num_threads(1)
+assert_type(hs.get_num_threads(), int)
