@@ -54,7 +54,13 @@ def draw() -> None:
     mpl.rcParams["svg.hashsalt"] = "halfsim"  # the same bytes every time
     looks = palette(NAMES)
     figures = {
-        "rounding-sum": ("terms", "sum of tenths", np.arange(1, 10_001) * float(np.float16(0.1)), running_sum, slice(9, None, 90)),
+        "rounding-sum": (
+            "terms",
+            "sum of tenths",
+            np.arange(1, 10_001) * float(np.float16(0.1)),
+            running_sum,
+            slice(9, None, 90),
+        ),
         "rounding-heat": ("place on the rod", "temperature", np.linspace(0, 1, 51), heat, slice(None)),
     }
     for name, (across, up, exact, compute, shown) in figures.items():
