@@ -1,4 +1,4 @@
-"""Every example in a docstring and on the front page runs and prints what it says, and tables tell what is."""
+"""Every example in a docstring, on the front page and on the pages of the site runs; tables tell what is."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 
 import halfsim as hs
 
@@ -23,6 +24,24 @@ MODULES = [found.name for found in pkgutil.walk_packages([str(ROOT / "halfsim")]
 OPERATIONS = sorted(
     name for name in hs.__all__ if hasattr(getattr(hs, name), "flagged") and not isinstance(getattr(hs, name), type)
 )
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PEERS = ("apytypes", "distributed", "gfloat", "ml_dtypes", "mmasim", "pychop", "qtorch", "softfloatpy", "torch")
+
+
+def examples() -> list[ParameterSet]:
+    """Return the examples of every page that has any, and of every section of the page about other libraries."""
+    found = []
+    for page in PAGES:
+        name, text = str(page.relative_to(ROOT)), page.read_text()
+        sections = re.split(r"^## ", text, flags=re.MULTILINE) if page.stem == "comparison" else [text]
+        for section in sections:
+            if ">>> " in section:
+                title = "" if section is text else f"-{section.splitlines()[0]}"
+                found.append(pytest.param(page.parent, section, id=name + title))
+    return found
+
+
+EXAMPLES = examples()
 
 
 def run(test: doctest.DocTest) -> None:
@@ -51,10 +70,21 @@ def test_examples_of_an_operation(name: str) -> None:
     run(examples)
 
 
-def test_readme() -> None:
-    examples = doctest.DocTestParser().get_doctest(README, {}, "README.md", "README.md", 0)
-    assert len(examples.examples) > 5
-    run(examples)
+@pytest.mark.parametrize(("folder", "text"), EXAMPLES)
+def test_examples_of_a_page(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for library in re.findall(r"^>>> (?:import|from) (\w+)", text, re.MULTILINE):
+        if library in PEERS:
+            pytest.importorskip(library)
+    monkeypatch.syspath_prepend(str(folder))  # a page may import the script beside it
+    # The fence that closes a block is no output.
+    found = doctest.DocTestParser().get_doctest(re.sub(r"^```$", "", text, flags=re.MULTILINE), {}, "page", None, 0)
+    assert found.examples
+    run(found)
+
+
+def test_readme_has_examples() -> None:
+    (readme,) = (text for _, text in (param.values for param in EXAMPLES) if text.startswith("# halfsim\n"))
+    assert readme.count(">>> ") > 5
 
 
 def test_links_of_the_front_page_lead_somewhere() -> None:
