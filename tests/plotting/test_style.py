@@ -66,8 +66,7 @@ def test_any_name_is_written_letter_by_letter(name: str) -> None:
 
 def test_slides_have_the_colours_of_all_figures() -> None:
     with style.context("halfsim.plotting.slide"):
-        assert tuple(f"#{colour}" for colour in rcParams["axes.prop_cycle"].by_key()["color"]) == COLOURS[1:]
-        assert {f"#{rcParams[name]}" for name in ("text.color", "axes.edgecolor", "xtick.color", "ytick.color")} == {
-            INK
-        }
-        assert f"#{rcParams['grid.color']}" == FAINT
+        assert tuple(rcParams["axes.prop_cycle"].by_key()["color"]) == COLOURS[1:]
+        inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color")
+        assert {rcParams[name] for name in inked} == {INK}
+        assert rcParams["grid.color"] == FAINT
