@@ -35,7 +35,7 @@ def test_a_script_states_its_claim_first_and_checks_it_before_it_draws(script: P
     assert len(rule) >= len(title) > 0
     assert set(rule) == {"="}
     assert not nothing
-    assert claim.startswith("**Claim: ")
+    assert claim.startswith("**Claim.** ")
     checks = [node for node in ast.walk(tree) if isinstance(node, ast.Assert)]
     # A check that names nothing computed could not fail.
     assert checks

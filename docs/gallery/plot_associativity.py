@@ -2,8 +2,8 @@ r"""
 Order matters, and how much depends on the accumulator
 ======================================================
 
-**Claim: the same 512 terms in 1,000 orders give one result if they are summed exactly, dozens of different ones in a
-sequential binary16 sum, and several on a tensor core with binary32 results, which scatters 10,000 times less.**
+**Claim.** The same 512 terms in 1,000 orders give one result if they are summed exactly, dozens of different ones in
+a sequential binary16 sum, and several on a tensor core with binary32 results, which scatters 10,000 times less.
 
 The terms are normal numbers of both signs. Only their order changes, from point to point. Compensated summation is
 Kahan's; it scatters less, and does not stop scattering.

@@ -2,9 +2,9 @@ r"""
 Directed roundings enclose the truth
 ====================================
 
-**Claim: a binary16 dot product rounded downward at every step and one rounded upward enclose the exact value at every
-length, for each of 64 dot products. The enclosure of 512 terms is more than ten times as wide as the error of rounding
-to nearest, whose mistakes partly cancel.**
+**Claim.** A binary16 dot product rounded downward at every step and one rounded upward enclose the exact value at
+every length, for each of 64 dot products. The enclosure of 512 terms is more than ten times as wide as the error of
+rounding to nearest, whose mistakes partly cancel.
 
 This is interval arithmetic by hand: one keyword, ``rounding``, of the accumulator. Terms have both signs.
 """

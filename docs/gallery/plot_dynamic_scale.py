@@ -2,10 +2,10 @@ r"""
 A loss scale that finds its own size
 ====================================
 
-**Claim: a dynamic loss scale started at** :math:`2^{32}` **and one started at 1 end within a factor of four of each
+**Claim.** A dynamic loss scale started at :math:`2^{32}` and one started at 1 end within a factor of four of each
 other. The first skips its first fifteen steps, one for each factor of two that it must give up; later, fewer than one
-step in ten is skipped while they try whether more is possible, and both runs learn as in binary32, within two points of
-accuracy.**
+step in ten is skipped while they try whether more is possible, and both runs learn as in binary32, within two points
+of accuracy.
 
 The scale halves when a gradient is not finite, and doubles after 25 finite steps; the state machine is that of
 PyTorch's ``GradScaler``. A perceptron learns scikit-learn's digits.

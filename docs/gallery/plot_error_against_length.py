@@ -2,9 +2,9 @@ r"""
 Error against length, for every accumulator
 ===========================================
 
-**Claim: of dot products of 16,384 positive terms a sequential binary16 sum loses about half, because it stalls, while
-pairwise and compensated binary16 sums are wrong by less than** :math:`2^{-10}`\ **. Tensor cores cut where a processor
-rounds: their binary32 results are at least 32 times as wrong as a sequential binary32 sum.**
+**Claim.** Of dot products of 16,384 positive terms a sequential binary16 sum loses about half, because it stalls,
+while pairwise and compensated binary16 sums are wrong by less than :math:`2^{-10}`. Tensor cores cut where a
+processor rounds: their binary32 results are at least 32 times as wrong as a sequential binary32 sum.
 
 The factors are uniform random numbers between 0 and 1. The error is the root mean square over sixteen dot products,
 relative to the exact sums. Tensor cores are named by GPU and format of the result.

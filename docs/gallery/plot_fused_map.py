@@ -2,9 +2,9 @@ r"""
 What fusing a multiply-add is worth
 ===================================
 
-**Claim: a fused multiply-add is never wrong by more than half an ulp. Multiplied and then added, the result is wrong by
-at most one ulp while the addend is at least eight times as large as the product, and by more than 1,000 ulp where
-product and addend cancel.**
+**Claim.** A fused multiply-add is never wrong by more than half an ulp. Multiplied and then added, the result is
+wrong by at most one ulp while the addend is at least eight times as large as the product, and by more than 1,000 ulp
+where product and addend cancel.
 
 Every cell is the worst of 4,000 cases :math:`a \times b + c` with opposite signs, in units in the last place (ulp) of
 the exact value; :math:`1 \le a < 2`.

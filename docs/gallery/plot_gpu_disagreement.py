@@ -2,9 +2,9 @@ r"""
 GPUs disagree
 =============
 
-**Claim: the same product of matrices, with binary32 results, differs in more than three quarters of its elements
+**Claim.** The same product of matrices, with binary32 results, differs in more than three quarters of its elements
 between any two generations of tensor or matrix cores that sum differently. T4 and A100, and H100 and B200, sum alike,
-to the last bit.**
+to the last bit.
 
 The factors are 64 × 1024 normal numbers each, the same for everybody. Nobody changed the order of a sum: it is the
 hardware's. The marks of evidence for each row are in the table of tensor cores.

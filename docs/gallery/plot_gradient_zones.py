@@ -2,12 +2,12 @@ r"""
 Gradients on the scale of binary16
 ==================================
 
-**Claim: in this detector more than 95 % of the activation gradients that are not zero lie below** :math:`2^{-25}` **and
-would be stored as zero in binary16. Multiplied by a loss scale of 1024, fewer than 5 % are lost.**
+**Claim.** In this detector more than 95 % of the activation gradients that are not zero lie below :math:`2^{-25}` and
+would be stored as zero in binary16. Multiplied by a loss scale of 1024, fewer than 5 % are lost.
 
 A small network finds the digits on canvases of 2,560 positions; the loss is the mean over all of them, so gradients are
-small. They are counted in binary32, where none is lost, over eight steps of training. The zones follow
-`Mixed Precision Training <https://arxiv.org/abs/1710.03740>`__, Figure 3.
+small. They are counted in binary32, where none is lost, over eight steps of training. The zones follow Figure 3 of
+:cite:t:`micikevicius2018`.
 """
 
 import math

@@ -2,9 +2,9 @@ r"""
 Lost updates against the learning rate
 ======================================
 
-**Claim: the smaller the learning rate, the more updates of binary16 weights vanish: with Adam more than 90 % of them at
-a rate of** :math:`10^{-5}`\ **, less than 40 % at** :math:`10^{-3}`\ **. At** :math:`10^{-4}` **this costs more than
-five points of accuracy.**
+**Claim.** The smaller the learning rate, the more updates of binary16 weights vanish: with Adam more than 90 % of
+them at a rate of :math:`10^{-5}`, less than 40 % at :math:`10^{-3}`. At :math:`10^{-4}` this costs more than five
+points of accuracy.
 
 An update is lost when weight plus update rounds back to the weight: when it is less than half a gap. A small perceptron
 learns scikit-learn's digits for 600 steps at each rate, once with binary32 weights and once with binary16 weights; all

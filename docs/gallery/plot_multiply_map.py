@@ -2,9 +2,9 @@ r"""
 Where a product is accurate
 ===========================
 
-**Claim: a binary16 product is correct to a relative error of** :math:`2^{-11}` **only in a band of exponents: where the
+**Claim.** A binary16 product is correct to a relative error of :math:`2^{-11}` only in a band of exponents: where the
 exponents of the factors add up to −14 or more, and to 14 or less. Below the band every power of two costs a bit, from
-−27 down nothing is left; from 16 up every product is infinite.**
+−27 down nothing is left; from 16 up every product is infinite.
 
 Every cell is the worst of 2,000 products of random numbers of two exponents, subnormal ones included.
 """

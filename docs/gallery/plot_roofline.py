@@ -2,13 +2,13 @@ r"""
 How near the machine's limits the simulator works
 =================================================
 
-**Claim: one thread converts binary32 to binary16, to nearest, at more than half the speed of copying memory; sums
+**Claim.** One thread converts binary32 to binary16, to nearest, at more than half the speed of copying memory; sums
 products in binary32, in order, at more than 80 % of OpenBLAS's rate; and simulates the tensor cores of an H100 at a
-quarter of that rate or more.**
+quarter of that rate or more.
 
-Drawn from a run of ``halfsim bench --rounds 3`` on one thread of an AMD EPYC (Zen 4) processor, kept as
-:download:`bench.json`: 1,000,000 elements, products of 512 × 512 × 512, NumPy 2.4.6, PyTorch 2.13.0. Another machine's
-own figure is ``halfsim bench``.
+Drawn from a run of six families of ``halfsim bench`` on one thread of an AMD EPYC (Zen 4) processor, three rounds,
+kept as :download:`bench.json </gallery/bench.json>`: 1,000,000 elements, products of 512 × 512 × 512, NumPy 2.4.6,
+PyTorch 2.13.0. Another machine's own figure is drawn by ``halfsim bench``.
 """
 
 import json

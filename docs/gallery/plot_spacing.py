@@ -2,9 +2,9 @@ r"""
 The spacing of binary16
 =======================
 
-**Claim: from** :math:`2^{-14}` **on, the next binary16 number is a relative step of at most** :math:`2^{-10}` **away;
-below, the gap stays at** :math:`2^{-24}` **and the relative step grows to 1. From 2048 on the gap is at least 2:
-odd integers are missing.**
+**Claim.** From :math:`2^{-14}` on, the next binary16 number is a relative step of at most :math:`2^{-10}` away;
+below, the gap stays at :math:`2^{-24}` and the relative step grows to 1. From 2048 on the gap is at least 2: odd
+integers are missing.
 
 All 31,744 finite numbers that are not negative are listed by their bit patterns; a gap is the distance from one to the
 next.

@@ -2,9 +2,9 @@ r"""
 Stochastic rounding is right on average
 =======================================
 
-**Claim: to nearest, a number between two binary16 neighbours always becomes the nearer one; stochastically, with 13
+**Claim.** To nearest, a number between two binary16 neighbours always becomes the nearer one; stochastically, with 13
 random bits, the average of 20,000 roundings is the number itself, to within 2 % of the gap. With two random bits the
-average is a staircase of four steps, and nearly a quarter of a gap too low at worst.**
+average is a staircase of four steps, and nearly a quarter of a gap too low at worst.
 
 The chance to round up is the discarded fraction of the gap, cut to the random bits. Seeds and element numbers
 decide the random bits, so the figure is the same on every machine.

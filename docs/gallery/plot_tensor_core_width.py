@@ -2,10 +2,9 @@ r"""
 How many bits a tensor core carries
 ===================================
 
-**Claim: beside a large pair of products that cancel, a term of 1 survives while the pair is at most** :math:`2^{23}`
-**on V100,** :math:`2^{24}` **on A100,** :math:`2^{25}` **on H100, and only** :math:`2^{13}` **for the FP8 inputs of
-H100. A binary32 sum keeps it to** :math:`2^{23}`\ **,
-an exact one always, and MI100's unit sums exactly.**
+**Claim.** Beside a large pair of products that cancel, a term of 1 survives while the pair is at most :math:`2^{23}`
+on V100, :math:`2^{24}` on A100, :math:`2^{25}` on H100, and only :math:`2^{13}` for the FP8 inputs of H100. A
+binary32 sum keeps it to :math:`2^{23}`, an exact one always, and MI100's unit sums exactly.
 
 The dot product is :math:`2^e + 1 - 2^e`. A tensor core aligns the terms of a block to the largest and cuts what lies
 more than F bits below: the fraction bits of its row.

@@ -2,12 +2,13 @@ r"""
 When does a result underflow?
 =============================
 
-**Claim: environments that detect tininess before and after rounding deliver the same numbers, and disagree about the
-underflow flag only for exact results in** :math:`[2^{-14} - 2^{-26}, 2^{-14})`\ **: those that round up to the
-smallest normal number whichever way one looks, but are smaller than it.**
+**Claim.** Environments that detect tininess before and after rounding deliver the same numbers, and disagree about
+the underflow flag only for exact results in :math:`[2^{-14} - 2^{-26}, 2^{-14})`: those that round up to the smallest
+normal number whichever way one looks, but are smaller than it.
 
-IEEE 754-2019, clause 7.5, leaves the choice to the implementation. Arm detects before rounding, RISC-V and x86 after:
-what counts there is the result as it would be rounded with an unbounded exponent.
+IEEE 754 :cite:p:`ieee754-2019`, clause 7.5, leaves the choice to the implementation. Arm detects before rounding
+:cite:p:`arm-arm`, RISC-V :cite:p:`riscv-unprivileged` and x86 :cite:p:`intel-sdm` after: what counts there is the result
+as it would be rounded with an unbounded exponent.
 """
 
 import matplotlib.pyplot as plt
