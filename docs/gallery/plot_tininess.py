@@ -7,8 +7,8 @@ the underflow flag only for exact results in :math:`[2^{-14} - 2^{-26}, 2^{-14})
 normal number whichever way one looks, but are smaller than it.
 
 IEEE 754 :cite:p:`ieee754-2019`, clause 7.5, leaves the choice to the implementation. Arm detects before rounding
-:cite:p:`arm-arm`, RISC-V :cite:p:`riscv-unprivileged` and x86 :cite:p:`intel-sdm` after: what counts there is the result
-as it would be rounded with an unbounded exponent.
+:cite:p:`arm-arm`, RISC-V :cite:p:`riscv-unprivileged` and x86 :cite:p:`intel-sdm` after: what counts there is the
+result as it would be rounded with an unbounded exponent.
 """
 
 import matplotlib.pyplot as plt
