@@ -6,7 +6,7 @@ How near the machine's limits the simulator works
 products in binary32, in order, at more than 80 % of OpenBLAS's rate; and simulates the tensor cores of an H100 at a
 quarter of that rate or more.
 
-Drawn from a run of six families of ``halfsim bench`` on one thread of an AMD EPYC (Zen 4) processor, three rounds,
+Drawn from a run of five families of ``halfsim bench`` on one thread of an AMD EPYC (Zen 4) processor, three rounds,
 kept as :download:`bench.json </gallery/bench.json>`: 1,000,000 elements, products of 512 × 512 × 512, NumPy 2.4.6,
 PyTorch 2.13.0. Another machine's own figure is drawn by ``halfsim bench``.
 """
@@ -49,7 +49,7 @@ assert max(result.roof for result in results) <= 1
 
 bandwidth = copied.rate / copied.intensity / copied.roof
 peak = summed.rate / summed.roof
-points, ours = series([result for result in results if result.family != "modes"])
+points, ours = series(results)
 shown = points[:ours] + [(name, marks) for name, marks in points[ours:] if name in ("numpy", "torch half", "mmasim")]
 plt.style.use("halfsim.plotting.slide")
 figure, axes = plt.subplots(figsize=(7.2, 4.8))
