@@ -33,8 +33,8 @@ def explore_dot(asked: Mapping[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     asked : mapping
-        ``a`` and ``b``, the factors as typed, separated by commas or spaces; ``c``, the addend, empty for none; ``rows``,
-        names of accumulators.
+        ``a`` and ``b``, the factors as typed, separated by commas or spaces; ``c``, the addend, empty for none; and
+        ``rows``, names of accumulators.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def explore_dot(asked: Mapping[str, Any]) -> dict[str, Any]:
         notes += [literal.note] if literal.note else []
         addend = literal.scalar
     with blamed("rows"):
-        every = [explain_dot(*vectors, addend, accumulator=name) for name in names]
+        every = [explain_dot(vectors[0], vectors[1], addend, accumulator=name) for name in names]
     return _answer(names, every) | {"notes": notes}
 
 

@@ -19,6 +19,7 @@ __all__ = ["number_line"]
 
 # An infinity stands where the next number would be, were the exponent unbounded.
 _BEYOND = power(BINARY16.emax + 1)
+_LARGEST = Fraction(BINARY16.largest)
 _LEFT, _LENGTH = 12, 76
 
 
@@ -49,7 +50,7 @@ def number_line(steps: Sequence[Explanation]) -> dict[str, Any] | None:
     to_scale = exact is None or abs(exact) <= _BEYOND
     drawn = exact
     if exact is not None and not to_scale:
-        drawn = (_BEYOND + BINARY16_LARGEST) / 2 * (1 if exact > 0 else -1)
+        drawn = (_BEYOND + _LARGEST) / 2 * (1 if exact > 0 else -1)
     ends = [*places, *([] if drawn is None else [drawn])]
     low, high = min(ends), max(ends)
 
@@ -62,9 +63,6 @@ def number_line(steps: Sequence[Explanation]) -> dict[str, Any] | None:
         "tie": _tie(exact, places, position) if to_scale else None,
         "to_scale": to_scale,
     }
-
-
-BINARY16_LARGEST = Fraction(BINARY16.largest)
 
 
 def _value(exact: Exact) -> Fraction:
@@ -98,12 +96,10 @@ def _tick(place: Fraction, shown: Datum, results: Sequence[Datum], position: flo
 
 def _tie(exact: Fraction | None, places: dict[Fraction, Datum], position: Any) -> dict[str, Any] | None:
     """Place the tie: half way between two neighbours, if the exact value lies between such."""
-    if exact is None:
+    if exact is None or exact in places:
         return None
-    below, above = (
-        max((p for p in places if p < exact), default=None),
-        min((p for p in places if p > exact), default=None),
-    )
-    if below is None or above is None or _place(_neighbour(places[below], 1)) != above or exact in places:
+    below = max((place for place in places if place < exact), default=None)
+    above = min((place for place in places if place > exact), default=None)
+    if below is None or above is None or _place(_neighbour(places[below], 1)) != above:
         return None
     return _mark(position((below + above) / 2))

@@ -15,7 +15,7 @@ from halfsim.explanation.values import Datum
 from halfsim.explore.fields import FieldError, blamed, chosen, text, texts
 from halfsim.explore.line import number_line
 from halfsim.formats import BINARY16
-from halfsim.rounding import ALIASES, Rounding, Stochastic
+from halfsim.rounding import ALIASES, Rounding, RoundingLike, Stochastic
 
 __all__ = ["ENVIRONMENTS", "OPERANDS", "explore_operation"]
 
@@ -72,7 +72,8 @@ def explore_operation(asked: Mapping[str, Any]) -> dict[str, Any]:
                 values.append(literal.scalar)
                 notes.append(literal.note)
     stochastic = _stochastic(text(asked, "bits"), text(asked, "seed"))
-    roundings = [*ALIASES.items(), (f"stochastic:{stochastic.bits}:{stochastic.seed}", stochastic)]
+    roundings: list[tuple[str, RoundingLike]] = list(ALIASES.items())
+    roundings.append((f"stochastic:{stochastic.bits}:{stochastic.seed}", stochastic))
     steps = [explain(row.name, *values, rounding=rounding, environment=ENVIRONMENTS[name]) for _, rounding in roundings]
     exact = steps[0].exact
     return {
@@ -107,14 +108,8 @@ def _shown(datum: Datum) -> dict[str, Any]:
             flipped = f"{datum.bits ^ (1 << place):#06x}"
             bits.append({"digit": digit, "field": field, "place": str(place), "flipped": flipped})
     _, pattern, _, kind, value = datum_row(datum)
-    return {
-        "name": datum.name,
-        "pattern": pattern,
-        "kind": kind,
-        "value": value,
-        "decimal": datum.decimal,
-        "bits": bits,
-    }
+    words = {"name": datum.name, "pattern": pattern, "kind": kind, "value": value, "decimal": datum.decimal}
+    return words | {"bits": bits}
 
 
 def _rounding(alias: str, step: Explanation, environment: str) -> dict[str, Any]:
@@ -140,8 +135,5 @@ def _command(alias: str, step: Explanation, environment: str) -> str:
     """Return the command that prints the same."""
     operands = (datum.decimal if datum.format == "int64" else datum.pattern for datum in step.operands)
     words = ["halfsim explain", step.operation, *operands, "--rounding", alias]
-    flushing = environment == "FLUSHING"
-    words += [
-        "--environment ieee --flush-inputs --flush-results" if flushing else f"--environment {environment.lower()}"
-    ]
-    return " ".join(words)
+    flushes = ("ieee", "--flush-inputs", "--flush-results")
+    return " ".join([*words, "--environment", *(flushes if environment == "FLUSHING" else (environment.lower(),))])

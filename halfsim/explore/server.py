@@ -1,8 +1,8 @@
 """The local server: a handful of known paths, on the loopback interface, answered by the Python API.
 
 Whoever can reach the port is taken for hostile. A page elsewhere may make a browser send requests here: one whose
-``Host`` is not this server's name (DNS rebinding) or whose ``Origin`` is another is refused, and nothing is shared across
-origins. The page may load nothing but its own files.
+``Host`` is not this server's name (DNS rebinding) or whose ``Origin`` is another is refused, and nothing is shared
+across origins. The page may load nothing but its own files.
 """
 
 from __future__ import annotations
@@ -83,11 +83,11 @@ class _Handler(BaseHTTPRequestHandler):
     # Seconds that a client may take over its request.
     timeout = 10
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         """Send a file of the page."""
         self._respond(self._file)
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         """Answer a question."""
         self._respond(self._answer)
 

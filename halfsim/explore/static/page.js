@@ -4,7 +4,7 @@
 (() => {
   const { catalogue, find } = halfsim;
   const views = { operation: halfsim.operationView, dot: halfsim.dotView };
-  const PAUSE = 80;
+  const PAUSE = 30;
   let current = "operation";
   let latest = null;
   let waiting = 0;
