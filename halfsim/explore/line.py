@@ -11,6 +11,7 @@ import numpy as np
 from halfsim.arrays import from_bits
 from halfsim.explanation.elementwise import Explanation
 from halfsim.explanation.steps import Exact
+from halfsim.explanation.text import cells_of
 from halfsim.explanation.values import Datum, datum, dyadic, power
 from halfsim.formats import BINARY16
 from halfsim.operations import nextdown, nextup
@@ -90,7 +91,7 @@ def _tick(place: Fraction, shown: Datum, results: Sequence[Datum], position: flo
     ending = [number for number, result in enumerate(results) if _place(result) == place]
     # Zeros of both signs share a place.
     patterns = dict.fromkeys([results[number].pattern for number in ending] or [shown.pattern])
-    labels = dict.fromkeys([results[number].decimal for number in ending] or [shown.decimal])
+    labels = dict.fromkeys(cells_of(result)[1] for result in [results[number] for number in ending] or [shown])
     return _mark(position) | {"label": " and ".join(labels), "pattern": " and ".join(patterns), "roundings": ending}
 
 

@@ -103,7 +103,7 @@ def test_dot_products_show_what_the_api_says(shown: Shown) -> None:
     shown.open("view=dot")
     for asked in dot_products(25, seed=22):
         shown.page.evaluate(
-            "(rows) => document.querySelectorAll('#rows input').forEach((box) => box.checked = rows.includes(box.value))",
+            "rows => document.querySelectorAll('#rows input').forEach(box => box.checked = rows.includes(box.value))",
             asked["rows"],
         )
         fields = [(f"dot-{key}", asked[key]) for key in "abc"]
@@ -245,7 +245,7 @@ def contrast(page: Any, selector: str) -> float:
     """Contrast ratio of WCAG 2.2 between the text of an element and what it stands on."""
     text, ground = page.evaluate(
         """(selector) => {
-          const paint = document.createElement('canvas').getContext('2d');
+          const paint = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
           const read = (color) => {
             paint.clearRect(0, 0, 1, 1); paint.fillStyle = color; paint.fillRect(0, 0, 1, 1);
             return [...paint.getImageData(0, 0, 1, 1).data];

@@ -25,18 +25,23 @@
     return stack;
   };
 
-  const tick = (each, answer, shown) => [
-    upright(each, "112", "128", each.roundings.length ? "tick" : "tick around"),
-    names(each, answer, shown),
-    label(each, "146", each.label, each.roundings.length ? "value" : "value around"),
-    label(each, "162", each.pattern, "pattern"),
-  ];
+  // Neighbours that nothing ends at are labelled lower: on a phone three labels do not fit in a row.
+  const tick = (each, answer, shown) =>
+    each.roundings.length
+      ? [
+          upright(each, "112", "128", "tick"), names(each, answer, shown), label(each, "146", each.label, "value"),
+          label(each, "162", each.pattern, "pattern"),
+        ]
+      : [
+          upright(each, "112", "128", "tick around"), label(each, "180", each.label, "value around"),
+          label(each, "196", each.pattern, "pattern"),
+        ];
 
   halfsim.numberLine = (answer, shown) => {
     const { line } = answer;
     if (!line) return [element("p", { class: "hint" }, "No number line: the result is not one finite number or another.")];
     const picture = drawn(
-      "svg", { class: "line", role: "img", width: "100%", height: "196", "aria-label": "Results on a number line; the table below lists them." },
+      "svg", { class: "line", role: "img", width: "100%", height: "208", "aria-label": "Results on a number line; the table below lists them." },
       drawn("line", { x1: "2%", x2: "98%", y1: "120", y2: "120", class: line.to_scale ? "axis" : "axis broken" }),
       ...line.ticks.flatMap((each) => tick(each, answer, shown)),
     );
@@ -44,8 +49,8 @@
     if (line.exact) {
       picture.append(
         drawn("circle", { cx: percent(line.exact.x), cy: "120", r: "5", class: "exact" }),
-        label(line.exact, "184", line.to_scale ? "exact" : "exact, far beyond", "exact"),
-        upright(line.exact, "120", "172", "exact"),
+        label(line.exact, "188", line.to_scale ? "exact" : "exact, far beyond", "exact"),
+        upright(line.exact, "120", "176", "exact"),
       );
     }
     return [picture];
