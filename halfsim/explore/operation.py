@@ -128,7 +128,8 @@ def _rounding(alias: str, step: Explanation, environment: str) -> dict[str, Any]
 
 def _decision(step: Decision) -> dict[str, str]:
     digits = {"kept": f"{step.kept:b}", "guard": str(step.guard), "rest": rest_digits(step.rest)}
-    return digits | {"sticky": str(step.sticky), "direction": "up" if step.up else "down", "reason": step.reason}
+    direction = ("away from zero" if step.up else "toward zero") if step.guard or step.rest or step.sticky else "exact"
+    return digits | {"sticky": str(step.sticky), "direction": direction, "reason": step.reason}
 
 
 def _command(alias: str, step: Explanation, environment: str) -> str:

@@ -18,6 +18,8 @@ from tests.cli.running import invoke
 from tests.explore.questions import MODES, dot_products, expected, operations, sums
 
 ADD = {"operation": "add", "operands": ["1", "0x1p-11"], "environment": "IEEE", "bits": "8", "seed": "0"}
+# Without exact=True it raises no inexact.
+QUIET = ("round_to_integral",)
 DOT = {"a": "4096 4096 0.25", "b": "2048 -2048 1", "c": "", "rows": ["a100:f32", "h100:f32"]}
 
 
@@ -77,6 +79,22 @@ def test_the_command_prints_the_same() -> None:
             shown = json.loads(invoke(*row["command"].split()[1:], "--json").stdout)
             assert shown["result"]["pattern"] == row["result"]["pattern"]
             assert shown["flags"] == row["flags"]
+
+
+def test_the_direction_is_where_the_result_lies() -> None:
+    seen = set()
+    for asked in operations(120, seed=10):
+        for row, step in ((row, row["decision"]) for row in explore_operation(asked)["roundings"]):
+            if step is None:
+                continue
+            assert (step["direction"] == "exact") == ("inexact" not in row["flags"]) or asked["operation"] in QUIET, (
+                asked
+            )
+            seen.add(step["direction"])
+    assert seen == {"away from zero", "toward zero", "exact"}
+    negative = explore_operation({**ADD, "operands": ["-1", "-0x1p-12"]})["roundings"]
+    away = [row["alias"] for row in negative if row["decision"]["direction"] == "away from zero"]
+    assert [alias for alias in away if ":" not in alias] == ["rdn", "odd"]
 
 
 def test_a_flipped_bit_is_that_bit() -> None:
