@@ -15,6 +15,7 @@ _VERBS = {
     "bench": "Measure the simulator beside its peers.",
     "dpi": "Write the simulator as an object file for SystemVerilog and C.",
     "explain": "Show every step of an operation or a dot product.",
+    "explore": "Show every step in the browser, as one types.",
     "models": "Print the table of tensor cores, with sources and evidence.",
     "study": "List, run and report the studies.",
     "train": "Run a configuration file and its sweep.",

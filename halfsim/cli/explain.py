@@ -117,6 +117,7 @@ def _operation(name: str, texts: tuple[str, ...], options: dict[str, Any]) -> An
 
 
 def _operands(name: str, texts: tuple[str, ...], options: dict[str, Any]) -> list[Any]:
+    from halfsim.explanation.literals import integer
     from halfsim.formats import BINARY16
 
     if name == "convert":
@@ -127,7 +128,7 @@ def _operands(name: str, texts: tuple[str, ...], options: dict[str, Any]) -> lis
     values: list[Any] = []
     for position, text in enumerate(texts):
         if name == "scaleb" and position == 1:
-            values.append(_integer(text))
+            values.append(integer(text, "b"))
         else:
             values.append(number(text, _NAMES[position] if position < 3 else str(position + 1), BINARY16))
     return values
@@ -157,16 +158,6 @@ def _refuse_others(name: str) -> None:
         if given and parameter.name not in allowed:
             way_out = "; its accumulator says how it rounds" if name == "dot" else ""
             raise click.UsageError(f"{parameter.opts[-1]} does not apply to {name}{way_out}")
-
-
-def _integer(text: str) -> int:
-    try:
-        value = int(text, 0)
-    except ValueError:
-        raise click.UsageError(f"operand b: {text!r} is not an integer; scaleb takes an exponent such as -3") from None
-    if not -(2**63) <= value < 2**63:
-        raise click.UsageError(f"operand b: {text} has more than 64 bits; scaleb takes an exponent such as -3")
-    return value
 
 
 def _format(text: str, *, native: bool = False) -> Format:

@@ -95,21 +95,15 @@ def _of_case(case: Case) -> tuple[Any, Any, Any]:
 
 
 def _operands(options: dict[str, Any], rows: list[Accumulator]) -> tuple[Any, Any, Any]:
-    """Read the factors in the format of the rows, and C: binary16 if every sum is, else binary32."""
+    """Read the factors and C in the formats of the rows."""
     import numpy as np
 
-    from halfsim.accumulators import MatrixUnit, factor_formats
-    from halfsim.formats import BINARY16, BINARY32
+    from halfsim.explanation.literals import dot_formats
 
-    formats = list(dict.fromkeys(factor_formats(row) for row in rows))
-    if len(formats) > 1:
-        names = " and ".join(dict.fromkeys(fmt.name for pair in formats for fmt in pair))
-        raise click.UsageError(f"--models takes accumulators of equal factors, not of {names}")
+    formats = dot_formats(rows)
     factors = [
         np.array([number(text, f"{name}[{k}]", fmt) for k, text in enumerate(options[key].split(","))])
-        for name, key, fmt in (("a", "left", formats[0][0]), ("b", "right", formats[0][1]))
+        for name, key, fmt in (("a", "left", formats[0]), ("b", "right", formats[1]))
     ]
-    if options["addend"] is None:
-        return factors[0], factors[1], None
-    results = {row.output if isinstance(row, MatrixUnit) else row.format for row in rows}
-    return factors[0], factors[1], number(options["addend"], "c", BINARY16 if results == {BINARY16} else BINARY32)
+    addend = options["addend"]
+    return factors[0], factors[1], None if addend is None else number(addend, "c", formats[2])

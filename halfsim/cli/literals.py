@@ -1,148 +1,25 @@
-"""Numbers as people type them: bit patterns, decimals, C99 hexadecimal floats, infinities and NaNs, rounded once."""
+"""Numbers on the command line: read, with a note on standard error if they had to be rounded."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from halfsim.cli.group import usage
+
 if TYPE_CHECKING:
     from halfsim.formats import Format
 
-__all__ = ["Literal", "number", "parse"]
-
-_PATTERN = re.compile(r"0x([0-9a-f]+)", re.IGNORECASE)
-_HEX = re.compile(r"([+-]?)0x([0-9a-f]*)\.?([0-9a-f]*)p([+-]?\d+)", re.IGNORECASE)
-_DECIMAL = re.compile(r"([+-]?)(\d*)\.?(\d*)(?:e([+-]?\d+))?", re.IGNORECASE)
-_SPECIAL = re.compile(r"([+-]?)(inf|infinity|s?nan)(?:\(0x([0-9a-f]+)\))?", re.IGNORECASE)
-_FORMS = "a bit pattern (0x3c01), a decimal number, a C99 hex-float (0x1.8p-3), inf or nan"
-_LONGEST = 1000
-# Beyond these powers of the base every number overflows or rounds to zero, in any format.
-_FARTHEST = 5000
-
-
-@dataclass(frozen=True, slots=True)
-class Literal:
-    """A typed number as a pattern, and what was lost in rounding it."""
-
-    bits: int
-    note: str = ""
-
-
-def parse(text: str, name: str, fmt: Format) -> Literal:
-    """Read one number in a format; raises a usage error that names the operand and the accepted forms."""
-    text = text.strip()
-    if len(text) > _LONGEST:
-        raise click.UsageError(f"operand {name} has {len(text)} characters; write at most {_LONGEST}")
-    if match := _PATTERN.fullmatch(text):
-        bits = int(match[1], 16)
-        if bits >> fmt.width:
-            raise click.UsageError(
-                f"operand {name}: {text} is wider than the {fmt.width} bits of {fmt.name}; "
-                "a hex-float needs an exponent, as 0x1.8p-3 has"
-            )
-        return Literal(bits)
-    if match := _SPECIAL.fullmatch(text):
-        return Literal(_special(match, text, name, fmt))
-    value = _value(text)
-    if value is None:
-        raise click.UsageError(f"operand {name}: {text!r} is not {_FORMS}")
-    return _rounded(value, text.startswith("-"), text, name, fmt)
+__all__ = ["number"]
 
 
 def number(text: str, name: str, fmt: Format) -> Any:
-    """Read a number as a NumPy scalar, with a note on standard error if it had to be rounded.
+    """Read a number as a NumPy scalar; one of a format that NumPy has not, as a float32 of the same value."""
+    from halfsim.explanation.literals import parse
 
-    Numbers of formats that NumPy has not are float32 scalars of the same value.
-    """
-    import numpy as np
-
-    literal = parse(text, name, fmt)
+    with usage():
+        literal = parse(text, name, fmt)
     if literal.note:
         click.echo(f"note: {literal.note}", err=True)
-    native = {"binary16": (np.uint16, np.float16), "binary32": (np.uint32, np.float32)}
-    native["binary64"] = (np.uint64, np.float64)
-    if fmt.name in native:
-        word, dtype = native[fmt.name]
-        return np.array([literal.bits], word).view(dtype)[0]
-    return np.array([_widened(literal.bits, fmt)], np.uint32).view(np.float32)[0]
-
-
-def _widened(bits: int, fmt: Format) -> int:
-    """Return the binary32 pattern of the number that a pattern of a smaller format stands for."""
-    from halfsim.core.control import control_word
-    from halfsim.core.convert import convert
-    from halfsim.core.fields import layout
-    from halfsim.environment import IEEE
-    from halfsim.explanation.watch import watch
-    from halfsim.formats import BINARY32
-    from halfsim.rounding import Rounding
-
-    control = control_word(Rounding.roundTiesToEven, IEEE)
-    pattern, _ = watch(convert, bits, layout(fmt), layout(BINARY32), control, 0).result
-    return int(pattern)
-
-
-def _special(match: re.Match[str], text: str, name: str, fmt: Format) -> int:
-    """Pattern of an infinity or a NaN, with the fraction field given in parentheses, as halfsim prints it."""
-    from halfsim.formats import Specials
-
-    kind = match[2].lower()
-    if fmt.specials == Specials.nan_only and kind == "nan" and not match[3]:
-        return (1 << (fmt.width - 1) if match[1] == "-" else 0) | ((1 << (fmt.width - 1)) - 1)
-    if fmt.specials != Specials.ieee:
-        raise click.UsageError(f"operand {name}: {fmt.name} has no {text}; its largest number is {fmt.largest:g}")
-    quiet = 1 << (fmt.precision - 2)
-    if kind.startswith("inf"):
-        payload, right = 0, match[3] is None
-    else:
-        payload = int(match[3], 16) if match[3] else quiet if kind == "nan" else 1
-        right = 0 < payload < 2 * quiet and bool(payload & quiet) == (kind == "nan")
-    if not right:
-        raise click.UsageError(f"operand {name}: {text} has no such fraction field in {fmt.name}; write {kind} alone")
-    exponent = ((1 << (fmt.width - fmt.precision)) - 1) << (fmt.precision - 1)
-    return (1 << (fmt.width - 1) if match[1] == "-" else 0) | exponent | payload
-
-
-def _value(text: str) -> Fraction | None:
-    """Exact magnitude and sign of a number, None if it is not one."""
-    for pattern, base, step in ((_HEX, 16, 2), (_DECIMAL, 10, 10)):
-        match = pattern.fullmatch(text)
-        if match and (match[2] or match[3]):
-            digits = int(match[2] + match[3], base)
-            power = max(-_FARTHEST, min(_FARTHEST, int(match[4] or "0")))
-            value = Fraction(digits, base ** len(match[3])) * Fraction(step) ** power
-            return -value if match[1] == "-" else value
-    return None
-
-
-def _rounded(value: Fraction, negative: bool, text: str, name: str, fmt: Format) -> Literal:
-    """Round a number to nearest even, once, by the core's rounder."""
-    from halfsim.core.control import control_word
-    from halfsim.core.fields import layout
-    from halfsim.core.round import round_pack
-    from halfsim.environment import IEEE
-    from halfsim.explanation.values import datum
-    from halfsim.explanation.watch import watch
-    from halfsim.flags import Flags
-    from halfsim.rounding import Rounding
-
-    # A quotient of 61 or 62 bits, and whether digits follow.
-    shift = 61 - (abs(value.numerator).bit_length() - value.denominator.bit_length())
-    top, bottom = abs(value.numerator) << max(shift, 0), value.denominator << max(-shift, 0)
-    significand, rest = divmod(top, bottom)
-    control = control_word(Rounding.roundTiesToEven, IEEE)
-    given = int(negative), -shift, significand, int(rest != 0)
-    bits, flags = watch(round_pack, *given, layout(fmt), control, 0).result
-    # Patterns of 64 bits arrive as int64.
-    bits &= (1 << fmt.width) - 1
-    if not flags & Flags.inexact:
-        return Literal(bits)
-    to = datum(name, bits, fmt)
-    shown = to.decimal if to.hexadecimal == to.decimal else f"{to.hexadecimal} = {to.decimal}"
-    return Literal(
-        bits, f"{name} = {text} is not a {fmt.name} number; rounded once, to nearest even, to {to.pattern} = {shown}"
-    )
+    return literal.scalar

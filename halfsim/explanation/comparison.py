@@ -16,7 +16,7 @@ from halfsim.explanation.values import Datum, Printed, Record, compact, short
 from halfsim.flags import Flags
 from halfsim.tensorcores import SUMS, AccumulatorLike
 
-__all__ = ["ComparedDot", "DotComparison", "FirstLoss", "compare_dot"]
+__all__ = ["ComparedDot", "DotComparison", "FirstLoss", "compare_dot", "comparison"]
 
 _NUMBERS = frozenset({"error", "ulp"})
 
@@ -155,6 +155,11 @@ def compare_dot(a: Any, b: Any, c: Any = None, *, accumulators: Sequence[Accumul
             "['a100:f32', 'h100:f32', halfsim.FP32]"
         )
     every = [explained("compare_dot", a, b, c, accumulator) for accumulator in accumulators]
+    return comparison(accumulators, every)
+
+
+def comparison(accumulators: Sequence[AccumulatorLike], every: Sequence[DotExplanation]) -> DotComparison:
+    """Put explanations of one dot product side by side, one for each accumulator."""
     rows = tuple(_compared(name, steps) for name, steps in zip(accumulators, every, strict=True))
     return DotComparison(a=every[0].a, b=every[0].b, c=every[0].c, exact=every[0].exact, rows=rows)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from halfsim.explanation.dot import DotExplanation
     from halfsim.explanation.values import Datum
 
-__all__ = ["accumulator_text", "dot_parts", "operands_text"]
+__all__ = ["accumulator_text", "dot_parts", "method_text", "operands_text"]
 
 _Item = TypeVar("_Item")
 
@@ -55,7 +55,7 @@ def dot_parts(steps: DotExplanation, everything: bool = False) -> Iterable[Part]
     row = steps.accumulator
     lines = [f"{operands_text(steps.a, steps.b, steps.c)}, d in {steps.result.format}", accumulator_text(row)]
     if isinstance(row, MatrixUnit):
-        lines.append(f"blocks of {row.terms}, {_method(row)}")
+        lines.append(f"blocks of {row.terms}, {method_text(row)}")
     yield Lines(tuple(lines))
     if steps.steps:
         yield _table_of_steps(steps.steps, everything)
@@ -65,7 +65,7 @@ def dot_parts(steps: DotExplanation, everything: bool = False) -> Iterable[Part]
     yield Facts(tuple(_outcome(steps)))
 
 
-def _method(row: MatrixUnit) -> str:
+def method_text(row: MatrixUnit) -> str:
     """How a block is summed."""
     match row:
         case FusedDotAdd():

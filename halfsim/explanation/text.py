@@ -27,6 +27,8 @@ __all__ = [
     "exact_facts",
     "flags_text",
     "or_dash",
+    "rest_digits",
+    "rounding_facts",
     "rounding_text",
 ]
 
@@ -84,7 +86,7 @@ def exact_facts(value: Exact) -> Iterable[tuple[str, str]]:
     yield "", f"as integers {digits}{more}"
 
 
-def _digits(rest: int) -> str:
+def rest_digits(rest: int) -> str:
     """The bits below the guard bit, without the zeros at their end."""
     return f"{rest:031b}".rstrip("0") or "0"
 
@@ -100,7 +102,7 @@ def decision_facts(step: Decision) -> Iterable[tuple[str, str]]:
     digits = f"{(step.guard << 31 | step.rest) / 2**32:.9f}..."
     discarded = f"{digits if step.discarded is None else ratio(step.discarded)} ulp"
     yield "kept", f"{step.kept:b} (binary) = {step.kept}, last bit weighs 2^{step.last_place}"
-    yield "discarded", f"guard {step.guard}, rest {_digits(step.rest)}, sticky {step.sticky}: {discarded}"
+    yield "discarded", f"guard {step.guard}, rest {rest_digits(step.rest)}, sticky {step.sticky}: {discarded}"
     yield "decision", step.reason
 
 
@@ -130,12 +132,19 @@ def elementwise_parts(steps: Explanation) -> Iterable[Part]:
     head = ("", "pattern", "fields", "class", "value")
     yield Table(head, tuple(datum_row(operand) for operand in steps.operands))
     yield Gap()
-    yield Facts(tuple(_rounding_facts(steps)))
+    yield Facts(tuple(rounding_facts(steps)))
     yield Table(("",) * len(head), (datum_row(steps.result),))
     yield Facts((("flags", "; ".join(steps.flag_reasons) or "none"),))
 
 
-def _rounding_facts(steps: Explanation) -> Iterable[tuple[str, str]]:
+def rounding_facts(steps: Explanation) -> Iterable[tuple[str, str]]:
+    """From the exact value to the case: what stands between operands and result.
+
+    Yields
+    ------
+    tuple of str
+        Label and text.
+    """
     if steps.exact is not None:
         yield from exact_facts(steps.exact)
     if steps.decision is not None:

@@ -21,6 +21,7 @@ def commands() -> list[tuple[str, ...]]:
     return [
         (),
         ("explain",),
+        ("explore",),
         ("models",),
         ("study",),
         ("study", "list"),
@@ -45,6 +46,7 @@ def test_only_finished_verbs_exist() -> None:
         "bench",
         "dpi",
         "explain",
+        "explore",
         "models",
         "study",
         "train",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import halfsim as hs
-from halfsim.cli.literals import parse
+from halfsim.explanation.literals import parse
 from halfsim.formats import BINARY16, BINARY32, BINARY64
 from tests.cli.running import invoke
 from tests.oracles import rational

@@ -1,0 +1,1 @@
+"""The explorer: a local page that shows what `halfsim.explain` and `halfsim.explain_dot` say, as one types."""
