@@ -102,13 +102,14 @@ class Call:
         """Note what a tensor holds."""
         self._marks.add(tensor, mark)
 
-    def narrowed(self, x: torch.Tensor) -> torch.Tensor:
-        """Return a tensor in float16, as the policy rounds, and count what that lost."""
+    def narrowed(self, x: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        """Return a tensor in float16 or bfloat16, as the policy rounds, and count what that lost."""
         values, machine = array_of(x), self.machine
-        stored = self._machines.of(self._policy, "binary16").weights.convert(values)
-        machine.ledger.count(machine.layer, "copy", np.asarray(values, np.float32), stored)
+        target = self._machines.of(self._policy, "binary16" if dtype == torch.float16 else "bfloat16")
+        stored = target.weights.convert(values)
+        target.ledger.count(machine.layer, "copy", np.asarray(values, np.float32), stored)
         machine.ledger.watch(machine.layer, "copy", stored)
-        return tensor_of(stored, torch.float16)
+        return tensor_of(stored, dtype)
 
     def moved(self, result: torch.Tensor, *sources: torch.Tensor) -> torch.Tensor:
         """Return numbers that were only moved, as wide as one of their sources."""
