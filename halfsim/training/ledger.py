@@ -132,9 +132,12 @@ class Ledger:
     trusts_wide_sums : bool
         Whether a product whose accumulator delivers binary32 is counted against itself rather than against `FP32`,
         which would cost another product.
+    watches_stacks : bool
+        Whether additions are watched in the first product of a stack of them too.
     """
 
     trusts_wide_sums = False
+    watches_stacks = False
 
     def __init__(self, every: int = 1) -> None:
         self.every = every

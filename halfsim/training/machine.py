@@ -172,8 +172,10 @@ class Machine:
         self.ledger.count(self.layer, kind, exact, stored)
         if kind == "weight gradient":
             self.ledger.compare(self.layer, exact, stored)
-        if product.ndim == 2 and product.size and self.ledger.watches(self.layer, name):
-            self.ledger.swallow(self.layer, name, _watch(row if narrow else None, a, b, c))
+        watched = product.size and (product.ndim == 2 or self.ledger.watches_stacks)
+        if watched and self.ledger.watches(self.layer, name):
+            first = (0,) * (product.ndim - 2)
+            self.ledger.swallow(self.layer, name, _watch(row if narrow else None, a[first], b[first], c))
 
     def _product(self, a: Array, b: Array, c: Array | None, accumulator: AccumulatorLike) -> Array:
         if a.dtype == np.float32 or b.dtype == np.float32:

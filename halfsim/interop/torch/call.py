@@ -86,7 +86,15 @@ class Call:
             storage = machine.gradients
         else:
             storage = machine.activations
-        return _in_order(storage, array_of(tensor))
+        values = array_of(tensor)
+        # In the order of memory: a transposed matrix stays so.
+        turned = values.ndim == 2 and values.flags.f_contiguous and not values.flags.c_contiguous
+        values = values.T if turned else values
+        stored = storage.convert(values)
+        if tensor.dtype == torch.float32 and stored is not values:
+            ledger: Any = machine.ledger
+            ledger.operand(machine.layer, values, stored)
+        return stored.T if turned else stored
 
     def operand(self, tensor: torch.Tensor) -> Array:
         """Return a tensor as it takes part in other operations: rounded like a factor, unless it is to stay wide."""
@@ -102,13 +110,14 @@ class Call:
         """Note what a tensor holds."""
         self._marks.add(tensor, mark)
 
-    def narrowed(self, x: torch.Tensor) -> torch.Tensor:
-        """Return a tensor in float16, as the policy rounds, and count what that lost."""
+    def narrowed(self, x: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        """Return a tensor in float16 or bfloat16, as the policy rounds, and count what that lost."""
         values, machine = array_of(x), self.machine
-        stored = self._machines.of(self._policy, "binary16").weights.convert(values)
-        machine.ledger.count(machine.layer, "copy", np.asarray(values, np.float32), stored)
+        target = self._machines.of(self._policy, "binary16" if dtype == torch.float16 else "bfloat16")
+        stored = target.weights.convert(values)
+        target.ledger.count(machine.layer, "copy", np.asarray(values, np.float32), stored)
         machine.ledger.watch(machine.layer, "copy", stored)
-        return tensor_of(stored, torch.float16)
+        return tensor_of(stored, dtype)
 
     def moved(self, result: torch.Tensor, *sources: torch.Tensor) -> torch.Tensor:
         """Return numbers that were only moved, as wide as one of their sources."""
@@ -180,13 +189,6 @@ class Call:
         if dtype == torch.float32 and values.dtype == np.float32:
             self._marks.add(result, Mark.wide)
         return result
-
-
-def _in_order(storage: Arithmetic, x: Array) -> Array:
-    """Round in the order of memory: a transposed matrix stays so."""
-    if x.ndim == 2 and x.flags.f_contiguous and not x.flags.c_contiguous:
-        return storage.convert(x.T).T
-    return storage.convert(x)
 
 
 def _exceeds(marks: Marks, operand: torch.Tensor | float, values: Any) -> bool:

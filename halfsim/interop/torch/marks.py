@@ -46,6 +46,15 @@ class Marks:
                 self._limit = max(4096, 2 * len(self._found))
             self._found[storage._cdata] = StorageWeakRef(storage), known | mark
 
+    def narrow(self, tensor: torch.Tensor) -> None:
+        """Forget that a memory is wide, where a tensor that was set to zero fills it."""
+        if not self.of(tensor) & Mark.wide:
+            return
+        storage = _plain(tensor).untyped_storage()
+        if tensor.numel() * tensor.element_size() == storage.nbytes():
+            reference, known = self._found[storage._cdata]
+            self._found[storage._cdata] = reference, known & ~Mark.wide
+
 
 def _plain(tensor: torch.Tensor) -> torch.Tensor:
     """Return what lies under the wrappers of torch.func."""

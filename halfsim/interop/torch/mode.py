@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.autograd import forward_ad
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from halfsim.interop.torch.call import Call
@@ -78,12 +80,21 @@ class Mode(TorchDispatchMode):
         self._mixed = any(policy.activations != policy.gradients for policy in rules.policies)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if FakeTensor in types:
+            # It has a shape, and no numbers.
+            return func(*args, **(kwargs or {}))
+        if any(kind.__torch_dispatch__ is not torch.Tensor.__torch_dispatch__ for kind in types):
+            # Its own dispatch takes the tensor apart, and what it calls comes here.
+            return NotImplemented
         kwargs = kwargs or {}
         space, full, name, changes, view = _facts(func)
         floats = [x for x in tensors_in([args, kwargs]) if x.is_floating_point() or x.is_complex()]
         for tensor in floats:
             if isinstance(tensor, torch.nn.Parameter):
                 self._marks.add(tensor, Mark.weight)
+        if forward_ad._current_level >= 0 and floats and all(x.device.type == "meta" for x in floats):
+            # Derivatives along a direction ask for shapes alone.
+            return func(*args, **kwargs)
         for tensor in floats:
             if not (view or name in _COPIES):
                 check(name, tensor)
@@ -111,8 +122,14 @@ class Mode(TorchDispatchMode):
     def _moved(self, func: Any, name: str, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> Any:
         """Let PyTorch move or select numbers, and follow the marks."""
         kept = bool(self._marks.of(args[0]) & _KEPT) if name in CONSTANTS and func._schema.is_mutable else False
+        out = kwargs.get("out")
+        if isinstance(out, torch.Tensor) and any(x.dtype != out.dtype for x in floats):
+            self._list(name, "PyTorch rounds to the type of out=")
         result = func(*args, **kwargs)
         if func.is_view:
+            return result
+        if name == "zero" and isinstance(result, torch.Tensor):
+            self._marks.narrow(result)
             return result
         mark = 0
         for tensor in floats:
@@ -186,6 +203,8 @@ class Mode(TorchDispatchMode):
                 self._marks.add(tensor, Mark.activation)
         if isinstance(target, torch.Tensor):
             return _written(target, result, self._marks)
+        if isinstance(out, torch.Tensor) and out.shape != result.shape:
+            out.resize_(result.shape)
         return result if out is None else _written(out, result, self._marks)
 
     def _left(self, func: Any, name: str, reason: str, args: Any, kwargs: Any) -> Any:
@@ -233,6 +252,7 @@ def _written(target: torch.Tensor, result: torch.Tensor, marks: Marks) -> torch.
 
 
 def _narrows(name: str, args: Any, kwargs: Any) -> bool:
-    """Whether a copy is a rounding to binary16, of whole numbers as well."""
+    """Whether a copy is a rounding to a format of 16 bits or fewer, of whole numbers as well."""
     source, target = (args[1], args[0].dtype) if name == "copy" else (args[0], kwargs.get("dtype"))
-    return bool(target == torch.float16 and source.dtype not in (torch.float16, torch.bool))
+    narrow = target is not None and target.is_floating_point and target.itemsize <= 2
+    return bool(narrow and source.dtype not in (target, torch.bool))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,10 @@ _LARGEST, _BEYOND = np.float32(65504.0), np.float32(65536.0)
 
 @dataclass
 class Counts:
-    """Losses of the results of a module.
+    """Losses of the results of a module, and of float32 operands that were rounded to take part in its operations.
 
-    What rounding an operand takes off, as that of a float32 weight in a product, is no loss of the result.
+    What rounding an operand of a product, a sum or a normalisation takes off, as that of a float32 weight, is no loss
+    of the result: it is counted by itself, at every use. Elementwise operations count it with that of the result.
 
     Attributes
     ----------
@@ -36,7 +37,10 @@ class Counts:
         Those that are NaN but not in binary32.
     swallowed, additions : int
         Of the additions watched, those that left the sum as it was, and all: in a few elements of the first and then of
-        every eighth product of a module, where it is one of two matrices, not of stacks of them.
+        every eighth product of a module; of stacks of matrices, in the product of the first ones.
+    rounded, rounded_overflow, rounded_flushed : int
+        Operands that rounding to the stored format changed; of these, those that became infinite, and those that became
+        zero.
     """
 
     elements: int = 0
@@ -47,6 +51,9 @@ class Counts:
     invalid: int = 0
     swallowed: int = 0
     additions: int = 0
+    rounded: int = 0
+    rounded_overflow: int = 0
+    rounded_flushed: int = 0
 
 
 @dataclass
@@ -96,7 +103,7 @@ class Report:
             where = self.first["module"] or "outside of modules"
             lines.append(f"first Inf or NaN: {self.first['operator']} in {where}, {self.first['phase']}")
         lines += [f"note: {note}" for note in self.notes]
-        names = ("elements", "inexact", "overflow", "underflow", "flushed", "invalid", "swallowed", "additions")
+        names = [each.name for each in fields(Counts)]
         rows: list[tuple[str, ...]] = [("module", *names)]
         rows += [
             (name or "outside", *(str(getattr(counts, key)) for key in names)) for name, counts in self.modules.items()
@@ -130,6 +137,7 @@ class Tally(Ledger):
     """
 
     trusts_wide_sums = True
+    watches_stacks = True
 
     def __init__(self, report: Report, counting: bool, normal: float) -> None:
         super().__init__()
@@ -148,6 +156,22 @@ class Tally(Ledger):
         for start in range(0, narrow.size, _PART):
             part = slice(start, start + _PART)
             _count(counts, self._normal, *(x[part].astype(np.float32, copy=False) for x in (wide, narrow)))
+
+    def operand(self, layer: str, values: Array, stored: Array) -> None:
+        """Count what rounding a float32 operand took off."""
+        if not self.sampling:
+            return
+        narrow = stored.astype(np.float32, copy=False)
+        differs = narrow != values
+        changed = int(np.count_nonzero(differs))
+        if not changed:
+            return
+        counts = self._report.modules[layer]
+        counts.rounded += changed
+        counts.rounded_flushed += int(np.count_nonzero(differs & (narrow == 0)))
+        if not np.abs(narrow).max() < np.inf:
+            counts.rounded -= int(np.count_nonzero(np.isnan(values)))
+            counts.rounded_overflow += int(np.count_nonzero(differs & np.isinf(narrow)))
 
     def watch(self, layer: str, tensor: str, stored: Array) -> None:
         """Note whether a result holds an infinity or a NaN."""

@@ -71,7 +71,7 @@ def simulate(
     TypeError
         For arguments of other types.
     RuntimeError
-        Inside of another `simulate`, that of another thread as well.
+        Inside of another `simulate`, that of another thread as well, and of a function that is compiled.
 
     See Also
     --------
@@ -123,7 +123,13 @@ def simulate(
         stack.enter_context(_switched(torch.backends.mha.get_fastpath_enabled, torch.backends.mha.set_fastpath_enabled))
         stack.enter_context(_switched(torch._C._get_mkldnn_enabled, torch._C._set_mkldnn_enabled))
         stack.enter_context(sdpa_kernel([SDPBackend.MATH]))
-        stack.enter_context(torch.compiler.set_stance("force_eager"))
+        try:
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        except RuntimeError as error:
+            raise RuntimeError(
+                "simulate: inside of a function that torch.compile compiles; call that function inside of simulate, "
+                "where it runs uncompiled"
+            ) from error
         marks = Marks()
         followed = stack.enter_context(Modules(marks, report))
         stack.callback(_note, report, rules, followed)

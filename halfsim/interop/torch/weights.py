@@ -103,6 +103,7 @@ class LowPrecisionWeights:
                     "model.half() or model.float() makes them"
                 )
         self._dtypes = [p.dtype for p in self._parameters]
+        self._widen()
         with _disable_current_modes():
             flat = [array_of(p).reshape(-1).astype(np.float32) for p in self._parameters]
             self._weights: Weights = make_weights(
@@ -155,11 +156,26 @@ class LowPrecisionWeights:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what `state_dict` returned, the weights too."""
-        self.optimizer.load_state_dict(state["optimizer"])
+        # An optimizer takes its state over in the type of its parameters, which for a step is binary32.
+        kept = [p.data for p in self._parameters]
+        self._exchange([values.float() for values in kept])
+        try:
+            self.optimizer.load_state_dict(state["optimizer"])
+        finally:
+            self._exchange(kept)
         self._weights.restore({name: part.numpy() for name, part in state["weights"].items()})
         self.lost, self.moves = state["lost"], state["moves"]
         with _disable_current_modes():
             self._write(self._weights.stored)
+
+    def _widen(self) -> None:
+        """Give the state that an optimizer made when it was itself made the type of the copies it moves."""
+        with _disable_current_modes():
+            for p in self._parameters:
+                state = self.optimizer.state.get(p, {})
+                for name, x in state.items():
+                    if isinstance(x, torch.Tensor) and x.dtype == torch.float16:
+                        state[name] = x.float()
 
     def _check(self) -> None:
         """Refuse parameters of which there are no stored weights."""

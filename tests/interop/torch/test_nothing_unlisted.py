@@ -62,6 +62,9 @@ def quantised_linear():
         ("upsample_linear1d", lambda: F.interpolate(torch.ones(1, 1, 1500), size=3000, mode="linear")),
         ("upsample_bilinear2d", lambda: F.interpolate(torch.ones(1, 1, 5, 5), size=(9, 9), mode="bilinear")),
         ("grid_sampler_2d", lambda: F.grid_sample(torch.ones(1, 1, 5, 5), torch.zeros(1, 3, 3, 2), align_corners=True)),
+        ("_to_copy", lambda: torch.ones(3).to(torch.float8_e4m3fn)),
+        ("copy", lambda: torch.zeros(3).to(torch.float8_e5m2).copy_(torch.ones(3))),
+        ("maximum", lambda: torch.maximum(torch.ones(3), torch.ones(3), out=torch.zeros(3).half())),
         ("affine_grid_generator", lambda: F.affine_grid(torch.ones(1, 2, 3), [1, 1, 4, 4], align_corners=False)),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -154,6 +157,49 @@ def test_copies_of_whole_numbers_and_of_lists_are_rounded_as_the_policy_says():
     assert whole.tolist() == [2048, 2048, 2050, 2050, 2052, 2052, 2054, 2054]
     assert targets[0].item() == 2050
     assert not report.not_simulated
+
+
+def test_copies_in_bfloat16_are_those_of_the_policy():
+    x = torch.tensor([1 + 2.0**-9, 3.0])
+    target = torch.zeros(2).bfloat16()
+    with hs.torch.simulate("mixed") as report:
+        found = x.bfloat16(), target.copy_(x)
+    assert all(y.tolist() == [1.0, 3.0] for y in found)
+    assert (report.modules[""].elements, report.modules[""].inexact) == (4, 2)
+    assert not report.not_simulated
+    down = replace(named("mixed"), name="down", rounding=hs.Rounding.roundTowardZero)
+    with hs.torch.simulate(down), pytest.raises(ValueError, match="pass float16 tensors"):
+        x.bfloat16()
+
+
+def test_a_copy_has_the_order_of_memory_that_is_asked_for():
+    x = torch.randn(2, 3, 4, 5)
+    with hs.torch.simulate("mixed"):
+        y = x.to(torch.float16, memory_format=torch.channels_last)
+    assert y.stride() == x.to(memory_format=torch.channels_last).stride()
+    assert torch.equal(y, x.half())
+
+
+def test_a_result_is_written_to_a_tensor_of_another_shape():
+    a, b = torch.randn(4), torch.randn(4, 3)
+    with hs.torch.simulate("mixed"):
+        out = torch.empty(3)
+        found = torch.matmul(a, b, out=out)
+        expected = a @ b
+    assert found is out
+    assert torch.equal(out, expected)
+
+
+def test_a_memory_set_to_zero_is_no_longer_wide():
+    x = torch.randn(4, 6)
+    with hs.torch.simulate("mixed"):
+        b = torch.empty(4, 6)
+        b.copy_(x.log_softmax(-1))
+        b.zero_().add_(x)
+        found = b * x
+        expected = (torch.zeros(4, 6) + x) * x
+    assert torch.equal(found, expected)
+    assert torch.equal(b, b.half().float())
 
 
 # Attention to nothing.

@@ -201,6 +201,44 @@ def test_a_second_simulation_in_another_thread_is_refused():
     assert before == (torch._C._get_mkldnn_enabled(), torch.backends.mha.get_fastpath_enabled())
 
 
+# Tensors that hold others, and derivatives along a direction.
+
+
+def test_what_a_tensor_holds_is_simulated():
+    from torch.testing._internal.two_tensor import TwoTensor
+
+    a, b = x(4, 8), x(8, 3)
+    with hs.torch.simulate("binary16-pure") as report:
+        found = TwoTensor(a, 2 * a) @ b
+        expected = a @ b
+    assert torch.equal(found.a, expected)
+    assert report.simulated["mm"] == 3
+
+
+def test_a_tensor_without_numbers_is_passed_on():
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode() as mode:
+        a = mode.from_tensor(x(4, 8))
+    with hs.torch.simulate("binary16-pure") as report:
+        assert (a @ a.t()).shape == (4, 4)
+    assert not report.simulated
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_derivatives_along_a_direction():
+    model = torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.Tanh())
+    one, direction = x(3, 8), x(3, 8)
+    with hs.torch.simulate("binary16-pure") as report, torch.no_grad():
+        y, tangent = torch.func.jvp(model, (one,), (direction,))
+        z = model(one)
+        inner = direction @ model[0].weight.t()
+        expected = inner * (1 - z * z)
+    assert torch.equal(y, z)
+    assert torch.equal(tangent, expected)
+    assert not report.not_simulated
+
+
 # Refusals.
 
 
@@ -241,6 +279,18 @@ def test_tensors_without_all_numbers_are_refused(compute, sentence):
 )
 def test_arguments_of_other_types_are_refused(options, sentence):
     with pytest.raises(TypeError, match=sentence), hs.torch.simulate("mixed", **options):
+        pass
+
+
+def test_a_block_in_a_compiled_function_is_refused():
+    @torch.compile(backend="eager")
+    def compiled(v):
+        with hs.torch.simulate("mixed"):
+            return v * 2
+
+    with pytest.raises(RuntimeError, match="call that function inside of simulate"):
+        compiled(x(2, 2))
+    with hs.torch.simulate("mixed"):
         pass
 
 
@@ -296,6 +346,32 @@ def test_quotients_are_cut_before_they_are_rounded():
 
 
 # What counting costs.
+
+
+def test_what_rounding_operands_took_off_is_counted():
+    layer = torch.nn.Linear(4, 2)
+    layer.weight.data = torch.tensor([[1.0, 0.5, 0.25, 2.0], [1.0, 0.5, 0.25, 0.1]])
+    layer.bias.data.zero_()
+    values = torch.tensor([[1e6, 1e-9, 1.0, 2.0], [float("nan"), float("inf"), 1 + 2.0**-12, 0.0]])
+    with hs.torch.simulate("mixed") as report:
+        layer(values)
+        layer(values.half())
+    counts = report.modules["Linear"]
+    # 0.1 twice; a million, a billionth, and 1 + 2^-12.
+    assert (counts.rounded, counts.rounded_overflow, counts.rounded_flushed) == (5, 1, 1)
+    assert "rounded_overflow" in str(report)
+    with hs.torch.simulate("binary32") as report:
+        layer(values)
+    assert report.modules["Linear"].rounded == 0
+
+
+def test_additions_of_stacks_are_watched():
+    a = torch.ones(2, 1, 4096, dtype=torch.float16)
+    with hs.torch.simulate("binary16-pure") as report:
+        y = a @ a.mT
+    assert y.flatten().tolist() == [2048.0, 2048.0]
+    # One element of the first of two products: half of its additions change nothing.
+    assert (report.modules[""].swallowed, report.modules[""].additions) == (2048, 4096)
 
 
 def test_additions_of_every_eighth_product_are_watched():

@@ -360,6 +360,37 @@ def test_a_state_goes_through_a_file(update, tmp_path):
     assert torch.equal(p, q)
 
 
+@pytest.mark.parametrize("update", UPDATES)
+def test_the_state_of_a_model_in_binary16_stays_wide(update):
+    def make():
+        p = torch.nn.Parameter(torch.linspace(-1, 1, 8).half())
+        p.grad = torch.full((8,), 2.0**-13).half()
+        return p, hs.torch.LowPrecisionWeights(torch.optim.Adam([p], lr=0.01), update, seed=3)
+
+    p, one = make()
+    for _ in range(3):
+        one.step()
+    q, other = make()
+    other.load_state_dict(one.state_dict())
+    # Its squares are less than binary16's numbers.
+    assert 0 < other.state[q]["exp_avg_sq"].max() < 2.0**-26
+    for _ in range(3):
+        one.step()
+        other.step()
+    assert p.dtype == q.dtype == p.grad.dtype == torch.float16
+    assert torch.equal(p, q)
+
+
+def test_a_state_that_is_made_beforehand_is_wide():
+    p = torch.nn.Parameter(torch.ones(4).half())
+    q = torch.nn.Parameter(torch.ones(4))
+    for x in (p, q):
+        x.grad = torch.full((4,), 2.0**-14, dtype=x.dtype)
+        hs.torch.LowPrecisionWeights(torch.optim.Adagrad([x], lr=2.0**-6), "nearest").step()
+    assert torch.equal(p.float(), q)
+    assert p[0] < 1
+
+
 def test_the_update_of_the_policy_holds():
     p = torch.nn.Parameter(torch.ones(4))
     optimizer = hs.torch.LowPrecisionWeights(torch.optim.SGD([p], lr=1.0), policy="binary16-kahan")

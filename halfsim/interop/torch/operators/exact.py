@@ -14,7 +14,8 @@ __all__ = ["CONSTANTS", "EXACT", "RANDOM", "WHOLE", "constants", "exact", "makes
 
 _NAMES = """
 _adaptive_max_pool2d _amp_update_scale _assert_async _foreach_abs _foreach_maximum _foreach_neg
-_foreach_zero _local_scalar_dense _reshape_copy _unique2 _unsafe_view _upsample_nearest_exact2d abs absolute
+_foreach_zero _has_same_storage_numel
+_local_scalar_dense _reshape_copy _unique2 _unsafe_view _upsample_nearest_exact2d abs absolute
 adaptive_max_pool1d adaptive_max_pool2d alias all allclose amax amin aminmax any argmax argmin argsort as_strided
 bernoulli bucketize cat ceil clamp clamp_max clamp_min concat conj_physical constant_pad_nd
 copysign count_nonzero cummax cummin detach diag diag_embed diagonal_backward diagonal_scatter empty_like

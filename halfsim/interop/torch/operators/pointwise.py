@@ -17,6 +17,7 @@ from halfsim.training.arithmetic import Arithmetic, Array
 __all__ = ["scaled"]
 
 _Operand: TypeAlias = torch.Tensor | float
+_HALVES = (torch.float16, torch.bfloat16)
 _WHOLE: dict[str, Callable[[Any], Any]] = {"trunc": np.trunc, "floor": np.floor}
 
 
@@ -66,9 +67,15 @@ def floor_divide(call: Call, x: _Operand, y: _Operand) -> Any:
 
 
 @operator("_to_copy")
-def converted(call: Call, x: torch.Tensor, **options: Any) -> Any:
-    """Return a tensor in float16, rounded as the policy says."""
-    result = strided_like(call.narrowed(x), x)
+def converted(
+    call: Call, x: torch.Tensor, *, dtype: torch.dtype, memory_format: torch.memory_format | None = None, **options: Any
+) -> Any:
+    """Return a tensor in float16 or bfloat16, rounded as the policy says; smaller formats are left to PyTorch."""
+    if dtype not in _HALVES:
+        return NotImplemented
+    result = strided_like(call.narrowed(x, dtype), x)
+    if memory_format not in (None, torch.preserve_format):
+        result = result.contiguous(memory_format=memory_format)
     if call.is_weight(x):
         call.mark(result, Mark.weight)
     return result
@@ -76,8 +83,8 @@ def converted(call: Call, x: torch.Tensor, **options: Any) -> Any:
 
 @operator("copy")
 def copied(call: Call, x: torch.Tensor, y: torch.Tensor, *rest: Any) -> Any:
-    """Return a tensor in the shape of a float16 one, which it is then written to, rounded as the policy says."""
-    return call.narrowed(y.expand(x.shape))
+    """Return a tensor in the shape and the type of another, which it is then written to, rounded as the policy says."""
+    return call.narrowed(y.expand(x.shape), x.dtype) if x.dtype in _HALVES else NotImplemented
 
 
 @operator("sqrt")
