@@ -39,13 +39,13 @@ _NORMALISATION = Part(
     name="normalisation",
     title="Batch normalisation with binary16 sums",
     claim=(
-        "A channel's sum has 50,176 terms. As a tree it overflows once the activations have grown: the variance of "
-        "such a batch is infinite, the layer returns its shift alone, and training falls back to the loss of guessing, "
-        "2.3, or to NaN; the running variance, which the evaluation takes, stays infinite. In ascending order a sum "
-        "stalls far below the result, or overflows after all: training goes on, with a higher loss, and at the end the "
-        "running variance of a few channels is infinite in every seed. Mean accuracy is lower, though three seeds do "
-        "not tell that from none. With 128 images the count itself, 100,352, is no number of binary16, and the network "
-        "is NaN. Products summed in binary16 cost nothing beside that."
+        "A channel's sum has 50,176 terms. As a tree it overflows: from the first step on the variance of some channel "
+        "is infinite, and one over its root zero, so that the channel is its shift alone. Before the end training has "
+        "fallen back to the loss of guessing, 2.3, or to NaN, and so has the evaluation, whose running variance stays "
+        "infinite. In ascending order sums stall far below the result, and some overflow as well: in nearly every step "
+        "the variance of some channel is infinite. Training goes on, with a higher loss; mean accuracy is lower, though "
+        "three seeds do not tell that from none. With 128 images the count itself, 100,352, is no number of binary16, "
+        "and the network is NaN. Products summed in binary16 cost nothing beside that."
     ),
     task=IMAGES,
     settings=NORMALISED,
