@@ -43,7 +43,7 @@ _NORMALISATION = Part(
         "is infinite, and one over its root zero, so that the channel is its shift alone. Before the end training has "
         "fallen back to the loss of guessing, 2.3, or to NaN, and so has the evaluation, whose running variance stays "
         "infinite. In ascending order sums stall far below the result, and some overflow as well: in nearly every step "
-        "the variance of some channel is infinite. Training goes on, with a higher loss; mean accuracy is lower, though "
+        "the variance of some channel is infinite. Training goes on, with a higher loss; mean accuracy is lower, but "
         "three seeds do not tell that from none. With 128 images the count itself, 100,352, is no number of binary16, "
         "and the network is NaN. Products summed in binary16 cost nothing beside that."
     ),
