@@ -39,11 +39,13 @@ _NORMALISATION = Part(
     name="normalisation",
     title="Batch normalisation with binary16 sums",
     claim=(
-        "A channel's sum has 50,176 terms. As a tree it overflows: the running variance is infinite from the first "
-        "such batch on, and the evaluation, which takes the running statistics, fails, although training, which does "
-        "not, looks well. In ascending order it stalls far below the result, in training and evaluation alike: mean "
-        "accuracy is lower, though three seeds do not tell that from none. With 128 images the count itself, 100,352, "
-        "is no number of binary16, and the network is NaN. Products summed in binary16 cost nothing beside that."
+        "A channel's sum has 50,176 terms. As a tree it overflows: from the first step on the variance of some channel "
+        "is infinite, and one over its root zero, so that the channel is its shift alone. Before the end training has "
+        "fallen back to the loss of guessing, 2.3, or to NaN, and so has the evaluation, whose running variance stays "
+        "infinite. In ascending order sums stall far below the result, and some overflow as well: in nearly every step "
+        "the variance of some channel is infinite. Training goes on, with a higher loss; mean accuracy is lower, but "
+        "three seeds do not tell that from none. With 128 images the count itself, 100,352, is no number of binary16, "
+        "and the network is NaN. Products summed in binary16 cost nothing beside that."
     ),
     task=IMAGES,
     settings=NORMALISED,
@@ -145,11 +147,11 @@ ACCUMULATION = Study(
               measure="error", low=0.2, high=0.6),
         Check(name="32,768 terms in binary32", part="positive", row={"accumulator": "binary32", "K": 32768},
               measure="error", low=0.0, high=3e-4),
-        *(
-            Check(name=f"{name}: evaluation fails", part="normalisation", row=name, measure="accuracy", low=0.0,
-                  high=0.15)
-            for name in ("binary16 statistics, pairwise", "binary16 statistics, batch 128")
-        ),
+        # With digits that stand in, some seeds train on with the channels that are left.
+        Check(name="binary16 statistics, pairwise: evaluation fails", part="normalisation",
+              row="binary16 statistics, pairwise", measure="accuracy", low=0.0, high=0.15, data="fashion-mnist"),
+        Check(name="binary16 statistics, batch 128: evaluation fails", part="normalisation",
+              row="binary16 statistics, batch 128", measure="accuracy", low=0.0, high=0.15),
         # Of the few digits that are tested where they stand in, half a per cent is two.
         Check(name="in ascending order mean accuracy is lower", part="normalisation", row="binary16 statistics",
               measure="accuracy", low=-0.8, high=-0.005, against="binary32", data="fashion-mnist"),

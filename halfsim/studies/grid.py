@@ -102,6 +102,8 @@ class Table:
         Its arguments: numbers, texts, and lists of them.
     tasks : tuple of Task
         Those whose data it reads: a table from other data is another table.
+    trains : bool
+        Whether it is made of runs: the function then takes the folder of all runs, ``runs``, to keep them in.
     columns : tuple of str
         Keys of the rows, in the order of the columns; the first names the row. All that there are by default.
     figure : str
@@ -118,16 +120,17 @@ class Table:
     function: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     tasks: tuple[Task, ...] = ()
+    trains: bool = False
     columns: tuple[str, ...] = ()
     figure: str = ""
     drawing: Mapping[str, Any] = field(default_factory=dict)
     caption: str = ""
 
-    def call(self) -> list[dict[str, Any]]:
-        """Compute the rows."""
+    def call(self, runs: Path) -> list[dict[str, Any]]:
+        """Compute the rows; `runs` is the folder of all runs."""
         module, _, name = self.function.partition(":")
         function: Callable[..., list[dict[str, Any]]] = getattr(importlib.import_module(module), name)
-        return function(**self.arguments)
+        return function(**self.arguments, **({"runs": runs} if self.trains else {}))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,7 +223,7 @@ class TableJob:
                 return
             mine.describe(self.config)
             started = time.perf_counter()
-            rows = self.table.call()
+            rows = self.table.call(folder)
             seconds = round(time.perf_counter() - started, 3)
             mine.finish({"config": self.config, "rows": rows, "seconds": seconds, "provenance": provenance()})
 

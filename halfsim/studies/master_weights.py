@@ -71,6 +71,7 @@ _RATES = Table(
     function="halfsim.studies.tables.rates:lost_updates",
     arguments={"rates": _ADAM_RATES, "steps": 2_800, "seeds": 3},
     tasks=(DIGITS,),
+    trains=True,
     figure="halfsim.plotting:lost_updates",
     drawing={"by": "optimizer"},
     caption="A point per optimizer and rate: means over seeds, accuracy less that of binary32.",

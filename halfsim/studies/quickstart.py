@@ -12,7 +12,7 @@ from dataclasses import replace
 from halfsim.accumulators import FP16
 from halfsim.policy import DynamicScale, StaticScale, WeightUpdate, named
 from halfsim.studies.grid import Part
-from halfsim.studies.study import Study
+from halfsim.studies.study import Check, Study
 from halfsim.training.experiment import Settings
 from halfsim.training.models import Perceptron
 from halfsim.training.optim import Adam
@@ -94,4 +94,24 @@ QUICKSTART = Study(
         "updates are not lost and small gradients are not flushed to zero."
     ),
     parts=(_WEIGHTS, _SCALE),
-)
+    checks=(
+        Check(name="binary16 weights do not learn", part="weights", row="binary16 weights", measure="accuracy", low=0.0,
+              high=0.3),
+        Check(name="their updates are lost", part="weights", row="binary16 weights", measure="updates_lost", low=0.9,
+              high=1.0),
+        *(
+            Check(name=f"{name} follows binary32", part="weights", row=name, measure="accuracy", low=-0.015, high=0.015,
+                  against="binary32")
+            for name in ("master", "stochastic", "Kahan")
+        ),
+        Check(name="without a scale the loss is half as large again, or more", part="scale", row="scale 1",
+              measure="loss", low=1.5, high=5.0, against="binary32", relative=True),
+        *(
+            Check(name=f"{name} matches", part="scale", row=name, measure="loss", low=0.97, high=1.03,
+                  against="binary32", relative=True)
+            for name in ("scale 1024", "dynamic scale")
+        ),
+        Check(name="binary16 sums make the weight gradients wrong", part="scale", row="scale 1024, FP16 sums",
+              measure="gradient_error", low=0.05, high=0.3),
+    ),
+)  # fmt: skip

@@ -44,6 +44,7 @@ REQUIRED_SCALE = Study(
             function="halfsim.studies.tables.scales:networks",
             arguments={"names": _NETWORKS, "steps": 25, "seeds": 3},
             tasks=_TASKS,
+            trains=True,
             figure="halfsim.plotting:required_scale",
             drawing={"by": ["network", "kind"]},
             caption="A bar from the smallest scale that every seed needs to the largest that every seed bears.",
@@ -55,6 +56,7 @@ REQUIRED_SCALE = Study(
             function="halfsim.studies.tables.scales:layers",
             arguments={"names": _NETWORKS, "steps": 25, "seeds": 3},
             tasks=_TASKS,
+            trains=True,
         ),
     ),
     checks=(

@@ -209,7 +209,8 @@ def expand(table: Mapping[str, Any], where: str) -> list[Point]:
     for choice in itertools.product(*axes):
         changes = {key: value for part in choice for key, value in part.items()}
         mine = copy.deepcopy({key: value for key, value in table.items() if key != "sweep"})
-        for key, value in changes.items():
+        # A table before what is inside it, in whatever order the file has them.
+        for key, value in sorted(changes.items(), key=lambda pair: pair[0].count(".")):
             change(mine, key, copy.deepcopy(value))
         points.append(Point(changes, mine))
     return points

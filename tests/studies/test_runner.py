@@ -408,6 +408,37 @@ def test_a_table_is_computed_once_and_kept(tmp_path: Path) -> None:
     assert runner.execute([job], tmp_path, processes=1, progress=False)[0]["rows"] == found["rows"]
 
 
+def test_a_stopped_table_that_trains_loses_the_step_in_flight_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from halfsim.studies.tables.rates import lost_updates
+
+    arguments: dict[str, Any] = {"rates": [1e-3], "steps": 30, "seeds": 1, "sizes": [64, 4, 10]}
+    function = "halfsim.studies.tables.rates:lost_updates"
+    table = Table(name="rates", title="Rates", claim="Some.", function=function, arguments=arguments, trains=True)
+    (job,) = jobs_of([table], [0])
+    whole, stopped_in = 4 * 30, 75
+    calls = 0
+    advance = Trainer.advance
+
+    def counted(trainer: Trainer) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == stopped_in:
+            raise KeyboardInterrupt
+        return advance(trainer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "advance", counted)
+        with pytest.raises(KeyboardInterrupt):
+            job.perform(tmp_path)
+        assert RunFolder(tmp_path / job.id).summary() is None
+        (found,) = runner.execute([job], tmp_path, processes=1, progress=False)
+        assert calls == whole + 1
+    assert found["rows"] == lost_updates(**arguments)
+    assert "runs" not in found["config"]["arguments"]
+
+
 def test_progress_goes_to_standard_error(whole: Whole, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     runner.execute(grid(), whole[0], progress=True)
     assert capsys.readouterr() == ("", "6 of 6 runs are already there\n")

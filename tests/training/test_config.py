@@ -254,6 +254,14 @@ def test_a_sweep_has_every_combination(path: Path) -> None:
     assert found[0][0] == {"seed": 0, "policy.update": "nearest", "optimizer.rate": 1e-3}
 
 
+def test_a_swept_table_does_not_undo_what_is_swept_inside_it(path: Path) -> None:
+    inner, outer = '"policy.update" = ["nearest", "kahan"]\n', 'policy = ["mixed", "mixed-scaled"]\n'
+    for lines in (inner + outer, outer + inner):
+        path.write_text(f"{PLAIN}[sweep]\n{lines}")
+        found = {(each.policy.update.value, str(each.policy.loss_scale)) for _, each in made(path)}
+        assert found == {(update, scale) for update in ("nearest", "kahan") for scale in ("none", "1024")}
+
+
 def test_the_example_of_the_documentation_is_a_configuration(path: Path, root: Path) -> None:
     page = (root / "docs" / "start" / "at-a-glance.md").read_text()
     (example,) = re.findall(r"^```toml\n(.*?)^```", page, re.M | re.S)

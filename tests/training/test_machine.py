@@ -150,3 +150,35 @@ def test_which_words_a_stochastic_sum_draws() -> None:
     for call, product in enumerate(products):
         fresh = replace(STOCHASTIC, rounding=Stochastic(bits=16, seed=key, offset=3 + 36 * call))
         assert np.array_equal(product(x, w), hs.matmul(x, w, accumulator=fresh))
+
+
+@pytest.mark.parametrize("norm", ["batch", "layer"])
+@pytest.mark.parametrize(("size", "tensor"), [(40.0, "variance"), (1500.0, "mean")])
+def test_statistics_that_overflow_are_named_although_the_output_hides_it(norm: str, size: float, tensor: str) -> None:
+    """Sixty-four squares of 40 exceed binary16, and 1 / sqrt(infinity) is zero: the layer returns its shift."""
+    policy = replace(named("mixed"), batch_norm=hs.Pairwise(format=hs.BINARY16))
+    machine = Machine(policy)
+    tape = Tape(machine)
+    signs = np.ones(64) if tensor == "mean" else (-1.0) ** np.arange(64)
+    x = tape.parameter((size * signs.reshape((64, 1) if norm == "batch" else (1, 64))).astype(np.float16))
+    channels = x.value.shape[1]
+    gain, shift = tape.parameter(np.ones(channels, np.float16)), tape.parameter(np.ones(channels, np.float16))
+    with np.errstate(all="ignore"), tape.layer("norm"):
+        y = nn.batch_norm(tape, x, gain, shift, "norm") if norm == "batch" else nn.layer_norm(tape, x, gain, shift)
+    assert machine.ledger.first == {"layer": "norm", "tensor": tensor, "step": 0}
+    if tensor == "variance":
+        assert (y.value == 1).all()
+
+
+@pytest.mark.parametrize("kind", ["softmax", "sigmoid"])
+def test_a_loss_that_overflows_is_named(kind: str) -> None:
+    machine = Machine(replace(named("mixed"), loss=hs.BINARY16))
+    tape = Tape(machine)
+    z = tape.parameter(np.full((4, 2), 30000, np.float16) * np.float16([1, -1]))
+    with np.errstate(all="ignore"), tape.layer("loss"):
+        if kind == "softmax":
+            value = nn.softmax_cross_entropy(tape, z, np.ones(4, np.int64))
+        else:
+            value = nn.sigmoid_cross_entropy(tape, z, np.tile([False, True], (4, 1)))
+    assert np.isinf(value.value)
+    assert machine.ledger.first == {"layer": "loss", "tensor": "value", "step": 0}

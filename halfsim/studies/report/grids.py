@@ -12,7 +12,10 @@ from halfsim.studies.report.measures import interval, measure, number, spread
 __all__ = ["Cell", "Grid", "books", "checks", "computed", "gradients", "memory", "outcomes", "tally"]
 
 DASH = "\N{EN DASH}"
-_BOOKS = ("updates_lost", "gradients_flushed", "gradients_overflowed", "gradient_error", "swallowed", "steps_skipped")
+_BOOKS = (
+    "updates_lost", "gradients_flushed", "gradients_overflowed", "gradient_error", "swallowed", "steps_skipped",
+    "training_loss",
+)  # fmt: skip
 
 
 class Cell(NamedTuple):

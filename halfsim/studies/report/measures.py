@@ -42,6 +42,7 @@ _KNOWN = {
     "gradient_error": Measure(label="error of weight gradients, %", head="error %", factor=100, digits=2),
     "swallowed": Measure(label="partial sums swallowed, %", head="swallowed %", factor=100, digits=1),
     "steps_skipped": Measure(label="steps skipped", head="skipped", digits=1),
+    "training_loss": Measure(label="training loss of the last batch, as reported", head="training loss"),
     "seconds": Measure(label="run time, s", head="seconds", digits=1),
 }
 

@@ -19,8 +19,8 @@ _LABELS = ("part", "variant", "seed", "final_scale", "weights_sha256", "run")
 def rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Return one flat row per run: what it is, its final measures, its books, and a digest of its weights.
 
-    A number that is not finite is NaN; one that the run does not have, and another has, is None. ``not_finite`` counts
-    the measures that are NaN.
+    A number that is not finite is NaN; one that the run does not have, and another has, is None. ``training_loss``
+    is that of the last batch, as the run reported it; ``not_finite`` counts the measures that are NaN.
     """
     names = list(dict.fromkeys(name for run in runs for name in run["measures"]))
     books = list(dict.fromkeys(name for run in runs for name in _books(run)))
@@ -36,6 +36,7 @@ def rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
                 **{name: final.get(name) for name in names},
                 **{name: kept.get(name) for name in books},
                 "steps_skipped": len(run["skipped"]),
+                "training_loss": _number(run["reported"][-1]) if run.get("reported") else None,
                 "not_finite": sum(map(math.isnan, final.values())),
                 "final_scale": run["scale"][-1][1] if run["scale"] else None,
                 "seconds": run["seconds"],

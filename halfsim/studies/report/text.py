@@ -23,8 +23,9 @@ NOTES = (
     "evaluated in binary32. Overflowed: those stored as infinity. Error: distance of the stored weight gradients from "
     "sums in binary32, relative, root mean square. Swallowed: additions of something that is not zero which left the "
     "partial sum of a product as it was, in the elements that are watched. Skipped: steps without an update, because a "
-    "gradient was not finite. Gradients, exact zeros of all, the rest of those that are not zero: below 2^-25 they are "
-    "stored as zero in binary16, below 2^-24 they are smaller than its smallest number, up to 2^-14 subnormal."
+    "gradient was not finite. Training loss: of the last batch, as the policy's own arithmetic computed it. Gradients, "
+    "exact zeros of all, the rest of those that are not zero: below 2^-25 they are stored as zero in binary16, below "
+    "2^-24 they are smaller than its smallest number, up to 2^-14 subnormal."
 )
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from halfsim.policy import named
 from halfsim.studies.report.summary import estimate
-from halfsim.training.experiment import Settings
+from halfsim.studies.tables.trained import trained
+from halfsim.training.experiment import Experiment, Settings
 from halfsim.training.models import Perceptron
 from halfsim.training.optim import SGD, Adam, Optimizer
 from halfsim.training.tasks import Classification
-from halfsim.training.trainer import train
 
 __all__ = ["lost_updates"]
 
@@ -21,7 +22,12 @@ _SGD_FACTOR = 100.0
 
 
 def lost_updates(
-    rates: Sequence[float], steps: int = 2_800, seeds: int = 3, sizes: Sequence[int] = (64, 32, 10)
+    rates: Sequence[float],
+    steps: int = 2_800,
+    seeds: int = 3,
+    sizes: Sequence[int] = (64, 32, 10),
+    *,
+    runs: Path | None = None,
 ) -> list[dict[str, Any]]:
     """Return, for every optimizer and learning rate, the share of lost updates and the gap in accuracy to binary32.
 
@@ -36,6 +42,8 @@ def lost_updates(
         Length of a run, and how many.
     sizes : sequence of int
         Widths of the perceptron.
+    runs : Path, optional
+        Folder of all runs, where those of the table are kept.
 
     Returns
     -------
@@ -59,7 +67,7 @@ def lost_updates(
                 model=Perceptron(sizes=tuple(sizes)), optimizer=optimizer, batch=8, steps=steps, evaluate_every=steps,
                 sample_every=steps,
             )  # fmt: skip
-            pairs = [tuple(_run(policy, settings, seed) for policy in _POLICIES) for seed in range(seeds)]
+            pairs = [tuple(_run(policy, settings, seed, runs) for policy in _POLICIES) for seed in range(seeds)]
             gap = estimate([narrow[0] - wide[0] for wide, narrow in pairs])
             rows.append(
                 {
@@ -78,6 +86,7 @@ def lost_updates(
 _POLICIES = ("binary32", "binary16-weights")
 
 
-def _run(policy: str, settings: Settings, seed: int) -> tuple[float, float]:
-    record = train(Classification(dataset="digits"), named(policy), settings, seed)
-    return record.measures["accuracy"][-1], record.ledger["updates_lost"]
+def _run(policy: str, settings: Settings, seed: int, runs: Path | None) -> tuple[float, float]:
+    task = Classification(dataset="digits")
+    summary, _ = trained(Experiment(task=task, settings=settings, policy=named(policy), seed=seed), runs)
+    return summary["measures"]["accuracy"][-1], summary["ledger"]["updates_lost"]

@@ -6,14 +6,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from halfsim.policy import named
 from halfsim.studies import recipes
+from halfsim.studies.tables.trained import trained
 from halfsim.training.accounting.scale import required_scales
 from halfsim.training.experiment import Experiment, Settings
 from halfsim.training.tasks import Task
-from halfsim.training.trainer import Trainer
 
 __all__ = ["NETWORKS", "layers", "networks"]
 
@@ -33,7 +34,9 @@ NETWORKS: dict[str, tuple[Task, Settings]] = {
 _SAMPLES = 5
 
 
-def networks(names: Sequence[str], steps: int = 50, seeds: int = 1) -> list[dict[str, Any]]:
+def networks(
+    names: Sequence[str], steps: int = 50, seeds: int = 1, *, runs: Path | None = None
+) -> list[dict[str, Any]]:
     """Return one row per network and kind of gradient, all layers together.
 
     Parameters
@@ -44,6 +47,8 @@ def networks(names: Sequence[str], steps: int = 50, seeds: int = 1) -> list[dict
         Length of the run in binary32, without a scale; gradients are counted at five steps of it.
     seeds : int
         How many runs.
+    runs : Path, optional
+        Folder of all runs, where those of the table are kept.
 
     Returns
     -------
@@ -59,11 +64,11 @@ def networks(names: Sequence[str], steps: int = 50, seeds: int = 1) -> list[dict
     >>> row["network"], row["kind"], row["smallest_99"] <= row["largest"]
     ('perceptron', 'activation gradient', True)
     """
-    rows = [{"network": name, **row} for name in names for row in _merged(name, steps, seeds)]
+    rows = [{"network": name, **row} for name in names for row in _merged(name, steps, seeds, runs)]
     return [{key: value for key, value in row.items() if key != "layer"} for row in rows if row["layer"] == "all"]
 
 
-def layers(names: Sequence[str], steps: int = 50, seeds: int = 1) -> list[dict[str, Any]]:
+def layers(names: Sequence[str], steps: int = 50, seeds: int = 1, *, runs: Path | None = None) -> list[dict[str, Any]]:
     """Return one row per network, kind of gradient and layer; parameters and columns as of `networks`.
 
     Examples
@@ -71,15 +76,15 @@ def layers(names: Sequence[str], steps: int = 50, seeds: int = 1) -> list[dict[s
     >>> sorted({row["layer"] for row in layers(["perceptron"], steps=5)})
     ['linear1', 'linear2', 'loss']
     """
-    rows = [{"network": name, **row} for name in names for row in _merged(name, steps, seeds)]
+    rows = [{"network": name, **row} for name in names for row in _merged(name, steps, seeds, runs)]
     return [row for row in rows if row["layer"] != "all"]
 
 
-def _merged(name: str, steps: int, seeds: int) -> list[dict[str, Any]]:
+def _merged(name: str, steps: int, seeds: int, runs: Path | None) -> list[dict[str, Any]]:
     """Return one row per kind of gradient and layer, for all seeds together."""
     together: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for seed in range(seeds):
-        for row in _scales(name, steps, seed):
+        for row in _scales(name, steps, seed, runs):
             together.setdefault((row["kind"], row["layer"]), []).append(row)
     return [{"kind": kind, "layer": layer, **_over_seeds(rows)} for (kind, layer), rows in together.items()]
 
@@ -109,13 +114,10 @@ def _room(smallest: float | None, largest: float | None) -> float | None:
 
 
 @lru_cache(maxsize=32)
-def _scales(name: str, steps: int, seed: int) -> tuple[dict[str, Any], ...]:
+def _scales(name: str, steps: int, seed: int, runs: Path | None) -> tuple[dict[str, Any], ...]:
     if name not in NETWORKS:
         raise ValueError(f"networks: {name!r} is unknown; known are {', '.join(NETWORKS)}")
     task, settings = NETWORKS[name]
     short = replace(settings, steps=steps, evaluate_every=steps, sample_every=max(steps // _SAMPLES, 1))
-    trainer = Trainer(Experiment(task=task, settings=short, policy=named("binary32"), seed=seed))
-    events: list[dict[str, Any]] = []
-    while not trainer.done:
-        events += trainer.advance().lines
+    _, events = trained(Experiment(task=task, settings=short, policy=named("binary32"), seed=seed), runs)
     return tuple(required_scales(events))

@@ -110,6 +110,9 @@ def _affine(
     def at(a: Arithmetic) -> Normalised:
         return forward if a is r else normalised(a)
 
+    # A variance that overflowed hides: its inverse is zero, and the output finite.
+    for name, statistic in (("mean", forward.mean), ("variance", forward.variance)):
+        machine.ledger.watch(machine.layer, name, statistic)
     y = machine.value(
         r, lambda a: a.add(a.multiply(at(a).xhat, a.convert(gain.value)), a.convert(shift.value))
     ).reshape(x.value.shape)

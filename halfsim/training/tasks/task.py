@@ -75,8 +75,9 @@ def check_outputs(task: Task, logits: Variable, classes: int) -> None:
 
 
 def constant(tape: Tape, x: Array) -> Variable:
-    """Return data on the tape: they are binary16, which both formats of activations hold exactly."""
-    return tape.constant(x.astype(tape.machine.activations.dtype, copy=False))
+    """Return data on the tape: they are binary16, which both formats of activations hold exactly, unless it flushes."""
+    activations = tape.machine.activations
+    return tape.constant(activations.convert(x.astype(activations.dtype, copy=False)))
 
 
 def outputs(

@@ -114,6 +114,18 @@ def test_rows_are_flat_and_final() -> None:
     assert row["weights_sha256"] == "ab" * 32
 
 
+def test_the_training_loss_is_the_last_one_reported() -> None:
+    made = [{**records.run("p", "a", seed, {"loss": [3.0, 2.0]}), "reported": found} for seed, found in (
+        (0, [4.0, 1.5]), (1, [4.0, None]), (2, []))]  # fmt: skip
+    flat = report.rows(made)
+    assert flat[0]["training_loss"] == 1.5 and math.isnan(flat[1]["training_loss"])
+    assert flat[2]["training_loss"] is None
+    (first,) = report.summarise(made[:1], "p", ["a"])
+    assert first["books"]["training_loss"]["mean"] == 1.5
+    (none,) = report.summarise(made[2:], "p", ["a"])
+    assert "training_loss" not in none["books"]
+
+
 @given(st.lists(st.one_of(NUMBERS, st.just(math.nan)), max_size=6))
 def test_an_interval_is_around_its_mean_or_nothing_is(values: list[float]) -> None:
     found = estimate(values)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 pytest.importorskip("sklearn")
+pytest.importorskip("tomli_w")
+pytest.importorskip("pyarrow")
 
 from halfsim.studies.tables import scales
 
@@ -21,7 +24,7 @@ def row(smallest: float | None, largest: float | None, layer: str = "all") -> di
 
 
 def found(monkeypatch: pytest.MonkeyPatch, *seeds: dict[str, Any]) -> dict[str, Any]:
-    monkeypatch.setattr(scales, "_scales", lambda name, steps, seed: (seeds[seed], row(1.0, 2.0, "fc")))
+    monkeypatch.setattr(scales, "_scales", lambda name, steps, seed, runs: (seeds[seed], row(1.0, 2.0, "fc")))
     (one,) = scales.networks(["perceptron"], steps=5, seeds=len(seeds))
     return one
 
@@ -40,6 +43,17 @@ def test_room_is_negative_where_no_scale_does(monkeypatch: pytest.MonkeyPatch) -
 def test_what_one_seed_does_not_know_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     one = found(monkeypatch, row(1.0, 64.0), row(None, 16.0))
     assert (one["smallest_999"], one["largest"], one["least_room"], one["most_room"]) == (None, 16.0, None, None)
+
+
+def test_tables_of_the_same_runs_make_them_once(tmp_path: Path) -> None:
+    networks = scales.networks(["perceptron"], steps=5, runs=tmp_path)
+    (run,) = tmp_path.iterdir()
+    before = {path.name: path.stat().st_mtime_ns for path in run.iterdir()}
+    scales._scales.cache_clear()
+    layers = scales.layers(["perceptron"], steps=5, runs=tmp_path)
+    assert {path.name: path.stat().st_mtime_ns for path in run.iterdir()} == before
+    assert networks == scales.networks(["perceptron"], steps=5)
+    assert layers == scales.layers(["perceptron"], steps=5)
 
 
 def test_seeds_are_runs_of_their_own() -> None:

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 pytest.importorskip("sklearn")
 
+from halfsim.policy import named
 from halfsim.training.data import digits
+from halfsim.training.machine import Machine
 from halfsim.training.models import Adversaries
 from halfsim.training.tape import Tape
 from halfsim.training.tasks import Adversarial
 from halfsim.training.tasks.adversarial import frechet_distance, principal_axes
+from halfsim.training.tasks.task import constant
 from tests.training.philox import philox64
 from tests.training.tasks.runs import descend, start, tapes, variables
 
@@ -121,3 +126,15 @@ def test_weights_that_are_not_finite_have_no_distance() -> None:
     with np.errstate(all="ignore"):
         measures = TASK.evaluate(MODEL, variables(broken, factory().machine), factory)
     assert all(np.isnan(value) for value in measures.values())
+
+
+def test_data_are_flushed_where_the_policy_flushes() -> None:
+    """A latent number may be a subnormal, though none of a thousand is."""
+    x = np.float16([2.0**-24, -(2.0**-15), 2.0**-14, 0.5])
+    for flush, wanted in ((False, x), (True, np.float16([0, -0.0, 2.0**-14, 0.5]))):
+        for policy in (named("mixed"), named("mixed").rounded("rup", "up")):
+            tape = Tape(Machine(replace(policy, flush_to_zero=flush)))
+            found = constant(tape, x).value
+            assert found.tobytes() == wanted.tobytes()
+    wide = constant(Tape(Machine(replace(named("binary32"), flush_to_zero=True))), x).value
+    assert wide.dtype == np.float32 and np.array_equal(wide, x)
