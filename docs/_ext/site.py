@@ -1,0 +1,92 @@
+"""What Sphinx must be told about these sources: pages to write, citations to read, names to find."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+
+from docs._ext.api import write_pages
+from docs._ext.tables import write_tables
+
+__all__ = ["setup"]
+
+_mocking = importlib.import_module("sphinx.ext.autodoc.mock")  # the package has a function of that name
+# A stand-in for torch.Tensor takes part in `torch.Tensor | float`.
+_mocking._MockObject.__or__ = lambda self, other: self
+
+_CITATION = re.compile(r"\[@([\w-]+)\]")
+_REPORT = re.compile(r"\[([^\]]+)\]\(([\w-]+)/report\.html\)")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Connect the extension."""
+    app.connect("builder-inited", _write)
+    app.connect("source-read", _rewrite)
+    app.connect("autodoc-process-docstring", _cite, priority=900)  # after numpydoc
+    app.connect("missing-reference", _resolve)
+    return {"parallel_read_safe": True}
+
+
+def _write(app: Sphinx) -> None:
+    reference = Path(app.srcdir) / "reference"
+    with _mocking.mock(app.config.autodoc_mock_imports):
+        write_pages(reference / "api")
+    write_tables(reference / "generated")
+
+
+def _rewrite(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Turn what GitHub shows too into what only this site has."""
+    text = source[0]
+    if Path(app.env.doc2path(docname)).suffix == ".rst":
+        text = _CITATION.sub(r":cite:p:`\1`", text)
+    else:
+        text = _CITATION.sub(r"{cite:p}`\1`", text)
+    if docname == "results/README":
+        text = _REPORT.sub(r'<a href="../reports/\2.html">\1</a>', text)
+    if re.fullmatch(r"results/[\w-]+/report", docname):
+        text += _figures(Path(app.srcdir) / Path(docname).parent)
+    source[0] = text
+
+
+def _figures(folder: Path) -> str:
+    """Return a section with the figures of a study."""
+    figures = sorted((folder / "figures").glob("*.svg"))
+    name = folder.name
+    lines = ["", "## Figures", "", f'The <a href="../../reports/{name}.html">report with figures</a> has them in place.']
+    for figure in figures:
+        lines += ["", f"### {figure.stem.replace('-', ' ')}", "", f"![{figure.stem}](figures/{figure.name})"]
+    return "\n".join(lines) + "\n" if figures else ""
+
+
+def _cite(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    lines[:] = [_CITATION.sub(r":cite:p:`\1`", line) for line in lines]
+
+
+def _resolve(app: Sphinx, env: Any, node: Any, contnode: Any) -> Any:
+    """Find a name that a docstring puts in backticks, wherever the reference defines it.
+
+    Arguments, attributes and internal names become plain code. A path that leads nowhere stays a warning.
+    """
+    target = node.get("reftarget", "").removesuffix("()")
+    if node.get("refdomain") != "py":
+        return None
+    domain = env.domains.python_domain
+    ends = [name for name in domain.objects if name == target or name.endswith(f".{target}")]
+    if ends and (target[:1].isupper() or "." in target):
+        best = min(ends, key=lambda name: (name.count("."), name))
+        found = domain.objects[best]
+        return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", best, node, contnode) if found else None
+    if target.startswith("halfsim"):
+        try:
+            pkgutil.resolve_name(target)
+        except (ImportError, AttributeError):
+            return None
+    elif node.get("reftype") != "obj":
+        return None
+    return nodes.literal(contnode.astext(), contnode.astext(), classes=["code"])
