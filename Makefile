@@ -75,6 +75,7 @@ check: $(STAMPS)/dev  ## lint, format, types, layers, docstrings, spelling, meta
 
 docs: $(STAMPS)/docs  ## build the site, offline; a warning is an error
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html $(ARGS)
+	$(BIN)/python -m docs._ext.built docs/_build/html
 
 slow: $(STAMPS)/test  ## run the tests that take minutes
 	$(BIN)/python -m pytest -n $(JOBS) -m slow $(ARGS)

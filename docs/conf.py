@@ -27,7 +27,10 @@ extensions = [
     "docs._ext.site",
 ]
 exclude_patterns = ["_build", "_ext", "_static", "explorer", "gallery", "**/.ipynb_checkpoints", "jupyter_execute"]
-suppress_warnings = ["config.cache"]  # sphinx-gallery's settings hold functions, which no cache can keep
+suppress_warnings = ["bibtex.missing_field"]  # standards have no authors
+
+if not (DOCS / "explorer").is_dir():
+    exclude_patterns.append("explorer.md")
 
 # Markdown, notebooks
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "substitution"]
@@ -70,6 +73,7 @@ if (DOCS / "gallery").is_dir():
         "backreferences_dir": None,
     }
 
+html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = "halfsim"
 html_static_path = ["_static"]

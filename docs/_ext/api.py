@@ -62,24 +62,33 @@ def _entry(module: str, name: str) -> list[str]:
         return [f".. autoclass:: {module}.{name}", "   :members:", ""]
     if inspect.isroutine(value):
         return [f".. autofunction:: {module}.{name}", ""]
-    if type(value).__name__ == "Operation":
-        return _operation(module, name, str(value.__doc__))
+    if _is_function(value, name):
+        return _function(module, name, str(value.__doc__).strip())
     shown = repr(value)
-    lines = [f".. py:data:: {module}.{name}", f"   :type: {type(value).__name__}"]
+    lines = [f".. py:data:: {module}.{name}"]
+    if type(value).__name__ in sources() or type(value) in (dict, int, str, tuple):
+        lines.append(f"   :type: {type(value).__name__}")
     if len(shown) <= _LONG and " object at 0x" not in shown:
         lines.append(f"   :value: {shown}")
     return [*lines, "", f"   {_comment(module, name)}", ""]
 
 
-def _operation(module: str, name: str, doc: str) -> list[str]:
-    """Return the entry of an operation; what all of them have in common is folded away."""
+def _is_function(value: object, name: str) -> bool:
+    """Whether an object is called as a function, with a docstring of its own that begins with its signature."""
+    return (value.__doc__ or "").strip().startswith(f"{name}(")
+
+
+def _function(module: str, name: str, doc: str) -> list[str]:
+    """Return the entry of such an object; what all operations have in common is folded away."""
     # Here, as the names of the package can be listed without numpydoc.
     from numpydoc.docscrape_sphinx import SphinxDocString
 
     signature, body = doc.split("\n", 1)
+    lines = [f".. py:function:: {module}.{signature}", ""]
+    if type(found(module, name)).__name__ != "Operation":
+        return [*lines, *_indented(str(SphinxDocString(body, config={})), 3)]
     summary, rest = body.split("\nParameters\n", 1)
     common, special = rest.split("\nNotes\n", 1)
-    lines = [f".. py:function:: {module}.{signature}", ""]
     for part in (summary, f"\nNotes\n{special}"):
         lines += _indented(str(SphinxDocString(part, config={})), 3)
     lines += ["   .. dropdown:: Parameters, result and errors", ""]
@@ -92,8 +101,8 @@ def _indented(text: str, width: int) -> list[str]:
 
 def _summary(module: str, name: str) -> str:
     value = found(module, name)
-    if type(value).__name__ == "Operation":
-        return _first(str(value.__doc__).split("\n", 2)[2])
+    if _is_function(value, name):
+        return _first(str(value.__doc__).strip().split("\n", 1)[1])
     if inspect.isclass(value) or inspect.isroutine(value):
         return _first(inspect.getdoc(value) or "")
     return _first(_comment(module, name)) or f"``{type(value).__name__}``"

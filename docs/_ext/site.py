@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
 
 from docs._ext.api import write_pages
@@ -23,6 +24,8 @@ _mocking._MockObject.__or__ = lambda self, other: self
 _CITATION = re.compile(r"\[@([\w-]+)\]")
 _REPORT = re.compile(r"\[([^\]]+)\]\(([\w-]+)/report\.html\)")
 
+_WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n"
+
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the extension."""
@@ -30,6 +33,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("source-read", _rewrite)
     app.connect("autodoc-process-docstring", _cite, priority=900)  # after numpydoc
     app.connect("missing-reference", _resolve)
+    app.add_html_math_renderer("mathml", (_formula, None), (_formula, None))
     return {"parallel_read_safe": True}
 
 
@@ -47,8 +51,11 @@ def _rewrite(app: Sphinx, docname: str, source: list[str]) -> None:
         text = _CITATION.sub(r":cite:p:`\1`", text)
     else:
         text = _CITATION.sub(r"{cite:p}`\1`", text)
+    if docname == "tensor-cores":
+        text = _WIDE + text
     if docname == "results/README":
         text = _REPORT.sub(r'<a href="../reports/\2.html">\1</a>', text)
+        text += "\n```{toctree}\n:hidden:\n:glob:\n*/report\n../performance\n```\n"
     if re.fullmatch(r"results/[\w-]+/report", docname):
         text += _figures(Path(app.srcdir) / Path(docname).parent)
     source[0] = text
@@ -62,6 +69,12 @@ def _figures(folder: Path) -> str:
     for figure in figures:
         lines += ["", f"### {figure.stem.replace('-', ' ')}", "", f"![{figure.stem}](figures/{figure.name})"]
     return "\n".join(lines) + "\n" if figures else ""
+
+
+def _formula(translator: Any, node: nodes.Element) -> None:
+    """Write a formula as MathML, which browsers draw without a script from elsewhere."""
+    translator.body.append(tex2mathml(node.astext(), as_block=isinstance(node, nodes.math_block)))
+    raise nodes.SkipNode
 
 
 def _cite(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:

@@ -208,5 +208,6 @@ def _yes(value: bool) -> str:
 
 
 def _page(title: str, intro: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [f"# {title}", "", intro, "", f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    wide = ["---", "html_theme.sidebar_secondary.remove: true", "---"]
+    lines = [*wide, f"# {title}", "", intro, "", f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
     return "\n".join([*lines, *(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows)]) + "\n"
