@@ -1,7 +1,7 @@
 """The folder of one run: its configuration, its events line by line, checkpoints, and at the end a summary.
 
-Everything but the events is written whole or not at all. Of the events only those before the last checkpoint count:
-what a kill left behind them is cut off, and the run writes the same bytes again.
+Everything but the events and the journal is written whole or not at all. Of the events only those before the last state
+that was kept count: what a kill left behind them is cut off, and the run writes the same bytes again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from halfsim.locks import lock
-from halfsim.studies.store import load, naming, plain, save, write_atomically
+from halfsim.studies.journal import Journal
+from halfsim.studies.store import load, naming, plain, save, write_atomically, write_whole
 from halfsim.training.arithmetic import Array
 
 __all__ = ["Events", "RunFolder"]
@@ -76,17 +77,18 @@ class Events:
         """Write lines; they are with the operating system when this returns."""
         content = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines).encode()
         with naming(self._path):
-            left = memoryview(content)
-            while left:
-                left = left[os.write(self._file, left) :]
+            write_whole(self._file, content)
         self._size += len(content)
         self._digest.update(content)
 
     def position(self) -> dict[str, Any]:
-        """Return what `cut` takes, once everything up to it is on the disk."""
+        """Return what `cut` takes."""
+        return {_BYTES: self._size, _DIGEST: self._digest.hexdigest()}
+
+    def synchronise(self) -> None:
+        """Wait until everything is on the disk."""
         with naming(self._path):
             os.fsync(self._file)
-        return {_BYTES: self._size, _DIGEST: self._digest.hexdigest()}
 
 
 class RunFolder:
@@ -141,24 +143,40 @@ class RunFolder:
         body = plain({"id": self.path.name, **summary})
         save(self.path / "summary.json", {**body, "digest": _digest(body)})
 
+    def journal(self) -> Journal:
+        """Open the journal; whoever has the events open may."""
+        return Journal(self.path)
+
     def save_checkpoint(self, state: Mapping[str, Any], events: Events, seconds: float) -> None:
-        """Write the state of a run, and how far its events and its clock were."""
+        """Write the state of a run, and how far its events and its clock were, so that it outlives the system."""
+        events.synchronise()
         content = io.BytesIO()
-        np.savez(content, allow_pickle=False, **state, **events.position(), **{_SECONDS: seconds})
+        np.savez(content, allow_pickle=False, **_dated(state, events, seconds))
         write_atomically(self.path / "checkpoint.npz", _sealed(content.getvalue()))
 
-    def load_checkpoint(self, events: Events) -> tuple[dict[str, Array], float] | None:
-        """Return state and seconds, the events cut to match; None, if there is none that is whole and fits them."""
+    def note(self, state: Mapping[str, Any], events: Events, seconds: float, journal: Journal) -> None:
+        """Write the same into the journal, at a fraction of the cost: it outlives the process."""
+        journal.write(_dated(state, events, seconds))
+
+    def last_state(self, events: Events, journal: Journal) -> tuple[dict[str, Array], float] | None:
+        """Return state and seconds, the events cut to match; None, if there are none that are whole and fit them."""
+        kept = [*journal.read(), *self._checkpoint()]
+        for state in sorted(kept, key=lambda state: int(state["step"]), reverse=True):
+            size, digest, seconds = (state.pop(name).item() for name in (_BYTES, _DIGEST, _SECONDS))
+            if events.cut(size, digest):
+                return state, seconds
+        return None
+
+    def _checkpoint(self) -> list[dict[str, Array]]:
+        """Return what the checkpoint holds; nothing, if it is missing or not as it was written."""
         try:
             content = (self.path / "checkpoint.npz").read_bytes()
         except FileNotFoundError:
-            return None
+            return []
         if _sealed(content[: -_SEAL - 2] + b"\0\0") != content:
-            return None
+            return []
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            state = {name: archive[name] for name in archive.files}
-        size, digest, seconds = (state.pop(name).item() for name in (_BYTES, _DIGEST, _SECONDS))
-        return (state, seconds) if events.cut(size, digest) else None
+            return [{name: archive[name] for name in archive.files}]
 
     def save_histograms(self) -> None:
         """Write the histograms among the events as ``hist.parquet``: run, step, layer, kind, bin, count."""
@@ -180,6 +198,10 @@ class RunFolder:
         content = io.BytesIO()
         parquet.write_table(table, content, compression="zstd")
         write_atomically(self.path / "hist.parquet", content.getvalue())
+
+
+def _dated(state: Mapping[str, Any], events: Events, seconds: float) -> dict[str, Any]:
+    return {**state, **events.position(), _SECONDS: seconds}
 
 
 def _sealed(archive: bytes) -> bytes:

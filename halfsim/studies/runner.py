@@ -1,7 +1,6 @@
-"""Run a list of jobs anywhere: finished ones are skipped, and a killed run goes on from its last checkpoint.
+"""Run a list of jobs anywhere: finished ones are skipped, and a killed run goes on to the same bits.
 
-At most a second of finished steps, or the one step in flight if it is longer, is computed again, to the same bits:
-`halfsim.studies.runs` writes a checkpoint at least once a second.
+The step in flight is computed again, none before it; after a crash of the system a second of steps at most.
 """
 
 from __future__ import annotations

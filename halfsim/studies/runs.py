@@ -13,18 +13,18 @@ import numpy as np
 from halfsim import __version__
 from halfsim.kernels.threads import get_num_threads
 from halfsim.studies.folder import Events, RunFolder
+from halfsim.studies.journal import Journal
 from halfsim.training.experiment import Experiment
 from halfsim.training.trainer import Trainer
 
 __all__ = ["perform", "provenance"]
 
-_WORTH, _LONGEST = 20, 1.0
-"""Between two checkpoints lies this many times the seconds that the last one took, but at most this many seconds; a
-longer step has one of its own."""
+_LONGEST = 1.0
+"""Seconds between two checkpoints, or a step if that takes longer; in between the journal keeps every step."""
 
 
 def perform(experiment: Experiment, config: Mapping[str, Any], folder: RunFolder) -> None:
-    """Run an experiment from the last checkpoint in the folder, or from the start, and write its summary.
+    """Run an experiment from the last step that the folder knows, or from the start, and write its summary.
 
     Two that make the same run take turns, and the second finds it finished.
 
@@ -37,20 +37,21 @@ def perform(experiment: Experiment, config: Mapping[str, Any], folder: RunFolder
     folder : RunFolder
         Where.
     """
-    with folder.events() as events:
+    with folder.events() as events, folder.journal() as journal:
         if folder.summary() is not None:
             return
         folder.describe(config)
-        trainer, seconds = _resumed(experiment, folder, events)
+        trainer, seconds = _resumed(experiment, folder, events, journal)
         began = saved = time.monotonic()
-        cost = 0.0
         while not trainer.done:
             events.append(trainer.advance().lines)
             now = time.monotonic()
-            if now - saved >= min(_WORTH * cost, _LONGEST) or trainer.done:
+            if now - saved >= _LONGEST or trainer.done:
                 folder.save_checkpoint(trainer.state(), events, seconds + now - began)
-                saved = time.monotonic()
-                cost = saved - now
+                saved = now
+            else:
+                folder.note(trainer.state(), events, seconds + now - began, journal)
+        journal.remove()
         folder.save_histograms()
         folder.finish(
             {
@@ -63,15 +64,14 @@ def perform(experiment: Experiment, config: Mapping[str, Any], folder: RunFolder
         )
 
 
-def _resumed(experiment: Experiment, folder: RunFolder, events: Events) -> tuple[Trainer, float]:
-    """Return the trainer as the last checkpoint left it, if there is one that is whole, and the seconds spent."""
-    found = folder.load_checkpoint(events)
-    if found is not None:
-        trainer = Trainer(experiment)
-        trainer.restore(found[0])
-        return trainer, found[1]
-    events.clear()
-    return Trainer(experiment), 0.0
+def _resumed(experiment: Experiment, folder: RunFolder, events: Events, journal: Journal) -> tuple[Trainer, float]:
+    """Return the trainer after the last step that is kept, if there is one, and the seconds spent."""
+    trainer, found = Trainer(experiment), folder.last_state(events, journal)
+    if found is None:
+        events.clear()
+        return trainer, 0.0
+    trainer.restore(found[0])
+    return trainer, found[1]
 
 
 def provenance() -> dict[str, Any]:

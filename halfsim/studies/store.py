@@ -19,7 +19,17 @@ from typing import Any
 
 import halfsim
 
-__all__ = ["load", "naming", "plain", "run_id", "save", "save_table", "source_digest", "write_atomically"]
+__all__ = [
+    "load",
+    "naming",
+    "plain",
+    "run_id",
+    "save",
+    "save_table",
+    "source_digest",
+    "write_atomically",
+    "write_whole",
+]
 
 
 def plain(value: Any) -> Any:
@@ -70,6 +80,13 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_whole(file: int, content: bytes | memoryview) -> None:
+    """Write to an open file, in as many pieces as the system wants."""
+    left = memoryview(content)
+    while left:
+        left = left[os.write(file, left) :]
 
 
 @contextlib.contextmanager

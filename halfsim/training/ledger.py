@@ -93,7 +93,7 @@ class Books:
     def state(self) -> dict[str, Array]:
         """Return arrays by name, from which `restore` makes the same books."""
         return {
-            f"{name}/{'/'.join((key,) if isinstance(key, str) else key)}": value
+            f"{name}/{'/'.join((key,) if isinstance(key, str) else key)}": value.copy()
             for name in self.__dict__
             for key, value in getattr(self, name).items()
         }

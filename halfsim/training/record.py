@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -110,7 +110,7 @@ class Record:
 
     def packed(self) -> Array:
         """Return the record as bytes, of which `unpacked` makes it again."""
-        return np.frombuffer(json.dumps(asdict(self)).encode(), np.uint8)
+        return np.frombuffer(json.dumps(self, default=_fields).encode(), np.uint8)
 
     @classmethod
     def unpacked(cls, content: Array) -> Record:
@@ -118,3 +118,8 @@ class Record:
         found = json.loads(content.tobytes())
         phases = {name: Curve(**curve) for name, curve in found.pop("phases").items()}
         return cls(**found, phases=phases)
+
+
+def _fields(row: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass, which unlike those of `asdict` are not copied."""
+    return {field.name: getattr(row, field.name) for field in fields(row)}

@@ -208,15 +208,11 @@ class Trainer:
             "machine": self._machine.state(),
             "tester": self._tester.state(),
             "batches": self._batches.state(),
-            "state": self._state,
+            "state": {name: array.copy() for name, array in self._state.items()},
             "ledger": {**ledger, "first": json.dumps(ledger["first"])},
             **{f"side {number}": side.state() for number, side in enumerate(self._sides)},
         }
-        flat = {
-            f"{part}:{name}": value.copy() if isinstance(value, np.ndarray) else value
-            for part, values in parts.items()
-            for name, value in values.items()
-        }
+        flat = {f"{part}:{name}": value for part, values in parts.items() for name, value in values.items()}
         return {"step": self.step, "record": self._record.packed(), **flat}
 
     def restore(self, state: Mapping[str, Any]) -> None:

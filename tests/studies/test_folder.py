@@ -18,6 +18,11 @@ LINES = [{"step": i, "loss": i / 7, "why": ""} for i in range(5)]
 STATE = {"weights:stored": np.arange(300, dtype=np.float16), "step": 3, "record": np.frombuffer(b"{}", np.uint8)}
 
 
+def resumed(folder: RunFolder, events: Events) -> tuple[dict[str, Any], float] | None:
+    with folder.journal() as journal:
+        return folder.last_state(events, journal)
+
+
 def written(folder: RunFolder) -> bytes:
     return (folder.path / "events.jsonl").read_bytes()
 
@@ -40,7 +45,7 @@ def stopped(folder: RunFolder) -> RunFolder:
 
 def test_events_behind_the_checkpoint_are_cut_off_and_written_again(stopped: RunFolder) -> None:
     with stopped.events() as events:
-        found = stopped.load_checkpoint(events)
+        found = resumed(stopped, events)
         assert found is not None
         state, seconds = found
         assert seconds == 1.5
@@ -56,7 +61,7 @@ def test_events_behind_the_checkpoint_are_cut_off_and_written_again(stopped: Run
 def test_a_checkpoint_without_its_events_does_not_count(stopped: RunFolder, change: bytes) -> None:
     (stopped.path / "events.jsonl").write_bytes(change)
     with stopped.events() as events:
-        assert stopped.load_checkpoint(events) is None
+        assert resumed(stopped, events) is None
         events.clear()
         events.append(LINES[:1])
     assert list(stopped.read_events()) == LINES[:1]
@@ -64,7 +69,7 @@ def test_a_checkpoint_without_its_events_does_not_count(stopped: RunFolder, chan
 
 def test_no_checkpoint_is_none(folder: RunFolder) -> None:
     with folder.events() as events:
-        assert folder.load_checkpoint(events) is None
+        assert resumed(folder, events) is None
 
 
 def test_a_truncated_checkpoint_does_not_count(stopped: RunFolder) -> None:
@@ -73,9 +78,9 @@ def test_a_truncated_checkpoint_does_not_count(stopped: RunFolder) -> None:
     with stopped.events() as events:
         for size in [*range(0, len(whole), 37), len(whole) - 1]:
             path.write_bytes(whole[:size])
-            assert stopped.load_checkpoint(events) is None, size
+            assert resumed(stopped, events) is None, size
         path.write_bytes(whole)
-        assert stopped.load_checkpoint(events) is not None
+        assert resumed(stopped, events) is not None
 
 
 def test_a_checkpoint_with_a_flipped_bit_does_not_count(stopped: RunFolder) -> None:
@@ -84,9 +89,9 @@ def test_a_checkpoint_with_a_flipped_bit_does_not_count(stopped: RunFolder) -> N
     with stopped.events() as events:
         for place in range(0, len(whole), 5):
             path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
-            assert stopped.load_checkpoint(events) is None, place
+            assert resumed(stopped, events) is None, place
         path.write_bytes(whole)
-        assert stopped.load_checkpoint(events) is not None
+        assert resumed(stopped, events) is not None
     with np.load(path) as archive:
         assert np.array_equal(archive["weights:stored"], STATE["weights:stored"]), "it is an archive for others, too"
 
@@ -146,7 +151,7 @@ def test_a_full_disk_is_named_and_loses_nothing(folder: RunFolder, monkeypatch: 
         assert raised.value.filename == str(folder.path / "events.jsonl")
     assert len(written(folder)) == 100, "a line is cut"
     with folder.events() as events:
-        assert folder.load_checkpoint(events) is not None
+        assert resumed(folder, events) is not None
         events.append(LINES)
     assert list(folder.read_events()) == LINES
 
@@ -157,7 +162,7 @@ def test_a_failed_checkpoint_leaves_the_one_before(stopped: RunFolder, monkeypat
 
     before = (stopped.path / "checkpoint.npz").read_bytes()
     with stopped.events() as events:
-        stopped.load_checkpoint(events)
+        resumed(stopped, events)
         with monkeypatch.context() as patch:
             patch.setattr(os, "fsync", full)
             with pytest.raises(OSError, match="No space left") as raised:
