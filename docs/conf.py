@@ -46,6 +46,7 @@ default_role = "py:obj"
 nitpicky = True
 autodoc_mock_imports = ["torch"]
 autodoc_typehints = "none"  # the sections of a docstring say types, shapes and dtypes in words
+autodoc_preserve_defaults = True
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_use_plots = False

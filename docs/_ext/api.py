@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import itertools
 import re
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def _entry(module: str, name: str) -> list[str]:
     if _is_function(value, name):
         return _function(module, name, str(value.__doc__).strip())
     shown = repr(value)
-    lines = [f".. py:data:: {module}.{name}"]
+    lines = [f".. py:data:: {name}"]
     if type(value).__name__ in sources() or type(value) in (dict, int, str, tuple):
         lines.append(f"   :type: {type(value).__name__}")
     if len(shown) <= _LONG and " object at 0x" not in shown:
@@ -84,7 +85,7 @@ def _function(module: str, name: str, doc: str) -> list[str]:
     from numpydoc.docscrape_sphinx import SphinxDocString
 
     signature, body = doc.split("\n", 1)
-    lines = [f".. py:function:: {module}.{signature}", ""]
+    lines = [f".. py:function:: {signature}", ""]
     if type(found(module, name)).__name__ != "Operation":
         return [*lines, *_indented(str(SphinxDocString(body, config={})), 3)]
     summary, rest = body.split("\nParameters\n", 1)
@@ -119,7 +120,7 @@ def _comment(module: str, name: str) -> str:
     origin = sources()[name] if module == "halfsim" else module
     for source in (origin, *_imports(origin, name)):
         body = ast.parse(inspect.getsource(importlib.import_module(source))).body
-        for statement, after in zip(body, body[1:], strict=False):
+        for statement, after in itertools.pairwise(body):
             targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
             if any(isinstance(target, ast.Name) and target.id == name for target in targets):
                 value = after.value if isinstance(after, ast.Expr) else None

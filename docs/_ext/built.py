@@ -39,7 +39,8 @@ class _Page(HTMLParser):
 
 def dead_links(site: Path) -> Iterator[str]:
     """Yield each link that leads nowhere, and each thing that a page would load from elsewhere."""
-    pages = {path.resolve(): _Page(path.read_text()) for path in site.rglob("*.html")}
+    found = (path for path in site.rglob("*.html") if "_static" not in path.parts)
+    pages = {path.resolve(): _Page(path.read_text()) for path in found}
     for path, page in pages.items():
         name = path.relative_to(site.resolve())
         for link in sorted(page.links | page.loaded):

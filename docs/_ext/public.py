@@ -43,7 +43,7 @@ PAGES = (
         "Every operation takes float16 arrays or scalars, broadcasts, and has a ``flagged`` twin that returns the "
         "result and its exception flags. The :doc:`table of operations </reference/generated/operations>` has all "
         "of them side by side.",
-        of_package=("halfsim.operation", "halfsim.operations"),
+        of_package=("halfsim.operations", "halfsim.operation"),
     ),
     Page(
         "predicates",
@@ -185,7 +185,8 @@ def names(module: str) -> list[str]:
     if module == "halfsim":
         return sorted(sources())
     spec = importlib.util.find_spec(module)
-    assert spec is not None and spec.origin is not None, module
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"docs/_ext/public.py: there is no module {module}; mend its page")
     text = Path(spec.origin).read_text()
     for node in ast.parse(text).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__":
@@ -200,7 +201,7 @@ def sources() -> dict[str, str]:
 
 def of_page(page: Page) -> list[tuple[str, str]]:
     """Return the (module, name) pairs that a page defines, in the order of their source."""
-    by_package = [("halfsim", name) for name, module in sources().items() if module in page.of_package]
+    by_package = [("halfsim", name) for module in page.of_package for name, of in sources().items() if of == module]
     return [*by_package, *((module, name) for module in page.modules for name in names(module))]
 
 

@@ -11,6 +11,8 @@ from typing import Any
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
+from sphinx.util import docname_join
+from sphinx.util.matching import patfilter
 
 from docs._ext.api import write_pages
 from docs._ext.tables import write_tables
@@ -21,6 +23,7 @@ _mocking = importlib.import_module("sphinx.ext.autodoc.mock")  # the package has
 # A stand-in for torch.Tensor takes part in `torch.Tensor | float`.
 _mocking._MockObject.__or__ = lambda self, other: self
 
+_GLOB = re.compile(r"^[\w./-]+\*(?:/\w+)?$", re.MULTILINE)
 _CITATION = re.compile(r"\[@([\w-]+)\]")
 _REPORT = re.compile(r"\[([^\]]+)\]\(([\w-]+)/report\.html\)")
 
@@ -54,18 +57,24 @@ def _rewrite(app: Sphinx, docname: str, source: list[str]) -> None:
     if docname == "tensor-cores":
         text = _WIDE + text
     if docname == "results/README":
+        entries = [f"{name} <{name}/report>" for _, name in _REPORT.findall(text)]
         text = _REPORT.sub(r'<a href="../reports/\2.html">\1</a>', text)
-        text += "\n```{toctree}\n:hidden:\n:glob:\n*/report\n../performance\n```\n"
+        text = "\n".join([text, "```{toctree}", ":hidden:", *entries, "../performance", "```", ""])
     if re.fullmatch(r"results/[\w-]+/report", docname):
         text += _figures(Path(app.srcdir) / Path(docname).parent)
-    source[0] = text
+    source[0] = _GLOB.sub(lambda line: _present(app, docname, line[0]), text)
+
+
+def _present(app: Sphinx, docname: str, pattern: str) -> str:
+    """Return a line of a toctree, or nothing where it stands for no page: Sphinx warns of it."""
+    return pattern if patfilter(app.env.found_docs, docname_join(docname, pattern)) else ""
 
 
 def _figures(folder: Path) -> str:
     """Return a section with the figures of a study."""
     figures = sorted((folder / "figures").glob("*.svg"))
-    name = folder.name
-    lines = ["", "## Figures", "", f'The <a href="../../reports/{name}.html">report with figures</a> has them in place.']
+    whole = f'<a href="../../reports/{folder.name}.html">report with figures</a>'
+    lines = ["", "## Figures", "", f"The {whole} has them in place."]
     for figure in figures:
         lines += ["", f"### {figure.stem.replace('-', ' ')}", "", f"![{figure.stem}](figures/{figure.name})"]
     return "\n".join(lines) + "\n" if figures else ""

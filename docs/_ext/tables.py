@@ -33,14 +33,13 @@ def operations() -> str:
             operation.ieee,
             operation.clause.replace("IEEE 754-", ""),
             _code(operation.testfloat),
-            str(operation.arity),
             _code(operation.dtype),
             "yes" if operation.rounds else "",
             operation.special,
         )
         for name, operation in _of_type(Operation)
     ]
-    head = ("name", "in the standard", "clause", "TestFloat", "operands", "result", "rounds", "special cases and flags")
+    head = ("name", "in the standard", "clause", "TestFloat", "result", "rounds", "special cases and flags")
     return _page(
         "Operations",
         "One row for each operation; *clause* is of IEEE 754-2019 unless it says otherwise, and *rounds* says whether "
@@ -112,7 +111,7 @@ def roundings() -> str:
     return _page(
         "Roundings",
         "Every public function takes the member, its name or its alias. {py:class}`halfsim.Stochastic` goes wherever a "
-        'rounding goes; on the command line it is `stochastic:BITS:SEED`. The codes of the five of IEEE 754 are those '
+        "rounding goes; on the command line it is `stochastic:BITS:SEED`. The codes of the five of IEEE 754 are those "
         "of RISC-V's `rm` field.",
         ("alias", "member", "code"),
         rows,
