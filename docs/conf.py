@@ -27,7 +27,6 @@ extensions = [
     "docs._ext.site",
 ]
 exclude_patterns = ["_build", "_ext", "_static", "explorer", "gallery", "**/.ipynb_checkpoints", "jupyter_execute"]
-suppress_warnings = ["bibtex.missing_field"]  # standards have no authors
 
 if not (DOCS / "explorer").is_dir():
     exclude_patterns.append("explorer.md")
@@ -92,6 +91,6 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"index": [], "bibliography": [], "changelog": []}
+html_sidebars = {page: [] for page in ("index", "bibliography", "changelog", "tensor-cores", "reference/generated/*")}
 
 stage()
