@@ -1,4 +1,4 @@
-"""New interpreters, for what only shows in a process of its own: imports and the cache of kernels."""
+"""New processes: interpreters, for what only shows in one, and shells, for the commands of pages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["ROOT", "environment", "python"]
+__all__ = ["ROOT", "environment", "python", "shell"]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -29,3 +29,22 @@ def python(*arguments: str, package: Path = ROOT, **changes: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def shell(folder: Path, script: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    """Run a script of bash in a folder, where ``halfsim`` is this package's command and ``python`` this interpreter."""
+    commands = folder / "bin"
+    if not commands.exists():
+        commands.mkdir()
+        command = commands / "halfsim"
+        command.write_text(f"#!{sys.executable}\nfrom halfsim.cli import main\nmain()\n")
+        command.chmod(0o755)
+        (commands / "python").symlink_to(sys.executable)
+    return subprocess.run(
+        ["bash", "-uc", script],
+        cwd=folder,
+        env=environment(PATH=f"{commands}:{os.environ['PATH']}"),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )

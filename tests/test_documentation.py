@@ -1,4 +1,4 @@
-"""Every example in a docstring and on the README page runs and prints what it says."""
+"""Every example in a docstring, on the README page and on the pages of the site runs and prints what it says."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 
 import halfsim as hs
 
@@ -19,6 +20,24 @@ MODULES = [found.name for found in pkgutil.walk_packages([str(ROOT / "halfsim")]
 OPERATIONS = sorted(
     name for name in hs.__all__ if hasattr(getattr(hs, name), "flagged") and not isinstance(getattr(hs, name), type)
 )
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PEERS = ("apytypes", "distributed", "gfloat", "ml_dtypes", "mmasim", "pychop", "qtorch", "softfloatpy", "torch")
+
+
+def examples() -> list[ParameterSet]:
+    """Return a set of examples for every page that has any, and for every section of one that is about other libraries."""
+    found = []
+    for page in PAGES:
+        name, text = str(page.relative_to(ROOT)), page.read_text()
+        sections = re.split(r"^## ", text, flags=re.MULTILINE) if page.stem == "comparison" else [text]
+        for section in sections:
+            if ">>> " in section:
+                title = "" if section is text else f"-{section.splitlines()[0]}"
+                found.append(pytest.param(page.parent, section, id=name + title))
+    return found
+
+
+EXAMPLES = examples()
 
 
 def run(test: doctest.DocTest) -> None:
@@ -47,11 +66,21 @@ def test_examples_of_an_operation(name: str) -> None:
     run(examples)
 
 
-def test_readme() -> None:
-    text = (ROOT / "README.md").read_text()
-    examples = doctest.DocTestParser().get_doctest(text, {}, "README.md", "README.md", 0)
-    assert len(examples.examples) > 10
-    run(examples)
+@pytest.mark.parametrize(("folder", "text"), EXAMPLES)
+def test_examples_of_a_page(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for library in re.findall(r"^>>> (?:import|from) (\w+)", text, re.MULTILINE):
+        if library in PEERS:
+            pytest.importorskip(library)
+    monkeypatch.syspath_prepend(str(folder))  # a page may import the script beside it
+    # The fence that closes a block is no output.
+    found = doctest.DocTestParser().get_doctest(re.sub(r"^```$", "", text, flags=re.MULTILINE), {}, "page", None, 0)
+    assert found.examples
+    run(found)
+
+
+def test_readme_has_examples() -> None:
+    (readme,) = (text for _, text in (param.values for param in EXAMPLES) if text.startswith("# halfsim\n"))
+    assert readme.count(">>> ") > 10
 
 
 def test_readme_names_every_operation() -> None:
