@@ -1,7 +1,8 @@
 """Figures, one function each: Axes in, Axes out. Needs matplotlib (extra ``studies``).
 
 Figures of runs take series: a name and numbers. Figures of computed tables take the rows of the table. Both take a
-`palette`, so that a policy or an accumulator looks the same in every figure of a study.
+`palette`, so that a policy or an accumulator looks the same in every figure of a study. The same look for figures of
+one's own, 16 to 9, is ``plt.style.use("halfsim.plotting.slide")``.
 """
 
 from halfsim.plotting.bars import memory_bars, required_scale

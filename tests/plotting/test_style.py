@@ -7,10 +7,11 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
+from matplotlib import rcParams, style
 from matplotlib.figure import Figure
 
 from halfsim.plotting import COLOURS, learning_curves, palette
-from halfsim.plotting.style import wrapped
+from halfsim.plotting.style import FAINT, INK, wrapped
 
 
 def test_colours_differ() -> None:
@@ -61,3 +62,11 @@ def test_any_name_is_written_letter_by_letter(name: str) -> None:
     axes.figure.canvas.draw()
     (shown,) = axes.get_legend().get_texts()
     assert shown.get_text().replace(r"\$", "$").split() == name.split()
+
+
+def test_slides_have_the_colours_of_all_figures() -> None:
+    with style.context("halfsim.plotting.slide"):
+        assert tuple(rcParams["axes.prop_cycle"].by_key()["color"]) == COLOURS[1:]
+        inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color")
+        assert {rcParams[name] for name in inked} == {INK}
+        assert rcParams["grid.color"] == FAINT
