@@ -59,7 +59,7 @@ def _rewrite(app: Sphinx, docname: str, source: list[str]) -> None:
     if docname == "results/README":
         entries = [f"{name} <{name}/report>" for _, name in _REPORT.findall(text)]
         text = _REPORT.sub(r'<a href="../reports/\2.html">\1</a>', text)
-        text = "\n".join([text, "```{toctree}", ":hidden:", *entries, "../performance", "```", ""])
+        text = "\n".join([text, "```{toctree}", ":hidden:", *entries, "../performance", "../comparison", "```", ""])
     if re.fullmatch(r"results/[\w-]+/report", docname):
         text += _figures(Path(app.srcdir) / Path(docname).parent)
     source[0] = _GLOB.sub(lambda line: _present(app, docname, line[0]), text)
