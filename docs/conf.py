@@ -26,7 +26,16 @@ extensions = [
     "sphinxcontrib.bibtex",
     "docs._ext.site",
 ]
-exclude_patterns = ["_build", "_ext", "_static", "explorer", "gallery", "**/.ipynb_checkpoints", "jupyter_execute"]
+exclude_patterns = [
+    "_build",
+    "auto_gallery/*.ipynb",
+    "_ext",
+    "_static",
+    "explorer",
+    "gallery",
+    "**/.ipynb_checkpoints",
+    "jupyter_execute",
+]
 
 if not (DOCS / "explorer").is_dir():
     exclude_patterns.append("explorer.md")
