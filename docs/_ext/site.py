@@ -24,6 +24,7 @@ _mocking = importlib.import_module("sphinx.ext.autodoc.mock")  # the package has
 _mocking._MockObject.__or__ = lambda self, other: self
 
 _GLOB = re.compile(r"^[\w./-]+\*(?:/\w+)?$", re.MULTILINE)
+_PATH = re.compile(r"halfsim(\.\w+)*")
 _CITATION = re.compile(r"\[@([\w-]+)\]")
 _REPORT = re.compile(r"\[([^\]]+)\]\(([\w-]+)/report\.html\)")
 
@@ -35,6 +36,8 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("builder-inited", _write)
     app.connect("source-read", _rewrite)
     app.connect("autodoc-process-docstring", _cite, priority=900)  # after numpydoc
+    for part in ("description", "options"):
+        app.connect(f"sphinx-click-process-{part}", _escape)
     app.connect("missing-reference", _resolve)
     app.add_html_math_renderer("mathml", (_formula, None), (_formula, None))
     return {"parallel_read_safe": True}
@@ -90,6 +93,11 @@ def _cite(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list
     lines[:] = [_CITATION.sub(r":cite:p:`\1`", line) for line in lines]
 
 
+def _escape(app: Sphinx, context: Any, lines: list[str]) -> None:
+    """Keep a help text as it is: 2**32 is no emphasis."""
+    lines[:] = [re.sub(r"(?<=\w)\*\*(?=\w)", r"\\*\\*", line) for line in lines]
+
+
 def _resolve(app: Sphinx, env: Any, node: Any, contnode: Any) -> Any:
     """Find a name that a docstring puts in backticks, wherever the reference defines it.
 
@@ -104,7 +112,7 @@ def _resolve(app: Sphinx, env: Any, node: Any, contnode: Any) -> Any:
         best = min(ends, key=lambda name: (name.count("."), name))
         found = domain.objects[best]
         return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", best, node, contnode) if found else None
-    if target.startswith("halfsim"):
+    if _PATH.fullmatch(target):
         try:
             pkgutil.resolve_name(target)
         except (ImportError, AttributeError):
