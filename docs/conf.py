@@ -41,7 +41,7 @@ if not (DOCS / "explorer").is_dir():
     exclude_patterns.append("explorer.md")
 
 # Markdown, notebooks
-myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "substitution"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 nb_execution_mode = "cache"  # run once for every change of the notebook
 nb_execution_cache_path = str(DOCS / "_build" / "notebooks")

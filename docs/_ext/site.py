@@ -25,6 +25,7 @@ _mocking._MockObject.__or__ = lambda self, other: self
 
 _GLOB = re.compile(r"^[\w./-]+\*(?:/\w+)?$", re.MULTILINE)
 _PATH = re.compile(r"halfsim(\.\w+)*")
+_STARS = re.compile(r"(?<!\*)\*(?!\*)|(?<=\w)\*\*(?=\w)")
 _CITATION = re.compile(r"\[@([\w-]+)\]")
 _REPORT = re.compile(r"\[([^\]]+)\]\(([\w-]+)/report\.html\)")
 
@@ -36,7 +37,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("builder-inited", _write)
     app.connect("source-read", _rewrite)
     app.connect("autodoc-process-docstring", _cite, priority=900)  # after numpydoc
-    for part in ("description", "options"):
+    for part in ("description", "options", "epilog"):
         app.connect(f"sphinx-click-process-{part}", _escape)
     app.connect("missing-reference", _resolve)
     app.add_html_math_renderer("mathml", (_formula, None), (_formula, None))
@@ -94,8 +95,8 @@ def _cite(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list
 
 
 def _escape(app: Sphinx, context: Any, lines: list[str]) -> None:
-    """Keep a help text as it is: 2**32 is no emphasis."""
-    lines[:] = [re.sub(r"(?<=\w)\*\*(?=\w)", r"\\*\\*", line) for line in lines]
+    """Keep a help text as it is: neither 2**32 nor ``out/*.tv`` is emphasis."""
+    lines[:] = [_STARS.sub(lambda stars: stars[0].replace("*", r"\*"), line) for line in lines]
 
 
 def _resolve(app: Sphinx, env: Any, node: Any, contnode: Any) -> Any:
