@@ -25,7 +25,7 @@ PEERS = ("apytypes", "distributed", "gfloat", "ml_dtypes", "mmasim", "pychop", "
 
 
 def examples() -> list[ParameterSet]:
-    """Return a set of examples for every page that has any, and for every section of one that is about other libraries."""
+    """Return the examples of every page that has any, and of every section of the page about other libraries."""
     found = []
     for page in PAGES:
         name, text = str(page.relative_to(ROOT)), page.read_text()

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 import halfsim as hs
 from halfsim.plotting.style import INK, below, palette, tidy
-from halfsim.rounding import RoundingLike
 
 HERE = Path(__file__).resolve().parent
 NAMES = ["exact", "to nearest", "stochastic, 13 bits", "stochastic, 3 bits"]
@@ -21,16 +20,20 @@ ROUNDINGS: dict[str, str | int] = {"to nearest": "rne", "stochastic, 13 bits": 1
 
 # begin heat
 def heat(rounding: str | int, cells: int = 50, steps: int = 12_500) -> NDArray[np.float16]:
-    """Return the temperatures of a rod that was cold and is held at 0 and 1; an int is a number of random bits."""
+    """Return the temperatures of a rod; `rounding` is a direction, or a number of random bits."""
     u = np.zeros(cells + 1, np.float16)
     u[-1] = 1
     for step in range(steps):
-        mode: RoundingLike = (
-            rounding if isinstance(rounding, str) else hs.Stochastic(bits=rounding, seed=7, offset=step * (cells - 1))
-        )
+        mode = rounding if isinstance(rounding, str) else stochastic(rounding, step * (cells - 1))
         flow = hs.subtract(u[1:], u[:-1])
-        u[1:-1] = hs.fma(np.float16(0.2), hs.subtract(flow[1:], flow[:-1]), u[1:-1], rounding=mode)
+        change = hs.subtract(flow[1:], flow[:-1])
+        u[1:-1] = hs.fma(np.float16(0.2), change, u[1:-1], rounding=mode)
     return u
+
+
+def stochastic(bits: int, offset: int) -> hs.Stochastic:
+    """Return a stochastic rounding that draws the random numbers from `offset` on."""
+    return hs.Stochastic(bits=bits, seed=7, offset=offset)
 
 
 # end heat
@@ -41,7 +44,7 @@ def running_sum(rounding: str | int, terms: int = 10_000) -> NDArray[np.float16]
     tenth, total = np.float16(0.1), np.float16(0)
     sums = np.empty(terms, np.float16)
     for i in range(terms):
-        mode = rounding if isinstance(rounding, str) else hs.Stochastic(bits=rounding, seed=7, offset=i)
+        mode = rounding if isinstance(rounding, str) else stochastic(rounding, i)
         total = sums[i] = hs.add(total, tenth, rounding=mode)
     return sums
 
@@ -54,7 +57,13 @@ def draw() -> None:
     mpl.rcParams["svg.hashsalt"] = "halfsim"  # the same bytes every time
     looks = palette(NAMES)
     figures = {
-        "rounding-sum": ("terms", "sum of tenths", np.arange(1, 10_001) * float(np.float16(0.1)), running_sum, slice(9, None, 90)),
+        "rounding-sum": (
+            "terms",
+            "sum of tenths",
+            np.arange(1, 10_001) * float(np.float16(0.1)),
+            running_sum,
+            slice(9, None, 90),
+        ),
         "rounding-heat": ("place on the rod", "temperature", np.linspace(0, 1, 51), heat, slice(None)),
     }
     for name, (across, up, exact, compute, shown) in figures.items():
