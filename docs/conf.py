@@ -31,14 +31,11 @@ exclude_patterns = [
     "auto_gallery/*.ipynb",
     "_ext",
     "_static",
-    "explorer",
+    "explorer/page",
     "gallery",
     "**/.ipynb_checkpoints",
     "jupyter_execute",
 ]
-
-if not (DOCS / "explorer").is_dir():
-    exclude_patterns.append("explorer.md")
 
 # Markdown, notebooks
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]

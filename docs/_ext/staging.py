@@ -12,12 +12,12 @@ STAGED = _DOCS / "_build" / "extra"
 
 
 def stage() -> None:
-    """Copy every study's report to ``reports/NAME.html``, and the explorer to ``explorer/``."""
+    """Copy every study's report to ``reports/NAME.html``, and the explorer to where its page looks for it."""
     shutil.rmtree(STAGED, ignore_errors=True)
     reports = STAGED / "reports"
     reports.mkdir(parents=True)
     for report in sorted(_DOCS.glob("results/*/report.html")):
         # Beside results/NAME/report.md, whose page has that very name.
         shutil.copy2(report, reports / f"{report.parent.name}.html")
-    if (_DOCS / "explorer").is_dir():
-        shutil.copytree(_DOCS / "explorer", STAGED / "explorer", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    if (_DOCS / "explorer" / "page").is_dir():
+        shutil.copytree(_DOCS / "explorer" / "page", STAGED / "explorer" / "page")
