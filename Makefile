@@ -14,7 +14,7 @@ PYTHON = $(shell for p in $(CANDIDATES); do "$$p" -c '$(SUPPORTED)' 2>/dev/null 
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install study studies results test check slow nightly gpu exhaustive hdl vectors bench dist clean
+.PHONY: help install study studies results test check docs notebooks slow nightly gpu exhaustive hdl vectors bench dist clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ $(STAMPS)/dev: $(STAMPS)/studies
 	$(BIN)/python -m pip install --quiet --editable '.[studies,dev]'
 	@touch $@
 
+$(STAMPS)/docs: $(STAMPS)/studies
+	$(BIN)/python -m pip install --quiet --editable '.[studies,docs]'
+	@touch $@
+
 install: $(STAMPS)/studies  ## make .venv and install halfsim with what the studies need
 
 study: $(STAMPS)/studies  ## run the main job: mixed-precision training on real data
@@ -68,6 +72,13 @@ check: $(STAMPS)/dev  ## lint, format, types, layers, docstrings, spelling, meta
 	$(BIN)/numpydoc lint $$(find halfsim -name '*.py')
 	$(BIN)/codespell
 	$(BIN)/validate-pyproject pyproject.toml
+
+docs: $(STAMPS)/docs  ## build the site, offline; a warning is an error
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html $(ARGS)
+	$(BIN)/python -m docs._ext.built docs/_build/html
+
+notebooks: $(STAMPS)/docs  ## execute the notebooks
+	$(BIN)/python -m pytest -n 0 --nbmake docs/notebooks/*.ipynb
 
 slow: $(STAMPS)/test  ## run the tests that take minutes
 	$(BIN)/python -m pytest -n $(JOBS) -m slow $(ARGS)
@@ -102,4 +113,4 @@ dist: $(STAMPS)/test  ## build wheel and source archive in dist/, check them, an
 	$(BIN)/python -m pytest -m "slow or not slow" $(ARGS) tests/test_release.py
 
 clean:  ## remove .venv and tool caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist
+	rm -rf $(VENV) docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -36,10 +37,12 @@ def shell(folder: Path, script: str, timeout: float = 300) -> subprocess.Complet
     commands = folder / "bin"
     if not commands.exists():
         commands.mkdir()
-        command = commands / "halfsim"
-        command.write_text(f"#!{sys.executable}\nfrom halfsim.cli import main\nmain()\n")
-        command.chmod(0o755)
-        (commands / "python").symlink_to(sys.executable)
+        # Neither a link to the interpreter, which would miss its packages, nor a script that worker processes import.
+        run = "-c 'from halfsim.cli import main; main(prog_name=\"halfsim\")'"
+        for name, arguments in (("halfsim", run), ("python", "")):
+            command = commands / name
+            command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {arguments} "$@"\n')
+            command.chmod(0o755)
     return subprocess.run(
         ["bash", "-uc", script],
         cwd=folder,

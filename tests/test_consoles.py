@@ -1,4 +1,4 @@
-"""The commands in tutorials do what the pages say: ``console`` blocks run in order and print what stands below them.
+"""The commands of the site's pages do what the pages say: ``console`` blocks run in order and print what is shown.
 
 A block of code with a caption is a file of that name.
 """
@@ -14,7 +14,8 @@ import pytest
 
 from tests.processes import ROOT, shell
 
-PAGES = [page for folder in ("tutorials", "explanation") for page in sorted((ROOT / "docs" / folder).glob("*.md"))]
+FOLDERS = ("start", "tutorials", "howto", "reference", "explanation")
+PAGES = [page for folder in FOLDERS for page in sorted((ROOT / "docs" / folder).glob("*.md"))]
 BLOCK = re.compile(r"^```(?:(console)|\{code-block\} \w+\n:caption: (\S+)\n)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 TOOLS = ("iverilog",)
@@ -41,8 +42,8 @@ def test_commands_of_a_page(page: Path, tmp_path: Path) -> None:
         commands = COMMAND.findall(content)
         assert "".join(f"$ {command}\n{shown}" for command, shown in commands) == content
         for command, shown in commands:
-            done = shell(tmp_path, f"set -o pipefail\n{command}")
-            printed = done.stdout + done.stderr
+            done = shell(tmp_path, f"exec 2>&1; set -o pipefail\n{command}")  # both outputs, as a terminal shows them
+            printed = done.stdout
             if shown:
                 assert doctest.OutputChecker().check_output(shown, printed, OPTIONS), f"$ {command}\n{printed}"
             else:

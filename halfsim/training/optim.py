@@ -142,8 +142,8 @@ class Adam:
     """Adam [@kingma2015], algorithm 1.
 
     ``m = β1 m + (1 - β1) g``, ``v = β2 v + (1 - β2) g²``, ``Δ = -rate (m / (1 - β1ᵗ)) / (sqrt(v / (1 - β2ᵗ)) + ε)``.
-    In binary16 the default ε is zero, and v stays zero for |g| below about 5e-3: Δ is then infinite, or NaN where m is
-    zero as well.
+    In binary16 the default ε is zero, and v stays zero for ``|g|`` below about 5e-3: Δ is then infinite, or NaN where m
+    is zero as well.
 
     Parameters
     ----------

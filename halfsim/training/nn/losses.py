@@ -85,7 +85,7 @@ def softmax_cross_entropy(tape: Tape, logits: Variable, labels: Array) -> Variab
 def sigmoid_cross_entropy(tape: Tape, logits: Variable, targets: Array) -> Variable:
     """Return the mean over all M outputs of the binary cross entropy of p = sigmoid(logits) with targets in [0, 1].
 
-    With e = exp(-|z|), which cannot overflow: p = (1 if z >= 0 else e) / (1 + e), and the loss of one output is
+    With ``e = exp(-|z|)``, which cannot overflow: p = (1 if z >= 0 else e) / (1 + e), and the loss of one output is
     max(z, 0) - z t + log(1 + e). dL/dlogits = (p - t) g / M, in the arithmetic of the loss, then stored: the mean
     divides by every output of the batch, and this is where small gradients leave the range of binary16.
     """
