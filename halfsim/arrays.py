@@ -98,7 +98,7 @@ def broadcast(
 ) -> tuple[tuple[int, ...], list[NDArray[Any]]]:
     """Return the common shape of operands and views of that shape."""
     shape = arrays[0].shape
-    for array in arrays:
+    for array in arrays[1:]:
         if array.shape != shape:
             shape = broadcast_shape(function, names[: len(arrays)], [array.shape for array in arrays])
             return shape, [np.broadcast_to(array, shape) for array in arrays]

@@ -33,7 +33,7 @@ __all__ = ["Operation"]
 
 _OPERANDS = ("a", "b", "c")
 _FLOAT16 = np.dtype(np.float16)
-_UINT16 = np.dtype(np.uint16)
+_UINT8, _UINT16 = np.dtype(np.uint8), np.dtype(np.uint16)
 _ARRAY = np.ndarray
 
 _COMMON = """
@@ -135,8 +135,8 @@ class Operation:
         """Compute the operation; see the operation's own docstring."""
         if device is not None:
             return self._on_device(device, operands, rounding, environment, out, where, options).value
-        value, _ = self._compute(operands, rounding, environment, out, where is True, options, flagged=False)
-        return deliver(self.name, value, out, where)
+        value, _ = self._compute(operands, rounding, environment, out, where is True, options, False)
+        return value if out is None and where is True and value.ndim else deliver(self.name, value, out, where)
 
     def flagged(
         self,
@@ -151,7 +151,9 @@ class Operation:
         """Compute the operation and the exception flags of every element."""
         if device is not None:
             return self._on_device(device, operands, rounding, environment, out, where, options)
-        value, flags = self._compute(operands, rounding, environment, out, where is True, options, flagged=True)
+        value, flags = self._compute(operands, rounding, environment, out, where is True, options, True)
+        if out is None and where is True and value.ndim:
+            return Flagged(value, flags)
         return Flagged(deliver(self.name, value, out, where), deliver(self.name, flags, None, where))
 
     def _compute(
@@ -162,9 +164,9 @@ class Operation:
         out: NDArray[Any] | None,
         everywhere: bool,
         options: dict[str, bool],
-        *,
         flagged: bool,
     ) -> tuple[NDArray[Any], Any]:
+        # A call of few elements takes as long as this takes: nothing here is done twice, or before it is needed.
         name = self.name
         if options or len(operands) != self.arity:
             self._check_call(operands, options)
@@ -174,16 +176,20 @@ class Operation:
             for i, x in enumerate(operands)
         ]
         shape, arrays = broadcast(name, _OPERANDS, arrays)
-        if out is not None:
-            check_out(name, out, shape, self.dtype)
-        result = writable_result(out if everywhere else None, shape, self.dtype, arrays)
-        z = result if result.ndim == 1 else result.reshape(-1)
-        if self.dtype is _FLOAT16:
+        dtype = self.dtype
+        if out is None:
+            result = np.empty(shape, dtype)
+        else:
+            check_out(name, out, shape, dtype)
+            result = writable_result(out if everywhere else None, shape, dtype, arrays)
+        z = result if len(shape) == 1 else result.reshape(-1)
+        if dtype is _FLOAT16:
             z = z.view(_UINT16)
-        flags = np.empty(z.size, np.uint8) if flagged else None
-        loops = select_loops(name, self.kernel, self.extra, control[0], z.size >= WORTH)
+        size = z.size
+        flags = np.empty(size, _UINT8) if flagged else None
+        loops = select_loops(name, self.kernel, self.extra, control[0], size >= WORTH)
         host.compute(loops, arrays, z, flags, control, self.extra)
-        return result, flags if flags is None else flags.reshape(shape)
+        return result, flags if flags is None or len(shape) == 1 else flags.reshape(shape)
 
     def _on_device(
         self,

@@ -15,6 +15,7 @@ __all__ = ["cast", "compute", "elementwise", "empty", "filled", "indices", "run"
 
 # Elements at a time where memory is to stay small.
 _PIECE = 1 << 14
+_UINT16 = np.dtype(np.uint16)
 # Types of patterns that loops take, by their numbers: comparing those is quick.
 _LOOPS = frozenset(np.dtype(kind).num for kind in (np.uint16, np.uint32, np.int64))
 
@@ -86,7 +87,10 @@ def compute(
 
 def _is_flat(x: NDArray[Any]) -> bool:
     """Whether loops take an operand as it is."""
-    return x.ndim == 1 and x.flags.carray and x.dtype.num in _LOOPS and x.dtype.isnative
+    if x.ndim != 1 or not x.flags.carray:
+        return False
+    # Views of binary16 share this very object, which answers at once.
+    return x.dtype is _UINT16 or (x.dtype.num in _LOOPS and x.dtype.isnative)
 
 
 def _in_blocks(
