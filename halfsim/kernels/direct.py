@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from numpy import float32, int32
+from numpy import float32, int32, rint
 
 from halfsim.core._jit import kernel
 from halfsim.core.control import rounding_mode
@@ -39,6 +39,7 @@ __all__ = [
     "divide",
     "fma",
     "multiply",
+    "round_to_integral",
     "sqrt",
     "subtract",
 ]
@@ -128,6 +129,19 @@ def fma(a, b, c, z, control):
             x = widen(a[i]) * widen(b[i]) + widen(c[i])
             z[i] = narrow(x)
             nan |= x != x
+    exchange(state)
+    return nan
+
+
+@kernel
+def round_to_integral(a, z, control):
+    """Binary16 integral value."""
+    nan = False
+    state = exchange(direction(control))
+    for i in range(z.size):
+        x = widen(a[i])
+        z[i] = narrow(rint(x))
+        nan |= x != x
     exchange(state)
     return nan
 

@@ -19,12 +19,14 @@ from halfsim.formats import BINARY16, Specials
 from halfsim.kernels.blocks import add_blocks, lanes, read_sums, write_sums
 from halfsim.kernels.blocksums import FAR, NEAR
 from halfsim.kernels.decoding import Form, form, pack_columns, pack_rows
-from halfsim.kernels.panels import COLUMNS, ROWS, TERMS
+from halfsim.kernels.panels import ROWS, TERMS
 from halfsim.rounding import Rounding
 
 __all__ = ["Block", "block", "fused"]
 
 _DECODED = 1 << 21
+# Decoding A again for every strip of so many columns takes a hundredth of the time.
+_COLUMNS = 128
 
 
 class Block(NamedTuple):
@@ -120,7 +122,7 @@ def fused(a, b, batch_a, batch_b, d, start, stop, unit, left):
     # K is padded with terms that are zero.
     padded = (terms + unit.terms - 1) // unit.terms * unit.terms
     # Columns decoded at a time: fewer of many terms, for what they take of memory.
-    strip = max(min(COLUMNS, _DECODED // padded // lanes() * lanes()), lanes())
+    strip = max(min(_COLUMNS, _DECODED // padded // lanes() * lanes()), lanes())
     strip = min(strip, (columns + lanes() - 1) // lanes() * lanes())
     values_a, codes_a = np.zeros(ROWS * padded, np.float32), np.zeros(ROWS * padded, unit.codes.dtype)
     values_b, codes_b = np.zeros(strip * padded, np.float32), np.zeros(strip * padded, unit.codes.dtype)
