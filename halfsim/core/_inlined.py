@@ -39,6 +39,9 @@ class _Library(JITCodeLibrary):
     def codegen(self) -> Any:
         return _NoEnvironment(self._codegen)
 
+    def _optimize_final_module(self) -> None:
+        """Do nothing: the code is optimised in every caller, and would be again."""
+
     def _finalize_final_module(self) -> None:
         self._finalize_dynamic_globals()
         self._verify_declare_only_symbols()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from numpy import float32, int32, rint
+from numpy import float32, int32
 
 from halfsim.core._jit import kernel
 from halfsim.core.control import rounding_mode
@@ -46,6 +46,8 @@ __all__ = [
 
 _B32 = layout(BINARY32)
 _B64 = layout(BINARY64)
+_INTEGERS = 0x4B000000
+"""Binary32 pattern of 2**23."""
 
 
 @kernel
@@ -140,7 +142,11 @@ def round_to_integral(a, z, control):
     state = exchange(direction(control))
     for i in range(z.size):
         x = widen(a[i])
-        z[i] = narrow(rint(x))
+        sign = int32(bits_of(x) & -0x80000000)
+        # From here to its double, binary32 has the integers alone.
+        far = float_of(int32(sign | _INTEGERS))
+        # The zeros that are left have any sign.
+        z[i] = narrow(float_of(int32(bits_of(x + far - far) & 0x7FFFFFFF | sign)))
         nan |= x != x
     exchange(state)
     return nan

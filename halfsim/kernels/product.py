@@ -213,7 +213,7 @@ def _first_and_special(chosen: Plan, operands: Operands) -> bool:
 
     Compiling both takes longer than a first call should; the bits are the same.
     """
-    if not chosen.leaves or getattr(chosen.fast, "overloads", True):
+    if not chosen.leaves or fused.compiled():
         return False
     work = operands.batch_a.size * operands.a.shape[1] * operands.a.shape[2] * operands.b.shape[2]
     factors = zip((operands.a, operands.b), chosen.fast_extra[0][:2], strict=True)
