@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -24,6 +24,7 @@ from halfsim.device import Gpu
 from halfsim.environment import IEEE, Environment
 from halfsim.flags import Flagged
 from halfsim.kernels import host
+from halfsim.kernels.loops import Loops
 from halfsim.kernels.select import select_loops
 from halfsim.kernels.tables import WORTH
 from halfsim.options import rounding_control
@@ -121,6 +122,8 @@ class Operation:
     integers: int = -1
     rounds: bool = True
     options: tuple[str, ...] = ()
+    _plans: dict[str, tuple[tuple[int, int, int], Loops]] = field(default_factory=dict, init=False)
+    """Control words and loops of calls of few elements that name a rounding alone: all that such a call looks up."""
 
     def __call__(
         self,
@@ -170,13 +173,15 @@ class Operation:
         name = self.name
         if options or len(operands) != self.arity:
             self._check_call(operands, options)
-        control = rounding_control(name, rounding, environment, **options)
         arrays = [
             x.view(_UINT16) if type(x) is _ARRAY and x.dtype is _FLOAT16 and i != self.integers else self._operand(i, x)
             for i, x in enumerate(operands)
         ]
-        shape, arrays = broadcast(name, _OPERANDS, arrays)
-        dtype = self.dtype
+        shape, dtype = arrays[0].shape, self.dtype
+        for x in arrays:
+            if x.shape != shape:
+                shape, arrays = broadcast(name, _OPERANDS, arrays)
+                break
         if out is None:
             result = np.empty(shape, dtype)
         else:
@@ -186,9 +191,15 @@ class Operation:
         if dtype is _FLOAT16:
             z = z.view(_UINT16)
         size = z.size
+        usual = environment is IEEE and type(rounding) is str and not options and size < WORTH
+        plan = self._plans.get(rounding) if usual else None
+        if plan is None:
+            control = rounding_control(name, rounding, environment, **options)
+            plan = control, select_loops(name, self.kernel, self.extra, control[0], size >= WORTH)
+            if usual:
+                self._plans[str(rounding)] = plan
         flags = np.empty(size, _UINT8) if flagged else None
-        loops = select_loops(name, self.kernel, self.extra, control[0], size >= WORTH)
-        host.compute(loops, arrays, z, flags, control, self.extra)
+        host.compute(plan[1], arrays, z, flags, plan[0], self.extra)
         return result, flags if flags is None or len(shape) == 1 else flags.reshape(shape)
 
     def _on_device(

@@ -77,7 +77,10 @@ def compute(
     grain = loops.grain if flags is not None or loops.values is None else loops.values_grain
     if z.size < 2 * grain:
         for x in operands:
-            if not _is_flat(x):
+            # As `_is_flat`, without a call where a type answers at once: views of binary16 share this very one.
+            if x.dtype is not _UINT16 or x.ndim != 1 or not x.flags.carray:
+                if _is_flat(x):
+                    continue
                 break
         else:
             run(loops, operands, z, flags, options, extra)
@@ -87,10 +90,7 @@ def compute(
 
 def _is_flat(x: NDArray[Any]) -> bool:
     """Whether loops take an operand as it is."""
-    if x.ndim != 1 or not x.flags.carray:
-        return False
-    # Views of binary16 share this very object, which answers at once.
-    return x.dtype is _UINT16 or (x.dtype.num in _LOOPS and x.dtype.isnative)
+    return x.ndim == 1 and x.flags.carray and x.dtype.num in _LOOPS and x.dtype.isnative
 
 
 def _in_blocks(
