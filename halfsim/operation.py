@@ -191,13 +191,13 @@ class Operation:
         if dtype is _FLOAT16:
             z = z.view(_UINT16)
         size = z.size
-        usual = environment is IEEE and type(rounding) is str and not options and size < WORTH
-        plan = self._plans.get(rounding) if usual else None
+        usual = rounding if type(rounding) is str and environment is IEEE and not options and size < WORTH else None
+        plan = None if usual is None else self._plans.get(usual)
         if plan is None:
             control = rounding_control(name, rounding, environment, **options)
             plan = control, select_loops(name, self.kernel, self.extra, control[0], size >= WORTH)
-            if usual:
-                self._plans[str(rounding)] = plan
+            if usual is not None:
+                self._plans[usual] = plan
         flags = np.empty(size, _UINT8) if flagged else None
         host.compute(plan[1], arrays, z, flags, plan[0], self.extra)
         return result, flags if flags is None or len(shape) == 1 else flags.reshape(shape)

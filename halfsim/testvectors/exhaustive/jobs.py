@@ -172,8 +172,8 @@ def check(job: Job, number: int) -> Block:
         Mismatch(tuple(int(x[i]) for x in operands), int(bits[i]), int(flags[i]), int(want[i]), int(raised[i]))
         for i in differs[:_SHOWN]
     )
-    digest = hashlib.sha256(np.ascontiguousarray(bits, "<u2"))
-    digest.update(flags)
+    digest = hashlib.sha256(np.ascontiguousarray(bits, "<u2").data)
+    digest.update(flags.data)
     return Block(number, digest.hexdigest(), int(differs.size), first)
 
 
