@@ -37,7 +37,7 @@ __all__ = ["Operands", "Plan", "evaluate", "evaluate_general", "plan"]
 # Multiply-adds worth a thread: about 0.2 ms of a vectorised loop, of a general one.
 _FAST_WORK = 1 << 19
 _GENERAL_WORK = 1 << 13
-# Multiply-adds that the general loop does in some 50 ms, less than a compilation takes; and elements it holds at a time.
+# Multiply-adds that the general loop does in 50 ms, less than a compilation takes, and elements it holds at a time.
 _FIRST_WORK, _PIECE = 1 << 20, 1 << 15
 _WORDS: dict[Format, np.dtype[Any]] = {BINARY16: np.dtype(np.uint16), BINARY32: np.dtype(np.uint32)}
 
