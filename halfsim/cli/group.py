@@ -128,7 +128,7 @@ def examples(*commands: str, notes: Sequence[str] = ()) -> str:
 def near(name: str, known: Iterable[str]) -> str:
     """Return what to say of an unknown name: those like it, or all."""
     names = list(known)
-    alike = get_close_matches(name, names, n=4)
+    alike = [other for other in names if name and other.startswith(name)] or get_close_matches(name, names, n=4)
     return f"did you mean {' or '.join(alike)}?" if alike else f"known are {', '.join(names)}"
 
 
@@ -139,4 +139,5 @@ def usage() -> Iterator[None]:
         yield
     except (TypeError, ValueError) as error:
         message = re.sub(r"^(explain|explain_dot|compare_dot): ", "", str(error))
+        message = re.sub(r"^plan: ", "--families: ", message)
         raise click.UsageError(message, click.get_current_context(silent=True)) from error
