@@ -138,6 +138,7 @@ def usage() -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError) as error:
-        message = re.sub(r"^(explain|explain_dot|compare_dot): ", "", str(error))
+        # A command has a name of its own for the function, and an option for the argument of `plan` that can be wrong.
+        message = re.sub(r"^(explain|explain_dot|compare_dot|tile_header|write_dpi|verify): ", "", str(error))
         message = re.sub(r"^plan: ", "--families: ", message)
         raise click.UsageError(message, click.get_current_context(silent=True)) from error
