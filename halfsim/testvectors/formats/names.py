@@ -104,7 +104,10 @@ def rounding_of(text: str, function: str = "rounding_of") -> Rounding | Stochast
         For an unknown name.
     """
     if not text.startswith("stochastic"):
-        return as_rounding(text, function)
+        try:
+            return as_rounding(text, function)
+        except ValueError as error:
+            raise ValueError(str(error).replace("halfsim.Stochastic(...)", "stochastic:BITS:SEED")) from None
     try:
         _, bits, seed, *offset = text.split(":")
         return Stochastic(bits=int(bits), seed=int(seed, 0), offset=int(offset[0]) if offset else 0)
