@@ -221,7 +221,9 @@ def test_keys_may_be_quoted_as_in_the_file(path: Path) -> None:
 
 @pytest.mark.parametrize("value", ["[master]", "{kind=static}"])
 def test_words_in_a_list_need_quotes(path: Path, value: str) -> None:
-    with pytest.raises(ConfigError, match=rf"^{re.escape(value)} is no value of TOML: .*; inside of it texts need quotes"):
+    with pytest.raises(
+        ConfigError, match=rf"^{re.escape(value)} is no value of TOML: .*; inside of it texts need quotes"
+    ):
         made(path, f"sweep.policy.update={value}")
 
 
