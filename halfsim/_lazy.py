@@ -29,27 +29,36 @@ def lazily(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]],
     package : str
         Name of the package. Beside its ``__init__.py`` lies an ``__init__.pyi`` with a line
         ``from module import name as name``, or ``name: type  # from module``, for each name; its modules are found by
-        their names too. A name whose line ends in ``# optional`` needs another package: ``import *`` does not ask for
-        it.
+        their names too. A name whose line ends in ``# optional`` needs another package, that of the extra of this
+        name: ``import *`` does not ask for it, and without the package it is no attribute, so that `help` and
+        `hasattr` work.
     """
     module = sys.modules[package]
     # The loader reads packages in archives as well.
     text = _text(module, Path(str(module.__file__)).with_name("__init__.pyi"))
     lines = [line for pattern in _NAMES for line in pattern.findall(text)]
     sources = {name: source for source, name, _ in lines}
+    optional_names = {name for _, name, optional in lines if optional}
 
     def __getattr__(name: str) -> Any:  # noqa: N807
         source = sources.get(name)
         if source is None and not _is_module(package, name):
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = _found(source or package, name)
+        try:
+            value = _found(source or package, name)
+        except ModuleNotFoundError as error:
+            if name not in optional_names:
+                raise
+            raise AttributeError(
+                f"{package}.{name} needs {error.name}, which is not installed: pip install '{package}[{name}]'"
+            ) from error
         setattr(module, name, value)
         return value
 
     def __dir__() -> list[str]:  # noqa: N807
         return sorted({*vars(module), *sources})
 
-    return __getattr__, __dir__, [name for _, name, optional in lines if not optional and not name.startswith("_")]
+    return __getattr__, __dir__, [name for name in sources if name not in optional_names and not name.startswith("_")]
 
 
 def _found(source: str, name: str) -> Any:

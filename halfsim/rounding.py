@@ -46,8 +46,10 @@ class Stochastic:
     seed : int
         Key of Philox4x32-10, 0 to 2**64 - 1.
     offset : int
-        Added to the C-order index of the result element; the sum is the Philox counter, so that a computation cut
-        in chunks with matching offsets equals the whole. 0 to 2**62.
+        Added to the C-order index of the result element. That and the step, the number of a rounding within the
+        element, which accumulators state (0 for operations), are the Philox counter: a computation cut in chunks
+        with matching offsets equals the whole, and a call takes one offset for each element of its result, however
+        many roundings each needs. 0 to 2**62.
 
     Examples
     --------

@@ -134,8 +134,14 @@ def test_optional_names_are_found_but_not_by_a_star(tmp_path: Path) -> None:
         "import package; assert package.__all__ == ['plain', 'value', 'called']; assert 'bridge' in dir(package)",
         **paths,
     )
-    ask = "import package\ntry: package.bridge\nexcept ModuleNotFoundError as error: print(error.name)"
-    assert python("-c", ask, **paths).strip() == "package_that_is_not_installed"
+    ask = "import package\ntry: package.bridge\nexcept AttributeError as error: print(error)"
+    assert python("-c", ask, **paths) == (
+        "package.bridge needs package_that_is_not_installed, which is not installed: pip install 'package[bridge]'\n"
+    )
+    ask = "try: from package import bridge\nexcept ModuleNotFoundError as error: print(error.name)"
+    assert python("-c", ask, **paths) == "package_that_is_not_installed\n"
+    shown = python("-c", "import package, pydoc; print(pydoc.render_doc(package, renderer=pydoc.plaintext))", **paths)
+    assert "value = 3" in shown
 
 
 @pytest.mark.parametrize("name", ["add", "isnan", "BINARY16", "Rounding", "FP32", "explain"])
