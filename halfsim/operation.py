@@ -22,7 +22,7 @@ from halfsim.arrays import (
 )
 from halfsim.device import Gpu
 from halfsim.environment import IEEE, Environment
-from halfsim.flags import Flagged
+from halfsim.flags import Flagged, Flags
 from halfsim.kernels import host
 from halfsim.kernels.select import select_loops
 from halfsim.kernels.tables import WORTH
@@ -35,6 +35,7 @@ _OPERANDS = ("a", "b", "c")
 _FLOAT16 = np.dtype(np.float16)
 _UINT16 = np.dtype(np.uint16)
 _ARRAY = np.ndarray
+_NO_FLAGS = Flags(0)
 
 _COMMON = """
 Parameters
@@ -97,6 +98,8 @@ class Operation:
         Whether rounding can matter.
     options : tuple of str
         Further keywords, each a bool.
+    flags : Flags
+        Exceptions that some operands raise, in the environments that flush nothing.
 
     Examples
     --------
@@ -121,6 +124,7 @@ class Operation:
     integers: int = -1
     rounds: bool = True
     options: tuple[str, ...] = ()
+    flags: Flags = _NO_FLAGS
 
     def __call__(
         self,
@@ -256,7 +260,8 @@ class Operation:
             options="".join(f"{option} : bool\n    {_OPTIONS[option]}\n" for option in self.options),
             dtype=self.dtype,
         )
-        notes = f"Notes\n-----\n{self.ieee}, {self.clause}. {self.special}".rstrip()
+        raised = ", ".join(str(flag.name) for flag in self.flags) or "none"
+        notes = f"Notes\n-----\n{self.ieee}, {self.clause}. {self.special}".rstrip() + f" Flags: {raised}."
         example = f"Examples\n--------\n>>> import numpy as np, halfsim as hs\n{self.example}\n"
         object.__setattr__(self, "__doc__", f"{head}\n\n{self.summary}\n{common}\n{notes}\n\n{example}")
 

@@ -67,7 +67,7 @@ def defined(site: Path) -> set[str]:
 
 
 def missing_names(site: Path) -> list[str]:
-    """Return the public names that the site does not define: those of its pages, and what the package itself exports."""
+    """Return the public names that the site does not define: those of its pages and those of the package."""
     names = {f"{module}.{name}" for page in PAGES for module, name in of_page(page)}
     return sorted((names | {f"halfsim.{name}" for name in halfsim.__all__}) - defined(site))
 
