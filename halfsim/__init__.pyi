@@ -129,7 +129,7 @@ Parameters
 ----------
 A, B : array
     (..., K) each; leading dimensions broadcast, as in `numpy.vecdot`. float16, or as the accumulator's `inputs` say:
-bfloat16, float8_e5m2 or float8_e4m3fn of
+    bfloat16, float8_e5m2 or float8_e4m3fn of
     ml_dtypes, or float32 that holds numbers of the format only, as `convert` returns them.
 C : float16 or float32 array, optional
     Where the sums start, broadcast to the result; +0 by default. It is rounded once to the accumulator's format, as
@@ -228,7 +228,7 @@ Parameters
 ----------
 x : array
     Summands, taken in C order of the axes summed over. float16, or as the accumulator's `inputs` say: bfloat16,
-float8_e5m2 or float8_e4m3fn of
+    float8_e5m2 or float8_e4m3fn of
     ml_dtypes, or float32 that holds numbers of the format only, as `convert` returns them.
 axis : int or tuple of int, optional
     Axes to sum over; all by default.
