@@ -97,12 +97,8 @@ def broadcast(
     function: str, names: tuple[str, ...], arrays: list[NDArray[Any]]
 ) -> tuple[tuple[int, ...], list[NDArray[Any]]]:
     """Return the common shape of operands and views of that shape."""
-    shape = arrays[0].shape
-    for array in arrays:
-        if array.shape != shape:
-            shape = broadcast_shape(function, names[: len(arrays)], [array.shape for array in arrays])
-            return shape, [np.broadcast_to(array, shape) for array in arrays]
-    return shape, arrays
+    shape = broadcast_shape(function, names[: len(arrays)], [array.shape for array in arrays])
+    return shape, [np.broadcast_to(array, shape) for array in arrays]
 
 
 def check_out(function: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

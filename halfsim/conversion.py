@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -15,6 +15,7 @@ from halfsim.factors import EXTENSION
 from halfsim.flags import Flagged
 from halfsim.formats import Format
 from halfsim.kernels import conversion, host
+from halfsim.kernels.loops import Loops
 from halfsim.kernels.tables import WORTH
 from halfsim.options import rounding_control
 from halfsim.rounding import RoundingLike
@@ -28,20 +29,58 @@ def _format_of(dtype: np.dtype[Any]) -> Format | None:
     return conversion.NATIVE.get(dtype.name) or EXTENSION.get(dtype.name)
 
 
-def source_words(x: Any) -> tuple[NDArray[Any], Format | None]:
-    """Return the words of the operand and their format; None for integers, of which 64-bit ones are int64 words."""
-    array = plain_array("convert", "x", x)
-    fmt = _format_of(array.dtype)
-    if not array.dtype.isnative:
-        array = array.astype(array.dtype.newbyteorder("="))
+class _Plan(NamedTuple):
+    """How the elements of a dtype are converted to a target under a control word."""
+
+    words: np.dtype[Any] | None
+    """Of the operand's patterns; None where integers are taken as they are."""
+    dtype: np.dtype[Any]
+    """Of the result,"""
+    patterns: np.dtype[Any]
+    """and of its patterns, as loops write them."""
+    loops: Loops
+    extra: tuple[Any, ...]
+
+
+@lru_cache(maxsize=32)
+def _plan(kind: np.dtype[Any], target: Format | np.dtype[Any], control: int, large: bool) -> _Plan:
+    """Return how to convert; `kind` is native, `large` says whether there are elements enough for a table.
+
+    Looking all of it up takes longer than converting a few elements. Few are kept: a table may hang on each.
+    """
+    words, source = _words_of(kind)
+    _, dtype = _target(target)
+    patterns = conversion.words(8 * dtype.itemsize) if isinstance(target, Format) else dtype
+    unsigned = source is None and kind.kind == "u"
+    return _Plan(
+        words, dtype, patterns, *conversion.conversion_loops(source, unsigned, target, control, large, patterns)
+    )
+
+
+def _words_of(kind: np.dtype[Any]) -> tuple[np.dtype[Any] | None, Format | None]:
+    """Return the dtype of the words that an operand of a native dtype is viewed as, if any, and its format, if any."""
+    fmt = _format_of(kind)
     if fmt is not None:
-        return array.view(np.uint8 if fmt.width == 8 else conversion.words(fmt.width)), fmt
-    if array.dtype.kind in "iu":
-        return array.view(np.int64) if array.dtype.itemsize == 8 else array, None
+        return np.dtype(np.uint8) if fmt.width == 8 else conversion.words(fmt.width), fmt
+    if kind.kind in "iu":
+        return np.dtype(np.int64) if kind.itemsize == 8 else None, None
     raise TypeError(
-        f"convert: x has dtype {array.dtype}; pass float16, float32, float64, an integer dtype, or the bfloat16, "
+        f"convert: x has dtype {kind}; pass float16, float32, float64, an integer dtype, or the bfloat16, "
         "float8_e5m2 or float8_e4m3fn of ml_dtypes"
     )
+
+
+def _native(x: Any) -> NDArray[Any]:
+    """Return an operand as an array in native byte order."""
+    array = x if type(x) is np.ndarray else plain_array("convert", "x", x)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def source_words(x: Any) -> tuple[NDArray[Any], Format | None]:
+    """Return the words of the operand and their format; None for integers, of which 64-bit ones are int64 words."""
+    array = _native(x)
+    words, fmt = _words_of(array.dtype)
+    return array if words is None else array.view(words), fmt
 
 
 class Conversion:
@@ -63,7 +102,7 @@ class Conversion:
         """Convert; see the docstring of `halfsim.convert`."""
         if device is not None:
             return self._on_device(device, x, to, rounding, environment, out, where, exact, saturate).value
-        value, _ = self._compute(x, to, rounding, environment, out, where is True, exact, saturate, flagged=False)
+        value, _ = self._compute(x, to, rounding, environment, out, where is True, exact, saturate, False)
         return deliver("convert", value, out, where)
 
     def flagged(
@@ -82,7 +121,7 @@ class Conversion:
         """Convert, and return the exception flags of every element too."""
         if device is not None:
             return self._on_device(device, x, to, rounding, environment, out, where, exact, saturate)
-        value, flags = self._compute(x, to, rounding, environment, out, where is True, exact, saturate, flagged=True)
+        value, flags = self._compute(x, to, rounding, environment, out, where is True, exact, saturate, True)
         return Flagged(deliver("convert", value, out, where), deliver("convert", flags, None, where))
 
     def _compute(
@@ -95,23 +134,25 @@ class Conversion:
         everywhere: bool,
         exact: bool,
         saturate: bool,
-        *,
         flagged: bool,
     ) -> tuple[NDArray[Any], Any]:
-        words, source = source_words(x)
-        target, dtype = _target(to)
-        if out is not None:
-            check_out("convert", out, words.shape, dtype)
+        array = _native(x)
         options = rounding_control("convert", rounding, environment, exact, saturate)
-        unsigned = source is None and np.asarray(x).dtype.kind == "u"
-        result = writable_result(out if everywhere else None, words.shape, dtype, [words])
-        z = result.reshape(-1)
-        if isinstance(target, Format):
-            z = z.view(conversion.words(8 * dtype.itemsize))
+        target = to if isinstance(to, Format) else integer_dtype(to)
+        plan = _plan(array.dtype, target, options[0], array.size >= WORTH)
+        dtype, shape = plan.dtype, array.shape
+        words = array if plan.words is None else array.view(plan.words)
+        if out is None:
+            result = np.empty(shape, dtype)
+        else:
+            check_out("convert", out, shape, dtype)
+            result = writable_result(out if everywhere else None, shape, dtype, [words])
+        z = result if len(shape) == 1 else result.reshape(-1)
+        if plan.patterns is not dtype:
+            z = z.view(plan.patterns)
         flags = np.empty(z.size, np.uint8) if flagged else None
-        loops, extra = conversion.conversion_loops(source, unsigned, target, options[0], z.size >= WORTH, z.dtype)
-        host.compute(loops, [words], z, flags, options, extra)
-        return result, flags if flags is None else flags.reshape(result.shape)
+        host.compute(plan.loops, [words], z, flags, options, plan.extra)
+        return result, flags if flags is None or len(shape) == 1 else flags.reshape(shape)
 
     def _on_device(
         self,

@@ -76,7 +76,8 @@ class GpuProduct(Gpu):
         if not self.resident:
             operands = Operands(*map(self.kernels.upload, operands))
             c = None if c is None else self.kernels.upload(c.reshape(-1))
-        words, flags = evaluate_general(self.kernels, chosen, operands, c)
+        size = operands.batch_a.size * operands.a.shape[1] * operands.b.shape[2]
+        words, flags = evaluate_general(self.kernels, chosen, operands, c, self.kernels.indices(size))
         value = self.deliver(words, shape, chosen.storage.values, out, True)
         return value, self.deliver(flags, shape, flags.dtype, None, True) if flagged else None
 

@@ -101,6 +101,10 @@ class Format:
                 + (f"choose emax = emin + {span - 1}" if span else "leave it two bits at least")
             )
 
+    def __hash__(self) -> int:
+        # Formats are looked up in every conversion; a string keeps its hash.
+        return hash(self.name)
+
     def contains(self, other: Format) -> bool:
         """Whether every finite number of another format is a number of this one.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -24,6 +24,7 @@ from halfsim.device import Gpu
 from halfsim.environment import IEEE, Environment
 from halfsim.flags import Flagged, Flags
 from halfsim.kernels import host
+from halfsim.kernels.loops import Loops
 from halfsim.kernels.select import select_loops
 from halfsim.kernels.tables import WORTH
 from halfsim.options import rounding_control
@@ -33,7 +34,7 @@ __all__ = ["Operation"]
 
 _OPERANDS = ("a", "b", "c")
 _FLOAT16 = np.dtype(np.float16)
-_UINT16 = np.dtype(np.uint16)
+_UINT8, _UINT16 = np.dtype(np.uint8), np.dtype(np.uint16)
 _ARRAY = np.ndarray
 _NO_FLAGS = Flags(0)
 
@@ -125,6 +126,8 @@ class Operation:
     rounds: bool = True
     options: tuple[str, ...] = ()
     flags: Flags = _NO_FLAGS
+    _plans: dict[str, tuple[tuple[int, int, int], Loops]] = field(default_factory=dict, init=False)
+    """Control words and loops of calls of few elements that name a rounding alone: all that such a call looks up."""
 
     def __call__(
         self,
@@ -139,8 +142,8 @@ class Operation:
         """Compute the operation; see the operation's own docstring."""
         if device is not None:
             return self._on_device(device, operands, rounding, environment, out, where, options).value
-        value, _ = self._compute(operands, rounding, environment, out, where is True, options, flagged=False)
-        return deliver(self.name, value, out, where)
+        value, _ = self._compute(operands, rounding, environment, out, where is True, options, False)
+        return value if out is None and where is True and value.ndim else deliver(self.name, value, out, where)
 
     def flagged(
         self,
@@ -155,7 +158,9 @@ class Operation:
         """Compute the operation and the exception flags of every element."""
         if device is not None:
             return self._on_device(device, operands, rounding, environment, out, where, options)
-        value, flags = self._compute(operands, rounding, environment, out, where is True, options, flagged=True)
+        value, flags = self._compute(operands, rounding, environment, out, where is True, options, True)
+        if out is None and where is True and value.ndim:
+            return Flagged(value, flags)
         return Flagged(deliver(self.name, value, out, where), deliver(self.name, flags, None, where))
 
     def _compute(
@@ -166,28 +171,40 @@ class Operation:
         out: NDArray[Any] | None,
         everywhere: bool,
         options: dict[str, bool],
-        *,
         flagged: bool,
     ) -> tuple[NDArray[Any], Any]:
+        # A call of few elements takes as long as this takes: nothing here is done twice, or before it is needed.
         name = self.name
         if options or len(operands) != self.arity:
             self._check_call(operands, options)
-        control = rounding_control(name, rounding, environment, **options)
         arrays = [
             x.view(_UINT16) if type(x) is _ARRAY and x.dtype is _FLOAT16 and i != self.integers else self._operand(i, x)
             for i, x in enumerate(operands)
         ]
-        shape, arrays = broadcast(name, _OPERANDS, arrays)
-        if out is not None:
-            check_out(name, out, shape, self.dtype)
-        result = writable_result(out if everywhere else None, shape, self.dtype, arrays)
-        z = result if result.ndim == 1 else result.reshape(-1)
-        if self.dtype is _FLOAT16:
+        shape, dtype = arrays[0].shape, self.dtype
+        for x in arrays:
+            if x.shape != shape:
+                shape, arrays = broadcast(name, _OPERANDS, arrays)
+                break
+        if out is None:
+            result = np.empty(shape, dtype)
+        else:
+            check_out(name, out, shape, dtype)
+            result = writable_result(out if everywhere else None, shape, dtype, arrays)
+        z = result if len(shape) == 1 else result.reshape(-1)
+        if dtype is _FLOAT16:
             z = z.view(_UINT16)
-        flags = np.empty(z.size, np.uint8) if flagged else None
-        loops = select_loops(name, self.kernel, self.extra, control[0], z.size >= WORTH)
-        host.compute(loops, arrays, z, flags, control, self.extra)
-        return result, flags if flags is None else flags.reshape(shape)
+        size = z.size
+        usual = rounding if type(rounding) is str and environment is IEEE and not options and size < WORTH else None
+        plan = None if usual is None else self._plans.get(usual)
+        if plan is None:
+            control = rounding_control(name, rounding, environment, **options)
+            plan = control, select_loops(name, self.kernel, self.extra, control[0], size >= WORTH)
+            if usual is not None:
+                self._plans[usual] = plan
+        flags = np.empty(size, _UINT8) if flagged else None
+        host.compute(plan[1], arrays, z, flags, plan[0], self.extra)
+        return result, flags if flags is None or len(shape) == 1 else flags.reshape(shape)
 
     def _on_device(
         self,

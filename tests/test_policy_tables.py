@@ -207,6 +207,10 @@ def test_a_base_is_changed_key_by_key() -> None:
             {"name": "x", "loss_scale": {"kind": "none", "scale": 1}},
             "unknown key 'scale' of loss_scale; known are none",
         ),
+        (
+            {"base": "mixed", "loss_scale": {"scale": 8}},
+            "loss_scale has no scale here; give its 'kind' too, one of static, dynamic, layer",
+        ),
         ({"name": "x", "loss_scale": {"kind": "static", "scale": -1}}, "StaticScale: scale=-1.0"),
         ({"name": "x", "rounding": {"bits": 3}}, "rounding lacks seed"),
         ({"name": "x", "rounding": {"bits": 3, "sed": 1}}, "unknown key 'sed' of rounding; did you mean 'seed'?"),
@@ -230,7 +234,7 @@ def test_mistakes_are_named(table: dict[str, Any], message: str) -> None:
         ({"name": "x", "forward": {"kind": 3}}, "forward.kind=3 is a int; pass one of Sequential"),
         ({"name": "x", "weights": 16}, "weights=16 is a int"),
         ({"name": "x", "flush_to_zero": "yes"}, "flush_to_zero='yes'"),
-        ({"name": "x", "loss_scale": 8}, "loss_scale=8 is a int"),
+        ({"name": "x", "loss_scale": 8}, "loss_scale=8 is a int; .*: {kind = 'static', scale = 8}"),
         ({"name": "x", "loss_scale": {"kind": "static", "scale": "8"}}, "scale='8' is a str"),
     ],
 )

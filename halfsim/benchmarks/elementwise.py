@@ -144,18 +144,18 @@ def _other_format(target: str, sizes: Sizes) -> Case:
     return case([column], lambda: hs.convert(column, fmt), others, 4)
 
 
-def _small(name: str, flagged: bool, _: Sizes) -> Case:
-    """A call whose cost is that of being called."""
-    columns = [column[-_SMALL:] for column in operands(name, 100)]
+def _call(name: str, flagged: bool, size: int, _: Sizes) -> Case:
+    """A call on so many elements that makes its result; on few, its cost is that of being called."""
+    columns = [column[-size:] for column in operands(name, max(size, 100))]
     arguments = [*columns, hs.BINARY16] if name == "convert" else columns
     function: Any = getattr(hs, name).flagged if flagged else getattr(hs, name)
     theirs: Callable[[], Any] = (
         partial(columns[0].astype, np.float16) if name == "convert" else partial(getattr(np, name), *columns)
     )
-    numpy = Contender("numpy", theirs, _SMALL, answer=lambda made: made)
+    numpy = Contender("numpy", theirs, size, answer=lambda made: made)
     made = case(columns, lambda: function(*arguments), [numpy], 2)
     answer = (lambda made: made.value) if flagged else (lambda made: made)
-    ours = Contender(OURS, made.ours.call, _SMALL, made.ours.bytes, answer=answer)
+    ours = Contender(OURS, made.ours.call, size, made.ours.bytes, answer=answer)
     return Case(ours, made.peers, made.operands, made.roof, by_bytes=True)
 
 
@@ -212,7 +212,11 @@ def _rows() -> list[Row]:
             rows.append(Row("flags", f"{name}, {_ROUNDINGS[mode]}", unit, partial(_flagged, name, mode), flags))
     for name, flagged in (("add", False), ("add", True), ("convert", False)):
         words = f"{name}{' with flags' if flagged else ''} of {_SMALL} elements"
-        rows.append(Row("call", words, unit, partial(_small, name, flagged), {"numpy": (0.1, 0.25)}))
+        rows.append(Row("call", words, unit, partial(_call, name, flagged, _SMALL), {"numpy": (0.1, 0.25)}))
+    for name in ("add", "convert"):
+        for size in (100, 1_000, 10_000, 100_000, 1_000_000):
+            words = f"{'float32 to binary16' if name == 'convert' else name}, n = {size:,}"
+            rows.append(Row("growth with n", words, unit, partial(_call, name, False, size)))
     aims = {"one thread": (1 / 1.10, 1 / 1.02)}
     return [*rows, Row("two threads", "float32 to binary16", unit, _two_threads, aims)]
 

@@ -171,16 +171,19 @@ def _rows() -> list[Row]:
     for terms in (16, 64, 256, 1024, 4096):
         make = partial(_grown, terms)
         rows.append(Row("growth with K", f"h100:f32, 64 x {terms} x 64", _UNIT, make))
+    for threads in (2, 4, 8):
+        make = partial(_threads, threads)
+        rows.append(Row("growth with threads", f"h100:f32, {threads} threads", _UNIT, make))
     aims = {"one thread": (1 / 1.10, 1 / 1.02)}
-    return [*rows, Row("two threads", "h100:f32", _UNIT, _two_threads, aims)]
+    return [*rows, Row("two threads", "h100:f32", _UNIT, partial(_threads, 2), aims)]
 
 
 def _grown(terms: int, _: Sizes) -> Case:
     return _case("h100:f32", (64, terms, 64), _none)
 
 
-def _two_threads(sizes: Sizes) -> Case:
-    return _case("h100:f32", (sizes.order,) * 3, _none, threads=2)
+def _threads(threads: int, sizes: Sizes) -> Case:
+    return _case("h100:f32", (sizes.order,) * 3, _none, threads=threads)
 
 
 PRODUCTS = tuple(_rows())

@@ -79,7 +79,7 @@ def _list_cases(context: click.Context, _: click.Parameter, asked: bool) -> None
 )
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How to print.")
 @click.option("--json", "as_json", is_flag=True, help="Short for --format json.")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
+@click.option("-o", "--out", "--output", "output", type=click.Path(dir_okay=False, path_type=Path), help="The file.")
 @click.option("--all", "everything", is_flag=True, help="dot: print all rows of long tables.")
 def explain(operation: str, operands: tuple[str, ...], **options: Any) -> None:
     """Show every step of OPERATION on OPERANDS: fields, exact value, discarded bits, decision, result, flags.
@@ -184,7 +184,5 @@ def _rounding(text: str) -> Rounding | Stochastic:
     """Return the rounding that a name, or ``stochastic:BITS:SEED``, stands for."""
     from halfsim.testvectors.formats import rounding_of
 
-    try:
+    with usage():
         return rounding_of(text, "--rounding")
-    except ValueError as error:
-        raise click.UsageError(str(error).replace("halfsim.Stochastic(...)", "stochastic:BITS:SEED")) from None

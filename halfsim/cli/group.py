@@ -128,7 +128,7 @@ def examples(*commands: str, notes: Sequence[str] = ()) -> str:
 def near(name: str, known: Iterable[str]) -> str:
     """Return what to say of an unknown name: those like it, or all."""
     names = list(known)
-    alike = get_close_matches(name, names, n=4)
+    alike = [other for other in names if name and other.startswith(name)] or get_close_matches(name, names, n=4)
     return f"did you mean {' or '.join(alike)}?" if alike else f"known are {', '.join(names)}"
 
 
@@ -138,5 +138,7 @@ def usage() -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError) as error:
-        message = re.sub(r"^(explain|explain_dot|compare_dot): ", "", str(error))
+        # A command has a name of its own for the function, and an option for the argument of `plan` that can be wrong.
+        message = re.sub(r"^(explain|explain_dot|compare_dot|tile_header|write_dpi|verify): ", "", str(error))
+        message = re.sub(r"^plan: ", "--families: ", message)
         raise click.UsageError(message, click.get_current_context(silent=True)) from error

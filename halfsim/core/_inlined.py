@@ -16,7 +16,7 @@ from numba.core.compiler_machinery import register_pass
 from numba.core.registry import CPUDispatcher
 from numba.core.typed_passes import NativeLowering
 
-__all__ = ["Inlined"]
+__all__ = ["Inlined", "IntoCallers"]
 
 
 class _NoEnvironment:
@@ -38,6 +38,9 @@ class _Library(JITCodeLibrary):
     @property
     def codegen(self) -> Any:
         return _NoEnvironment(self._codegen)
+
+    def _optimize_final_module(self) -> None:
+        """Do nothing: the code is optimised in every caller, and would be again."""
 
     def _finalize_final_module(self) -> None:
         self._finalize_dynamic_globals()
@@ -61,7 +64,9 @@ class _Lowering(NativeLowering):
         return super().run_pass(state)
 
 
-class _Compiler(CompilerBase):
+class IntoCallers(CompilerBase):
+    """Numba's compiler for functions that only compiled code calls."""
+
     def define_pipelines(self) -> list[Any]:
         pipeline = DefaultPassBuilder.define_nopython_pipeline(self.state)
         pipeline.passes[:] = [
@@ -74,7 +79,7 @@ class Inlined(CPUDispatcher):
     """A function to call from compiled code; a call from Python compiles a form of its own for that."""
 
     def __init__(
-        self, py_func: Any, locals: Any = None, targetoptions: Any = None, pipeline_class: Any = _Compiler
+        self, py_func: Any, locals: Any = None, targetoptions: Any = None, pipeline_class: Any = IntoCallers
     ) -> None:
         options = {**(targetoptions or {}), "nopython": True, "no_cpython_wrapper": True}
         super().__init__(py_func, locals, options, pipeline_class)

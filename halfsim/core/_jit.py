@@ -10,7 +10,7 @@ from numba.extending import overload
 
 from halfsim.core._cache import KernelCache
 from halfsim.core._guard import Guarded
-from halfsim.core._inlined import Inlined
+from halfsim.core._inlined import Inlined, IntoCallers
 from halfsim.core._processor import choose_processor
 
 __all__ = ["choose_by_type", "inlined", "kernel", "merged", "scalar"]
@@ -63,4 +63,5 @@ def choose_by_type(function: Callable[..., Any], table: Mapping[type, Callable[.
         implementation: Any = next(table[base] for base in first.instance_class.__mro__ if base in table)
         return implementation.py_func
 
-    overload(function, strict=False, jit_options={"error_model": "numpy", "no_cfunc_wrapper": True})(chosen)
+    options = {"error_model": "numpy", "no_cfunc_wrapper": True, "no_cpython_wrapper": True}
+    overload(function, strict=False, jit_options={**options, "pipeline_class": IntoCallers})(chosen)

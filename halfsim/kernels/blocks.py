@@ -20,13 +20,13 @@ from halfsim.kernels.blocksums import Binary16, Binary32, FarBinary32, Sum, over
 from halfsim.kernels.decoding import OUTSIDE, SPECIAL
 from halfsim.kernels.vectorcode import BYTE, FLOAT, INT, LONG, Lanes, Memory, each, pointers
 
-__all__ = ["add_blocks", "lanes", "read_sums", "write_sums"]
+__all__ = ["add_blocks", "lanes", "panel_columns", "read_sums", "write_sums"]
 
 _FEW = 16
 
 
 @cache
-def _width() -> int:
+def panel_columns() -> int:
     """Columns of a panel: where there are 32 registers, four of them for each of what a row needs."""
     return 64 if has_feature("avx512bw") else _FEW
 
@@ -36,7 +36,7 @@ def lanes(typingctx):
     """Columns of a panel, a constant of the processor."""
 
     def codegen(context, builder, signature, args):
-        return LONG(_width())
+        return LONG(panel_columns())
 
     return types.int64(), codegen
 
@@ -107,7 +107,7 @@ class _Rows:
 
     def _column(self, data: Any, k: Any) -> Lanes:
         builder = self.memory.builder
-        return self.memory.load(data, builder.add(self.panel, builder.mul(k, LONG(_width()))))
+        return self.memory.load(data, builder.add(self.panel, builder.mul(k, LONG(panel_columns()))))
 
     def _exponents(self, start: Any, stop: Any, least: Lanes) -> list[Lanes]:
         """Write the search of the largest codes of a block; return them as int32."""
@@ -175,16 +175,16 @@ def add_blocks(typingctx, d, values_a, codes_a, values_b, codes_b, sums, x, y, p
 
         def write(width: int, first: Any) -> None:
             rows = _Rows(_sum_of(d, codes_b), Memory(builder, width), data, (x, y), builder.add(panel, first), block)
-            rows.write(count, [builder.add(builder.add(total, LONG(r * _width())), first) for r in range(2)])
+            rows.write(count, [builder.add(builder.add(total, LONG(r * panel_columns())), first) for r in range(2)])
 
-        if _width() == _FEW:
+        if panel_columns() == _FEW:
             write(_FEW, LONG(0))
             return context.get_dummy_value()
-        with builder.if_else(builder.icmp_signed("<=", columns, LONG(_width() // 2))) as (few, many):
+        with builder.if_else(builder.icmp_signed("<=", columns, LONG(panel_columns() // 2))) as (few, many):
             with few, cgutils.for_range_slice(builder, LONG(0), columns, LONG(_FEW)) as (first, _):
                 write(_FEW, first)
             with many:
-                write(_width(), LONG(0))
+                write(panel_columns(), LONG(0))
         return context.get_dummy_value()
 
     return types.void(d, *arrays, *(types.int64,) * 6, block), codegen

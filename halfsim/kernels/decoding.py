@@ -14,7 +14,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from halfsim.core._jit import scalar
-from halfsim.core.fields import layout
+from halfsim.core.fields import layout, smaller
 from halfsim.formats import Format, Specials
 from halfsim.kernels.blocksums import Window
 from halfsim.kernels.vectorcode import INT, Lanes, Memory, each, pointers
@@ -133,7 +133,7 @@ def pack_columns(b, matrix, start, stop, rule, width, terms, values, codes, repo
         for k in range(b.shape[1]):
             source = (matrix * b.shape[1] + k) * b.shape[2] + first
             target = (first - start) * terms + k * width
-            decode(b, source, min(width, stop - first), values, codes, target, reports, first - start, rule)
+            decode(b, source, smaller(width, stop - first), values, codes, target, reports, first - start, rule)
 
 
 @scalar

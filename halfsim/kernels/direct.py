@@ -39,12 +39,15 @@ __all__ = [
     "divide",
     "fma",
     "multiply",
+    "round_to_integral",
     "sqrt",
     "subtract",
 ]
 
 _B32 = layout(BINARY32)
 _B64 = layout(BINARY64)
+_INTEGERS = 0x4B000000
+"""Binary32 pattern of 2**23."""
 
 
 @kernel
@@ -128,6 +131,23 @@ def fma(a, b, c, z, control):
             x = widen(a[i]) * widen(b[i]) + widen(c[i])
             z[i] = narrow(x)
             nan |= x != x
+    exchange(state)
+    return nan
+
+
+@kernel
+def round_to_integral(a, z, control):
+    """Binary16 integral value."""
+    nan = False
+    state = exchange(direction(control))
+    for i in range(z.size):
+        x = widen(a[i])
+        sign = int32(bits_of(x) & -0x80000000)
+        # From here to its double, binary32 has the integers alone.
+        far = float_of(int32(sign | _INTEGERS))
+        # The zeros that are left have any sign.
+        z[i] = narrow(float_of(int32(bits_of(x + far - far) & 0x7FFFFFFF | sign)))
+        nan |= x != x
     exchange(state)
     return nan
 

@@ -15,16 +15,19 @@ from numpy.typing import NDArray
 
 from halfsim.accumulators import FusedDotAdd, factor_formats
 from halfsim.core._jit import kernel, scalar
+from halfsim.core.fields import larger, smaller
 from halfsim.formats import BINARY16, Specials
-from halfsim.kernels.blocks import add_blocks, lanes, read_sums, write_sums
+from halfsim.kernels.blocks import add_blocks, lanes, panel_columns, read_sums, write_sums
 from halfsim.kernels.blocksums import FAR, NEAR
 from halfsim.kernels.decoding import Form, form, pack_columns, pack_rows
-from halfsim.kernels.panels import COLUMNS, ROWS, TERMS
+from halfsim.kernels.panels import ROWS, TERMS
 from halfsim.rounding import Rounding
 
-__all__ = ["Block", "block", "fused"]
+__all__ = ["Block", "block", "compiled", "fused"]
 
 _DECODED = 1 << 21
+# Decoding A again for every strip of so many columns takes a hundredth of the time.
+_COLUMNS = 128
 
 
 class Block(NamedTuple):
@@ -77,7 +80,7 @@ def _read_rows(d, codes, row, count, columns, first_column, last_column, sums, m
     for first in range(first_column, last_column, lanes()):
         for i in range(count):
             at = (first - first_column) * ROWS + i * lanes()
-            read_sums(d, codes, (row + i) * columns + first, min(lanes(), last_column - first), sums, at, mask)
+            read_sums(d, codes, (row + i) * columns + first, smaller(lanes(), last_column - first), sums, at, mask)
 
 
 @scalar
@@ -86,7 +89,7 @@ def _write_rows(d, codes, left, row, count, columns, first_column, last_column, 
     for first in range(first_column, last_column, lanes()):
         for i in range(count):
             at = (first - first_column) * ROWS + i * lanes()
-            place, size = (row + i) * columns + first, min(lanes(), last_column - first)
+            place, size = (row + i) * columns + first, smaller(lanes(), last_column - first)
             write_sums(sums, at, d, codes, left, place, size, reports_a[i], reports_b, first - first_column)
 
 
@@ -94,10 +97,10 @@ def _write_rows(d, codes, left, row, count, columns, first_column, last_column, 
 def _add_rows(d, values_a, codes_a, values_b, codes_b, sums, count, columns, padded, unit):
     """Add all blocks of `count` rows and of the panels of `columns` columns to their sums."""
     # A part of a panel that stays in the second cache.
-    depth = max(TERMS // unit.terms, 1) * unit.terms
+    depth = larger(TERMS // unit.terms, 1) * unit.terms
     block = unit.terms, unit.fraction_bits, unit.least, unit.mask
     for term in range(0, padded, depth):
-        terms = min(depth, padded - term)
+        terms = smaller(depth, padded - term)
         for first in range(0, columns, lanes()):
             panel = first * padded + term * lanes()
             # A last row without a neighbour has zeros beside it, or what was there.
@@ -108,33 +111,63 @@ def _add_rows(d, values_a, codes_a, values_b, codes_b, sums, count, columns, pad
                 )  # fmt: skip
 
 
-@kernel
+class _Memory(NamedTuple):
+    """What a thread decodes into: made by Python, since Numba would compile that too."""
+
+    values_a: NDArray[np.float32]
+    """Rows of A, and the codes of their exponents,"""
+    codes_a: NDArray[Any]
+    values_b: NDArray[np.float32]
+    """panels of B,"""
+    codes_b: NDArray[Any]
+    reports_a: NDArray[np.int32]
+    """and a report on each row and on each column."""
+    reports_b: NDArray[np.int32]
+    scratch: NDArray[np.int32]
+    """Reports on the terms of a row."""
+    sums: NDArray[np.float32]
+
+
 def fused(a, b, batch_a, batch_b, d, start, stop, unit, left):
     """Compute rows `start` to `stop` of d (products * M, N), which holds C.
 
     d is uint16 for binary16 results, else uint32. `left`, uint8 and of its shape, receives the marks of
     `halfsim.kernels.blocks.write_sums`.
     """
-    rows, terms, columns = a.shape[1], a.shape[2], b.shape[2]
-    unit = Block(unit.left, unit.right, min(unit.terms, terms), unit.fraction_bits, unit.least, unit.mask, unit.codes)
+    terms, columns, width = a.shape[2], b.shape[2], panel_columns()
+    unit = unit._replace(terms=min(unit.terms, terms))
     # K is padded with terms that are zero.
-    padded = (terms + unit.terms - 1) // unit.terms * unit.terms
+    padded = -(-terms // unit.terms) * unit.terms
     # Columns decoded at a time: fewer of many terms, for what they take of memory.
-    strip = max(min(COLUMNS, _DECODED // padded // lanes() * lanes()), lanes())
-    strip = min(strip, (columns + lanes() - 1) // lanes() * lanes())
+    strip = max(min(_COLUMNS, _DECODED // padded // width * width), width)
+    strip = min(strip, -(-columns // width) * width)
     values_a, codes_a = np.zeros(ROWS * padded, np.float32), np.zeros(ROWS * padded, unit.codes.dtype)
     values_b, codes_b = np.zeros(strip * padded, np.float32), np.zeros(strip * padded, unit.codes.dtype)
-    reports_a, reports_b, scratch = np.zeros(ROWS, np.int32), np.zeros(strip, np.int32), np.zeros(terms, np.int32)
-    sums = np.zeros(ROWS * strip, np.float32)
+    reports = (np.zeros(size, np.int32) for size in (ROWS, strip, terms))
+    memory = _Memory(values_a, codes_a, values_b, codes_b, *reports, np.zeros(ROWS * strip, np.float32))
+    _fused(a, b, batch_a, batch_b, d, start, stop, unit, left, padded, memory)
+
+
+def compiled() -> bool:
+    """Whether the loop has been compiled or loaded, in any form."""
+    return bool(getattr(_fused, "overloads", True))
+
+
+@kernel
+def _fused(a, b, batch_a, batch_b, d, start, stop, unit, left, padded, memory):
+    rows, columns = a.shape[1], b.shape[2]
+    values_a, codes_a, values_b, codes_b, reports_a, reports_b, scratch, sums = memory
+    strip = reports_b.size
     packed = -1
     for batch in range(start // rows, (stop + rows - 1) // rows):
         for first in range(0, columns, strip):
-            last = min(first + strip, columns)
+            last = smaller(first + strip, columns)
             if columns > strip or batch_b[batch] != packed:
                 packed = batch_b[batch]
                 pack_columns(b, packed, first, last, unit.right, lanes(), padded, values_b, codes_b, reports_b)
-            for row in range(max(start, batch * rows), min(stop, (batch + 1) * rows), ROWS):
-                count = min(ROWS, stop - row, (batch + 1) * rows - row)
+            top, bottom = larger(start, batch * rows), smaller(stop, (batch + 1) * rows)
+            for row in range(top, bottom, ROWS):
+                count = smaller(ROWS, bottom - row)
                 source = row - batch * rows
                 pack_rows(a, batch_a[batch], source, count, unit.left, padded, values_a, codes_a, reports_a, scratch)
                 _read_rows(d, codes_b, row, count, columns, first, last, sums, unit.mask)

@@ -15,6 +15,7 @@ __all__ = ["cast", "compute", "elementwise", "empty", "filled", "indices", "run"
 
 # Elements at a time where memory is to stay small.
 _PIECE = 1 << 14
+_UINT16 = np.dtype(np.uint16)
 # Types of patterns that loops take, by their numbers: comparing those is quick.
 _LOOPS = frozenset(np.dtype(kind).num for kind in (np.uint16, np.uint32, np.int64))
 
@@ -76,7 +77,10 @@ def compute(
     grain = loops.grain if flags is not None or loops.values is None else loops.values_grain
     if z.size < 2 * grain:
         for x in operands:
-            if not _is_flat(x):
+            # As `_is_flat`, without a call where a type answers at once: views of binary16 share this very one.
+            if x.dtype is not _UINT16 or x.ndim != 1 or not x.flags.carray:
+                if _is_flat(x):
+                    continue
                 break
         else:
             run(loops, operands, z, flags, options, extra)

@@ -37,8 +37,8 @@ __all__ = ["Operands", "Plan", "evaluate", "evaluate_general", "plan"]
 # Multiply-adds worth a thread: about 0.2 ms of a vectorised loop, of a general one.
 _FAST_WORK = 1 << 19
 _GENERAL_WORK = 1 << 13
-# Multiply-adds that the general loop does in some 50 ms, less than a compilation takes.
-_FIRST_WORK = 1 << 20
+# Multiply-adds that the general loop does in 50 ms, less than a compilation takes, and elements it holds at a time.
+_FIRST_WORK, _PIECE = 1 << 20, 1 << 15
 _WORDS: dict[Format, np.dtype[Any]] = {BINARY16: np.dtype(np.uint16), BINARY32: np.dtype(np.uint32)}
 
 
@@ -166,18 +166,21 @@ def evaluate(
         d, last = _fast_operands(chosen, c, (rows, columns))
         _compute_fast(chosen, operands, d, last)
         return d.view(chosen.storage.values), np.empty(0, np.uint8)
-    d, flags = evaluate_general(host, chosen, operands, None if c is None else c.reshape(-1))
+    size = rows * columns
+    d, flags = np.empty(size, chosen.storage.patterns), np.empty(size, np.uint8)
+    for start in range(0, size, _PIECE):
+        elements, part = np.arange(start, min(start + _PIECE, size)), slice(start, start + _PIECE)
+        addend = None if c is None else c.reshape(-1)[part]
+        d[part], flags[part] = evaluate_general(host, chosen, operands, addend, elements)
     return d.view(chosen.storage.values), flags
 
 
-def evaluate_general(place: Any, chosen: Plan, operands: Operands, c: Any) -> tuple[Any, Any]:
-    """Return flat (patterns, flags) of a product, computed on the core alone.
+def evaluate_general(place: Any, chosen: Plan, operands: Operands, c: Any, elements: Any) -> tuple[Any, Any]:
+    """Return (patterns, flags) of the listed elements of a product, computed on the core alone.
 
-    `place` is `halfsim.kernels.host` or `halfsim.kernels.cuda`, where the arrays lie; `c` is flat. Else as `evaluate`.
+    `place` is `halfsim.kernels.host` or `halfsim.kernels.cuda`, where the arrays lie; `c` is flat, of as many elements.
     """
-    size = operands.batch_a.size * operands.a.shape[1] * operands.b.shape[2]
-    elements = place.indices(size)
-    source = _source(chosen, c)
+    size, source = elements.size, _source(chosen, c)
     d = place.filled(size, 0, np.int64) if c is None else place.cast(place.view(c, _WORDS[source]), np.int64)
     if operands.a.shape[2]:
         flags = _compute_general(place, chosen, operands, elements, d, source)
@@ -205,7 +208,7 @@ def _first_and_special(chosen: Plan, operands: Operands) -> bool:
 
     Compiling both takes longer than a first call should; the bits are the same.
     """
-    if not chosen.leaves or getattr(chosen.fast, "overloads", True):
+    if not chosen.leaves or fused.compiled():
         return False
     work = operands.batch_a.size * operands.a.shape[1] * operands.a.shape[2] * operands.b.shape[2]
     factors = zip((operands.a, operands.b), chosen.fast_extra[0][:2], strict=True)

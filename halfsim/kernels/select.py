@@ -12,7 +12,7 @@ import numpy as np
 from halfsim.core.control import STOCHASTIC
 from halfsim.core.fields import layout
 from halfsim.formats import BINARY16, BINARY32, BINARY64, Format
-from halfsim.kernels import elementwise, f16c, fast, loops, order, stochastic, wide
+from halfsim.kernels import direct, elementwise, f16c, fast, loops, order, stochastic, wide
 from halfsim.kernels.fast import FAST
 from halfsim.kernels.loops import Loops
 from halfsim.kernels.tables import table_loops
@@ -48,9 +48,12 @@ def select_loops(name: str, general: Callable[..., None], extra: tuple[Any, ...]
     `general` is its general loop, with its last arguments `extra`; `large` says whether there are elements enough for a
     table.
     """
+    chosen = _select(name, general, control)
     if large and name in _TABLED and compiles() and (control & 7 != STOCHASTIC or name == "logb"):
-        return table_loops(general, extra, control, np.dtype(np.uint16))
-    return _select(name, general, control)
+        table = table_loops(general, extra, control, np.dtype(np.uint16))
+        # No table is read as fast as a processor rounds.
+        return table if chosen.values is None else chosen._replace(flagged=table.flagged, grain=table.grain)
+    return chosen
 
 
 @lru_cache(maxsize=256)
@@ -59,6 +62,8 @@ def _select(name: str, general: Callable[..., None], control: int) -> Loops:
         return Loops(general)
     if general in _FLAGGED and (control & 7 != STOCHASTIC or general is not elementwise.scaleb):
         return Loops(_FLAGGED[general], grain=loops.VECTORISED, general=general)
+    if name == "round_to_integral" and f16c.direct(control) and f16c.available():
+        return Loops(general, direct.round_to_integral, values_grain=loops.DIRECT, general=general)
     return _fast(name, control, general) or Loops(general)
 
 

@@ -22,6 +22,8 @@ __all__ = ["ADVANCE", "Grid", "Part", "grid", "walk"]
 
 ROWS = 48
 """Rows decoded at a time, a multiple of every tile's."""
+_UNSLOTTED_TERMS = 256
+_SLOTTED_COLUMNS = 128
 _RESTING_ROWS = 240
 """Rows whose sums may rest in `state` between two parts of the terms."""
 
@@ -50,9 +52,11 @@ class Grid(NamedTuple):
 def grid(a: NDArray[Any], b: NDArray[Any], rows: int, slots: int = 0, dtype: Any = np.float32) -> Grid:
     """Return how to cut a product of so many rows whose sums need `slots` numbers each of a type, and the memory."""
     terms, columns = a.shape[2], b.shape[2]
-    depth = min(terms, TERMS)
+    # Memory is kept below that of the operands: sums of no slots rest in d, which costs little; others are so slow
+    # that decoding A more often costs nothing.
+    depth = min(terms, TERMS if slots else _UNSLOTTED_TERMS)
     width = min(WIDTH, -(-columns // LANES) * LANES)
-    strip = min(COLUMNS, -(-columns // width) * width)
+    strip = min(_SLOTTED_COLUMNS if slots else COLUMNS, -(-columns // width) * width)
     rests = terms > depth and slots
     block = min(rows, _RESTING_ROWS) if rests else rows
     values_a, values_b = np.zeros(ROWS * depth, np.float32), np.zeros(strip * depth, np.float32)

@@ -106,6 +106,11 @@ def _value(where: str, key: str, value: Any, base: object) -> Any:
         if key not in _ROWS:
             raise TypeError(f"from_table: {where}={dict(value)!r} is a table; pass a single value")
         return _row(where, value, _ROWS[key], base)
+    if key == "loss_scale" and isinstance(value, int | float) and not isinstance(value, bool):
+        raise TypeError(
+            f"from_table: {where}={value!r} is a {type(value).__name__}; a constant scale is a table: "
+            f"{{kind = 'static', scale = {value!r}}}"
+        )
     if not isinstance(value, str):
         return value
     if key in _MEMBERS:
@@ -131,6 +136,9 @@ def _row(where: str, table: Mapping[str, Any], kinds: Mapping[str, type], base: 
     else:
         raise ValueError(f"from_table: {where} lacks its 'kind'; known are {', '.join(kinds)}")
     settings = {field.name: field for field in fields(kind) if field.compare}
+    if changed is not None and not settings and given:
+        others = ", ".join(name for name in kinds if kinds[name] is not changed)
+        raise ValueError(f"from_table: {where} has no {', '.join(given)} here; give its 'kind' too, one of {others}")
     _known(where, given, settings)
     values = {
         key: _value(f"{where}.{key}", key, value, getattr(base, key, None) if changed else None)

@@ -39,8 +39,9 @@ class Progress:
         self._total, self._found = total, total - len(waiting)
         self._done = self._found
         self._lock, self._end = threading.Lock(), threading.Event()
-        self._started = self._said = time.monotonic()
+        self._said = time.monotonic()
         self._before = self._parts() if shown else 0.0
+        self._moving: tuple[float, float] | None = None
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._bar: Any = None
         self._task: Any = None
@@ -89,12 +90,16 @@ class Progress:
                 self._bar.update(self._task, completed=self._found + made, **described)
                 return
             now = time.monotonic()
+            if self._moving is None and made > self._before:
+                # What went before was compiling, which happens once.
+                self._moving = now, made
             last = what is not None and self._done == self._total
             if not last and now - self._said < _SAY:
                 return
             self._said = now
-            fresh = made - self._before
-            left = f"{(now - self._started) / fresh * (self._total - self._found - made):.0f} s" if fresh > 0 else "?"
+            began, first = self._moving or (now, made)
+            rest = self._total - self._found - made
+            left = f"{(now - began) / (made - first) * rest:.0f} s" if made > first else "?" if rest else "0 s"
             print(f"{self._done} of {self._total} runs, about {left} left", file=sys.stderr, flush=True)
 
     def _open_bar(self) -> None:

@@ -161,5 +161,6 @@ def subject(name: str, function: str = "subject") -> Subject:
     from difflib import get_close_matches
 
     names = [known.name for known in SUBJECTS] + [known.testfloat for known in SUBJECTS if known.testfloat]
-    near = get_close_matches(name, names, n=4) or names
-    raise ValueError(f"{function}: unknown operation {name!r}; did you mean {', '.join(near)}?")
+    near = [known for known in names if name and known.startswith(name)] or get_close_matches(name, names, n=4)
+    meant = f"did you mean {', '.join(near)}?" if near else f"known are {', '.join(names)}"
+    raise ValueError(f"{function}: unknown operation {name!r}; {meant}")

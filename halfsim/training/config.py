@@ -106,7 +106,7 @@ def read(path: Path, changes: Iterable[str] = ()) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        If the file is no TOML, a change has no ``=``, or the sweep would undo it.
+        If the file is no TOML, a change has no ``=`` or a list that TOML cannot read, or the sweep would undo it.
 
     Examples
     --------
@@ -128,9 +128,10 @@ def read(path: Path, changes: Iterable[str] = ()) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
             raise ConfigError(f"{text!r} is no change of a configuration; write KEY=VALUE such as policy.update=kahan")
-        change(table, key.strip(), _parsed(value.strip()))
+        name, parsed = _unquoted(key.strip(), path), _parsed(value.strip())
+        change(table, name, parsed)
         table["sweep"] = _flat(table["sweep"], path)
-        made |= _flat({key.strip(): _parsed(value.strip())}, path)
+        made |= _flat({name: parsed}, path)
     for swept in (key for key in table["sweep"] if key != "zip"):
         if undone := [key for key in made if key == swept or key.startswith(f"{swept}.")]:
             raise ConfigError(
@@ -151,11 +152,27 @@ def _flat(sweep: Any, path: Path) -> dict[str, Any]:
     return found
 
 
+def _unquoted(key: str, path: Path) -> str:
+    """Return a dotted key without TOML's quotes, as files have them under [sweep]."""
+    try:
+        return next(iter(_flat(tomllib.loads(f"{key} = 0"), path)))
+    except (tomllib.TOMLDecodeError, StopIteration):
+        return key
+
+
 def _parsed(text: str) -> Any:
-    """Return what a value is in TOML; a word that is nothing there stands for itself."""
+    """Return what a value is in TOML; a word that is nothing there stands for itself.
+
+    Raises
+    ------
+    ConfigError
+        For a list or a table that is none in TOML, as one is that has words without quotes.
+    """
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except tomllib.TOMLDecodeError as error:
+        if text.startswith(("[", "{")):
+            raise ConfigError(f"{text} is no value of TOML: {error}; inside of it texts need quotes") from None
         return text
 
 

@@ -83,6 +83,7 @@ def test_no_arguments_show_the_help_and_fail() -> None:
         (("--bogus",), "No such option"),
         (("explain",), "Missing argument 'OPERATION'"),
         (("explain", "ad", "1", "2"), "did you mean add"),
+        (("explain", "mul", "1", "2"), "unknown operation 'mul'; did you mean multiply?"),
         (("explain", "xyz", "1", "2"), "known are add, subtract"),
         (("explain", "add", "1"), "takes 2 operand"),
         (("explain", "add", "1", "2", "3"), "takes 2 operand"),

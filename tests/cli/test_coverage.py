@@ -47,7 +47,7 @@ def test_options_change_what_is_reachable(arguments):
     [
         (("fmaa",), "unknown operation 'fmaa'"),
         (("add", "--flush-inputs"), "nothing is known to be reachable"),
-        (("add", "--families", "ties"), "unknown family 'ties'"),
+        (("add", "--families", "ties"), "--families: unknown family 'ties'"),
     ],
 )
 def test_bad_usage_is_one_sentence(arguments, message):

@@ -166,7 +166,7 @@ def test_output_is_a_file_whole_or_none(tmp_path: Path) -> None:
     shown = invoke(*COMPARE, "--format", "markdown", "--output", str(file))
     assert (shown.exit_code, shown.stdout) == (0, "")
     assert file.read_text() == invoke(*COMPARE, "--format", "markdown").stdout
-    failed = invoke(*COMPARE, "--output", str(file / "file.txt"))
+    failed = invoke(*COMPARE, "-o", str(file / "file.txt"))  # the short form, as other commands have it
     assert failed.exit_code == 1
     assert failed.stderr.count("\n") == 1 and str(file) in failed.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["cancel.md"]

@@ -200,7 +200,7 @@ def test_tiles_and_rows_are_checked_together(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("h101:f32", "-o", "x.npz"), "unknown GPU 'h101'"),
+        (("h101:f32", "-o", "x.npz"), "vectors tiles: unknown GPU 'h101'"),
         (("fp33", "-o", "x.npz"), "accumulator='fp33' is not 'GPU:output'"),
         (("h100:f32", "-o", "x.csv"), "the format csv does not hold tiles; choose npz, mem, tv, jsonl"),
         (("h100:f32", "-o", "x.doc"), "the suffix '.doc' names no format"),

@@ -180,9 +180,11 @@ def test_blocks_fill_the_registers_of_the_processor(name):
     row = hs.tensorcores.as_accumulator(name)
     case = tile("normal", row.inputs, output(row), 5, 2, 16, 80)
     both(row, case)
-    compiled = numba.njit(error_model="numpy")(fused.fused.py_func)
+    compiled = numba.njit(error_model="numpy")(fused._fused.py_func)
     kinds = row.output.width, 8 * product.plan(row).fast_extra[0].codes.itemsize
-    compiled.compile(next(s for s in fused.fused.signatures if kinds == (s[4].dtype.bitwidth, s[7][-1].dtype.bitwidth)))
+    compiled.compile(
+        next(s for s in fused._fused.signatures if kinds == (s[4].dtype.bitwidth, s[7][-1].dtype.bitwidth))
+    )
     (assembly,) = compiled.inspect_asm().values()
     widest, registers = ("z", 4) if has_feature("avx512bw") else ("y", 2) if has_feature("avx2") else ("x", 4)
     # Two rows, in each half of a block and for C.

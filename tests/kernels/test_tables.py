@@ -41,6 +41,18 @@ def test_tables_hold_what_the_general_loops_say(rounding, environment):
         np.testing.assert_array_equal(flags, raised)
 
 
+@pytest.mark.parametrize("environment", [hs.IEEE, hs.X86, FLUSHING])
+@pytest.mark.parametrize("rounding", hs.Rounding)
+def test_integral_values_without_flags_are_those_with(rounding, environment):
+    """Without flags the processor rounds, where it knows the direction."""
+    how = {"rounding": rounding, "environment": environment}
+    want, _ = small(lambda x: hs.round_to_integral.flagged(x, **how), EVERY)
+    for got in (hs.round_to_integral(EVERY, **how), hs.round_to_integral(EVERY[::-1], **how)[::-1]):
+        np.testing.assert_array_equal(hs.to_bits(got), hs.to_bits(want))
+    few = np.concatenate([hs.round_to_integral(part, **how) for part in np.array_split(EVERY, 8)])
+    np.testing.assert_array_equal(hs.to_bits(few), hs.to_bits(want))
+
+
 def test_every_setting_has_a_table_of_its_own():
     half = np.full(WORTH, 2.5, np.float16)
     for rounding, want in (("rtz", 2), ("rup", 3), ("rne", 2), ("rna", 3)):

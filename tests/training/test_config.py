@@ -214,6 +214,19 @@ def test_a_change_that_the_sweep_would_undo_is_a_mistake(path: Path, swept: str,
     assert len(made(path, beside)) == (2 if key == "seed" else 1)
 
 
+def test_keys_may_be_quoted_as_in_the_file(path: Path) -> None:
+    found = made(path, 'sweep."policy.update"=["kahan"]')
+    assert [changes for changes, _ in found] == [{"policy.update": "kahan"}]
+
+
+@pytest.mark.parametrize("value", ["[master]", "{kind=static}"])
+def test_words_in_a_list_need_quotes(path: Path, value: str) -> None:
+    with pytest.raises(
+        ConfigError, match=rf"^{re.escape(value)} is no value of TOML: .*; inside of it texts need quotes"
+    ):
+        made(path, f"sweep.policy.update={value}")
+
+
 def test_a_whole_sweep_is_changed_at_once(path: Path) -> None:
     found = made(path, 'sweep={seed=[0, 1], policy={update=["kahan"]}}')
     assert [changes for changes, _ in found] == [{"seed": seed, "policy.update": "kahan"} for seed in (0, 1)]

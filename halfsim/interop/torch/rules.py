@@ -41,7 +41,15 @@ def as_policy(policy: PolicyLike, function: str = "simulate") -> Policy:
             f"{function}: policy={policy!r} is a {type(policy).__name__}; pass a halfsim.policy.Policy, the name of "
             "one such as 'mixed', or of a GPU's accumulator such as 'h100:f32'"
         )
-    return named("mixed").accumulating(policy, policy) if ":" in policy else named(policy)
+    if ":" in policy:
+        return named("mixed").accumulating(policy, policy)
+    try:
+        return named(policy)
+    except ValueError as error:
+        raise ValueError(
+            f"{function}: {str(error).removeprefix('named: ')}; a GPU's accumulator has its output after a colon, as "
+            "'h100:f16', and sums of no GPU are named('mixed').accumulating('fp16', 'a name') of halfsim.policy"
+        ) from None
 
 
 class Rules:

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import itertools
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -171,8 +172,9 @@ def check(job: Job, number: int) -> Block:
         Mismatch(tuple(int(x[i]) for x in operands), int(bits[i]), int(flags[i]), int(want[i]), int(raised[i]))
         for i in differs[:_SHOWN]
     )
-    content = bits.astype("<u2").tobytes() + flags.tobytes()
-    return Block(number, hashlib.sha256(content).hexdigest(), int(differs.size), first)
+    digest = hashlib.sha256(np.ascontiguousarray(bits, "<u2").data)
+    digest.update(flags.data)
+    return Block(number, digest.hexdigest(), int(differs.size), first)
 
 
 def _operands(job: Job, number: int) -> tuple[NDArray[Any], ...]:
@@ -181,10 +183,16 @@ def _operands(job: Job, number: int) -> tuple[NDArray[Any], ...]:
         # Raw words of a counter-based generator: the same on every machine and in every version of NumPy.
         words = np.random.Philox(key=2026, counter=number << 32).random_raw(SIZE)
         return tuple((words >> np.uint64(shift)).astype(np.uint16) for shift in (0, 16, 32))
-    numbers = np.arange(number * SIZE, (number + 1) * SIZE, dtype=np.int64)
     if job.operation == witness.NARROWING:
-        return (numbers.astype(np.uint32),)
-    return (numbers >> 16).astype(np.uint16), (numbers & 0xFFFF).astype(np.uint16)
+        return (np.arange(number * SIZE, (number + 1) * SIZE, dtype=np.uint32),)
+    first = np.arange(number * SIZE >> 16, (number + 1) * SIZE >> 16).astype(np.uint16)
+    return np.repeat(first, 1 << 16), _second_operands()
+
+
+@lru_cache(maxsize=1)
+def _second_operands() -> NDArray[np.uint16]:
+    """Return the second operand of every pair of a block: those of all blocks are the same."""
+    return np.tile(np.arange(1 << 16).astype(np.uint16), SIZE >> 16)
 
 
 def _results(job: Job, number: int, operands: tuple[NDArray[Any], ...]) -> tuple[NDArray[Any], NDArray[np.uint8]]:
@@ -198,5 +206,5 @@ def _results(job: Job, number: int, operands: tuple[NDArray[Any], ...]) -> tuple
     if job.operation == witness.NARROWING:
         value, flags = hs.convert.flagged(operands[0].view(np.float32), hs.BINARY16, **settings)
     else:
-        value, flags = getattr(hs, job.operation).flagged(*(hs.from_bits(x) for x in operands), **settings)
+        value, flags = getattr(hs, job.operation).flagged(*(x.view(np.float16) for x in operands), **settings)
     return (hs.to_bits(value) if value.dtype == np.float16 else value.astype(np.uint16)), flags

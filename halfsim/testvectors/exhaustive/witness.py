@@ -79,41 +79,33 @@ def _arithmetic(code, a, b, x, y, mode, before, word, bits):
     if x != x or y != y:
         return NAN, INVALID if _signaling(a) or _signaling(b) else 0
     sign = (a ^ b) & 0x8000
-    if code == 1:
-        b ^= 0x8000
-        y = -y
+    # One call of `rounded`, at the end, so that compilers put it there.
     if code <= 1:
-        total = x + y
-        if total != total:
-            return NAN, INVALID
-        if math.isinf(total):
-            return 0x7C00 if total > 0 else 0xFC00, 0
-        if total == 0.0:
-            return (a if a == b else (0x8000 if mode == 2 else 0)) if x == 0.0 else (0x8000 if mode == 2 else 0), 0
-        return rounded(total, mode, before, word, bits)
-    if code == 2:
-        product = x * y
-        if product != product:
-            return NAN, INVALID
-        if math.isinf(product):
-            return sign | 0x7C00, 0
-        return rounded(product, mode, before, word, bits) if product != 0.0 else (sign, 0)
-    if code == 3:
-        if (x == 0.0 and y == 0.0) or (math.isinf(x) and math.isinf(y)):
-            return NAN, INVALID
-        if y == 0.0:
+        if code == 1:
+            b ^= 0x8000
+            y = -y
+        exact = x + y
+        if exact == 0.0:
+            return (a if x == 0.0 and a == b else 0x8000 if mode == 2 else 0), 0
+        sign = 0x8000 if exact < 0.0 else 0
+    elif code == 2:
+        exact = x * y
+    elif code == 3:
+        if y == 0.0 and x != 0.0:
             return sign | 0x7C00, 0 if math.isinf(x) else DIVIDE_BY_ZERO
-        if math.isinf(x):
-            return sign | 0x7C00, 0
-        if x == 0.0 or math.isinf(y):
-            return sign, 0
-        return rounded(x / y, mode, before, word, bits)
-    if math.isinf(x) or y == 0.0:
+        exact = x / y
+    elif math.isinf(x) or y == 0.0:
         return NAN, INVALID
-    rest = x if math.isinf(y) else _remainder(x, y)
-    if rest == 0.0:
-        return a & 0x8000, 0
-    return rounded(rest, 0, before, word, bits)
+    else:
+        sign = a & 0x8000
+        exact = x if math.isinf(y) else _remainder(x, y)
+    if exact != exact:
+        return NAN, INVALID
+    if math.isinf(exact):
+        return sign | 0x7C00, 0
+    if exact == 0.0:
+        return sign, 0
+    return rounded(exact, mode, before, word, bits)
 
 
 @compiled

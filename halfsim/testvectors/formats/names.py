@@ -136,7 +136,10 @@ def rounding_of(text: str, function: str = "rounding_of") -> Rounding | Stochast
     (<Rounding.roundTowardPositive: 3>, Stochastic(bits=8, seed=3, offset=0))
     """
     if not text.startswith("stochastic"):
-        return as_rounding(text, function)
+        try:
+            return as_rounding(text, function)
+        except ValueError as error:
+            raise ValueError(str(error).replace("halfsim.Stochastic(...)", "stochastic:BITS:SEED")) from None
     try:
         _, bits, seed, *offset = text.split(":")
         return Stochastic(bits=int(bits), seed=int(seed, 0), offset=int(offset[0]) if offset else 0)

@@ -63,11 +63,13 @@ def format_of(path: Path | None, name: str | None = None) -> str:
             raise ValueError(f"unknown format {name!r}; known are {', '.join(FORMATS)}")
         return name
     if path is None:
-        raise ValueError(f"standard input and output have no suffix; name the format: {', '.join(FORMATS)}")
+        raise ValueError(f"standard input and output have no suffix; name the format (--format): {', '.join(FORMATS)}")
     plain = path.with_suffix("") if path.suffix == ".gz" else path
     if plain.suffix not in _SUFFIXES:
         known = ", ".join(f"{suffix} ({fmt})" for suffix, fmt in _SUFFIXES.items())
-        raise ValueError(f"{path}: the suffix {plain.suffix!r} names no format; known are {known}, or name the format")
+        raise ValueError(
+            f"{path}: the suffix {plain.suffix!r} names no format; known are {known}, or name the format (--format)"
+        )
     return _SUFFIXES[plain.suffix]
 
 
@@ -248,7 +250,8 @@ def read(path: Path | None, header: Header | None = None, format: str | None = N
 def _known(name: str, found: Header | None, given: Header | None) -> Header:
     header = found or given
     if header is None:
-        raise VectorFileError(name, 0, "has no header; say which operation, rounding and environment its rows are of")
+        said = "say which operation, rounding and environment its rows are of: --operation, --rounding, --environment"
+        raise VectorFileError(name, 0, f"has no header; {said}")
     return header
 
 

@@ -441,3 +441,14 @@ def test_a_transposed_convolution_may_end_beyond_its_last_place():
         found.append([leaf.grad for leaf in leaves])
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["fp16", "h100"])
+def test_an_accumulator_alone_is_told_how_it_is_written(name: str) -> None:
+    sentence = rf"^simulate: unknown policy '{name}'.*'h100:f16'.*accumulating\('fp16'"
+    with pytest.raises(ValueError, match=sentence), hs.torch.simulate(name):
+        pass
+    with hs.torch.simulate(hs.policy.named("mixed").accumulating("fp16", "binary16 sums")) as report:
+        ones = torch.ones(1, 3000)
+        assert (ones @ ones.T).item() == 2048
+    assert not report.not_simulated

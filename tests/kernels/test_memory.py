@@ -1,0 +1,54 @@
+"""What products take of memory beside their results."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numba
+import numpy as np
+import pytest
+
+import halfsim as hs
+
+pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="measures compiled loops")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = hs.get_num_threads()
+    hs.set_num_threads(1)
+    yield
+    hs.set_num_threads(before)
+
+
+def scratch(call):
+    """Most bytes that a call takes beside its result, once it has been made before."""
+    call()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        result = call()
+        kept, peak = tracemalloc.get_traced_memory()
+        size = sum(x.nbytes for x in (result if isinstance(result, tuple) else (result,)))
+        assert kept - before >= size
+        return peak - kept
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "accumulator", ["h100:f32", "v100:f16", hs.FP16, hs.FP32, hs.Pairwise(format=hs.BINARY32), hs.Exact()], ids=str
+)
+def test_products_take_less_memory_than_their_operands(accumulator):
+    a = np.ones((512, 512), np.float16)
+    assert scratch(lambda: hs.matmul(a, a, accumulator=accumulator)) <= 2 * a.nbytes
+
+
+def test_the_general_loop_holds_few_elements_at_a_time():
+    a = np.ones((1024, 4), np.float16)
+    c = np.arange(1 << 20, dtype=np.float32).reshape(1024, 1024) % 1000
+    got, flags = hs.matmul.flagged(a, a.T, c, accumulator=hs.FP32)
+    assert (got == c + 4).all()
+    assert not flags.any()
+    # Held at once, elements, sums and flags took 17 MB.
+    assert scratch(lambda: hs.matmul.flagged(a, a.T, accumulator=hs.FP32)) < 1 << 20
