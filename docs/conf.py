@@ -84,6 +84,8 @@ if (DOCS / "gallery").is_dir():
 html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = "halfsim"
+html_favicon = "../halfsim/explore/static/icon.svg"
+html_context = {"default_mode": "auto"}  # dark and light as the reader's system says
 html_static_path = ["_static"]
 html_css_files = ["halfsim.css"]
 html_extra_path = [str(STAGED)]  # finished pages, copied as they are

@@ -129,7 +129,7 @@ Parameters
 ----------
 A, B : array
     (..., K) each; leading dimensions broadcast, as in `numpy.vecdot`. float16, or as the accumulator's `inputs` say:
-bfloat16, float8_e5m2 or float8_e4m3fn of
+    bfloat16, float8_e5m2 or float8_e4m3fn of
     ml_dtypes, or float32 that holds numbers of the format only, as `convert` returns them.
 C : float16 or float32 array, optional
     Where the sums start, broadcast to the result; +0 by default. It is rounded once to the accumulator's format, as
@@ -228,7 +228,7 @@ Parameters
 ----------
 x : array
     Summands, taken in C order of the axes summed over. float16, or as the accumulator's `inputs` say: bfloat16,
-float8_e5m2 or float8_e4m3fn of
+    float8_e5m2 or float8_e4m3fn of
     ml_dtypes, or float32 that holds numbers of the format only, as `convert` returns them.
 axis : int or tuple of int, optional
     Axes to sum over; all by default.
@@ -274,6 +274,7 @@ Sum a + b, rounded once.
 Notes
 -----
 addition, IEEE 754-2019 §5.4.1. inf - inf is invalid; an exactly zero sum is +0, or -0 under roundTowardNegative (§6.3).
+Flags: inexact, overflow, invalid.
 
 Examples
 --------
@@ -290,7 +291,7 @@ Quotient a / b, rounded once.
 Notes
 -----
 division, IEEE 754-2019 §5.4.1. 0/0 and inf/inf are invalid; a finite nonzero number over zero raises divideByZero;
-inf/0 raises nothing.
+inf/0 raises nothing. Flags: inexact, underflow, overflow, divideByZero, invalid.
 
 Examples
 --------
@@ -307,7 +308,7 @@ Fused multiply-add a * b + c, rounded once.
 Notes
 -----
 fusedMultiplyAdd, IEEE 754-2019 §5.4.1. 0 * inf is invalid, beside a quiet NaN c as the environment says; an exactly
-zero sum is as in `add`.
+zero sum is as in `add`. Flags: inexact, underflow, overflow, invalid.
 
 Examples
 --------
@@ -325,7 +326,7 @@ Exponent e of a = m * 2**e, 1 <= \|m\| < 2, as binary16.
 Notes
 -----
 logB, IEEE 754-2019 §5.3.3. Subnormals count as if normalised; logb(0) is -inf and raises divideByZero; logb(inf) is
-+inf.
++inf. Flags: divideByZero, invalid.
 
 Examples
 --------
@@ -342,7 +343,7 @@ Larger operand.
 Notes
 -----
 maxNum, IEEE 754-2008 §5.3.1. The number beside a quiet NaN; a signaling NaN gives a NaN and raises invalid. -0 orders
-below +0.
+below +0. Flags: invalid.
 
 Examples
 --------
@@ -359,7 +360,7 @@ Larger operand by magnitude.
 Notes
 -----
 maxNumMag, IEEE 754-2008 §5.3.1. The number beside a quiet NaN; a signaling NaN gives a NaN and raises invalid. -0
-orders below +0. Operands of equal magnitude are compared with their signs.
+orders below +0. Operands of equal magnitude are compared with their signs. Flags: invalid.
 
 Examples
 --------
@@ -375,7 +376,7 @@ Larger operand.
 
 Notes
 -----
-maximum, IEEE 754-2019 §9.6. A NaN operand gives a NaN; -0 orders below +0.
+maximum, IEEE 754-2019 §9.6. A NaN operand gives a NaN; -0 orders below +0. Flags: invalid.
 
 Examples
 --------
@@ -392,7 +393,7 @@ Larger operand by magnitude.
 Notes
 -----
 maximumMagnitude, IEEE 754-2019 §9.6. A NaN operand gives a NaN; -0 orders below +0. Operands of equal magnitude are
-compared with their signs.
+compared with their signs. Flags: invalid.
 
 Examples
 --------
@@ -409,7 +410,7 @@ Larger operand by magnitude.
 Notes
 -----
 maximumMagnitudeNumber, IEEE 754-2019 §9.6. The number beside a NaN, even a signaling one, which raises invalid; -0
-orders below +0. Operands of equal magnitude are compared with their signs.
+orders below +0. Operands of equal magnitude are compared with their signs. Flags: invalid.
 
 Examples
 --------
@@ -426,7 +427,7 @@ Larger operand.
 Notes
 -----
 maximumNumber, IEEE 754-2019 §9.6. The number beside a NaN, even a signaling one, which raises invalid; -0 orders below
-+0.
++0. Flags: invalid.
 
 Examples
 --------
@@ -443,7 +444,7 @@ Larger operand.
 Notes
 -----
 x86 maximum, Intel SDM, VMINSH and VMAXSH. The second operand if either is a NaN or both are zeros; any NaN raises
-invalid.
+invalid. Flags: invalid.
 
 Examples
 --------
@@ -460,7 +461,7 @@ Smaller operand.
 Notes
 -----
 minNum, IEEE 754-2008 §5.3.1. The number beside a quiet NaN; a signaling NaN gives a NaN and raises invalid. -0 orders
-below +0.
+below +0. Flags: invalid.
 
 Examples
 --------
@@ -477,7 +478,7 @@ Smaller operand by magnitude.
 Notes
 -----
 minNumMag, IEEE 754-2008 §5.3.1. The number beside a quiet NaN; a signaling NaN gives a NaN and raises invalid. -0
-orders below +0. Operands of equal magnitude are compared with their signs.
+orders below +0. Operands of equal magnitude are compared with their signs. Flags: invalid.
 
 Examples
 --------
@@ -493,7 +494,7 @@ Smaller operand.
 
 Notes
 -----
-minimum, IEEE 754-2019 §9.6. A NaN operand gives a NaN; -0 orders below +0.
+minimum, IEEE 754-2019 §9.6. A NaN operand gives a NaN; -0 orders below +0. Flags: invalid.
 
 Examples
 --------
@@ -510,7 +511,7 @@ Smaller operand by magnitude.
 Notes
 -----
 minimumMagnitude, IEEE 754-2019 §9.6. A NaN operand gives a NaN; -0 orders below +0. Operands of equal magnitude are
-compared with their signs.
+compared with their signs. Flags: invalid.
 
 Examples
 --------
@@ -527,7 +528,7 @@ Smaller operand by magnitude.
 Notes
 -----
 minimumMagnitudeNumber, IEEE 754-2019 §9.6. The number beside a NaN, even a signaling one, which raises invalid; -0
-orders below +0. Operands of equal magnitude are compared with their signs.
+orders below +0. Operands of equal magnitude are compared with their signs. Flags: invalid.
 
 Examples
 --------
@@ -544,7 +545,7 @@ Smaller operand.
 Notes
 -----
 minimumNumber, IEEE 754-2019 §9.6. The number beside a NaN, even a signaling one, which raises invalid; -0 orders below
-+0.
++0. Flags: invalid.
 
 Examples
 --------
@@ -561,7 +562,7 @@ Smaller operand.
 Notes
 -----
 x86 minimum, Intel SDM, VMINSH and VMAXSH. The second operand if either is a NaN or both are zeros; any NaN raises
-invalid.
+invalid. Flags: invalid.
 
 Examples
 --------
@@ -577,7 +578,7 @@ Product a * b, rounded once.
 
 Notes
 -----
-multiplication, IEEE 754-2019 §5.4.1. 0 * inf is invalid.
+multiplication, IEEE 754-2019 §5.4.1. 0 * inf is invalid. Flags: inexact, underflow, overflow, invalid.
 
 Examples
 --------
@@ -593,7 +594,7 @@ Greatest binary16 number less than a.
 
 Notes
 -----
-nextDown, IEEE 754-2019 §5.3.1. -nextup(-a).
+nextDown, IEEE 754-2019 §5.3.1. -nextup(-a). Flags: invalid.
 
 Examples
 --------
@@ -610,7 +611,7 @@ Least binary16 number greater than a.
 Notes
 -----
 nextUp, IEEE 754-2019 §5.3.1. Raises nothing but invalid for a signaling NaN; nextup(-smallest) is -0; not affected by
-flushing.
+flushing. Flags: invalid.
 
 Examples
 --------
@@ -627,7 +628,7 @@ IEEE remainder a - b * n, n the integer nearest a / b, ties to even; always exac
 Notes
 -----
 remainder, IEEE 754-2019 §5.3.1. A zero result has the sign of a; remainder(inf, b) and remainder(a, 0) are invalid;
-remainder(a, inf) is a. It is not NumPy's remainder, whose quotient is rounded down.
+remainder(a, inf) is a. It is not NumPy's remainder, whose quotient is rounded down. Flags: invalid.
 
 Examples
 --------
@@ -644,7 +645,7 @@ Nearest integral value in the rounding direction.
 Notes
 -----
 roundToIntegral, IEEE 754-2019 §5.9. The sign is kept; infinities stay; with ``exact=True`` a changed value raises
-inexact (roundToIntegralExact).
+inexact (roundToIntegralExact). Flags: inexact, invalid.
 
 Examples
 --------
@@ -660,7 +661,8 @@ a * 2**b for an integer b, rounded once.
 
 Notes
 -----
-scaleB, IEEE 754-2019 §5.3.3. Overflow and underflow as for a product.
+scaleB, IEEE 754-2019 §5.3.3. Overflow and underflow as for a product; infinities and zeros stay; b of any size. Flags:
+inexact, underflow, overflow, invalid.
 
 Examples
 --------
@@ -676,7 +678,8 @@ Square root of a, rounded once.
 
 Notes
 -----
-squareRoot, IEEE 754-2019 §5.4.1. A negative number is invalid; the root of -0 is -0 without a flag.
+squareRoot, IEEE 754-2019 §5.4.1. A negative number is invalid; the root of -0 is -0 without a flag. Flags: inexact,
+invalid.
 
 Examples
 --------
@@ -692,7 +695,8 @@ Difference a - b, rounded once.
 
 Notes
 -----
-subtraction, IEEE 754-2019 §5.4.1. inf - inf is invalid; a NaN operand keeps its sign.
+subtraction, IEEE 754-2019 §5.4.1. inf - inf is invalid; a NaN operand keeps its sign. Flags: inexact, overflow,
+invalid.
 
 Examples
 --------
@@ -708,7 +712,7 @@ a with a positive sign.
 
 Notes
 -----
-abs, IEEE 754-2019 §5.5.1. Only the sign bit changes; no flags, for signaling NaNs neither.
+abs, IEEE 754-2019 §5.5.1. Only the sign bit changes, of a signaling NaN too, which raises nothing. Flags: none.
 
 Examples
 --------
@@ -724,7 +728,7 @@ The `Class` of a, as its number.
 
 Notes
 -----
-class, IEEE 754-2019 §5.7.2. No flags.
+class, IEEE 754-2019 §5.7.2. A signaling NaN raises nothing. Flags: none.
 
 Examples
 --------
@@ -740,7 +744,7 @@ a with the sign of b.
 
 Notes
 -----
-copySign, IEEE 754-2019 §5.5.1. Only the sign bit changes; no flags, for signaling NaNs neither.
+copySign, IEEE 754-2019 §5.5.1. Only the sign bit changes, of a signaling NaN too, which raises nothing. Flags: none.
 
 Examples
 --------
@@ -757,6 +761,7 @@ Whether a and b are equal.
 Notes
 -----
 compareQuietEqual, IEEE 754-2019 §5.6.1. A NaN operand is unordered; a signaling NaN raises invalid. -0 equals +0.
+Flags: invalid.
 
 Examples
 --------
@@ -772,7 +777,8 @@ Whether a and b are equal.
 
 Notes
 -----
-compareSignalingEqual, IEEE 754-2019 §5.6.1. A NaN operand is unordered; any NaN raises invalid. -0 equals +0.
+compareSignalingEqual, IEEE 754-2019 §5.6.1. A NaN operand is unordered; any NaN raises invalid. -0 equals +0. Flags:
+invalid.
 
 Examples
 --------
@@ -788,7 +794,8 @@ Whether a and b are greater.
 
 Notes
 -----
-compareSignalingGreater, IEEE 754-2019 §5.6.1. A NaN operand is unordered; any NaN raises invalid. -0 equals +0.
+compareSignalingGreater, IEEE 754-2019 §5.6.1. A NaN operand is unordered; any NaN raises invalid. -0 equals +0. Flags:
+invalid.
 
 Examples
 --------
@@ -805,6 +812,7 @@ Whether a and b are equal or greater.
 Notes
 -----
 compareSignalingGreaterEqual, IEEE 754-2019 §5.6.1. A NaN operand is unordered; any NaN raises invalid. -0 equals +0.
+Flags: invalid.
 
 Examples
 --------
@@ -821,7 +829,7 @@ Whether a and b are equal or greater.
 Notes
 -----
 compareQuietGreaterEqual, IEEE 754-2019 §5.6.1. A NaN operand is unordered; a signaling NaN raises invalid. -0 equals
-+0.
++0. Flags: invalid.
 
 Examples
 --------
@@ -838,6 +846,7 @@ Whether a and b are greater.
 Notes
 -----
 compareQuietGreater, IEEE 754-2019 §5.6.1. A NaN operand is unordered; a signaling NaN raises invalid. -0 equals +0.
+Flags: invalid.
 
 Examples
 --------
@@ -854,7 +863,7 @@ Whether a and b are greater or unordered.
 Notes
 -----
 compareSignalingGreaterUnordered, IEEE 754-2019 §5.6.1. A NaN operand is unordered; any NaN raises invalid. -0 equals
-+0.
++0. Flags: invalid.
 
 Examples
 --------
@@ -871,7 +880,7 @@ Whether a and b are greater or unordered.
 Notes
 -----
 compareQuietGreaterUnordered, IEEE 754-2019 §5.6.1. A NaN operand is unordered; a signaling NaN raises invalid. -0
-equals +0.
+equals +0. Flags: invalid.
 
 Examples
 --------
@@ -887,7 +896,7 @@ Whether a is of any class.
 
 Notes
 -----
-isCanonical, IEEE 754-2019 §5.7.2. No flags, for signaling NaNs neither.
+isCanonical, IEEE 754-2019 §5.7.2. Signaling NaNs raise nothing. Flags: none.
 
 Examples
 --------
@@ -903,7 +912,7 @@ Whether a is one of: negativeNormal, positiveNormal, negativeSubnormal, positive
 
 Notes
 -----
-isFinite, IEEE 754-2019 §5.7.2. No flags, for signaling NaNs neither.
+isFinite, IEEE 754-2019 §5.7.2. Signaling NaNs raise nothing. Flags: none.
 
 Examples
 --------
@@ -919,7 +928,7 @@ Whether a is one of: negativeInfinity, positiveInfinity.
 
 Notes
 -----
-isInfinite, IEEE 754-2019 §5.7.2. No flags, for signaling NaNs neither.
+isInfinite, IEEE 754-2019 §5.7.2. Signaling NaNs raise nothing. Flags: none.
 
 Examples
 --------
@@ -935,7 +944,7 @@ Whether a is one of: signalingNaN, quietNaN.
 
 Notes
 -----
-isNaN, IEEE 754-2019 §5.7.2. No flags, for signaling NaNs neither.
+isNaN, IEEE 754-2019 §5.7.2. Signaling NaNs raise nothing. Flags: none.
 
 Examples
 --------
@@ -951,7 +960,7 @@ Whether a is one of: negativeNormal, positiveNormal.
 
 Notes
 -----
-isNormal, IEEE 754-2019 §5.7.2. No flags, for signaling NaNs neither.
+isNormal, IEEE 754-2019 §5.7.2. Signaling NaNs raise nothing. Flags: none.
 
 Examples
 --------
@@ -967,7 +976,7 @@ Whether a is a signaling NaN.
 
 Notes
 -----
-isSignaling, IEEE 754-2019 §5.7.2. No flags.
+isSignaling, IEEE 754-2019 §5.7.2. A signaling NaN raises nothing. Flags: none.
 
 Examples
 --------
@@ -983,7 +992,7 @@ Whether a is one of: negativeSubnormal, positiveSubnormal.
 
 Notes
 -----
-isSubnormal, IEEE 754-2019 §5.7.2. No flags, for signaling NaNs neither.
+isSubnormal, IEEE 754-2019 §5.7.2. Signaling NaNs raise nothing. Flags: none.
 
 Examples
 --------
@@ -999,7 +1008,7 @@ Whether a is one of: negativeZero, positiveZero.
 
 Notes
 -----
-isZero, IEEE 754-2019 §5.7.2. No flags, for signaling NaNs neither.
+isZero, IEEE 754-2019 §5.7.2. Signaling NaNs raise nothing. Flags: none.
 
 Examples
 --------
@@ -1015,7 +1024,8 @@ Whether a and b are less.
 
 Notes
 -----
-compareSignalingLess, IEEE 754-2019 §5.6.1. A NaN operand is unordered; any NaN raises invalid. -0 equals +0.
+compareSignalingLess, IEEE 754-2019 §5.6.1. A NaN operand is unordered; any NaN raises invalid. -0 equals +0. Flags:
+invalid.
 
 Examples
 --------
@@ -1032,6 +1042,7 @@ Whether a and b are less or equal.
 Notes
 -----
 compareSignalingLessEqual, IEEE 754-2019 §5.6.1. A NaN operand is unordered; any NaN raises invalid. -0 equals +0.
+Flags: invalid.
 
 Examples
 --------
@@ -1048,6 +1059,7 @@ Whether a and b are less or equal.
 Notes
 -----
 compareQuietLessEqual, IEEE 754-2019 §5.6.1. A NaN operand is unordered; a signaling NaN raises invalid. -0 equals +0.
+Flags: invalid.
 
 Examples
 --------
@@ -1063,7 +1075,8 @@ Whether a and b are less.
 
 Notes
 -----
-compareQuietLess, IEEE 754-2019 §5.6.1. A NaN operand is unordered; a signaling NaN raises invalid. -0 equals +0.
+compareQuietLess, IEEE 754-2019 §5.6.1. A NaN operand is unordered; a signaling NaN raises invalid. -0 equals +0. Flags:
+invalid.
 
 Examples
 --------
@@ -1080,6 +1093,7 @@ Whether a and b are less or unordered.
 Notes
 -----
 compareSignalingLessUnordered, IEEE 754-2019 §5.6.1. A NaN operand is unordered; any NaN raises invalid. -0 equals +0.
+Flags: invalid.
 
 Examples
 --------
@@ -1096,7 +1110,7 @@ Whether a and b are less or unordered.
 Notes
 -----
 compareQuietLessUnordered, IEEE 754-2019 §5.6.1. A NaN operand is unordered; a signaling NaN raises invalid. -0 equals
-+0.
++0. Flags: invalid.
 
 Examples
 --------
@@ -1112,7 +1126,7 @@ a with its sign reversed.
 
 Notes
 -----
-negate, IEEE 754-2019 §5.5.1. Only the sign bit changes; no flags, for signaling NaNs neither.
+negate, IEEE 754-2019 §5.5.1. Only the sign bit changes, of a signaling NaN too, which raises nothing. Flags: none.
 
 Examples
 --------
@@ -1129,6 +1143,7 @@ Whether a and b are less or greater or unordered.
 Notes
 -----
 compareQuietNotEqual, IEEE 754-2019 §5.6.1. A NaN operand is unordered; a signaling NaN raises invalid. -0 equals +0.
+Flags: invalid.
 
 Examples
 --------
@@ -1144,7 +1159,8 @@ Whether a and b are less or greater or unordered.
 
 Notes
 -----
-compareSignalingNotEqual, IEEE 754-2019 §5.6.1. A NaN operand is unordered; any NaN raises invalid. -0 equals +0.
+compareSignalingNotEqual, IEEE 754-2019 §5.6.1. A NaN operand is unordered; any NaN raises invalid. -0 equals +0. Flags:
+invalid.
 
 Examples
 --------
@@ -1161,6 +1177,7 @@ Whether a and b are less or equal or unordered.
 Notes
 -----
 compareSignalingNotGreater, IEEE 754-2019 §5.6.1. A NaN operand is unordered; any NaN raises invalid. -0 equals +0.
+Flags: invalid.
 
 Examples
 --------
@@ -1177,6 +1194,7 @@ Whether a and b are less or equal or unordered.
 Notes
 -----
 compareQuietNotGreater, IEEE 754-2019 §5.6.1. A NaN operand is unordered; a signaling NaN raises invalid. -0 equals +0.
+Flags: invalid.
 
 Examples
 --------
@@ -1192,7 +1210,8 @@ Whether a and b are equal or greater or unordered.
 
 Notes
 -----
-compareSignalingNotLess, IEEE 754-2019 §5.6.1. A NaN operand is unordered; any NaN raises invalid. -0 equals +0.
+compareSignalingNotLess, IEEE 754-2019 §5.6.1. A NaN operand is unordered; any NaN raises invalid. -0 equals +0. Flags:
+invalid.
 
 Examples
 --------
@@ -1209,6 +1228,7 @@ Whether a and b are equal or greater or unordered.
 Notes
 -----
 compareQuietNotLess, IEEE 754-2019 §5.6.1. A NaN operand is unordered; a signaling NaN raises invalid. -0 equals +0.
+Flags: invalid.
 
 Examples
 --------
@@ -1225,6 +1245,7 @@ Whether a and b are less or equal or greater.
 Notes
 -----
 compareQuietOrdered, IEEE 754-2019 §5.6.1. A NaN operand is unordered; a signaling NaN raises invalid. -0 equals +0.
+Flags: invalid.
 
 Examples
 --------
@@ -1240,7 +1261,7 @@ Whether the sign bit of a is set.
 
 Notes
 -----
-isSignMinus, IEEE 754-2019 §5.7.2. True for -0 and negative NaNs.
+isSignMinus, IEEE 754-2019 §5.7.2. True for -0 and negative NaNs. Flags: none.
 
 Examples
 --------
@@ -1257,7 +1278,7 @@ Whether a precedes or equals b in the total order of all patterns.
 Notes
 -----
 totalOrder, IEEE 754-2019 §5.10. -NaN < -inf < ... < -0 < +0 < ... < inf < NaN; of positive NaNs the signaling ones and
-smaller payloads first.
+smaller payloads first. Flags: none.
 
 Examples
 --------
@@ -1273,7 +1294,7 @@ Whether \|a\| precedes or equals \|b\| in the total order.
 
 Notes
 -----
-totalOrderMag, IEEE 754-2019 §5.10. Signs are ignored, of NaNs too.
+totalOrderMag, IEEE 754-2019 §5.10. Signs are ignored, of NaNs too. Flags: none.
 
 Examples
 --------
@@ -1290,6 +1311,7 @@ Whether a and b are unordered.
 Notes
 -----
 compareQuietUnordered, IEEE 754-2019 §5.6.1. A NaN operand is unordered; a signaling NaN raises invalid. -0 equals +0.
+Flags: invalid.
 
 Examples
 --------

@@ -13,12 +13,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["lazily"]
+__all__ = ["lazily", "listed"]
 
 _NAMES = (
     re.compile(r"^from (\S+) import (\w+) as \2(  # optional)?$", re.MULTILINE),
     re.compile(r"^(?=\w+: \S+  # from (\S+)$)(\w+)()", re.MULTILINE),
 )
+
+
+def listed(text: str) -> list[tuple[str, str, bool]]:
+    """Return the module and the name of each line of a stub that makes a name public, and whether it is optional."""
+    return [(source, name, bool(optional)) for line in _NAMES for source, name, optional in line.findall(text)]
 
 
 def lazily(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
@@ -36,7 +41,7 @@ def lazily(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]],
     module = sys.modules[package]
     # The loader reads packages in archives as well.
     text = _text(module, Path(str(module.__file__)).with_name("__init__.pyi"))
-    lines = [line for pattern in _NAMES for line in pattern.findall(text)]
+    lines = listed(text)
     sources = {name: source for source, name, _ in lines}
     optional_names = {name for _, name, optional in lines if optional}
 

@@ -22,7 +22,7 @@ from halfsim.arrays import (
 )
 from halfsim.device import Gpu
 from halfsim.environment import IEEE, Environment
-from halfsim.flags import Flagged
+from halfsim.flags import Flagged, Flags
 from halfsim.kernels import host
 from halfsim.kernels.loops import Loops
 from halfsim.kernels.select import select_loops
@@ -36,6 +36,7 @@ _OPERANDS = ("a", "b", "c")
 _FLOAT16 = np.dtype(np.float16)
 _UINT8, _UINT16 = np.dtype(np.uint8), np.dtype(np.uint16)
 _ARRAY = np.ndarray
+_NO_FLAGS = Flags(0)
 
 _COMMON = """
 Parameters
@@ -98,6 +99,8 @@ class Operation:
         Whether rounding can matter.
     options : tuple of str
         Further keywords, each a bool.
+    flags : Flags
+        Exceptions that some operands raise, in the environments that flush nothing.
 
     Examples
     --------
@@ -122,6 +125,7 @@ class Operation:
     integers: int = -1
     rounds: bool = True
     options: tuple[str, ...] = ()
+    flags: Flags = _NO_FLAGS
     _plans: dict[str, tuple[tuple[int, int, int], Loops]] = field(default_factory=dict, init=False)
     """Control words and loops of calls of few elements that name a rounding alone: all that such a call looks up."""
 
@@ -273,7 +277,8 @@ class Operation:
             options="".join(f"{option} : bool\n    {_OPTIONS[option]}\n" for option in self.options),
             dtype=self.dtype,
         )
-        notes = f"Notes\n-----\n{self.ieee}, {self.clause}. {self.special}".rstrip()
+        raised = ", ".join(str(flag.name) for flag in self.flags) or "none"
+        notes = f"Notes\n-----\n{self.ieee}, {self.clause}. {self.special}".rstrip() + f" Flags: {raised}."
         example = f"Examples\n--------\n>>> import numpy as np, halfsim as hs\n{self.example}\n"
         object.__setattr__(self, "__doc__", f"{head}\n\n{self.summary}\n{common}\n{notes}\n\n{example}")
 

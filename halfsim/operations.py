@@ -6,6 +6,7 @@ Clauses are those of [@ieee754-2019], or of [@ieee754-2008] where so marked; Tes
 from __future__ import annotations
 
 from halfsim.core.compare import Extremum
+from halfsim.flags import Flags
 from halfsim.kernels import elementwise as loops
 from halfsim.operation import Operation
 
@@ -38,6 +39,10 @@ __all__ = [
     "subtract",
 ]
 
+_INVALID = Flags.invalid
+_SUM = Flags.invalid | Flags.overflow | Flags.inexact  # a sum so small that it could underflow is exact
+_PRODUCT = _SUM | Flags.underflow
+
 # --- Arithmetic -------------------------------------------------------------------------------------------------------
 
 add = Operation(
@@ -50,6 +55,7 @@ add = Operation(
     "inf - inf is invalid; an exactly zero sum is +0, or -0 under roundTowardNegative (§6.3).",
     "IEEE 754-2019 §5.4.1",
     "f16_add",
+    flags=_SUM,
 )
 subtract = Operation(
     "subtract",
@@ -61,6 +67,7 @@ subtract = Operation(
     "inf - inf is invalid; a NaN operand keeps its sign.",
     "IEEE 754-2019 §5.4.1",
     "f16_sub",
+    flags=_SUM,
 )
 multiply = Operation(
     "multiply",
@@ -72,6 +79,7 @@ multiply = Operation(
     "0 * inf is invalid.",
     "IEEE 754-2019 §5.4.1",
     "f16_mul",
+    flags=_PRODUCT,
 )
 divide = Operation(
     "divide",
@@ -83,6 +91,7 @@ divide = Operation(
     "0/0 and inf/inf are invalid; a finite nonzero number over zero raises divideByZero; inf/0 raises nothing.",
     "IEEE 754-2019 §5.4.1",
     "f16_div",
+    flags=_PRODUCT | Flags.divideByZero,
 )
 sqrt = Operation(
     "sqrt",
@@ -94,6 +103,7 @@ sqrt = Operation(
     "A negative number is invalid; the root of -0 is -0 without a flag.",
     "IEEE 754-2019 §5.4.1",
     "f16_sqrt",
+    flags=_INVALID | Flags.inexact,
 )
 fma = Operation(
     "fma",
@@ -105,6 +115,7 @@ fma = Operation(
     "0 * inf is invalid, beside a quiet NaN c as the environment says; an exactly zero sum is as in `add`.",
     "IEEE 754-2019 §5.4.1",
     "f16_mulAdd",
+    flags=_PRODUCT,
 )
 remainder = Operation(
     "remainder",
@@ -118,6 +129,7 @@ remainder = Operation(
     "IEEE 754-2019 §5.3.1",
     "f16_rem",
     rounds=False,
+    flags=_INVALID,
 )
 round_to_integral = Operation(
     "round_to_integral",
@@ -131,6 +143,7 @@ round_to_integral = Operation(
     "IEEE 754-2019 §5.9",
     "f16_roundToInt",
     options=("exact",),
+    flags=_INVALID | Flags.inexact,
 )
 scaleb = Operation(
     "scaleb",
@@ -139,9 +152,10 @@ scaleb = Operation(
     loops.scaleb,
     "a * 2**b for an integer b, rounded once.",
     ">>> hs.scaleb(np.float16(1.5), -3)\nnp.float16(0.1875)",
-    "Overflow and underflow as for a product.",
+    "Overflow and underflow as for a product; infinities and zeros stay; b of any size.",
     "IEEE 754-2019 §5.3.3",
     integers=1,
+    flags=_PRODUCT,
 )
 logb = Operation(
     "logb",
@@ -153,6 +167,7 @@ logb = Operation(
     "Subnormals count as if normalised; logb(0) is -inf and raises divideByZero; logb(inf) is +inf.",
     "IEEE 754-2019 §5.3.3",
     rounds=False,
+    flags=_INVALID | Flags.divideByZero,
 )
 nextup = Operation(
     "nextup",
@@ -164,6 +179,7 @@ nextup = Operation(
     "Raises nothing but invalid for a signaling NaN; nextup(-smallest) is -0; not affected by flushing.",
     "IEEE 754-2019 §5.3.1",
     rounds=False,
+    flags=_INVALID,
 )
 nextdown = Operation(
     "nextdown",
@@ -175,6 +191,7 @@ nextdown = Operation(
     "-nextup(-a).",
     "IEEE 754-2019 §5.3.1",
     rounds=False,
+    flags=_INVALID,
 )
 
 # --- Minimum and maximum ----------------------------------------------------------------------------------------------
@@ -196,7 +213,17 @@ def _extremum(name: str, ieee: str, code: int, special: str, clause: str, exampl
     special += _MAGNITUDE if code & Extremum.magnitude else ""
     example = f">>> hs.{name}(np.float16({example.split()[0]}), np.float16({example.split()[1]}))\n{example.split()[2]}"
     return Operation(
-        name, ieee, 2, loops.extremum, f"{which} {of}.", example, special, clause, extra=(int(code),), rounds=False
+        name,
+        ieee,
+        2,
+        loops.extremum,
+        f"{which} {of}.",
+        example,
+        special,
+        clause,
+        extra=(int(code),),
+        rounds=False,
+        flags=_INVALID,
     )
 
 

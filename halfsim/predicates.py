@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from halfsim.core.compare import Class, Relation
+from halfsim.flags import Flags
 from halfsim.kernels import elementwise as loops
 from halfsim.operation import Operation
 
@@ -73,6 +74,7 @@ def _comparison(name: str, ieee: str, mask: int, testfloat: str = "") -> Operati
         _BOOL,
         (mask, int(signaling)),
         rounds=False,
+        flags=Flags.invalid,
     )
 
 
@@ -140,7 +142,7 @@ def _predicate(name: str, ieee: str, classes: tuple[Class, ...], example: str) -
         loops.is_class,
         f"Whether a is of {members}." if len(classes) == len(Class) else f"Whether a is one of: {members}.",
         f">>> hs.{name}(np.float16({example}))\nnp.True_",
-        "No flags, for signaling NaNs neither.",
+        "Signaling NaNs raise nothing.",
         "IEEE 754-2019 §5.7.2",
         dtype=_BOOL,
         extra=(sum(1 << member for member in classes),),
@@ -162,7 +164,7 @@ issignaling = Operation(
     loops.is_class,
     "Whether a is a signaling NaN.",
     ">>> hs.issignaling(hs.from_bits([0x7C01, 0x7E01]))\narray([ True, False])",
-    "No flags.",
+    "A signaling NaN raises nothing.",
     "IEEE 754-2019 §5.7.2",
     dtype=_BOOL,
     extra=(1 << Class.signalingNaN,),
@@ -181,7 +183,7 @@ classify = Operation(
     loops.classify,
     "The `Class` of a, as its number.",
     ">>> hs.Class(hs.classify(np.float16(-1e-7))).name\n'negativeSubnormal'",
-    "No flags.",
+    "A signaling NaN raises nothing.",
     "IEEE 754-2019 §5.7.2",
     dtype=np.dtype(np.uint8),
     rounds=False,
@@ -190,7 +192,7 @@ classify = Operation(
 # --- Sign bit ---------------------------------------------------------------------------------------------------------
 
 _SIGN = "IEEE 754-2019 §5.5.1"
-_QUIET = "Only the sign bit changes; no flags, for signaling NaNs neither."
+_QUIET = "Only the sign bit changes, of a signaling NaN too, which raises nothing."
 signbit = Operation(
     "signbit",
     "isSignMinus",

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import halfsim as hs
+from tests.oracles import corners
 
 EVERY = np.arange(65536, dtype=np.uint16)
 OPERATIONS = {name: getattr(hs, name) for name in dir(hs) if isinstance(getattr(hs, name), hs.Operation)}
@@ -108,6 +109,22 @@ class TestEveryOperation:
         np.testing.assert_array_equal(flags, np.where(mask, want.flags, 0))
         fresh = operation(*columns, where=mask)
         _same(fresh, np.where(mask, want.value, np.zeros(7, operation.dtype)))
+
+    def test_the_flags_of_its_row_are_those_that_it_raises(self, name):
+        operation = OPERATIONS[name]
+        if operation.arity == 1:
+            columns = [EVERY]
+        else:
+            columns = list(corners.triples(20_000) if operation.arity == 3 else corners.pairs(20_000, level=1))
+        operands = [np.asarray(column, np.uint16).view(np.float16) for column in columns]
+        if operation.integers >= 0:
+            operands[operation.integers] = np.random.default_rng(5).integers(-60, 60, operands[0].shape)
+        raised = hs.Flags(0)
+        for environment, rounding in itertools.product((hs.IEEE, hs.ARM, hs.X86), ("rne", "rup", "rtz", "odd")):
+            keywords = {"exact": True} if operation.options else {}
+            flags = operation.flagged(*operands, environment=environment, rounding=rounding, **keywords).flags
+            raised |= hs.Flags(np.bitwise_or.reduce(flags))
+        assert operation.flags == raised
 
     def test_docstring_has_its_sections_and_an_example(self, name):
         text = OPERATIONS[name].__doc__

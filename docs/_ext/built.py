@@ -12,7 +12,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from docs._ext.public import PAGES, of_page, sources
+import halfsim
+from docs._ext.public import PAGES, of_page
 
 __all__ = ["dead_links", "defined", "missing_names"]
 
@@ -66,9 +67,9 @@ def defined(site: Path) -> set[str]:
 
 
 def missing_names(site: Path) -> list[str]:
-    """Return the public names that the site does not define."""
+    """Return the public names that the site does not define: those of its pages and those of the package."""
     names = {f"{module}.{name}" for page in PAGES for module, name in of_page(page)}
-    return sorted((names | {f"halfsim.{name}" for name in sources()}) - defined(site))
+    return sorted((names | {f"halfsim.{name}" for name in halfsim.__all__}) - defined(site))
 
 
 def main(site: Path) -> int:

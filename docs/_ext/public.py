@@ -5,14 +5,14 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
-import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from halfsim._lazy import listed
 
 __all__ = ["PAGES", "Page", "found", "names", "of_page", "sources", "undocumented"]
 
 PACKAGE = Path(__file__).resolve().parents[2] / "halfsim"
-_REEXPORT = re.compile(r"^from (\S+) import (\w+) as \2(?:  # optional)?$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -191,12 +191,12 @@ def names(module: str) -> list[str]:
     for node in ast.parse(text).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__":
             return list(ast.literal_eval(node.value))
-    return [name for _, name in _REEXPORT.findall(text)]
+    return [name for _, name, _ in listed(text)]
 
 
 def sources() -> dict[str, str]:
     """Return the module that each public name of the package comes from, as its stub says."""
-    return {name: module for module, name in _REEXPORT.findall((PACKAGE / "__init__.pyi").read_text())}
+    return {name: module for module, name, _ in listed((PACKAGE / "__init__.pyi").read_text())}
 
 
 def of_page(page: Page) -> list[tuple[str, str]]:

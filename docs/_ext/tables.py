@@ -35,15 +35,17 @@ def operations() -> str:
             _code(operation.testfloat),
             _code(operation.dtype),
             "yes" if operation.rounds else "",
+            ", ".join(str(flag.name) for flag in operation.flags),
             operation.special,
         )
         for name, operation in _of_type(Operation)
     ]
-    head = ("name", "in the standard", "clause", "TestFloat", "result", "rounds", "special cases and flags")
+    head = ("name", "in the standard", "clause", "TestFloat", "result", "rounds", "flags", "special cases")
     return _page(
         "Operations",
-        "One row for each operation; *clause* is of IEEE 754-2019 unless it says otherwise, and *rounds* says whether "
-        "the rounding can matter.",
+        "One row for each operation; *clause* is of IEEE 754-2019 unless it says otherwise, *rounds* says whether the "
+        "rounding can matter, and *flags* are those that some operands raise. Environments that flush raise underflow "
+        "and inexact where they flush.",
         head,
         rows,
     )

@@ -72,9 +72,9 @@ class Server(ThreadingHTTPServer):
 class _RefusedError(Exception):
     """A request that gets a status and a message instead of an answer."""
 
-    def __init__(self, status: HTTPStatus, message: str, field: str = "") -> None:
+    def __init__(self, status: HTTPStatus, message: str) -> None:
         super().__init__(message)
-        self.status, self.field = status, field
+        self.status = status
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -98,7 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
                 raise _RefusedError(HTTPStatus.FORBIDDEN, f"this server is {self.server.url}; open that address")
             kind, body = respond()
         except _RefusedError as error:
-            self._fail(error.status, str(error), error.field)
+            self._fail(error.status, str(error))
         except OSError:
             # The client is gone or too slow: there is nobody to tell.
             raise
@@ -126,7 +126,8 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             return "application/json", _json(_ANSWERS[self.path](asked))
         except FieldError as error:
-            raise _RefusedError(HTTPStatus.BAD_REQUEST, str(error), error.field) from error
+            # A message is an answer: browsers would report another status in their console.
+            return "application/json", _json({"error": str(error), "field": error.field})
 
     def _body(self) -> bytes:
         lengths = self.headers.get_all("Content-Length", [])
@@ -137,8 +138,8 @@ class _Handler(BaseHTTPRequestHandler):
             raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"send at most {MOST_BYTES} bytes")
         return self.rfile.read(length)
 
-    def _fail(self, status: HTTPStatus, message: str, field: str = "") -> None:
-        self._send(status, "application/json", _json({"error": message, "field": field}))
+    def _fail(self, status: HTTPStatus, message: str) -> None:
+        self._send(status, "application/json", _json({"error": message, "field": ""}))
 
     def _send(self, status: HTTPStatus, kind: str, body: bytes) -> None:
         self.send_response(status)

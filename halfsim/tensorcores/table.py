@@ -161,6 +161,14 @@ def as_accumulator(accumulator: AccumulatorLike, function: str = "as_accumulator
         For a string that names no row.
     TypeError
         For anything else.
+
+    Examples
+    --------
+    >>> import halfsim as hs
+    >>> hs.tensorcores.as_accumulator("h100:f32") == hs.tensorcores.row("h100", "f32")
+    True
+    >>> hs.tensorcores.as_accumulator("fp16") == hs.FP16
+    True
     """
     if isinstance(accumulator, str):
         return _parse(accumulator, function)

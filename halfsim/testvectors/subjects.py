@@ -148,6 +148,12 @@ def subject(name: str, function: str = "subject") -> Subject:
     ------
     ValueError
         For an unknown name; the message lists near ones.
+
+    Examples
+    --------
+    >>> from halfsim.testvectors import subject
+    >>> subject("fma").testfloat, subject("f16_sqrt").name
+    ('f16_mulAdd', 'sqrt')
     """
     for known in SUBJECTS:
         if name == known.name or (name and name == known.testfloat):

@@ -134,7 +134,15 @@ def _flush_right(words: NDArray[Any], kind: str) -> NDArray[Any]:
 
 
 def numbers(words: NDArray[Any], kind: str) -> NDArray[Any]:
-    """Return patterns as the numbers that `halfsim.matmul` takes."""
+    """Return patterns as the numbers that `halfsim.matmul` takes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.testvectors.tiles import numbers
+    >>> numbers(np.uint16([0x3C00, 0x7C00]), "f16")
+    array([ 1., inf], dtype=float16)
+    """
     held = values(np.ascontiguousarray(words), kind)
     wide: NDArray[Any] = hs.convert(held, hs.BINARY32) if kind == "e5m2" else held
     return wide

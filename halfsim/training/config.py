@@ -107,6 +107,16 @@ def read(path: Path, changes: Iterable[str] = ()) -> dict[str, Any]:
     ------
     ConfigError
         If the file is no TOML, a change has no ``=`` or a list that TOML cannot read, or the sweep would undo it.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> from halfsim.training.config import read
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "run.toml")
+    ...     _ = path.write_text("steps = 10")
+    ...     read(path, ["steps=20"])
+    {'steps': 20, 'sweep': {}}
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -204,6 +214,13 @@ def expand(table: Mapping[str, Any], where: str) -> list[Point]:
     ------
     ConfigError
         If a swept key has no list of values, or lists side by side differ in length.
+
+    Examples
+    --------
+    >>> from halfsim.training.config import expand
+    >>> base = {"seed": 1, "sweep": {"seed": [1, 2], "steps": [10, 20]}}
+    >>> [point.changes for point in expand(base, "here")]
+    [{'seed': 1, 'steps': 10}, {'seed': 1, 'steps': 20}, {'seed': 2, 'steps': 10}, {'seed': 2, 'steps': 20}]
     """
     sweep = dict(table.get("sweep", {}))
     together = sweep.pop("zip", [])
@@ -241,6 +258,18 @@ def experiment(table: Mapping[str, Any], where: str) -> Experiment:
     ConfigError
         For an unknown or missing key, a value of another type or out of range, data that are not there or not those the
         configuration names, a batch larger than they are, or a network that does not fit them.
+
+    Examples
+    --------
+    >>> from halfsim.training.config import experiment
+    >>> table = {
+    ...     "seed": 0, "batch": 8, "steps": 2, "evaluate_every": 2, "policy": {"base": "mixed"},
+    ...     "task": {"name": "classification", "dataset": "digits"},
+    ...     "model": {"name": "perceptron", "sizes": [64, 8, 10]}, "optimizer": {"name": "adam", "rate": 1e-3},
+    ... }
+    >>> one = experiment(table, "here")
+    >>> one.policy.name, one.settings.steps
+    ('mixed', 2)
     """
     named = {
         key: {_NAMES[key]: value} if key in _NAMES and isinstance(value, str) else value for key, value in table.items()

@@ -19,7 +19,15 @@ _PATTERNS = {2: (0x7FFF, 0x0400, 0x7C00), 4: (0x7FFFFFFF, 0x00800000, 0x7F800000
 
 
 def is_special(stored: Array) -> bool:
-    """Whether a float16 or float32 array holds an infinity or a NaN."""
+    """Whether a float16 or float32 array holds an infinity or a NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.training.ledger import is_special
+    >>> is_special(np.float16([1.0, 65504.0])), is_special(np.float16([1.0, np.nan]))
+    (False, True)
+    """
     magnitude, _, infinity = _PATTERNS[stored.dtype.itemsize]
     # In the order of memory, which costs no copy.
     return bool(special(_patterns(stored.ravel("K")), magnitude, infinity))

@@ -122,7 +122,15 @@ class LossScaler:
 
 
 def loss_scaler(row: LossScale) -> LossScaler:
-    """Return the scaler a run starts with."""
+    """Return the scaler a run starts with.
+
+    Examples
+    --------
+    >>> from halfsim.policy import StaticScale
+    >>> from halfsim.training.loss_scale import loss_scaler
+    >>> loss_scaler(StaticScale(scale=1024.0)).scale
+    1024.0
+    """
     match row:
         case DynamicScale():
             return LossScaler(row, _binary32(row.initial), left=row.hysteresis)
@@ -135,7 +143,15 @@ def loss_scaler(row: LossScale) -> LossScaler:
 
 
 def unscale(gradient: Array, scale: float) -> Array:
-    """Return a gradient in binary32 times 1 / scale (the reciprocal taken in binary64, rounded to binary32)."""
+    """Return a gradient in binary32 times 1 / scale (the reciprocal taken in binary64, rounded to binary32).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.training.loss_scale import unscale
+    >>> unscale(np.float16([3.0, np.inf]), 1024.0)
+    array([0.00292969,        inf], dtype=float32)
+    """
     wide = gradient.astype(np.float32)
     return wide if scale == 1.0 else wide * np.float32(_binary32(1.0 / scale))
 

@@ -279,6 +279,18 @@ def train(
         alone, and a run has the same bits for any number of threads.
     progress : callable, optional
         Called with the number of every finished step.
+
+    Examples
+    --------
+    >>> from halfsim.policy import named
+    >>> from halfsim.training.models import Perceptron
+    >>> from halfsim.training.optim import Adam
+    >>> from halfsim.training.tasks import Classification
+    >>> from halfsim.training.trainer import Settings, train
+    >>> model, optimizer = Perceptron(sizes=(64, 8, 10)), Adam(rate=1e-3)
+    >>> settings = Settings(model=model, optimizer=optimizer, batch=8, steps=2, evaluate_every=2)
+    >>> train(Classification(dataset="digits"), named("mixed"), settings, seed=0).steps
+    [0, 2]
     """
     trainer = Trainer(Experiment(task=task, settings=settings, policy=policy, seed=seed))
     while not trainer.done:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 import zlib
 from pathlib import Path
@@ -13,6 +14,16 @@ import halfsim as hs
 from docs._ext import built, public
 from docs._ext.tables import write_tables
 from tests.processes import ROOT
+
+# They need a GPU, its recordings, data that are not in the package, or a run.
+WITHOUT_EXAMPLE = {
+    *(f"halfsim.capture.{name}" for name in ("capture", "check", "compare", "open_device", "report")),
+    *(f"halfsim.training.data.{name}" for name in ("fashion_folder", "fashion_mnist")),
+    "halfsim.studies.tables.operands.operands",
+    "halfsim.studies.tables.own_memory.measured_bytes",
+    *(f"halfsim.testvectors.{name}" for name in ("check.check", "generate.header_of", "generate.rows_of")),
+    *(f"halfsim.testvectors.tiles.{name}" for name in ("parts_of", "product")),
+}
 
 
 def test_every_public_name_is_on_a_page() -> None:
@@ -31,6 +42,18 @@ def test_names_of_pages_exist_and_stand_on_one_page() -> None:
     for module, name in defined:
         if module != "halfsim.torch":  # PyTorch need not be here
             assert hasattr(importlib.import_module(module), name), f"{module}.{name}"
+
+
+def test_every_function_of_the_reference_has_an_example() -> None:
+    lacking = set()
+    for module, name in (entry for page in public.PAGES for entry in public.of_page(page)):
+        if module == "halfsim.torch":  # PyTorch need not be here
+            continue
+        value = public.found(module, name)
+        text = str(value.__doc__)
+        if (inspect.isroutine(value) or text.strip().startswith(f"{name}(")) and "\n>>> " not in inspect.cleandoc(text):
+            lacking.add(f"{module}.{name}")
+    assert lacking == WITHOUT_EXAMPLE
 
 
 def test_every_public_page_is_in_the_reference() -> None:

@@ -37,7 +37,11 @@ def _documentation(value: Any) -> str:
     if isinstance(value, Operation):
         shared, notes = text.index("Parameters\n---"), text.index("Notes\n---")
         text = text[:shared] + text[notes:]
-    lines = [part for line in text.split("\n") for part in textwrap.wrap(line, 120, **_KEPT) or [""]]
+    lines = [
+        part
+        for line in text.split("\n")
+        for part in textwrap.wrap(line, 120, subsequent_indent=" " * (len(line) - len(line.lstrip())), **_KEPT) or [""]
+    ]
     return f'{"r" if chr(92) in text else ""}"""{chr(10).join(lines)}\n"""\n'
 
 

@@ -50,7 +50,15 @@ ROUNDINGS: dict[str, AccumulatorLike] = {
 
 
 def relative_error(computed: Array, exact: Array) -> float | None:
-    """Return the relative error of the finite results, None when there is none."""
+    """Return the relative error of the finite results, None when there is none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.studies.tables.accumulation import relative_error
+    >>> relative_error(np.array([1.0, np.inf]), np.array([2.0, 2.0]))
+    0.5
+    """
     finite = np.isfinite(computed)
     if not finite.any():
         return None

@@ -69,7 +69,15 @@ class Images:
 
 
 def rounded(x: Array) -> Array:
-    """Return numbers rounded to binary16 once."""
+    """Return numbers rounded to binary16 once.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.studies.tables.operands import rounded
+    >>> rounded(np.array([0.1, 1e-8]))
+    array([0.1, 0. ], dtype=float16)
+    """
     return np.asarray(convert(x, BINARY16))
 
 

@@ -71,6 +71,15 @@ def flag_order(name: str) -> FlagOrder:
     ------
     ValueError
         For an unknown name; the message lists the known ones.
+
+    Examples
+    --------
+    >>> import halfsim as hs, numpy as np
+    >>> from halfsim.testvectors.formats import flag_order
+    >>> flag_order("testfloat").encode(np.uint8([hs.Flags.overflow | hs.Flags.inexact]))
+    array([5], dtype=uint8)
+    >>> flag_order("mxcsr").encode(np.uint8([hs.Flags.overflow | hs.Flags.inexact]))
+    array([40], dtype=uint8)
     """
     for order in FLAG_ORDERS:
         if order.name == name:

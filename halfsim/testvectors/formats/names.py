@@ -37,7 +37,16 @@ def type_width(name: str) -> int:
 
 
 def environment_name(environment: Environment) -> str:
-    """Return the preset nearest to an environment and, after it, every field that differs: ``RISCV tininess=...``."""
+    """Return the preset nearest to an environment and, after it, every field that differs: ``RISCV tininess=...``.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> import halfsim as hs
+    >>> from halfsim.testvectors.formats import environment_name
+    >>> environment_name(replace(hs.RISCV, tininess=hs.Tininess.beforeRounding))
+    'RISCV tininess=beforeRounding'
+    """
     described = [(_differences(getattr(presets, name), environment), name) for name in _PRESETS]
     changes, name = min(described, key=lambda item: len(item[0]))
     return " ".join([name, *changes])
@@ -61,6 +70,15 @@ def environment_of(text: str, function: str = "environment_of") -> Environment:
     ------
     ValueError
         For an unknown preset, field or value.
+
+    Examples
+    --------
+    >>> import halfsim as hs
+    >>> from halfsim.testvectors.formats import environment_of
+    >>> environment_of("RISCV tininess=beforeRounding").tininess.name
+    'beforeRounding'
+    >>> environment_of("ARM") == hs.ARM
+    True
     """
     name, *changes = text.split()
     if name.upper() not in _PRESETS:
@@ -88,7 +106,15 @@ def _changed(row: Any, key: str, value: str) -> Any:
 
 
 def rounding_name(rounding: RoundingLike) -> str:
-    """Return the IEEE 754 name of a rounding direction, or ``stochastic:BITS:SEED:OFFSET``."""
+    """Return the IEEE 754 name of a rounding direction, or ``stochastic:BITS:SEED:OFFSET``.
+
+    Examples
+    --------
+    >>> import halfsim as hs
+    >>> from halfsim.testvectors.formats import rounding_name
+    >>> rounding_name("rtz"), rounding_name(hs.Stochastic(bits=8, seed=3))
+    ('roundTowardZero', 'stochastic:8:3:0')
+    """
     mode = as_rounding(rounding, "rounding_name")
     if isinstance(mode, Rounding):
         return mode.name
@@ -102,6 +128,12 @@ def rounding_of(text: str, function: str = "rounding_of") -> Rounding | Stochast
     ------
     ValueError
         For an unknown name.
+
+    Examples
+    --------
+    >>> from halfsim.testvectors.formats import rounding_of
+    >>> rounding_of("rup"), rounding_of("stochastic:8:3")
+    (<Rounding.roundTowardPositive: 3>, Stochastic(bits=8, seed=3, offset=0))
     """
     if not text.startswith("stochastic"):
         try:

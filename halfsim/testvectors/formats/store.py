@@ -50,6 +50,13 @@ def format_of(path: Path | None, name: str | None = None) -> str:
     ------
     ValueError
         If neither is a format.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from halfsim.testvectors.formats import format_of
+    >>> format_of(Path("fma.jsonl.gz")), format_of(None, "tv")
+    ('jsonl', 'tv')
     """
     if name is not None:
         if name not in FORMATS:
@@ -199,6 +206,19 @@ def read(path: Path | None, header: Header | None = None, format: str | None = N
         For an unknown format.
     OSError
         If the file cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib, numpy as np
+    >>> from halfsim.testvectors.formats import Block, Header, read, write
+    >>> header = Header(operation="add", operands=("f16", "f16"), result="f16", rounding="rne", rows=1)
+    >>> one, two = np.array([0x3C00], np.uint16), np.array([0x4000], np.uint16)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "add.tv")
+    ...     count = write(path, header, [Block((one, one), two, np.zeros(1, np.uint8))])
+    ...     with read(path) as vectors:
+    ...         vectors.header.operation, [len(block.result) for block in vectors.blocks]
+    ('add', [1])
     """
     chosen, name = format_of(path, format), "standard input" if path is None else str(path)
     if chosen in _TEXT:

@@ -25,6 +25,13 @@ def heat_map(train: int = 1536, test: int = 256, size: int = 32, stride: int = 2
     A canvas is `size` × `size`, noise uniform in ±1/16, with one 8 × 8 digit at a random place (the brighter pixel
     wins); training and test canvases hold different digits. Inputs are its 8 × 8 windows at every `stride` pixels,
     (n, positions, 64); targets are bool (n, positions, 10), true at the centre of the digit for its class alone.
+
+    Examples
+    --------
+    >>> from halfsim.training.data import heat_map
+    >>> inputs, targets = heat_map(train=8, test=2).train
+    >>> inputs.shape, targets.shape
+    ((8, 256, 64), (8, 256, 10))
     """
     _check("heat_map", size, stride)
     source = digits()
@@ -92,6 +99,13 @@ def patches(images: Array, stride: int) -> Array:
     """Return the 8 × 8 windows of square images, zero beyond the border: (n, positions, 64).
 
     The window of position (r, c) begins at pixel (stride r - 4, stride c - 4), so that it is centred there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.training.data import patches
+    >>> patches(np.ones((1, 8, 8), np.float16), 4).shape
+    (1, 4, 64)
     """
     count, size, _ = images.shape
     padded = np.pad(images, ((0, 0), (4, 4), (4, 4)))

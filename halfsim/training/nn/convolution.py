@@ -29,6 +29,25 @@ def conv2d(
     Every output is one dot product over (kh, kw, c) in ascending order. dL/dx is one as well, over (kh, kw, o) of the
     gradient, spread by the stride, with the kernel turned round; dL/dw one over all positions of all images. Each is
     summed by the accumulator of its kind of product, as in implicit GEMM.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.policy import named
+    >>> from halfsim.training import nn
+    >>> from halfsim.training.machine import Machine
+    >>> from halfsim.training.tape import Tape
+    >>> tape = Tape(Machine(named("mixed")))
+    >>> x = tape.parameter(np.ones((1, 4, 4, 1), np.float16))
+    >>> w = tape.parameter(np.ones((3, 3, 1, 2), np.float16))
+    >>> y = nn.conv2d(tape, x, w, padding=1)
+    >>> y.value.shape
+    (1, 4, 4, 2)
+    >>> y.value[0, :, :, 0]
+    array([[4., 6., 6., 4.],
+           [6., 9., 9., 6.],
+           [6., 9., 9., 6.],
+           [4., 6., 6., 4.]], dtype=float16)
     """
     machine = tape.machine
     kh, kw, channels, outputs = w.value.shape
@@ -92,6 +111,19 @@ def max_pool(tape: Tape, x: Variable, size: int) -> Variable:
 
     The gradient goes to the first largest element of each window: a selection, which rounds nothing. Result and
     gradient lie in memory as x does, so that flattening images that lie row by row copies nothing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.policy import named
+    >>> from halfsim.training import nn
+    >>> from halfsim.training.machine import Machine
+    >>> from halfsim.training.tape import Tape
+    >>> tape = Tape(Machine(named("mixed")))
+    >>> x = tape.parameter(np.arange(16, dtype=np.float16).reshape(1, 4, 4, 1))
+    >>> nn.max_pool(tape, x, 2).value[0, :, :, 0]
+    array([[ 5.,  7.],
+           [13., 15.]], dtype=float16)
     """
     machine, (n, height, width, channels) = tape.machine, x.value.shape
     planes, small = (channels * n, height, width), (channels * n, height // size, width // size)
@@ -121,6 +153,18 @@ def global_average(tape: Tape, x: Variable) -> Variable:
     """Return the means over height and width, (n, c), in the arithmetic of batch normalisation.
 
     dL/dx = g / (h w) at every position.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.policy import named
+    >>> from halfsim.training import nn
+    >>> from halfsim.training.machine import Machine
+    >>> from halfsim.training.tape import Tape
+    >>> tape = Tape(Machine(named("mixed")))
+    >>> x = tape.parameter(np.arange(16, dtype=np.float16).reshape(1, 4, 4, 1))
+    >>> nn.global_average(tape, x).value
+    array([[7.5]], dtype=float16)
     """
     machine, (n, height, width, channels) = tape.machine, x.value.shape
     count = height * width

@@ -16,6 +16,20 @@ def linear(tape: Tape, x: Variable, w: Variable, b: Variable | None = None) -> V
     """Return ``y = x w + b`` for x of shape (..., K), w (K, N) and b (N,).
 
     dL/dx = g wᵀ,  dL/dw = xᵀ g,  dL/db = the sum of the rows of g.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.policy import named
+    >>> from halfsim.training import nn
+    >>> from halfsim.training.machine import Machine
+    >>> from halfsim.training.tape import Tape
+    >>> tape = Tape(Machine(named("mixed")))
+    >>> x = tape.parameter(np.float16([[1.0, 2.0]]))
+    >>> w = tape.parameter(np.float16([[1.0, 0.0, -1.0], [0.5, 1.0, 2.0]]))
+    >>> b = tape.parameter(np.float16([0.0, 10.0, 0.0]))
+    >>> nn.linear(tape, x, w, b).value
+    array([[ 2., 12.,  3.]], dtype=float16)
     """
     machine = tape.machine
     rows = x.value.reshape(-1, x.value.shape[-1])
@@ -35,6 +49,19 @@ def matmul(tape: Tape, a: Variable, b: Variable) -> Variable:
     """Return ``y = a b`` for activations a of shape (..., M, K) and b (..., K, N) with equal leading dimensions.
 
     dL/da = g bᵀ,  dL/db = aᵀ g, both summed as gradients of data are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.policy import named
+    >>> from halfsim.training import nn
+    >>> from halfsim.training.machine import Machine
+    >>> from halfsim.training.tape import Tape
+    >>> tape = Tape(Machine(named("mixed")))
+    >>> a = tape.parameter(np.ones((2, 3, 4), np.float16))
+    >>> b = tape.parameter(np.ones((2, 4, 5), np.float16))
+    >>> nn.matmul(tape, a, b).value.shape
+    (2, 3, 5)
     """
     machine = tape.machine
 
@@ -59,6 +86,20 @@ def embedding(tape: Tape, table: Variable, indices: Array) -> Variable:
     """Return the rows of a table (V, E) at integer indices (...,), of shape (..., E).
 
     dL/dtable: row i is the sum of the rows of g at which the index is i, in their order, in the arithmetic of the bias.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.policy import named
+    >>> from halfsim.training import nn
+    >>> from halfsim.training.machine import Machine
+    >>> from halfsim.training.tape import Tape
+    >>> tape = Tape(Machine(named("mixed")))
+    >>> table = tape.parameter(np.float16([[0.0, 1.0], [2.0, 3.0]]))
+    >>> nn.embedding(tape, table, np.array([1, 1, 0])).value
+    array([[2., 3.],
+           [2., 3.],
+           [0., 1.]], dtype=float16)
     """
     machine = tape.machine
     if indices.size and (largest := int(indices.max())) >= (rows := len(table.value)):

@@ -18,6 +18,19 @@ def attention_softmax(tape: Tape, x: Variable, causal: bool = False) -> Variable
 
     With z less the largest element of its row, e = exp z and s = Σ e: p = e / s. dL/dx = p (g - Σ g p). All of it in
     the arithmetic of the softmax, then stored.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.policy import named
+    >>> from halfsim.training import nn
+    >>> from halfsim.training.machine import Machine
+    >>> from halfsim.training.tape import Tape
+    >>> tape = Tape(Machine(named("mixed")))
+    >>> x = tape.parameter(np.zeros((1, 2, 2), np.float16))
+    >>> nn.attention_softmax(tape, x, causal=True).value
+    array([[[1. , 0. ],
+            [0.5, 0.5]]], dtype=float16)
     """
     machine, r = tape.machine, tape.machine.softmax
     shape = x.value.shape
@@ -57,6 +70,22 @@ def softmax_cross_entropy(tape: Tape, logits: Variable, labels: Array) -> Variab
     With z less its largest element, e = exp z and s = Σ e: p = e / s, and -log p[label] = log s - z[label].
     dL/dlogits = (p - onehot(label)) g / M for M rows. z, e, s and p in the arithmetic of the softmax; what comes after
     in that of the loss; the gradient then stored.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.policy import named
+    >>> from halfsim.training import nn
+    >>> from halfsim.training.machine import Machine
+    >>> from halfsim.training.tape import Tape
+    >>> tape = Tape(Machine(named("mixed")))
+    >>> logits = tape.parameter(np.float16([[2.0, 0.0, 0.0]]))
+    >>> loss = nn.softmax_cross_entropy(tape, logits, np.array([0]))
+    >>> loss.value
+    np.float32(0.23954484)
+    >>> tape.backward(loss, np.float32(1))
+    >>> logits.gradient
+    array([[-0.213 ,  0.1065,  0.1065]], dtype=float16)
     """
     machine, soft = tape.machine, tape.machine.softmax
     rows, target = logits.value.reshape(-1, logits.value.shape[-1]), labels.reshape(-1, 1)
@@ -88,6 +117,18 @@ def sigmoid_cross_entropy(tape: Tape, logits: Variable, targets: Array) -> Varia
     With ``e = exp(-|z|)``, which cannot overflow: p = (1 if z >= 0 else e) / (1 + e), and the loss of one output is
     max(z, 0) - z t + log(1 + e). dL/dlogits = (p - t) g / M, in the arithmetic of the loss, then stored: the mean
     divides by every output of the batch, and this is where small gradients leave the range of binary16.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.policy import named
+    >>> from halfsim.training import nn
+    >>> from halfsim.training.machine import Machine
+    >>> from halfsim.training.tape import Tape
+    >>> tape = Tape(Machine(named("mixed")))
+    >>> logits = tape.parameter(np.float16([[2.0, -2.0]]))
+    >>> nn.sigmoid_cross_entropy(tape, logits, np.array([[True, False]])).value
+    np.float32(0.12692805)
     """
     machine, r = tape.machine, tape.machine.loss
     columns = logits.value.shape[-1]

@@ -49,6 +49,21 @@ def batch_norm(
 
     With h the normalised x: dL/dgain = Σ g h,  dL/dshift = Σ g,
     dL/dx = gain / sqrt(variance + epsilon) (g - Σg / n - h Σ(g h) / n).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.policy import named
+    >>> from halfsim.training import nn
+    >>> from halfsim.training.machine import Machine
+    >>> from halfsim.training.tape import Tape
+    >>> tape = Tape(Machine(named("mixed")))
+    >>> x = tape.parameter(np.float16([[1.0], [2.0], [3.0]]))
+    >>> gain, shift = tape.parameter(np.ones(1, np.float16)), tape.parameter(np.zeros(1, np.float16))
+    >>> nn.batch_norm(tape, x, gain, shift, "first").value.ravel()
+    array([-1.225,  0.   ,  1.225], dtype=float16)
+    >>> sorted(tape.state)
+    ['first.mean', 'first.variance']
     """
     r = tape.machine.batch_norm
     rows = x.value.reshape(-1, x.value.shape[-1])
@@ -69,6 +84,19 @@ def layer_norm(tape: Tape, x: Variable, gain: Variable, shift: Variable, epsilon
     """Return ``y = gain (x - mean) / sqrt(variance + epsilon) + shift`` with the statistics of every row.
 
     Derivatives as of `batch_norm`, and in the same arithmetic.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.policy import named
+    >>> from halfsim.training import nn
+    >>> from halfsim.training.machine import Machine
+    >>> from halfsim.training.tape import Tape
+    >>> tape = Tape(Machine(named("mixed")))
+    >>> x = tape.parameter(np.float16([[1.0, 2.0, 3.0]]))
+    >>> gain, shift = tape.parameter(np.ones(3, np.float16)), tape.parameter(np.zeros(3, np.float16))
+    >>> nn.layer_norm(tape, x, gain, shift).value
+    array([[-1.225,  0.   ,  1.225]], dtype=float16)
     """
     rows = x.value.reshape(-1, x.value.shape[-1])
     r = tape.machine.batch_norm

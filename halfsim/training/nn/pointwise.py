@@ -16,6 +16,18 @@ def relu(tape: Tape, x: Variable) -> Variable:
     """Return ``y = max(x, 0)``.
 
     dL/dx = g where x > 0, else 0: a selection, which rounds nothing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.policy import named
+    >>> from halfsim.training import nn
+    >>> from halfsim.training.machine import Machine
+    >>> from halfsim.training.tape import Tape
+    >>> tape = Tape(Machine(named("mixed")))
+    >>> x = tape.parameter(np.float16([-1.0, 2.0]))
+    >>> nn.relu(tape, x).value
+    array([0., 2.], dtype=float16)
     """
     machine = tape.machine
     # In the order of memory: an image may lie channel by channel.
@@ -32,6 +44,18 @@ def leaky_relu(tape: Tape, x: Variable, slope: float) -> Variable:
     """Return ``y = x`` where x >= 0, else ``slope x``.
 
     dL/dx = g where x >= 0, else slope g.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.policy import named
+    >>> from halfsim.training import nn
+    >>> from halfsim.training.machine import Machine
+    >>> from halfsim.training.tape import Tape
+    >>> tape = Tape(Machine(named("mixed")))
+    >>> x = tape.parameter(np.float16([-1.0, 2.0]))
+    >>> nn.leaky_relu(tape, x, 0.25).value
+    array([-0.25,  2.  ], dtype=float16)
     """
     machine = tape.machine
     below = np.signbit(x.value)
@@ -55,6 +79,18 @@ def tanh(tape: Tape, x: Variable) -> Variable:
     """Return ``y = tanh x``, rounded once.
 
     dL/dx = g (1 - y²), three operations.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.policy import named
+    >>> from halfsim.training import nn
+    >>> from halfsim.training.machine import Machine
+    >>> from halfsim.training.tape import Tape
+    >>> tape = Tape(Machine(named("mixed")))
+    >>> x = tape.parameter(np.float16([0.0, 0.5, 9.0]))
+    >>> nn.tanh(tape, x).value
+    array([0.    , 0.4622, 1.    ], dtype=float16)
     """
     machine = tape.machine
     y = machine.value(machine.forward_pointwise, lambda a: a.tanh(x.value))
@@ -75,6 +111,18 @@ def sigmoid(tape: Tape, x: Variable) -> Variable:
     """Return ``y = 1 / (1 + exp(-x))``, rounded once.
 
     dL/dx = g (y (1 - y)), three operations.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.policy import named
+    >>> from halfsim.training import nn
+    >>> from halfsim.training.machine import Machine
+    >>> from halfsim.training.tape import Tape
+    >>> tape = Tape(Machine(named("mixed")))
+    >>> x = tape.parameter(np.float16([-20.0, 0.0, 9.0]))
+    >>> nn.sigmoid(tape, x).value
+    array([0. , 0.5, 1. ], dtype=float16)
     """
     machine = tape.machine
     y = machine.value(machine.forward_pointwise, lambda a: a.sigmoid(x.value))
@@ -92,7 +140,20 @@ def sigmoid(tape: Tape, x: Variable) -> Variable:
 
 
 def gelu(tape: Tape, x: Variable) -> Variable:
-    """Return ``x sigmoid(1.702 x)``, an approximation of the Gaussian error linear unit [@hendrycks2016]."""
+    """Return ``x sigmoid(1.702 x)``, an approximation of the Gaussian error linear unit [@hendrycks2016].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.policy import named
+    >>> from halfsim.training import nn
+    >>> from halfsim.training.machine import Machine
+    >>> from halfsim.training.tape import Tape
+    >>> tape = Tape(Machine(named("mixed")))
+    >>> x = tape.parameter(np.float16([-1.0, 0.0, 1.0]))
+    >>> nn.gelu(tape, x).value
+    array([-0.1542,  0.    ,  0.8457], dtype=float16)
+    """
     return multiply(tape, x, sigmoid(tape, scale(tape, x, 1.702)))
 
 
@@ -100,6 +161,20 @@ def add(tape: Tape, a: Variable, b: Variable) -> Variable:
     """Return ``y = a + b`` of equal shapes, or b of the shape of a's last axes.
 
     dL/da = g,  dL/db = g, or its sums over the leading axes in the arithmetic of the bias.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.policy import named
+    >>> from halfsim.training import nn
+    >>> from halfsim.training.machine import Machine
+    >>> from halfsim.training.tape import Tape
+    >>> tape = Tape(Machine(named("mixed")))
+    >>> a = tape.parameter(np.float16([[2048.0, 1.0], [4.0, 5.0]]))
+    >>> b = tape.parameter(np.float16([1.0, 2.0]))
+    >>> nn.add(tape, a, b).value
+    array([[2.048e+03, 3.000e+00],
+           [5.000e+00, 7.000e+00]], dtype=float16)
     """
     machine = tape.machine
     y = machine.value(machine.forward_pointwise, lambda r: r.add(r.convert(a.value), r.convert(b.value)))
@@ -116,6 +191,22 @@ def multiply(tape: Tape, a: Variable, b: Variable) -> Variable:
     """Return ``y = a b`` of equal shapes.
 
     dL/da = g b,  dL/db = g a.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.policy import named
+    >>> from halfsim.training import nn
+    >>> from halfsim.training.machine import Machine
+    >>> from halfsim.training.tape import Tape
+    >>> tape = Tape(Machine(named("mixed")))
+    >>> a = tape.parameter(np.float16([3.0, 300.0]))
+    >>> y = nn.multiply(tape, a, a)
+    >>> y.value
+    array([ 9., inf], dtype=float16)
+    >>> tape.backward(y, np.float16([1.0, 1.0]))
+    >>> a.gradient
+    array([  6., 600.], dtype=float16)
     """
     machine = tape.machine
     y = machine.value(machine.forward_pointwise, lambda r: r.multiply(r.convert(a.value), r.convert(b.value)))
@@ -137,6 +228,18 @@ def scale(tape: Tape, x: Variable, constant: float) -> Variable:
     """Return ``y = constant x``, the constant rounded to the format.
 
     dL/dx = constant g.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.policy import named
+    >>> from halfsim.training import nn
+    >>> from halfsim.training.machine import Machine
+    >>> from halfsim.training.tape import Tape
+    >>> tape = Tape(Machine(named("mixed")))
+    >>> x = tape.parameter(np.float16([1.0, 3.0]))
+    >>> nn.scale(tape, x, 0.1).value
+    array([0.1   , 0.2998], dtype=float16)
     """
     machine = tape.machine
     y = machine.value(machine.forward_pointwise, lambda r: r.multiply(r.convert(x.value), r.number(constant)))

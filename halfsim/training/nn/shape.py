@@ -13,18 +13,58 @@ __all__ = ["concatenate", "reshape", "take", "transpose"]
 
 
 def reshape(tape: Tape, x: Variable, shape: Sequence[int]) -> Variable:
-    """Return the elements of x, in C order, in another shape."""
+    """Return the elements of x, in C order, in another shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.policy import named
+    >>> from halfsim.training import nn
+    >>> from halfsim.training.machine import Machine
+    >>> from halfsim.training.tape import Tape
+    >>> tape = Tape(Machine(named("mixed")))
+    >>> x = tape.parameter(np.float16([[1.0, 2.0, 3.0, 4.0]]))
+    >>> nn.reshape(tape, x, (2, 2)).value
+    array([[1., 2.],
+           [3., 4.]], dtype=float16)
+    """
     return tape.record(x.value.reshape(shape), (x,), lambda g: (g.reshape(x.value.shape),))
 
 
 def transpose(tape: Tape, x: Variable, axes: Sequence[int]) -> Variable:
-    """Return x with its axes in another order."""
+    """Return x with its axes in another order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.policy import named
+    >>> from halfsim.training import nn
+    >>> from halfsim.training.machine import Machine
+    >>> from halfsim.training.tape import Tape
+    >>> tape = Tape(Machine(named("mixed")))
+    >>> x = tape.parameter(np.float16([[1.0, 2.0]]))
+    >>> nn.transpose(tape, x, (1, 0)).value.shape
+    (2, 1)
+    """
     back = np.argsort(axes)
     return tape.record(x.value.transpose(axes), (x,), lambda g: (g.transpose(back),))
 
 
 def take(tape: Tape, x: Variable, index: int | slice, axis: int) -> Variable:
-    """Return x at one index, or in a range, of an axis."""
+    """Return x at one index, or in a range, of an axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.policy import named
+    >>> from halfsim.training import nn
+    >>> from halfsim.training.machine import Machine
+    >>> from halfsim.training.tape import Tape
+    >>> tape = Tape(Machine(named("mixed")))
+    >>> x = tape.parameter(np.float16([[1.0, 2.0], [3.0, 4.0]]))
+    >>> nn.take(tape, x, 1, axis=0).value
+    array([3., 4.], dtype=float16)
+    """
     where = (slice(None),) * (axis % x.value.ndim) + (index,)
 
     def backward(g: Array) -> Sequence[Array | None]:
@@ -36,7 +76,20 @@ def take(tape: Tape, x: Variable, index: int | slice, axis: int) -> Variable:
 
 
 def concatenate(tape: Tape, xs: Sequence[Variable], axis: int) -> Variable:
-    """Return arrays joined along an axis."""
+    """Return arrays joined along an axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.policy import named
+    >>> from halfsim.training import nn
+    >>> from halfsim.training.machine import Machine
+    >>> from halfsim.training.tape import Tape
+    >>> tape = Tape(Machine(named("mixed")))
+    >>> a, b = tape.parameter(np.float16([[1.0]])), tape.parameter(np.float16([[2.0]]))
+    >>> nn.concatenate(tape, [a, b], axis=1).value
+    array([[1., 2.]], dtype=float16)
+    """
     ends = np.cumsum([x.value.shape[axis] for x in xs])[:-1]
     return tape.record(
         np.concatenate([x.value for x in xs], axis=axis), tuple(xs), lambda g: np.split(g, ends, axis=axis)
