@@ -33,16 +33,11 @@ from __future__ import annotations
 
 import copy
 import itertools
-import json
-import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing import Any
 
 from halfsim.policy import from_table
 from halfsim.training.experiment import Experiment, Settings
@@ -50,38 +45,12 @@ from halfsim.training.fit import check_fit
 from halfsim.training.models import MODELS
 from halfsim.training.optim import OPTIMIZERS
 from halfsim.training.registry import row_of
+from halfsim.training.schema import ConfigError, made, validated
 from halfsim.training.tasks import TASKS
 
 __all__ = ["ConfigError", "Point", "change", "expand", "experiment", "read"]
 
 _NAMES = {"task": "name", "model": "name", "optimizer": "name", "policy": "base"}
-_Count = Annotated[int, Field(ge=1)]
-_PLACE = re.compile(r"^[A-Za-z_]+: ")
-
-
-class ConfigError(ValueError):
-    """What is wrong with a configuration, in one sentence that names the file and the key."""
-
-
-class _Run(BaseModel):
-    """The top level of a configuration."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    batch: _Count | Literal["full"]
-    steps: _Count
-    evaluate_every: _Count | None = None
-    sample_every: _Count = 8
-    clip_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    task: dict[str, Any]
-    model: dict[str, Any]
-    optimizer: dict[str, Any]
-    policy: dict[str, Any]
-    sweep: dict[str, Any] = {}
-    # What a finished run wrote beside its configuration.
-    data: dict[str, str] = {}
-    code: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,13 +243,13 @@ def experiment(table: Mapping[str, Any], where: str) -> Experiment:
     named = {
         key: {_NAMES[key]: value} if key in _NAMES and isinstance(value, str) else value for key, value in table.items()
     }
-    run = _validated(named, where)
+    run = validated(named, where)
     model, optimizer, task = (
-        _made(where, key, row_of, registry, named[key])
+        made(where, key, row_of, registry, named[key])
         for key, registry in (("model", MODELS), ("optimizer", OPTIMIZERS), ("task", TASKS))
     )
     unnamed = {} if "base" in run.policy else {"name": "policy"}
-    policy = _made(where, "policy", from_table, {**unnamed, **run.policy})
+    policy = made(where, "policy", from_table, {**unnamed, **run.policy})
     settings = Settings(
         model=model,
         optimizer=optimizer,
@@ -290,39 +259,10 @@ def experiment(table: Mapping[str, Any], where: str) -> Experiment:
         sample_every=run.sample_every,
         clip_norm=run.clip_norm,
     )
-    found = _made(where, "task", lambda: task.data.sha256)
+    found = made(where, "task", lambda: task.data.sha256)
     if run.data and run.data.get("sha256") != found:
         raise ConfigError(f"{where}: data.sha256={run.data.get('sha256')!r}, but the data of the task have {found}")
-    _made(where, f"batch={run.batch!r}", task.batches, run.seed, run.batch)
+    made(where, f"batch={run.batch!r}", task.batches, run.seed, run.batch)
     shown = ", ".join(f"{key}={value!r}" for key, value in named["model"].items())
-    _made(where, f"model: {shown} does not fit task.name={named['task']['name']!r}", check_fit, model, task)
+    made(where, f"model: {shown} does not fit task.name={named['task']['name']!r}", check_fit, model, task)
     return Experiment(task=task, settings=settings, policy=policy, seed=run.seed)
-
-
-def _made(where: str, section: str, make: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what a section of the file describes; of a mistake, say where it is."""
-    try:
-        return make(*arguments)
-    except (ValueError, TypeError, FileNotFoundError) as error:
-        raise ConfigError(f"{where}: {section}: {_PLACE.sub('', str(error))}") from None
-
-
-def _validated(table: Mapping[str, Any], where: str) -> _Run:
-    """Return the top level of a configuration; of what is wrong, the first mistake is told, unknown keys before all."""
-    try:
-        # TOML has what JSON has: lists stand for tuples, and integers for floats, but no text for a number.
-        return _Run.model_validate_json(json.dumps(table, default=str))
-    except ValidationError as error:
-        # A key that is missing may be one that is misspelt.
-        first = min(error.errors(include_url=False), key=lambda mistake: mistake["type"] != "extra_forbidden")
-        key = ".".join(str(part) for part in first["loc"] if part in table or len(first["loc"]) == 1)
-        known = [name for name in _Run.model_fields if name not in ("data", "code")]
-        if first["type"] == "extra_forbidden":
-            alike = get_close_matches(key, known, n=1)
-            meant = f"; did you mean {alike[0]}?" if alike else ""
-            message = f"{key} is unknown{meant}; known are {', '.join(known)}"
-        elif first["type"] == "missing":
-            message = f"{key} is missing"
-        else:
-            message = f"{key}={first['input']!r}: {first['msg'][:1].lower()}{first['msg'][1:]}"
-        raise ConfigError(f"{where}: {message}") from None
