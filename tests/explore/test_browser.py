@@ -285,6 +285,22 @@ def test_a_server_that_is_gone_is_said_to_be(browser: Any) -> None:
         assert "does not answer" in page.inner_text("#operation-error")
 
 
+def test_an_answer_that_takes_long_is_announced(browser: Any) -> None:
+    with serving() as server, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(server.url)
+        page.wait_for_selector("#operation-answer[aria-busy=false]")
+        assert page.is_hidden("#slow")
+        held: list[Any] = []
+        page.route("**/api/*", lambda route: held.append(route))
+        page.fill("#a", "3")
+        page.wait_for_selector("#slow:not([hidden])")
+        assert "compiles first" in page.inner_text("#slow")
+        held[0].continue_()
+        page.wait_for_selector("#operation-answer[aria-busy=false]")
+        assert page.is_hidden("#slow")
+
+
 def test_the_exported_page_shows_its_examples_without_a_server(
     browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

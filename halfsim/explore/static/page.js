@@ -5,6 +5,7 @@
   const { catalogue, find } = halfsim;
   const views = { operation: halfsim.operationView, dot: halfsim.dotView };
   const PAUSE = 30;
+  const PATIENCE = 700;
   let current = "operation";
   let latest = null;
   let waiting = 0;
@@ -52,13 +53,18 @@
     const mine = {};
     latest = mine;
     save();
+    const slow = setTimeout(() => {
+      find("slow").hidden = mine !== latest;
+    }, PATIENCE);
     let answer;
     try {
       answer = await ask(view);
     } catch {
       answer = { error: "The server does not answer: start halfsim explore again, and reload.", field: "" };
     }
+    clearTimeout(slow);
     if (mine !== latest) return;
+    find("slow").hidden = true;
     clear(view);
     if (answer.error !== undefined) fail(view, answer);
     else view.show(answer);
