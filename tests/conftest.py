@@ -1,8 +1,10 @@
-"""What every test shares: one thread, Hypothesis profiles, and the published GPU outputs."""
+"""What every test shares: one thread, Ctrl-C, Hypothesis profiles, and the published GPU outputs."""
 
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,10 @@ for _name in ("HALFSIM_NUM_THREADS", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OP
     os.environ.setdefault(_name, "1")
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# What a shell starts in the background ignores Ctrl-C, and so would the commands that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No deadline: the first example of an operation compiles it.
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}

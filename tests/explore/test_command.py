@@ -45,7 +45,10 @@ def test_it_serves_until_it_is_stopped(number: signal.Signals, status: int) -> N
         with urllib.request.urlopen(url, timeout=30) as page:
             assert b"<title>halfsim explorer</title>" in page.read()
         process.send_signal(number)
-        assert process.wait(timeout=30) == status
+        try:
+            assert process.wait(timeout=30) == status
+        finally:
+            process.kill()
         assert process.stderr.read() == ""
         assert process.stdout.read() == "halfsim explorer: stopped\n"
 
