@@ -185,7 +185,7 @@ class Ledger:
         self._now.error[layer] += squares
 
     def watches(self, layer: str, product: str) -> bool:
-        """Whether additions of the product at work are watched: they are, wherever losses are counted."""
+        """Whether the product at work is watched, which may take another one: it is, wherever losses are counted."""
         return True
 
     def swallow(self, layer: str, product: str, pair: tuple[int, int]) -> None:

@@ -167,13 +167,15 @@ class Machine:
         a, b, c = operands
         narrow = a.dtype == b.dtype == np.float16
         row = self._sums(getattr(self.policy, name))
-        trusted = row == FP32 or (self.ledger.trusts_wide_sums and product.dtype == np.float32)
-        exact = product if not narrow or trusted else self._product(a, b, c, FP32)
+        alone = not narrow or row == FP32 or (self.ledger.trusts_wide_sums and product.dtype == np.float32)
+        due = self.ledger.watches(self.layer, name)
+        if not (alone or due):
+            return
+        exact = product if alone else self._product(a, b, c, FP32)
         self.ledger.count(self.layer, kind, exact, stored)
         if kind == "weight gradient":
             self.ledger.compare(self.layer, exact, stored)
-        watched = product.size and (product.ndim == 2 or self.ledger.watches_stacks)
-        if watched and self.ledger.watches(self.layer, name):
+        if due and product.size and (product.ndim == 2 or self.ledger.watches_stacks):
             first = (0,) * (product.ndim - 2)
             self.ledger.swallow(self.layer, name, _watch(row if narrow else None, a[first], b[first], c))
 

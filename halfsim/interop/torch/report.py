@@ -28,7 +28,8 @@ class Counts:
     Attributes
     ----------
     elements : int
-        Results counted.
+        Results counted: all, but of products with binary16 accumulators, whose losses another product shows, those of
+        the first and then of every eighth of a module and pass.
     inexact, overflow, underflow, flushed : int
         Those that differ from the same operation of the same operands in binary32; of these, those infinite as stored
         (or the largest number, where the rounding stops there) but not in binary32; those smaller than the smallest
@@ -182,7 +183,7 @@ class Tally(Ledger):
         """Keep no book of errors."""
 
     def watches(self, layer: str, product: str) -> bool:
-        """Whether the additions of a product are watched: those of the first of a layer, and of every eighth then."""
+        """Whether a product is watched: the first of a layer and pass, and every eighth then."""
         number = self._products[layer, product]
         self._products[layer, product] += 1
         return number % _EVERY == 0

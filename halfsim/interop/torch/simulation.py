@@ -53,8 +53,9 @@ def simulate(
         ``linear matmul conv2d softmax log_softmax layer_norm group_norm batch_norm nll_loss`` and the like.
     count : bool
         Whether losses are counted by module, and additions of a few elements of products watched. It costs about a
-        tenth of a product with a binary32 accumulator, more of small ones; products whose accumulator delivers binary16
-        are computed twice, in binary32 the second time. Infinities are noted in any case.
+        tenth of a product with a binary32 accumulator, more of small ones. What an accumulator in binary16 lost is seen
+        beside the binary32 sums of the same products: of those, the first and then every eighth of a module and pass
+        are counted. Infinities are noted in any case.
     seed : int
         Of stochastic rounding.
 

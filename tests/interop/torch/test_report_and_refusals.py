@@ -348,6 +348,23 @@ def test_quotients_are_cut_before_they_are_rounded():
 # What counting costs.
 
 
+@pytest.mark.parametrize(("accumulator", "counted"), [("h100:f32", 10), ("h100:f16", 2), ("fp16", 2), ("fp32", 10)])
+def test_products_that_another_one_must_be_made_for_are_counted_now_and_then(accumulator, counted):
+    layer, x = torch.nn.Linear(8, 4).half(), torch.randn(3, 8).half()
+    policy = named("mixed").accumulating(accumulator, "one")
+    with torch.no_grad(), halfsim.torch.simulate(policy) as report:
+        for _ in range(10):
+            layer(x)
+    assert report.simulated["addmm"] == 10
+    (counts,) = report.modules.values()
+    assert counts.elements == counted * 12
+    with torch.no_grad(), halfsim.torch.simulate(policy) as once:
+        layer(x)
+    (single,) = once.modules.values()
+    assert single.elements == 12
+    assert 0 < single.inexact * counted == counts.inexact
+
+
 def test_what_rounding_operands_took_off_is_counted():
     layer = torch.nn.Linear(4, 2)
     layer.weight.data = torch.tensor([[1.0, 0.5, 0.25, 2.0], [1.0, 0.5, 0.25, 0.1]])
