@@ -14,6 +14,7 @@ import pytest
 from _pytest.mark.structures import ParameterSet
 
 import halfsim as hs
+from tests.processes import python
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -71,13 +72,21 @@ def test_examples_of_an_operation(name: str) -> None:
 
 
 @pytest.mark.parametrize(("folder", "text"), EXAMPLES)
-def test_examples_of_a_page(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for library in re.findall(r"^>>> (?:import|from) (\w+)", text, re.MULTILINE):
+def test_examples_of_a_page(folder: Path, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    libraries = re.findall(r"^>>> (?:import|from) (\w+)", text, re.MULTILINE)
+    for library in libraries:
         if library in PEERS:
             pytest.importorskip(library)
-    monkeypatch.syspath_prepend(str(folder))  # a page may import the script beside it
     # The fence that closes a block is no output.
-    found = doctest.DocTestParser().get_doctest(re.sub(r"^```$", "", text, flags=re.MULTILINE), {}, "page", None, 0)
+    text = re.sub(r"^```$", "", text, flags=re.MULTILINE)
+    if "distributed" in libraries:
+        # Its event loop and threads outlive the examples: they are those of another process.
+        page = tmp_path / "page.txt"
+        page.write_text(text)
+        assert re.search(r"\b[1-9]\d* passed", python("-m", "doctest", "-v", str(page)))
+        return
+    monkeypatch.syspath_prepend(str(folder))  # a page may import the script beside it
+    found = doctest.DocTestParser().get_doctest(text, {}, "page", None, 0)
     assert found.examples
     run(found)
 
