@@ -99,6 +99,8 @@ class InvalidInteger(IntEnum):
     >>> import numpy as np, halfsim as hs
     >>> [int(hs.convert(np.float16(np.nan), np.int16, environment=env)) for env in (hs.ARM, hs.RISCV, hs.X86)]
     [0, 32767, -32768]
+    >>> int(hs.convert(np.float16(np.nan), np.uint64, environment=hs.CUDA)) == 1 << 63
+    True
     """
 
     saturateNaNZero = 0
@@ -107,6 +109,8 @@ class InvalidInteger(IntEnum):
     """Too large or too small saturates; NaN gives the largest integer."""
     indefinite = 2
     """The x86 integer indefinite value for all: the smallest signed integer, the largest unsigned one."""
+    saturateNaNByWidth = 3
+    """Too large or too small saturates; NaN gives 0, but to 64 bits, signed or not, the top bit alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,18 +128,23 @@ class NaNRule:
     inf_times_zero_invalid : bool
         Whether ``fma`` of infinity, zero and a quiet NaN is invalid and gives the default NaN (IEEE 754-2019 §7.2 c
         leaves it open); otherwise the NaN operand decides and no flag is raised.
+    pass_binary64 : bool
+        Whether conversions from and to binary64 pass their NaN on, quieted, although `operand` is ``none``.
 
     Examples
     --------
-    >>> import halfsim as hs
-    >>> hs.NaNRule(default=hs.DefaultNaN.allOnes) == hs.CUDA.nan
+    >>> import numpy as np, halfsim as hs
+    >>> hs.NaNRule(default=hs.DefaultNaN.allOnes, pass_binary64=True) == hs.CUDA.nan
     True
+    >>> [hex(hs.to_bits(hs.convert(x(-np.nan), hs.BINARY16, environment=hs.CUDA))) for x in (np.float32, np.float64)]
+    ['0x7fff', '0xfe00']
     """
 
     default: DefaultNaN = DefaultNaN.positive
     operand: NaNOperand = NaNOperand.none
     addend_first: bool = False
     inf_times_zero_invalid: bool = True
+    pass_binary64: bool = False
 
     def __post_init__(self) -> None:
         _check(self)
@@ -210,5 +219,8 @@ X86 = Environment(
 )
 """x86: tininess after rounding, the default NaN 0xFE00, operands' NaNs pass on, the integer indefinite."""
 
-CUDA = Environment(nan=NaNRule(default=DefaultNaN.allOnes))
-"""NVIDIA GPUs: every NaN result is 0x7FFF."""
+CUDA = Environment(
+    nan=NaNRule(default=DefaultNaN.allOnes, pass_binary64=True), invalid_integer=InvalidInteger.saturateNaNByWidth
+)
+"""NVIDIA GPUs: a NaN result is 0x7FFF, but conversions from and to binary64 keep sign and payload, and a NaN becomes
+the integer 0, or 2**63 in 64 bits: as an H200 answered (vectors/cuda)."""

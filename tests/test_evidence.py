@@ -230,22 +230,25 @@ def test_the_mark_follows_from_the_evidence(items: list[Evidence], mark: str) ->
 
 
 def test_marks_of_the_table() -> None:
-    """The table of the literature: captures for the large shape everywhere but on Turing, one project for the rest."""
+    """Captures for the large shape everywhere but on Turing, for everything on Hopper; one project for the rest."""
     captured = {row.architecture for row in TABLE if row.confidence == "A" and row.output == "f32"}
-    assert captured == {"sm_70", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100"}
+    assert captured == {"sm_70", "sm_80", "sm_86", "sm_89", "sm_90", "sm_90a", "sm_100"}
     # The 19 captured outputs of the RTX 5090 exclude neither another rounding nor blocks of eight.
     assert NAMES["sm_120-m16n8k16-f16-f32"].confidence == NAMES["sm_120-m16n8k16-f16-f16"].confidence == "B"
-    for name, row in NAMES.items():
-        small = "m16n8k8" in name or row.instruction in ("wgmma", "tcgen05") or row.generation == "turing"
+    hopper = {name for name, row in NAMES.items() if row.generation == "hopper"}
+    assert len(hopper) == 16 and {NAMES[name].confidence for name in hopper} == {"A"}
+    for name in NAMES.keys() - hopper:
+        row = NAMES[name]
+        small = "m16n8k8" in name or row.instruction == "tcgen05" or row.generation == "turing"
         amd = row.architecture.startswith("gfx")  # one project compared its models with these
         if row.inputs == "f16":
             assert (row.confidence == "C") == (small or amd), name
-    # Nothing captured of other factors; two projects compared the larger shapes, but on GA100.
-    others = {name: row.confidence for name, row in NAMES.items() if row.inputs != "f16"}
+    # Nothing else captured of other factors; two projects compared the larger shapes, but on GA100.
+    others = {name: NAMES[name].confidence for name in NAMES.keys() - hopper if NAMES[name].inputs != "f16"}
     assert set(others.values()) == {"B", "C"}
     assert {name for name, mark in others.items() if mark == "B"} == {
-        *(f"sm_{sm}-m16n8k16-bf16-f32" for sm in (89, 90, 100, 120)),
-        *(f"sm_{sm}-m16n8k8-tf32-f32" for sm in (89, 90, 100, 120)),
+        *(f"sm_{sm}-m16n8k16-bf16-f32" for sm in (89, 100, 120)),
+        *(f"sm_{sm}-m16n8k8-tf32-f32" for sm in (89, 100, 120)),
         *(f"sm_89-m16n8k32-{fp8}-{output}" for fp8 in ("e4m3", "e5m2") for output in ("f32", "f16")),
         *(f"sm_120-m16n8k32-{fp8}-f32" for fp8 in ("e4m3", "e5m2")),
     }

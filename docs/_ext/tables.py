@@ -58,7 +58,7 @@ def environments() -> str:
             _object(name),
             row.tininess.name,
             row.nan.default.name,
-            row.nan.operand.name,
+            row.nan.operand.name + (", of binary64 first" if row.nan.pass_binary64 else ""),
             "c, a, b" if row.nan.addend_first else "a, b, c",
             _yes(row.nan.inf_times_zero_invalid),
             _yes(row.flush_inputs),

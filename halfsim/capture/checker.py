@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from halfsim.capture.discrimination import Discrimination, of_record
 from halfsim.capture.groups import GROUPS
 from halfsim.capture.matrix import MATRIX_INSTRUCTIONS
-from halfsim.capture.model import Expected, expected
+from halfsim.capture.model import expected
 from halfsim.capture.reader import Damage, Record, scan, unlisted
 from halfsim.capture.reasons import reasons
 from halfsim.capture.scalar import ScalarInstruction
 
 __all__ = ["Agreement", "Damage", "Disagreement", "check", "compare", "report"]
 
-Model = Callable[[Record], Expected | None]
+Model = Callable[[Record], NDArray[Any] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Agreement:
     equal : int
         How many of them are equal, bit for bit.
     open : int
-        Results that were recorded but not compared, as their definition leaves them open.
+        Results that were recorded but not compared, as nobody promises them.
     first : tuple of Disagreement
         The first differences.
     discrimination : tuple of Discrimination
@@ -147,22 +147,22 @@ def compare(record: Record, limit: int = 3, model: Model = expected) -> Agreemen
     wanted = model(record)
     if wanted is None:
         return Agreement(record.gpu, record.group, record.instruction, 0, 0, record.result.size)
-    if wanted.values.shape != record.result.shape:
+    if wanted.shape != record.result.shape:
         raise ValueError(
             f"check: {record.group} has results of {record.instruction} of shape {record.result.shape}, but its "
-            f"operands give {wanted.values.shape}; capture that group again"
+            f"operands give {wanted.shape}; capture that group again"
         )
-    differs = (wanted.values != record.result) & wanted.specified
-    count, wrong = int(wanted.specified.sum()), int(differs.sum())
+    differs = wanted != record.result
+    count, wrong = differs.size, int(differs.sum())
     first = [tuple(int(i) for i in index) for index in np.argwhere(differs)[:limit]]
-    described = tuple(_disagreement(record, index, wanted.values) for index in first)
+    described = tuple(_disagreement(record, index, wanted) for index in first)
     return Agreement(
         record.gpu,
         record.group,
         record.instruction,
         count,
         count - wrong,
-        record.result.size - count,
+        0,
         described,
     )
 
@@ -237,10 +237,7 @@ def report(agreement: Agreement | Damage) -> str:
     head = f"{agreement.gpu}  {agreement.group}  {agreement.instruction}: "
     if agreement.count == 0:
         return head + f"{agreement.open:,} results, observed only"
-    text = head + f"{agreement.equal:,} of {agreement.count:,} equal"
-    if agreement.open:
-        text += f", {agreement.open:,} left open"
-    lines = [text]
+    lines = [head + f"{agreement.equal:,} of {agreement.count:,} equal"]
     for item in agreement.first:
         lines += [f"    {item}", *(f"        {reason}" for reason in item.reasons)]
     return "\n".join(lines)

@@ -23,7 +23,6 @@ __all__ = ["NEIGHBOURS", "Discrimination", "discriminate", "joined", "neighbours
 Arrays: TypeAlias = NDArray[Any]
 Model: TypeAlias = Callable[[Arrays, Arrays, Arrays], Arrays]
 
-_KINDS = {BINARY16: "f16", BINARY32: "f32"}
 _ONE_BLOCK = "every sum is one block"
 _WORDS: dict[int, Any] = {2: np.uint16, 4: np.uint32}
 
@@ -158,6 +157,11 @@ def discriminate(row: FusedDotAdd, A: Arrays, B: Arrays, C: Arrays, D: Arrays) -
     return tuple(found)
 
 
+def _kind(row: FusedDotAdd) -> str:
+    """Format of D, which a narrower one such as E8M13 fills in part."""
+    return "f16" if row.output == BINARY16 else "f32"
+
+
 def of_record(record: Record) -> tuple[Discrimination, ...]:
     """Return what the outputs of one instruction can tell; nothing where no row of its kind is known.
 
@@ -169,7 +173,7 @@ def of_record(record: Record) -> tuple[Discrimination, ...]:
     instruction = MATRIX_INSTRUCTIONS.get(record.instruction)
     row = None if instruction is None else tensor_core(instruction, record.capability)
     # An instruction that converts its result has no neighbours among rows.
-    if instruction is None or not isinstance(row, FusedDotAdd) or _KINDS[row.output] != instruction.output:
+    if instruction is None or not isinstance(row, FusedDotAdd) or _kind(row) != instruction.output:
         return ()
     A, B, C = matrix_operands(instruction, record)
     if "K" not in record.operands:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from halfsim import conversion, linalg, operations, predicates, tensorcores
 from halfsim.accumulators import MatrixUnit
+from halfsim.capture.emulated import Step, emulation
 from halfsim.capture.matrix import MATRIX_INSTRUCTIONS, MatrixInstruction
 from halfsim.capture.reader import Record
 from halfsim.capture.words import FORMATS, decode
 from halfsim.environment import CUDA, Environment
 from halfsim.formats import BINARY16, BINARY32, BINARY64
 
-__all__ = ["Expected", "expected", "matrix_operands", "tensor_core"]
+__all__ = ["expected", "matrix_operands", "multiplier", "tensor_core"]
 
 Words = NDArray[Any]
 
@@ -53,22 +54,6 @@ _COMPARISONS = {
     "num": predicates.ordered,
     "nan": predicates.unordered,
 }
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Expected:
-    """The simulator's results.
-
-    Parameters
-    ----------
-    values : array
-        Bit patterns of the shape of the captured result.
-    specified : bool array
-        Where the instruction's definition leaves nothing open; elsewhere no comparison is made.
-    """
-
-    values: Words
-    specified: NDArray[np.bool_]
 
 
 def tensor_core(instruction: MatrixInstruction, capability: tuple[int, int]) -> MatrixUnit | None:
@@ -116,22 +101,37 @@ def matrix_operands(instruction: MatrixInstruction, record: Record) -> tuple[NDA
     return A, B, _floats(record.operands[f"C.{instruction.addend}"])
 
 
-def _matrix(instruction: MatrixInstruction, record: Record) -> Expected | None:
-    row = tensor_core(instruction, record.capability)
-    if row is None:
+def multiplier(instruction: MatrixInstruction, capability: tuple[int, int]) -> Step | None:
+    """Return the product of A, B and C, chained over K, as a GPU's instruction makes it; None where nobody knows it."""
+    row = tensor_core(instruction, capability)
+    if row is not None:  # no instruction splits a block, so a chain of instructions is one sum over the whole of K
+        return lambda A, B, C: linalg.matmul(A, B, C, accumulator=row)
+    step = emulation(instruction, capability)
+    if step is None:
+        return None
+
+    def chained(A: NDArray[Any], B: NDArray[Any], C: NDArray[Any]) -> NDArray[Any]:
+        for k in range(0, A.shape[-1], instruction.k):
+            C = step(A[..., k : k + instruction.k], B[..., k : k + instruction.k, :], C)
+        return C
+
+    return chained
+
+
+def _matrix(instruction: MatrixInstruction, record: Record) -> Words | None:
+    multiply = multiplier(instruction, record.capability)
+    if multiply is None:
         return None
     A, B, C = matrix_operands(instruction, record)
-    # No instruction splits a block, so a chain of instructions is one sum over the whole of K.
     lengths = record.operands.get("K", np.array([A.shape[2]]))
-    products = [linalg.matmul(A[:, :, :k], B[:, :k], C, accumulator=row) for k in lengths]
+    products = [multiply(A[:, :, :k], B[:, :k], C) for k in lengths]
     if products[0].dtype != _DTYPES[instruction.output]:
         products = [conversion.convert(product, BINARY16, environment=CUDA) for product in products]
-    values = _patterns(np.stack(products) if "K" in record.operands else products[0])
-    return Expected(values, np.ones(values.shape, np.bool_))
+    return _patterns(np.stack(products) if "K" in record.operands else products[0])
 
 
 def _clamp(words: Words, modifiers: list[str]) -> Words:
-    """Saturate to [0, 1] with NaN to +0, or drop what is negative."""
+    """Saturate to [0, 1] with NaN to +0, or drop what is negative; the PTX ISA does not say that -0 becomes +0."""
     values = _floats(words)
     if "sat" in modifiers:
         with np.errstate(invalid="ignore"):
@@ -142,23 +142,13 @@ def _clamp(words: Words, modifiers: list[str]) -> Words:
     return words
 
 
-def _signed(words: Words, modifiers: list[str]) -> NDArray[np.bool_]:
-    """Where a clamped result is specified.
-
-    The PTX ISA says that .sat clamps to [0.0, 1.0] and .relu clamps negative results to 0, but not whether -0 stays.
-    """
-    values = _floats(words)
-    specified: NDArray[np.bool_] = ~((values == 0) & np.signbit(values))
-    return specified if {"sat", "relu"} & set(modifiers) else np.ones(words.shape, np.bool_)
-
-
-def _conversion(parts: list[str], record: Record) -> Expected | None:
+def _conversion(parts: list[str], record: Record) -> Words | None:
     mode, source, target = parts[1], parts[-1], parts[-2]
     if mode == "rs":
         return None
     a = record.operands["a"]
-    # .ftz speaks of binary32 operands and results alone.
-    environment: Environment = replace(CUDA, flush_inputs="ftz" in parts)
+    # The PTX ISA lets .ftz flush binary32 operands and results. It does not: the machine code is that without .ftz.
+    environment = CUDA
     rounding = _ROUNDING.get(mode[:2], "rne")
     values: Any
     if target == "f16x2":
@@ -178,16 +168,8 @@ def _conversion(parts: list[str], record: Record) -> Expected | None:
     else:
         dtype = np.dtype(f"{'i' if target[0] == 's' else 'u'}{int(target[1:]) // 8}")
         values = conversion.convert(_floats(a), dtype, rounding=rounding, environment=environment)
-        if dtype.itemsize == 8:  # PTX ISA, cvt: NaN gives 0 except to 64-bit integers, where it gives 2**63
-            values = _patterns(values).copy()
-            values[np.isnan(_floats(a))] = np.uint64(1 << 63)
     words = _patterns(values)
-    specified = np.ones(words.shape, np.bool_)
-    if target.startswith("f"):
-        words, specified = _clamp(words, parts), _signed(words, parts)
-    if target == "f64":  # no document says which NaN binary16 widens to
-        specified &= ~np.isnan(_floats(words))
-    return Expected(words, specified)
+    return _clamp(words, parts) if target.startswith("f") else words
 
 
 def _comparison(name: str, a: NDArray[Any], b: NDArray[Any], environment: Environment) -> Words:
@@ -204,14 +186,13 @@ def _comparison(name: str, a: NDArray[Any], b: NDArray[Any], environment: Enviro
     return _patterns(operation(a, b, environment=environment))
 
 
-def _arithmetic(parts: list[str], record: Record) -> Expected | None:
+def _arithmetic(parts: list[str], record: Record) -> Words | None:
     flush = "ftz" in parts
     environment = replace(CUDA, flush_inputs=flush, flush_results=flush)
     operands = [_floats(record.operands[name]) for name in "abc" if name in record.operands]
     base = parts[0]
     if base == "setp":
-        words = _comparison(parts[1], operands[0], operands[1], environment)
-        return Expected(words, np.ones(words.shape, np.bool_))
+        return _comparison(parts[1], operands[0], operands[1], environment)
     number = "NaN" not in parts
     table: dict[str, Any] = {
         "add": operations.add,
@@ -222,17 +203,17 @@ def _arithmetic(parts: list[str], record: Record) -> Expected | None:
         "max": operations.maximum_number if number else operations.maximum,
     }
     if base in table:
-        words = _patterns(table[base](*operands, environment=environment))
-        return Expected(_clamp(words, parts), _signed(words, parts))
+        return _clamp(_patterns(table[base](*operands, environment=environment)), parts)
     if base not in ("neg", "abs"):
         return None
     words = _patterns((predicates.negative if base == "neg" else predicates.absolute)(operands[0]))
     if flush:
         words = np.where(predicates.issubnormal(operands[0]), words & np.uint16(0x8000), words)
-    return Expected(words, ~np.isnan(operands[0]))
+    # Not the sign-bit operations of IEEE 754, which keep a NaN's payload.
+    return np.where(np.isnan(operands[0]), np.uint16(0x7FFF), words)
 
 
-def expected(record: Record) -> Expected | None:
+def expected(record: Record) -> Words | None:
     """Return what the simulator expects of a record, or None where it promises nothing.
 
     Nothing is promised of library calls, CUDA C functions, approximations (``ex2``, ``tanh``), ``cvt.rs``, and matrix

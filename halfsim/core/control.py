@@ -39,6 +39,7 @@ class Bit(IntEnum):
     exact = 14  # conversions to integer and round_to_integral: raise inexact
     saturate = 15  # formats without infinity: overflow gives the largest finite number
     flushInexact = 16
+    passBinary64 = 17
 
 
 def control_word(
@@ -63,6 +64,7 @@ def control_word(
         | int(bool(exact)) << Bit.exact
         | int(bool(saturate)) << Bit.saturate
         | int(environment.flush_inexact) << Bit.flushInexact
+        | int(nan.pass_binary64) << Bit.passBinary64
     )
 
 

@@ -30,7 +30,8 @@ def convert(a, fields, to, control, random):
     sign, exponent, significand, kind = read(a, fields, control)
     if kind >= Kind.quietNaN:
         flags = _INVALID if to.specials == Specials.none else signals(kind, Kind.finite, Kind.finite)
-        if nan_operand(control) == NaNOperand.none and to.specials != Specials.none:
+        passes = has(control, Bit.passBinary64) and max(fields.precision, to.precision) == 53
+        if nan_operand(control) == NaNOperand.none and to.specials != Specials.none and not passes:
             return default_nan(to, control), flags
         return pass_nan(sign, significand, fields, to), flags
     if kind == Kind.infinite:
@@ -41,12 +42,14 @@ def convert(a, fields, to, control, random):
 
 
 @scalar
-def _invalid_to_integer(sign, is_nan, largest, smallest, control):
+def _invalid_to_integer(sign, is_nan, width, largest, smallest, control):
     rule = invalid_integer(control)
     if rule == InvalidInteger.indefinite:
         # Smallest signed integer; of an unsigned type the largest, all ones.
         return (smallest if smallest else largest), _INVALID
     if is_nan:
+        if rule == InvalidInteger.saturateNaNByWidth and width == 64:
+            return _TOP, _INVALID
         return (largest if rule == InvalidInteger.saturateNaNMax else 0), _INVALID
     return (smallest if sign else largest), _INVALID
 
@@ -66,21 +69,21 @@ def to_integer(a, width, signed, fields, control, random):
         largest = (1 << width) - 1 if width < 64 else -1
         smallest = 0
     if kind != Kind.finite:
-        return _invalid_to_integer(sign, kind >= Kind.quietNaN, largest, smallest, control)
+        return _invalid_to_integer(sign, kind >= Kind.quietNaN, width, largest, smallest, control)
     leading = exponent + bit_length(significand) - 1
     if significand and leading >= 63:
         # An integer already, of 64 bits or more.
         rest = (significand - (1 << (leading - exponent))) << exponent if leading == 63 else 0
         fits = leading == 63 and width == 64 and ((not signed and not sign) or (signed and sign and rest == 0))
         if not fits:
-            return _invalid_to_integer(sign, False, largest, smallest, control)
+            return _invalid_to_integer(sign, False, width, largest, smallest, control)
         return _TOP + rest, 0
     kept, fraction, sticky = discard(significand, 0, -exponent)
     kept += increment(control, sign, kept & 1, fraction, sticky, random)
     value = -kept if sign else kept
     unsigned64 = width == 64 and not signed
     if value < smallest or (value > largest and not unsigned64):
-        return _invalid_to_integer(sign, False, largest, smallest, control)
+        return _invalid_to_integer(sign, False, width, largest, smallest, control)
     return value, _INEXACT if (fraction | sticky) != 0 and has(control, Bit.exact) else 0
 
 

@@ -1,9 +1,9 @@
 """The tensor cores of NVIDIA GPUs with binary16 factors.
 
-The sources: [@khattak2025] and [@mmascope] published outputs of WMMA m16n16k16, which the assembler makes of the
-generation's own instruction; [@lookup1980] published logs of the tests of [@fasi2021], on the same; [@mmasim2025] and
-[@qqqtao2026] are simulators whose authors state comparisons with the hardware. vectors/CITATIONS.toml says what each
-supports, and no row may claim more.
+The sources: vectors/cuda holds captures of this project; [@khattak2025] and [@mmascope] published outputs of WMMA
+m16n16k16, which the assembler makes of the generation's own instruction; [@lookup1980] published logs of the tests of
+[@fasi2021], on the same; [@mmasim2025] and [@qqqtao2026] are simulators whose authors state comparisons with the
+hardware. vectors/CITATIONS.toml says what each supports, and no row may claim more.
 
 What captures cannot tell is measured: the changes of a row that agree with every output, by the names of
 `halfsim.capture.discrimination`.
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from halfsim.tensorcores.captures import h200
 from halfsim.tensorcores.evidence import Evidence, EvidenceKind, compared, inferred
 from halfsim.tensorcores.fused import Rule, fused_row
 from halfsim.tensorcores.tensorcore import TensorCore
@@ -109,10 +110,13 @@ _ROWS = (
     ("ada", "sm_89", ("l40s",), "m16n8k8", _AMPERE,
      *2 * ((compared("RTX 4090"), _block_of("L40S")),)),
     ("hopper", "sm_90", ("h100", "h200"), "m16n8k16", _HOPPER,
-     (_captured(_ONE_BLOCK, "H100", "H200"), _probed("Hopper", *_ORDER), compared("H100")),
-     (_captured(_FEW_BITS, "H100", "H200", untold=_but("F + 1", "floored terms", "rounded terms")), compared("H100"))),
-    ("hopper", "sm_90", ("h100", "h200"), "m16n8k8", _HOPPER_K8, *2 * ((compared("H100"),),)),
-    ("hopper", "sm_90a", ("h100", "h200"), "wgmma", _HOPPER, *2 * ((compared("H100"),),)),
+     (h200(104_704, *_ZERO), _captured(_ONE_BLOCK, "H100", "H200"), _probed("Hopper", *_ORDER), compared("H100")),
+     (h200(65_536), _captured(_FEW_BITS, "H100", "H200", untold=_but("F + 1", "floored terms", "rounded terms")),
+      compared("H100"))),
+    ("hopper", "sm_90", ("h100", "h200"), "m16n8k8", _HOPPER_K8,
+     (h200(25_088, *_ZERO), compared("H100")), (h200(25_344), compared("H100"))),
+    ("hopper", "sm_90a", ("h100", "h200"), "wgmma", _HOPPER,
+     (h200(130_048, *_ZERO), compared("H100")), (h200(131_072), compared("H100"))),
     ("blackwell", "sm_100", ("b200",), "m16n8k16", _HOPPER,
      (_captured(_ONE_BLOCK, "B200"), compared("B200")),
      (_captured(_FEW_BITS, "B200", untold=_but("F - 1", "normalised products")), compared("B200"))),

@@ -1,16 +1,17 @@
 """The tensor cores of NVIDIA GPUs with other factors than binary16: bfloat16, TF32, E4M3 and E5M2.
 
-No raw outputs can be had. The sources are simulators whose authors state comparisons with the hardware: [@mmasim2025]
-for every row, on random patterns; [@mcmodels2026], the models behind [@khattak2025], on ordinary numbers through WMMA
-and, for FP8, through mma.sync; [@qqqtao2026] for the RTX 5090.
+Raw outputs exist of Hopper alone, captured by this project. The other sources are simulators whose authors state
+comparisons with the hardware: [@mmasim2025] for every row, on random patterns; [@mcmodels2026], the models behind
+[@khattak2025], on ordinary numbers through WMMA and, for FP8, through mma.sync; [@qqqtao2026] for the RTX 5090.
 
 FP8 on Ada and Hopper keeps 13 fraction bits, and its binary32 results have no more. On Hopper only wgmma is listed:
-there, what mma.sync makes of FP8 is not known.
+there mma.sync widens FP8 to binary16 and adds C last, as `halfsim.capture.emulated` says.
 """
 
 from __future__ import annotations
 
 from halfsim.formats import Format
+from halfsim.tensorcores.captures import h200
 from halfsim.tensorcores.evidence import Evidence, EvidenceKind, compared, inferred
 from halfsim.tensorcores.fused import Rule, fused_row
 from halfsim.tensorcores.tensorcore import TensorCore
@@ -28,6 +29,7 @@ _HOPPER_4 = Rule(4, 25, -133, -21)
 _HOPPER_FP8 = Rule(32, 13, -133, -21, _E8M13)
 _BLACKWELL_FP8 = Rule(32, 25, -133, -21)
 
+_ZERO = ("z - 1", "z + 1")
 _WIDE, _BOTH = ("f32",), ("f32", "f16")
 _FP8 = ("e4m3", "e5m2")
 
@@ -84,13 +86,16 @@ _ROWS = (
     (_SM89, "m16n8k4", ("tf32",), _WIDE, _AMPERE_TF32, _ON_4090),
     (_SM89, "m16n8k32", _FP8, _BOTH, _ADA_FP8, _FP8_ON_ADA),
     (_SM89, "m16n8k16", _FP8, _BOTH, _ADA_FP8, _ON_4090),
-    (_SM90, "m16n8k16", ("bf16",), _WIDE, _HOPPER_16, _ON_HOPPER),
-    (_SM90, "m16n8k8", ("bf16",), _WIDE, _HOPPER_8, _ON_H100),
-    (_SM90A, "wgmma", ("bf16",), _WIDE, _HOPPER_16, _ON_H100),
-    (_SM90, "m16n8k8", ("tf32",), _WIDE, _HOPPER_8, _ON_HOPPER),
-    (_SM90, "m16n8k4", ("tf32",), _WIDE, _HOPPER_4, _ON_H100),
-    (_SM90A, "wgmma", ("tf32",), _WIDE, _HOPPER_8, _ON_H100),
-    (_SM90A, "wgmma", _FP8, _BOTH, _HOPPER_FP8, _FP8_ON_H100),
+    (_SM90, "m16n8k16", ("bf16",), _WIDE, _HOPPER_16, (h200(63_232), *_ON_HOPPER)),
+    (_SM90, "m16n8k8", ("bf16",), _WIDE, _HOPPER_8, (h200(53_504), *_ON_H100)),
+    (_SM90A, "wgmma", ("bf16",), _WIDE, _HOPPER_16, (h200(229_888), *_ON_H100)),
+    (_SM90, "m16n8k8", ("tf32",), _WIDE, _HOPPER_8, (h200(62_720), *_ON_HOPPER)),
+    (_SM90, "m16n8k4", ("tf32",), _WIDE, _HOPPER_4, (h200(52_224), *_ON_H100)),
+    (_SM90A, "wgmma", ("tf32",), _WIDE, _HOPPER_8, (h200(227_840), *_ON_H100)),
+    (_SM90A, "wgmma", ("e4m3",), ("f32",), _HOPPER_FP8, (h200(151_040, *_ZERO), *_FP8_ON_H100)),
+    (_SM90A, "wgmma", ("e4m3",), ("f16",), _HOPPER_FP8, (h200(171_520, *_ZERO), *_FP8_ON_H100)),
+    (_SM90A, "wgmma", ("e5m2",), ("f32",), _HOPPER_FP8, (h200(167_424, *_ZERO), *_FP8_ON_H100)),
+    (_SM90A, "wgmma", ("e5m2",), ("f16",), _HOPPER_FP8, (h200(239_104, *_ZERO), *_FP8_ON_H100)),
     (_SM100, "m16n8k16", ("bf16",), _WIDE, _HOPPER_16, _ON_BLACKWELL),
     (_SM100, "m16n8k8", ("bf16",), _WIDE, _HOPPER_8, _ON_B200),
     (_SM100A, "tcgen05", ("bf16",), _WIDE, _HOPPER_16, _ON_B200),

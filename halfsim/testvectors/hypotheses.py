@@ -72,6 +72,7 @@ _INTEGERS = {
     InvalidInteger.saturateNaNZero: "invalid conversions saturate and NaN gives 0, as on ARM",
     InvalidInteger.saturateNaNMax: "invalid conversions saturate and NaN gives the largest integer, as on RISC-V",
     InvalidInteger.indefinite: "invalid conversions give the integer indefinite value, as on X86",
+    InvalidInteger.saturateNaNByWidth: "invalid conversions saturate and NaN gives 0, or 2**63 in 64 bits, as on CUDA",
 }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import pytest
 import halfsim as hs
 from halfsim.capture import DeviceError, Facts, Record, UnsupportedError
 from halfsim.capture.matrix import MATRIX_INSTRUCTIONS, MatrixInstruction
-from halfsim.capture.model import expected, tensor_core
+from halfsim.capture.model import expected, multiplier
 
 Place = Callable[[int, int], tuple[int, int]]
 SHARED = 4096  # address of the shared image
@@ -290,7 +291,7 @@ class Run:
             operands[name] = words.view(np.uint16) if packed else words
         record = Record("", self.machine.facts.capability, "", opcode, opcode, operands, operands["a"])
         wanted = expected(record)
-        values = operands["a"] if wanted is None else wanted.values
+        values = operands["a"] if wanted is None else wanted
         values = self.machine.planted(opcode, values)
         if packed or (".f16x2." in opcode and wanted is not None):
             values = np.ascontiguousarray(values).view(np.uint32)
@@ -310,12 +311,13 @@ class Run:
             self.set(name, words[:, i])
 
     def product(self, item: MatrixInstruction, A: Any, B: Any, C: Any) -> Any:
-        row = tensor_core(item, self.machine.facts.capability)
-        if row is None:  # any arithmetic will do where nobody knows it
+        multiply = multiplier(item, self.machine.facts.capability)
+        if multiply is None:  # any arithmetic will do where nobody knows it
             inputs = (FORMATS[item.inputs[0]], FORMATS[item.inputs[1]])
             row = replace(hs.tensorcores.row("v100", item.output), inputs=inputs)
+            multiply = partial(hs.matmul, accumulator=row)
         floats = np.float32 if C.dtype == np.uint32 else np.float16
-        D = hs.matmul(numbers(item.inputs[0], A), numbers(item.inputs[1], B), C.view(floats), accumulator=row)
+        D = multiply(numbers(item.inputs[0], A), numbers(item.inputs[1], B), C.view(floats))
         if item.output == "f16" and D.dtype == np.float32:
             D = hs.convert(D, hs.BINARY16, environment=hs.CUDA)
         return self.machine.planted(item.opcode, D.view(np.uint32 if item.output == "f32" else np.uint16))

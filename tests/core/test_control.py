@@ -28,6 +28,7 @@ def _read(word):
                 operand=NaNOperand(control.nan_operand(word)),
                 addend_first=bool(control.has(word, Bit.addendFirst)),
                 inf_times_zero_invalid=bool(control.has(word, Bit.infTimesZeroInvalid)),
+                pass_binary64=bool(control.has(word, Bit.passBinary64)),
             ),
             flush_inputs=bool(control.has(word, Bit.flushInputs)),
             flush_results=bool(control.has(word, Bit.flushResults)),
@@ -44,9 +45,15 @@ def test_every_combination_is_read_back():
     words = set()
     rules = itertools.product(DefaultNaN, NaNOperand, (False, True), (False, True))
     for rounding, (default, operand, first, invalid), integer in itertools.product(ROUNDINGS, rules, InvalidInteger):
-        rule = NaNRule(default=default, operand=operand, addend_first=first, inf_times_zero_invalid=invalid)
         for options in ((0, 0, 0, 0, 0), (1, 0, 1, 0, 1), (0, 1, 0, 1, 0), (1, 1, 1, 1, 1)):
             tininess, inputs, results, exact, saturate = (bool(option) for option in options)
+            rule = NaNRule(
+                default=default,
+                operand=operand,
+                addend_first=first,
+                inf_times_zero_invalid=invalid,
+                pass_binary64=results,
+            )
             environment = Environment(
                 tininess=Tininess(int(tininess)),
                 nan=rule,
@@ -58,7 +65,7 @@ def test_every_combination_is_read_back():
             word = control_word(rounding, environment, exact=exact, saturate=saturate)
             assert _read(word) == (rounding, environment, exact, saturate)
             words.add(word)
-    assert len(words) == len(ROUNDINGS) * 3 * 3 * 2 * 2 * 3 * 4
+    assert len(words) == len(ROUNDINGS) * 3 * 3 * 2 * 2 * 4 * 4
     assert max(words) < 2**31
 
 

@@ -10,12 +10,12 @@ A rounding mode is one of "rne", "rna", "rtz", "rup", "rdn", "odd", "stochastic"
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from halfsim.formats import BINARY16, Format, Specials
+from halfsim.formats import BINARY16, BINARY64, Format, Specials
 
 INEXACT, UNDERFLOW, OVERFLOW, DIVIDE_BY_ZERO, INVALID = 1, 2, 4, 8, 16
 MODES = ("rne", "rtz", "rdn", "rup", "rna", "odd")
@@ -230,13 +230,15 @@ class Machine:
     fma_order: Literal["abc", "cab"]
     infinity_zero_quiet: Literal["default and invalid", "operand"]
     tininess: Tininess
-    integers: Literal["zero", "max", "indefinite"]
-    """Integer of a NaN; out of range saturates for the first two."""
+    integers: Literal["zero", "max", "indefinite", "zero or top"]
+    """Integer of a NaN, "zero or top" by width; out of range saturates for all but "indefinite"."""
     flush_inputs: bool = False
     flush_results: bool = False
     flush_inexact: bool = True
     """Whether a flushed result is inexact: x86 raises underflow and precision (SDM vol. 1, 4.9.1.5); Arm's FPRound
     sets the underflow flag alone."""
+    binary64_passes: bool = False
+    """Whether a conversion from or to binary64 passes a NaN on whatever `choice` says, as captured from an H200."""
 
 
 # One row per machine: default NaN, NaN choice, fma's order, inf * 0 + quiet NaN, tininess, float to integer.
@@ -262,7 +264,9 @@ MACHINES = {
             False,
         ),
         Machine("RISCV", 0, "quiet", "default", "abc", "default and invalid", "after", "max"),
-        Machine("CUDA", 0, "ones", "default", "abc", "default and invalid", "after", "zero"),
+        Machine(
+            "CUDA", 0, "ones", "default", "abc", "default and invalid", "after", "zero or top", binary64_passes=True
+        ),
     )
 }
 IEEE = MACHINES["IEEE"]
@@ -471,7 +475,8 @@ def convert(a: int, source: Format, to: Format, ctx: Context = PLAIN) -> tuple[i
     if x.is_nan:
         if to.specials == Specials.none:
             return x.sign << (to.width - 1), INVALID
-        return nan_result([x], [source], ctx.machine, to)
+        passes = ctx.machine.binary64_passes and BINARY64 in (source, to)
+        return nan_result([x], [source], replace(ctx.machine, choice="first") if passes else ctx.machine, to)
     if x.kind == "infinite":
         if to.specials == Specials.ieee:
             return infinity(x.sign, to), 0
@@ -487,7 +492,8 @@ def to_integer(
     rule = ctx.machine.integers
     indefinite = low if low < 0 else high
     if x.is_nan:
-        return {"zero": 0, "max": high, "indefinite": indefinite}[rule], INVALID
+        by_width = 0 if high - low < 2**64 - 1 else low or 2**63
+        return {"zero": 0, "max": high, "indefinite": indefinite, "zero or top": by_width}[rule], INVALID
     if x.kind == "infinite":
         return (indefinite if rule == "indefinite" else low if x.sign else high), INVALID
     integer, same = _to_multiple(

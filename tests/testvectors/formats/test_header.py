@@ -24,6 +24,7 @@ RULES = st.builds(
     operand=st.sampled_from(NaNOperand),
     addend_first=st.booleans(),
     inf_times_zero_invalid=st.booleans(),
+    pass_binary64=st.booleans(),
 )
 ENVIRONMENTS = st.builds(
     hs.Environment,
