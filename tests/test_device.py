@@ -93,6 +93,28 @@ except RuntimeError as error:
     assert said.endswith("install halfsim[cuda] on a machine with an NVIDIA GPU and its driver, or drop the keyword\n")
 
 
+def test_a_numba_that_does_not_go_with_numpy_is_refused_with_one_sentence():
+    code = """
+import sys, types, numpy as np, halfsim as hs
+from numba import cuda
+class Broken(types.ModuleType):
+    def find_spec(self, name, path=None, target=None):
+        if name == "numba.cuda.cudaimpl":
+            raise AttributeError("module 'numpy' has no attribute 'row_stack'")
+for name in [name for name in sys.modules if name.startswith("numba.cuda.cudaimpl")]:
+    del sys.modules[name]
+sys.meta_path.insert(0, Broken("broken"))
+cuda.is_available = lambda: True
+try:
+    hs.add(np.float16(1), np.float16(1), device="cuda")
+except RuntimeError as error:
+    print(error)
+"""
+    said = run(code)
+    assert said.startswith("add: device='cuda' cannot be used, as Numba's CUDA target does not load with NumPy ")
+    assert "(module 'numpy' has no attribute 'row_stack'); install halfsim[cuda]" in said
+
+
 def test_the_simulator_is_refused_with_one_sentence():
     code = """
 import numpy as np, halfsim as hs

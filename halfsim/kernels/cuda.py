@@ -8,6 +8,7 @@ Work goes to the default stream of the current device, in order; `download` and 
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -49,6 +50,10 @@ def unavailable() -> str:
         return "Numba simulates CUDA (NUMBA_ENABLE_CUDASIM is set), and its arrays have no CUDA array interface"
     if not cuda.is_available():
         return "no NVIDIA GPU with a working driver and CUDA compiler was found"
+    try:  # what the first compilation loads: numba-cuda 0.30 asks NumPy for a function that 2.5 has no more
+        importlib.import_module("numba.cuda.cudaimpl")
+    except (AttributeError, ImportError) as error:
+        return f"Numba's CUDA target does not load with NumPy {np.__version__} ({error})"
     return ""
 
 
@@ -142,8 +147,8 @@ def _launch(kernel: Any, size: int, *arguments: Any, most: int = 1 << 31) -> Non
     if size:
         blocks, threads = _grid(size, most)
         with warnings.catch_warnings():
-            # Numba's advice that a small grid leaves most of a GPU idle.
-            warnings.filterwarnings("ignore", message="Grid size")
+            # Numba's advice that a small grid leaves most of a GPU idle, which begins with an escape for bold letters.
+            warnings.filterwarnings("ignore", message=r"(\x1b\[1m)?Grid size")
             kernel[blocks, threads](*arguments)
 
 
