@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from halfsim.core._jit import merged, scalar
-from halfsim.kernels.simd import decode
+from collections.abc import Callable
+from typing import Any
 
-__all__ = ["COLUMNS", "ROWS", "TERMS", "WIDTH", "pack_columns", "pack_rows", "panel_width"]
+from halfsim.core._jit import choose_by_type, merged, scalar
+from halfsim.kernels.simd import Rule, decode
+
+__all__ = ["COLUMNS", "PACKED", "ROWS", "TERMS", "WIDTH", "pack_columns", "pack_rows", "panel_width"]
 
 COLUMNS = 512
 """Columns decoded at a time, a multiple of every panel's width but the only panel of a narrow matrix."""
@@ -25,6 +28,23 @@ def panel_width(columns):
     return min(WIDTH, (columns + 15) // 16 * 16)
 
 
+@scalar
+def _decoded(rule, pattern):
+    return decode(pattern, rule)
+
+
+PACKED: dict[type, Callable[..., Any]] = {Rule: _decoded}
+"""What a panel holds of a pattern, for every type of rule."""
+
+
+def packed(rule: Any, pattern: Any) -> Any:
+    """Return what a panel holds of a pattern."""
+    raise NotImplementedError("for compiled loops only")
+
+
+choose_by_type(packed, PACKED)
+
+
 @merged
 def pack_columns(b, start, stop, rule, depth, width, panels):
     """Decode columns `start` to `stop` of matrix b (K, N) into panels (number, depth, width), flat, of binary32."""
@@ -34,7 +54,7 @@ def pack_columns(b, start, stop, rule, depth, width, panels):
             at = first * depth + k * width
             target = panels[at : at + width]
             for j in range(source.size):
-                target[j] = decode(source[j], rule)
+                target[j] = packed(rule, source[j])
             if start:
                 # What an earlier panel has left there might be infinite, and slow.
                 for j in range(source.size, width):
@@ -48,4 +68,4 @@ def pack_rows(a, rule, start, stop, depth, rows):
         source = a[start + i]
         target = rows[i * depth : (i + 1) * depth]
         for k in range(source.size):
-            target[k] = decode(source[k], rule)
+            target[k] = packed(rule, source[k])
