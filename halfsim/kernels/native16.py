@@ -31,7 +31,8 @@ LANES = 32
 _TILE_ROWS, _TILE_VECTORS = 6, 4
 """With 32 registers, 24 hold sums, four vectors of B and the rest numbers of A."""
 _WIDTH = _TILE_VECTORS * LANES
-_COLUMNS, _TERMS = 1024, 256
+_COLUMNS, _TERMS = 512, 512
+_LINE = 2 * LANES
 _VECTOR = ir.VectorType(ir.HalfType(), LANES)
 
 
@@ -114,28 +115,19 @@ def _write(total, target):
 
 @scalar
 def _rows(task, a, count, b, panel, part, d, state):
-    """Carry some rows through a part of the terms, as many at a time as a tile has, and the last ones one by one."""
-    total, width = task.total, part.width
-    i = 0
-    while i < count:
-        rows = _TILE_ROWS if count - i >= _TILE_ROWS else 1
+    """Carry some rows through a part of the terms, a tile at a time; sums of rows behind the last are not kept."""
+    total, width, columns = task.total, part.width, part.right - part.left
+    whole = columns // _WIDTH * _WIDTH
+    for i in range(0, count, _TILE_ROWS):
+        rows, x = min(_TILE_ROWS, count - i), i * part.depth
         for r in range(rows):
             _read(d[part.row + i + r, part.left : part.right], total[r * width : (r + 1) * width])
-        x = i * part.depth
-        if rows == 1:
-            for j in range(0, width, LANES):
-                add_products(task, 1, 1, a, x, part.depth, b, panel + j, width, part.terms, total, j)
-        else:
-            whole = width // _WIDTH * _WIDTH
-            for j in range(0, whole, _WIDTH):
-                add_products(
-                    task, _TILE_ROWS, _TILE_VECTORS, a, x, part.depth, b, panel + j, width, part.terms, total, j
-                )
-            for j in range(whole, width, LANES):
-                add_products(task, _TILE_ROWS, 1, a, x, part.depth, b, panel + j, width, part.terms, total, j)
+        for j in range(0, whole, _WIDTH):
+            add_products(task, _TILE_ROWS, _TILE_VECTORS, a, x, part.depth, b, panel + j, width, part.terms, total, j)
+        for j in range(whole, columns, LANES):
+            add_products(task, _TILE_ROWS, 1, a, x, part.depth, b, panel + j, width, part.terms, total, j)
         for r in range(rows):
             _write(total[r * width : (r + 1) * width], d[part.row + i + r, part.left : part.right])
-        i += rows
 
 
 for _task in (_Fused, _Unfused):
@@ -143,13 +135,16 @@ for _task in (_Fused, _Unfused):
 
 
 def _grid(a, b, rows):
-    """Return how to cut a product, and the memory."""
+    """Return how to cut a product, and the memory; what is not packed is computed with, and not kept."""
     terms, columns = a.shape[2], b.shape[2]
     depth = min(terms, _TERMS)
     width = min(_WIDTH, -(-columns // LANES) * LANES)
     strip = min(_COLUMNS, -(-columns // width) * width)
-    values_a, values_b = np.zeros(ROWS * depth, np.uint32), np.zeros(strip * depth, np.uint16)
-    return Grid(depth, width, strip, rows, values_a, values_b, np.zeros(_TILE_ROWS * width, np.uint16), values_b[:0])
+    # A vector is as long as a line of the cache, of which two are read where it does not begin one.
+    values_b = np.empty(strip * depth + LANES, np.uint16)
+    values_b = values_b[-values_b.ctypes.data % _LINE // 2 :]
+    values_a, sums = np.empty(ROWS * depth, np.uint32), np.zeros(_TILE_ROWS * width, np.uint16)
+    return Grid(depth, width, strip, rows, values_a, values_b, sums, sums[:0])
 
 
 def fused(a, b, batch_a, batch_b, d, start, stop, control):

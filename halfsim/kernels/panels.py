@@ -62,10 +62,11 @@ def pack_columns(b, start, stop, rule, depth, width, panels):
 
 
 @merged
-def pack_rows(a, rule, start, stop, depth, rows):
-    """Decode rows `start` to `stop` of matrix a (M, K) into rows of `depth` numbers, flat."""
+def pack_rows(a, rule, start, stop, depth, rows, first=0):
+    """Decode rows `start` to `stop` of matrix a (M, K) into rows of `depth` numbers, flat, from term `first` on."""
     for i in range(stop - start):
-        source = a[start + i]
+        # Such a slice is known to be contiguous, one of a slice is not.
+        source = a[start + i, first : first + depth]
         target = rows[i * depth : (i + 1) * depth]
         for k in range(source.size):
             target[k] = packed(rule, source[k])

@@ -127,7 +127,7 @@ def walk(a, b, batch_a, batch_b, d, start, stop, rule, grid, task):
                 for row in range(top, end, ROWS):
                     count = min(ROWS, end - row)
                     at = row - batch * rows
-                    pack_rows(a[batch_a[batch], :, first:last], rule, at, at + count, depth, grid.values_a)
+                    pack_rows(a[batch_a[batch]], rule, at, at + count, depth, grid.values_a, first)
                     for column in range(left, right, width):
                         part = Part(
                             depth, width, last - first, first, last == terms, row, column, min(column + width, right),
