@@ -1,4 +1,4 @@
-"""Matrices decoded for the vectorised products, in panels of columns that stay in the nearest cache."""
+"""Matrices packed for the vectorised products, in panels of columns that stay in the nearest cache."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _decoded(rule, pattern):
 
 
 PACKED: dict[type, Callable[..., Any]] = {Rule: _decoded}
-"""What a panel holds of a pattern, for every type of rule."""
+"""What a panel holds of a pattern, for every type of rule: its binary32 number, or what a loop adds here."""
 
 
 def packed(rule: Any, pattern: Any) -> Any:
@@ -47,7 +47,7 @@ choose_by_type(packed, PACKED)
 
 @merged
 def pack_columns(b, start, stop, rule, depth, width, panels):
-    """Decode columns `start` to `stop` of matrix b (K, N) into panels (number, depth, width), flat, of binary32."""
+    """Pack columns `start` to `stop` of matrix b (K, N) into panels (number, depth, width), flat."""
     for k in range(b.shape[0]):
         for first in range(0, stop - start, width):
             source = b[k, start + first : min(start + first + width, stop)]
@@ -63,7 +63,7 @@ def pack_columns(b, start, stop, rule, depth, width, panels):
 
 @merged
 def pack_rows(a, rule, start, stop, depth, rows, first=0):
-    """Decode rows `start` to `stop` of matrix a (M, K) into rows of `depth` numbers, flat, from term `first` on."""
+    """Pack rows `start` to `stop` of matrix a (M, K) into rows of `depth` numbers, flat, from term `first` on."""
     for i in range(stop - start):
         # Such a slice is known to be contiguous, one of a slice is not.
         source = a[start + i, first : first + depth]
