@@ -18,6 +18,7 @@ _TIERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "generic": ("generic", ()),
     "haswell": ("haswell", _AVX2),
     "avx512": ("skylake-avx512", _AVX512),
+    "avx512fp16": ("x86-64-v4", (*_AVX512, "avx512fp16")),
 }
 _X86 = ("x86_64", "AMD64")
 

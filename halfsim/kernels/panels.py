@@ -1,11 +1,14 @@
-"""Matrices decoded for the vectorised products, in panels of columns that stay in the nearest cache."""
+"""Matrices packed for the vectorised products, in panels of columns that stay in the nearest cache."""
 
 from __future__ import annotations
 
-from halfsim.core._jit import merged, scalar
-from halfsim.kernels.simd import decode
+from collections.abc import Callable
+from typing import Any
 
-__all__ = ["COLUMNS", "ROWS", "TERMS", "WIDTH", "pack_columns", "pack_rows", "panel_width"]
+from halfsim.core._jit import choose_by_type, merged, scalar
+from halfsim.kernels.simd import Rule, decode
+
+__all__ = ["COLUMNS", "PACKED", "ROWS", "TERMS", "WIDTH", "pack_columns", "pack_rows", "panel_width"]
 
 COLUMNS = 512
 """Columns decoded at a time, a multiple of every panel's width but the only panel of a narrow matrix."""
@@ -25,16 +28,33 @@ def panel_width(columns):
     return min(WIDTH, (columns + 15) // 16 * 16)
 
 
+@scalar
+def _decoded(rule, pattern):
+    return decode(pattern, rule)
+
+
+PACKED: dict[type, Callable[..., Any]] = {Rule: _decoded}
+"""What a panel holds of a pattern, for every type of rule: its binary32 number, or what a loop adds here."""
+
+
+def packed(rule: Any, pattern: Any) -> Any:
+    """Return what a panel holds of a pattern."""
+    raise NotImplementedError("for compiled loops only")
+
+
+choose_by_type(packed, PACKED)
+
+
 @merged
 def pack_columns(b, start, stop, rule, depth, width, panels):
-    """Decode columns `start` to `stop` of matrix b (K, N) into panels (number, depth, width), flat, of binary32."""
+    """Pack columns `start` to `stop` of matrix b (K, N) into panels (number, depth, width), flat."""
     for k in range(b.shape[0]):
         for first in range(0, stop - start, width):
             source = b[k, start + first : min(start + first + width, stop)]
             at = first * depth + k * width
             target = panels[at : at + width]
             for j in range(source.size):
-                target[j] = decode(source[j], rule)
+                target[j] = packed(rule, source[j])
             if start:
                 # What an earlier panel has left there might be infinite, and slow.
                 for j in range(source.size, width):
@@ -42,10 +62,11 @@ def pack_columns(b, start, stop, rule, depth, width, panels):
 
 
 @merged
-def pack_rows(a, rule, start, stop, depth, rows):
-    """Decode rows `start` to `stop` of matrix a (M, K) into rows of `depth` numbers, flat."""
+def pack_rows(a, rule, start, stop, depth, rows, first=0):
+    """Pack rows `start` to `stop` of matrix a (M, K) into rows of `depth` numbers, flat, from term `first` on."""
     for i in range(stop - start):
-        source = a[start + i]
+        # Such a slice is known to be contiguous, one of a slice is not.
+        source = a[start + i, first : first + depth]
         target = rows[i * depth : (i + 1) * depth]
         for k in range(source.size):
-            target[k] = decode(source[k], rule)
+            target[k] = packed(rule, source[k])

@@ -8,7 +8,7 @@ from typing import Any
 from halfsim.accumulators import Compensated, Exact, Pairwise, Sequential
 from halfsim.core.fields import layout
 from halfsim.formats import BINARY16, BINARY32
-from halfsim.kernels import compensated, exact, sequential16, sequential32, stochastic16, tree
+from halfsim.kernels import compensated, exact, f16c, native16, sequential16, sequential32, stochastic16, tree
 from halfsim.rounding import Rounding, Stochastic
 
 __all__ = ["fast"]
@@ -34,7 +34,7 @@ def fast(
         case Compensated(format=fmt) if fmt == BINARY32 and nearest:
             return compensated.binary32, (control,)
         case Sequential(format=fmt, rounding=Rounding()) if fmt == BINARY16:
-            return _sequential16(accumulator.fused, nearest and not accumulator.flush_to_zero), (control,)
+            return _sequential16(accumulator, control), (control,)
         case Pairwise(format=fmt, rounding=Rounding()) if fmt == BINARY16:
             return tree.binary16, (control,)
         case Compensated(format=fmt, rounding=Rounding()) if fmt == BINARY16:
@@ -42,7 +42,10 @@ def fast(
     return None, ()
 
 
-def _sequential16(fused: bool, nearest: bool) -> Callable[..., None]:
-    if fused:
+def _sequential16(accumulator: Sequential, control: int) -> Callable[..., None]:
+    if native16.available() and f16c.direct(control):
+        return native16.fused if accumulator.fused else native16.unfused
+    nearest = accumulator.rounding == Rounding.roundTiesToEven and not accumulator.flush_to_zero
+    if accumulator.fused:
         return sequential16.fused_nearest if nearest else sequential16.fused
     return sequential16.unfused_nearest if nearest else sequential16.unfused

@@ -1,8 +1,8 @@
 """The walk of the vectorised products over a matrix: panels of columns by blocks of rows, and the terms in parts.
 
-Factors are decoded once per panel and block, into flat arrays of binary32: a row of A after the other, `depth` numbers
-apart, and panels (depth, width) of B. What is done with them the type of the caller's `task` says, a named tuple:
-see `ADVANCE`.
+Factors are packed once per panel and block, into flat arrays: a row of A after the other, `depth` numbers apart, and
+panels (depth, width) of B. What is packed the type of the caller's `rule` says, mostly binary32 (`panels.PACKED`), and
+what is done with it that of its `task`, a named tuple: see `ADVANCE`.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class Grid(NamedTuple):
     """Columns of all panels decoded at a time."""
     block: int
     """Rows whose sums rest at a time."""
-    values_a: NDArray[np.float32]
-    """Memory for decoded rows of A,"""
-    values_b: NDArray[np.float32]
+    values_a: NDArray[Any]
+    """Memory for packed rows of A,"""
+    values_b: NDArray[Any]
     """for panels of B,"""
-    sums: NDArray[np.float32]
+    sums: NDArray[Any]
     """for the sums of as many rows as a tile has,"""
     state: NDArray[Any]
     """and for what rests."""
@@ -127,7 +127,7 @@ def walk(a, b, batch_a, batch_b, d, start, stop, rule, grid, task):
                 for row in range(top, end, ROWS):
                     count = min(ROWS, end - row)
                     at = row - batch * rows
-                    pack_rows(a[batch_a[batch], :, first:last], rule, at, at + count, depth, grid.values_a)
+                    pack_rows(a[batch_a[batch]], rule, at, at + count, depth, grid.values_a, first)
                     for column in range(left, right, width):
                         part = Part(
                             depth, width, last - first, first, last == terms, row, column, min(column + width, right),

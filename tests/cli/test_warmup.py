@@ -44,6 +44,7 @@ for module, values in list(sys.modules.items()):
         for name, value in vars(values).items():
             if isinstance(getattr(value, "_cache", None), KernelCache) and value.py_func.__module__ == module:
                 print("LOOP", module, name, len(value.overloads))
+print("NATIVE", sys.modules["halfsim.kernels.native16"].available())
 """
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -54,4 +55,7 @@ for module, values in list(sys.modules.items()):
     )
     loops = re.findall(r"^LOOP (\S+) (\S+) (\d+)$", done.stdout, re.MULTILINE)
     assert len(loops) > 40
-    assert [loop for loop in loops if loop[2] == "0"] == []
+    # A processor has vectors of binary16 or needs the loops that stand for them.
+    other = ("sequential16", "_nearest") if "NATIVE True" in done.stdout else ("native16", "")
+    spared = {(f"halfsim.kernels.{other[0]}", f"_{name}{other[1]}") for name in ("fused", "unfused")}
+    assert {loop[:2] for loop in loops if loop[2] == "0"} == spared

@@ -51,7 +51,7 @@ def passes(tier, *arguments):
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("tier", ["generic", "haswell", "avx512"])
+@pytest.mark.parametrize("tier", ["generic", "haswell", "avx512", "avx512fp16"])
 def test_everything_is_right_on_older_processors(tier):
     files = ["tests/kernels", "tests/test_linalg.py", "tests/test_linalg_formats.py", "tests/test_operations.py"]
     passes(tier, *files, "--deselect", "tests/kernels/test_processor.py")
