@@ -11,9 +11,11 @@ import numpy as np
 from halfsim.kernels.census import BINS, COUNTS, LOWEST, census, special
 from halfsim.training.arithmetic import Array, round16
 
-__all__ = ["KINDS", "Books", "Ledger", "is_special"]
+__all__ = ["KINDS", "WATCHED", "Books", "Ledger", "is_special"]
 
 KINDS = ("weight", "activation", "activation gradient", "weight gradient", "update")
+WATCHED = 16
+"""Elements of a product whose partial sums are watched."""
 # (magnitude, smallest normal, infinity) of stored patterns.
 _PATTERNS = {2: (0x7FFF, 0x0400, 0x7C00), 4: (0x7FFFFFFF, 0x00800000, 0x7F800000)}
 
@@ -184,9 +186,16 @@ class Ledger:
         squares = [np.add.accumulate(x * x)[-1] if x.size else 0.0 for x in (distance[finite], reference[finite])]
         self._now.error[layer] += squares
 
-    def watches(self, layer: str, product: str) -> bool:
-        """Whether the product at work is watched, which may take another one: it is, wherever losses are counted."""
-        return True
+    def watches(self, layer: str, product: str) -> tuple[bool, int, int]:
+        """Return what is done about the product at work, everything here: (counted, elements watched, number).
+
+        Whether it is counted although that takes another product, in how many of its elements additions are watched,
+        and its number among those of the layer, from which the choice of these elements starts.
+        """
+        return True, WATCHED, 0
+
+    def skip(self, layer: str, elements: int) -> None:
+        """Note results of a product that is not counted: here all are."""
 
     def swallow(self, layer: str, product: str, pair: tuple[int, int]) -> None:
         """Count watched additions of a product: (those that changed nothing, all)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,9 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.autograd import forward_ad
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from halfsim.formats import BINARY16
 from halfsim.interop.torch.call import Call
+from halfsim.interop.torch.facts import COPIES, Facts, facts_of
 from halfsim.interop.torch.machines import Machines
 from halfsim.interop.torch.marks import Mark, Marks
 from halfsim.interop.torch.modules import BACKWARD, FORWARD, OPTIMIZER, Modules
@@ -30,27 +31,24 @@ from halfsim.interop.torch.operators import (
 )
 from halfsim.interop.torch.report import Report
 from halfsim.interop.torch.rules import Rules
-from halfsim.interop.torch.tensors import FLOATS, array_of, check, makes_special, tensor_of, tensors_in
+from halfsim.interop.torch.tensors import (
+    FLOATS,
+    array_of,
+    check,
+    fills,
+    holds_wide,
+    makes_special,
+    tensor_of,
+    tensors_in,
+)
 
 __all__ = ["Mode"]
 
 _OTHERS = {"halfsim", "prim", "profiler"}
 """Namespaces whose operators compute nothing, or are simulated themselves."""
-_COPIES = {"_to_copy", "clone", "contiguous", "copy"}
 _DRAWN = {"normal", "rand", "randn"}
 """Without operands, these make fractions."""
 _KEPT = Mark.weight | Mark.wide
-
-
-@cache
-def _facts(func: Any) -> tuple[str, str, str, bool, bool]:
-    """Return the namespace of an operator, its name with and without the underscore of those in place, and two facts.
-
-    These are whether it changes its first operand, and whether it returns a view.
-    """
-    space, _, full = func._schema.name.partition("::")
-    changes = func._schema.is_mutable and full.endswith("_")
-    return space, full, full.removesuffix("_") if changes else full, changes, func.is_view
 
 
 class Mode(TorchDispatchMode):
@@ -66,16 +64,14 @@ class Mode(TorchDispatchMode):
         What is known of tensors.
     modules : Modules
         Which module is at work.
-    counting : bool
-        Whether losses are counted.
     seed : int
         Of whatever rounds stochastically.
     """
 
-    def __init__(self, rules: Rules, report: Report, marks: Marks, modules: Modules, counting: bool, seed: int) -> None:
+    def __init__(self, rules: Rules, report: Report, marks: Marks, modules: Modules, seed: int) -> None:
         super().__init__()
         self._rules, self._report, self._marks, self._modules = rules, report, marks, modules
-        self._machines = Machines(report, counting, seed)
+        self._machines = Machines(report, seed)
         # In the backward pass, only where their formats differ need activations and gradients be told apart.
         self._mixed = any(policy.activations != policy.gradients for policy in rules.policies)
 
@@ -87,19 +83,25 @@ class Mode(TorchDispatchMode):
             # Its own dispatch takes the tensor apart, and what it calls comes here.
             return NotImplemented
         kwargs = kwargs or {}
-        space, full, name, changes, view = _facts(func)
-        floats = [x for x in tensors_in([args, kwargs]) if x.is_floating_point() or x.is_complex()]
+        facts = facts_of(func)
+        space, full, name, _, view, _, direct = facts
+        found = tensors_in(args) + tensors_in(kwargs) if kwargs else tensors_in(args)
+        floats = [x for x in found if x.is_floating_point() or x.is_complex()]
         for tensor in floats:
             if isinstance(tensor, torch.nn.Parameter):
                 self._marks.add(tensor, Mark.weight)
+        if view:
+            return func(*args, **kwargs)
         if forward_ad._current_level >= 0 and floats and all(x.device.type == "meta" for x in floats):
             # Derivatives along a direction ask for shapes alone.
             return func(*args, **kwargs)
-        for tensor in floats:
-            if not (view or name in _COPIES):
+        if name not in COPIES:
+            for tensor in floats:
                 check(name, tensor)
-        copies = name in _COPIES and not _narrows(name, args, kwargs)
-        if view or space in _OTHERS or copies or exact(name, func._schema.overload_name, args, floats):
+        if direct and floats:
+            return self._computed(func, facts, args, kwargs, floats)
+        copies = name in COPIES and not _narrows(name, args, kwargs)
+        if space in _OTHERS or copies or exact(name, func._schema.overload_name, args, floats):
             return self._moved(func, name, args, kwargs, floats) if floats else func(*args, **kwargs)
         if space != "aten" and floats:
             return self._left(func, f"{space}::{full}", "not PyTorch's own", args, kwargs)
@@ -117,7 +119,7 @@ class Mode(TorchDispatchMode):
             if name not in HANDLERS or space != "aten":
                 self._list(name if space == "aten" else f"{space}::{full}", "no arithmetic is known for it")
                 return result
-        return self._computed(func, name, changes, args, kwargs, floats)
+        return self._computed(func, facts, args, kwargs, floats)
 
     def _moved(self, func: Any, name: str, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> Any:
         """Let PyTorch move or select numbers, and follow the marks."""
@@ -125,17 +127,23 @@ class Mode(TorchDispatchMode):
         out = kwargs.get("out")
         if isinstance(out, torch.Tensor) and any(x.dtype != out.dtype for x in floats):
             self._list(name, "PyTorch rounds to the type of out=")
-        result = func(*args, **kwargs)
-        if func.is_view:
+        if name == "zero" and func._schema.is_mutable:
+            result = func(*args, **kwargs)
+            self._marks.narrow(args[0])
             return result
-        if name == "zero" and isinstance(result, torch.Tensor):
-            self._marks.narrow(result)
-            return result
-        mark = 0
-        for tensor in floats:
+        sources = floats[1:] if name == "copy" and fills(args[0]) else floats
+        mark, others = 0, []
+        for tensor in sources:
             found = self._marks.of(tensor)
+            if not found & Mark.wide:
+                others.append(tensor)
             # A master copy is rounded where it is used.
-            mark |= 0 if found & Mark.weight and name not in _COPIES else found
+            mark |= 0 if found & Mark.weight and name not in COPIES else found
+        if mark & Mark.wide and others:
+            self._beside(name, others)
+        elif len(sources) < len(floats) and not mark & Mark.wide:
+            self._marks.narrow(args[0])
+        result = func(*args, **kwargs)
         if name in CONSTANTS and not kept and not mark & Mark.wide:
             self._settle(name, args, kwargs, result)
         phase = self._modules.phase() if self._mixed else ""
@@ -145,6 +153,17 @@ class Mode(TorchDispatchMode):
             for tensor in tensors_in(result):
                 self._marks.add(tensor, mark)
         return result
+
+    def _beside(self, name: str, others: list[torch.Tensor]) -> None:
+        """Note that a memory holds wide numbers and others, which hence are not rounded where they are used."""
+        module = self._modules.name(self._modules.phase())
+        policy = self._rules.policy(name, module)
+        if policy is not None and policy.activations == BINARY16 and any(map(holds_wide, others)):
+            note = (
+                f"{name} in {module or 'no module'}: a memory holds numbers wider than the policy stores, such as a "
+                "loss, beside others, and all of it counts as wide: round the others first, as .half().float() does"
+            )
+            self._report.notes += [note] * (note not in self._report.notes)
 
     def _settle(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
         """Round a result among whose elements there may be a number of the caller that its format lacks."""
@@ -158,19 +177,21 @@ class Mode(TorchDispatchMode):
         storage = machine.gradients if phase == BACKWARD else machine.activations
         result.copy_(tensor_of(storage.convert(array_of(result)), torch.float32))
 
-    def _computed(self, func: Any, name: str, changes: bool, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> Any:
+    def _computed(self, func: Any, facts: Facts, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> Any:
+        name, changes, handler = facts.name, facts.changes, facts.handler
         phase = self._modules.phase()
         module = self._modules.name(phase)
         policy = self._rules.policy(name, module)
-        handler = HANDLERS.get(name)
         if policy is None:
             return self._left(func, name, "left to PyTorch by a rule", args, kwargs)
-        for tensor in floats:
-            check(name, tensor)
+        if name in COPIES:
+            for tensor in floats:
+                check(name, tensor)
         if any(isinstance(x, complex) for x in (*args, *kwargs.values())):
             return self._left(func, name, "a number is complex", args, kwargs)
-        foreign = {x.dtype for x in floats} - FLOATS
-        if foreign:
+        dtypes = {x.dtype for x in floats}
+        if not dtypes <= FLOATS:
+            foreign = dtypes - FLOATS
             types = ", ".join(sorted(str(x).removeprefix("torch.") for x in foreign))
             return self._left(func, name, f"numbers are {types}", args, kwargs)
         if name.startswith(WHOLE):
@@ -187,10 +208,13 @@ class Mode(TorchDispatchMode):
         target = args[0] if changes else None
         kept = isinstance(target, torch.Tensor) and phase != BACKWARD and bool(self._marks.of(target) & _KEPT)
         out = kwargs.get("out")
-        call = Call(self._machines, self._marks, policy, phase, module, _widest(floats), phase == OPTIMIZER or kept)
+        dtype = dtypes.pop() if len(dtypes) == 1 else _widest(floats)
+        call = Call(self._machines, self._marks, policy, phase, module, dtype, phase == OPTIMIZER or kept)
+        if "out" in kwargs:
+            kwargs = {key: value for key, value in kwargs.items() if key != "out"}
         # An infinity or a NaN is a result like others, and noted.
         with np.errstate(all="ignore"):
-            result = handler(call, *args, **{key: value for key, value in kwargs.items() if key != "out"})
+            result = handler(call, *args, **kwargs)
         if result is NotImplemented:
             return self._left(func, name, "no arithmetic is known for it with such settings", args, kwargs)
         self._report.simulated[name] += 1
@@ -203,9 +227,14 @@ class Mode(TorchDispatchMode):
                 self._marks.add(tensor, Mark.activation)
         if isinstance(target, torch.Tensor):
             return _written(target, result, self._marks)
-        if isinstance(out, torch.Tensor) and out.shape != result.shape:
-            out.resize_(result.shape)
-        return result if out is None else _written(out, result, self._marks)
+        if out is None:
+            return result
+        if isinstance(out, torch.Tensor):
+            if out.shape != result.shape:
+                out.resize_(result.shape)
+            if self._marks.of(result) & ~self._marks.of(out) & Mark.wide and not fills(out):
+                self._beside(name, [out])
+        return _written(out, result, self._marks)
 
     def _left(self, func: Any, name: str, reason: str, args: Any, kwargs: Any) -> Any:
         """Let PyTorch compute, and say so."""

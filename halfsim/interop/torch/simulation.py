@@ -16,6 +16,7 @@ from halfsim.interop.torch.mode import Mode
 from halfsim.interop.torch.modules import Modules
 from halfsim.interop.torch.report import Report
 from halfsim.interop.torch.rules import PolicyLike, Rules, as_policy
+from halfsim.interop.torch.threads import Started
 from halfsim.policy import NoScale, WeightUpdate
 
 __all__ = ["simulate"]
@@ -32,7 +33,7 @@ def simulate(
     *,
     operators: Mapping[str, PolicyLike] = _NONE,
     modules: Mapping[str, PolicyLike] = _NONE,
-    count: bool = True,
+    count: bool | int = True,
     seed: int = 0,
 ) -> Iterator[Report]:
     """Compute what PyTorch does inside in the arithmetic of a policy: forward, backward, and optimizer.
@@ -51,11 +52,12 @@ def simulate(
         value ``"torch"`` leaves them to PyTorch, and the report lists them. The first pattern that fits holds; one that
         fits nothing is noted in the report. Names are the dispatcher's (``"addmm"``), or those of the functions
         ``linear matmul conv2d softmax log_softmax layer_norm group_norm batch_norm nll_loss`` and the like.
-    count : bool
-        Whether losses are counted by module, and additions of a few elements of products watched. It costs about a
-        tenth of a product with a binary32 accumulator, more of small ones. What an accumulator in binary16 lost is seen
-        beside the binary32 sums of the same products: of those, the first and then every eighth of a module and pass
-        are counted. Infinities are noted in any case.
+    count : bool or int
+        Whether losses are counted by module, those of every result, and additions watched in a sample of sums. It costs
+        about a tenth of a product with a binary32 accumulator, more of small ones. What an accumulator in binary16 lost
+        is seen beside the binary32 sums of the same products, which cost up to half of the product: n > 1 makes those
+        for the first product of a module and pass and for one in n then alone, and the report says how many results
+        were left out. Infinities are noted in any case.
     seed : int
         Of stochastic rounding.
 
@@ -84,12 +86,13 @@ def simulate(
     policy's format: operands are rounded to it, results are numbers of it. Under a policy with binary16 storage an
     operation with an operand that binary16 does not hold, such as a loss, is one of binary32, rounded once. Parameters
     in float32 are master copies: they are rounded where they are used, and an optimizer moves them in the format of the
-    policy's `optimizer_state`. Its `update` and `loss_scale` are for `LowPrecisionWeights` and `torch.amp.GradScaler`
-    to obey; the report has a note where an optimizer made steps. Functions compiled by `torch.compile` run
-    uncompiled. PyTorch has modes by thread: what other threads compute inside is not simulated, and the report lists
-    the modules they call. Random numbers, windows and interpolation are PyTorch's own, and listed; numbers that a
-    caller writes down, as in ``torch.tensor`` or ``full``, are rounded where they are used. Under other roundings than
-    to nearest, an operation with a number that binary16 lacks rounds twice: to binary32, to nearest, and when stored.
+    policy's `optimizer_state`. Its `update` and `loss_scale` are for `LowPrecisionWeights` and
+    `torch.amp.GradScaler` to obey; the report has a note where an optimizer made steps. Functions compiled by
+    `torch.compile` run uncompiled. PyTorch has modes by thread: what other threads compute inside is not simulated;
+    the report lists the modules they call, and notes threads that start inside. Random numbers, windows and
+    interpolation are PyTorch's own, and listed; numbers that a caller writes down, as in ``torch.tensor`` or
+    ``full``, are rounded where they are used. Under other roundings than to nearest, an operation with a number
+    that binary16 lacks rounds twice: to binary32, to nearest, and when stored.
 
     Examples
     --------
@@ -110,14 +113,18 @@ def simulate(
     seed = integer("simulate", "seed", seed, 0, 2**64 - 1)
     if any(isinstance(mode, Mode) for mode in torch.utils._python_dispatch._get_current_dispatch_mode_stack()):
         raise RuntimeError("simulate: inside of another simulate; end that one first, or give modules their own policy")
-    if not isinstance(count, bool):
-        raise TypeError(f"simulate: count={count!r} is a {type(count).__name__}; pass True or False")
+    if not hasattr(count, "__index__"):
+        raise TypeError(
+            f"simulate: count={count!r} is a {type(count).__name__}; pass True, False, or n to count the losses of "
+            "binary16 accumulators in one product of n"
+        )
+    every = integer("simulate", "count", int(count), 0, 2**63 - 1)
     if not _SWITCHES.acquire(blocking=False):
         raise RuntimeError(
             "simulate: another thread is inside of simulate, and PyTorch has one set of switches for all threads; "
             "simulate one after the other, or in processes of their own"
         )
-    report = Report()
+    report = Report(count=every)
     with ExitStack() as stack:
         stack.callback(_SWITCHES.release)
         # Fused kernels of the processor are one operator each, of which nothing could be simulated.
@@ -133,14 +140,14 @@ def simulate(
             ) from error
         marks = Marks()
         followed = stack.enter_context(Modules(marks, report))
-        stack.callback(_note, report, rules, followed)
-        stack.enter_context(Mode(rules, report, marks, followed, count, seed))
+        stack.callback(_note, report, rules, followed, stack.enter_context(Started()))
+        stack.enter_context(Mode(rules, report, marks, followed, seed))
         yield report
 
 
-def _note(report: Report, rules: Rules, modules: Modules) -> None:
+def _note(report: Report, rules: Rules, modules: Modules, threads: Started) -> None:
     """Say what nothing obeyed."""
-    report.notes += rules.unused()
+    report.notes += [*rules.unused(), *threads.notes()]
     for policy in dict.fromkeys(rules.policies) if modules.stepped else ():
         if policy.update != WeightUpdate.master:
             report.notes.append(
