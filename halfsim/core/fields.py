@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from halfsim.core._jit import scalar
@@ -37,6 +38,7 @@ class Layout(NamedTuple):
     specials: int
 
 
+@lru_cache(maxsize=64)
 def layout(fmt: Format) -> Layout:
     """Return the layout of a format."""
     fraction_bits = fmt.precision - 1

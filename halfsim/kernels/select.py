@@ -80,6 +80,7 @@ def _fast(name: str, control: int, general: Callable[..., None], last: tuple[Any
     return Loops(row.flagged, row.values, loops.VECTORISED, general=general, last=last)
 
 
+@lru_cache(maxsize=256)
 def rounding_loops(source: Format, target: Format, control: int) -> Loops | None:
     """Return the loops of a conversion that has its own, under a control word, or None."""
     name = _CONVERSIONS.get((source, target))

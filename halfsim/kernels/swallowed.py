@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from halfsim.accumulators import Accumulator, MatrixUnit, Sequential
+from halfsim.accumulators import Accumulator, FusedDotAdd, MatrixUnit, Sequential
 from halfsim.core import arithmetic, dot
-from halfsim.core._jit import kernel
-from halfsim.core.fields import F16, layout
+from halfsim.core._jit import choose_by_type, kernel, scalar
+from halfsim.core.fields import F16, layout, smaller
 from halfsim.core.philox import draw
-from halfsim.kernels.product import Plan, plan
+from halfsim.kernels import gemm, mfma
+from halfsim.kernels.product import plan
+from halfsim.mfma import ExactDotAdd, PairwiseDotAdd, TwoStageDotAdd
 
 __all__ = ["swallowed", "swallowed32"]
 
@@ -49,7 +51,12 @@ def swallowed(
         words = chosen.control, chosen.seed, chosen.offset
         _sequential(x, y, c.copy(), elements, to, *words, accumulator.fused, counts)
     elif isinstance(accumulator, MatrixUnit):
-        _blocks(accumulator.terms, chosen, x, y, c, elements, counts)
+        unit = _UNITS[type(accumulator)](*chosen.extra)
+        each, flags = np.arange(elements.size), np.zeros(elements.size, np.uint8)
+        length, to = accumulator.terms, layout(chosen.format)
+        scratch, d = np.empty(chosen.scratch(length), np.int64), c.copy()
+        words = chosen.control, chosen.seed, chosen.offset
+        _blocks(unit, length, x[:, None], y[:, :, None], d, c.copy(), each, flags, to, *words, scratch, counts)
     return int(counts[0]), int(counts[1])
 
 
@@ -73,25 +80,79 @@ def _sequential(x, y, d, elements, to, control, seed, index, fused, counts):
                 counts[0] += total == before
 
 
-def _blocks(
-    length: int, chosen: Plan, x: NDArray[Any], y: NDArray[Any], d: NDArray[np.int64], elements: Any, counts: Any
-) -> None:
+class _Unit(NamedTuple):
+    """A matrix unit: the last argument of its general loop."""
+
+    block: Any
+
+
+class _Fused(_Unit):
+    """Of `gemm.fused_dot_add`."""
+
+
+class _Exact(_Unit):
+    """Of `mfma.exact_dot_add`."""
+
+
+class _Pairs(_Unit):
+    """Of `mfma.pairwise_dot_add`."""
+
+
+class _TwoStage(_Unit):
+    """Of `mfma.two_stage_dot_add`."""
+
+
+_UNITS: dict[type, type[_Unit]] = {
+    FusedDotAdd: _Fused,
+    ExactDotAdd: _Exact,
+    PairwiseDotAdd: _Pairs,
+    TwoStageDotAdd: _TwoStage,
+}
+
+
+def _add(unit: Any, x: Any, y: Any, each: Any, where: Any, scratch: Any) -> Any:
+    """Let the loop of a unit add a block to every sum: one matrix pair, (1, K) @ (K, 1), for each."""
+    raise NotImplementedError("for compiled loops only")
+
+
+@scalar
+def _add_fused(unit, x, y, each, where, scratch):
+    gemm.fused_dot_add(x, y, each, each, *where, 0, each.size, scratch, unit.block)
+
+
+@scalar
+def _add_exact(unit, x, y, each, where, scratch):
+    mfma.exact_dot_add(x, y, each, each, *where, 0, each.size, scratch, unit.block)
+
+
+@scalar
+def _add_pairs(unit, x, y, each, where, scratch):
+    mfma.pairwise_dot_add(x, y, each, each, *where, 0, each.size, scratch, unit.block)
+
+
+@scalar
+def _add_two_stage(unit, x, y, each, where, scratch):
+    mfma.two_stage_dot_add(x, y, each, each, *where, 0, each.size, scratch, unit.block)
+
+
+choose_by_type(_add, {_Fused: _add_fused, _Exact: _add_exact, _Pairs: _add_pairs, _TwoStage: _add_two_stage})
+
+
+@kernel
+def _blocks(unit, length, x, y, d, before, each, flags, to, control, seed, index, scratch, counts):
     """Let the unit's own loop add block after block, looking at the sums between them."""
-    to = layout(chosen.format)
-    flags = np.zeros(d.size, np.uint8)
-    # One matrix pair per watched sum, (1, K) @ (K, 1): its element is the product's number.
-    each = np.arange(d.size)
-    scratch = np.empty(chosen.scratch(length), np.int64)
-    for number, first in enumerate(range(0, x.shape[1], length)):
-        block = slice(first, first + length)
-        left, right = np.ascontiguousarray(x[:, None, block]), np.ascontiguousarray(y[:, block, None])
-        before = d.copy()
-        where = (each, d, flags, to, chosen.control, chosen.seed, chosen.offset, number)
-        chosen.general(left, right, each, each, *where, 0, d.size, scratch, *chosen.extra)
-        nonzero = ((left[:, 0] & _MAGNITUDE != 0) & (right[:, :, 0] & _MAGNITUDE != 0)).any(axis=1)
-        nonzero &= before & to.infinity != to.infinity
-        counts[0] += np.count_nonzero(nonzero & (before == d))
-        counts[1] += np.count_nonzero(nonzero)
+    for number, first in enumerate(range(0, x.shape[2], length)):
+        last = smaller(first + length, x.shape[2])
+        before[:] = d
+        where = (each, d, flags, to, control, seed, index, number)
+        _add(unit, x[:, :, first:last], y[:, first:last], each, where, scratch)
+        for i in range(d.size):
+            something = False
+            for k in range(first, last):
+                something |= x[i, 0, k] & _MAGNITUDE != 0 and y[i, k, 0] & _MAGNITUDE != 0
+            if something and before[i] & to.infinity != to.infinity:
+                counts[1] += 1
+                counts[0] += before[i] == d[i]
 
 
 @kernel

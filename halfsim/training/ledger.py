@@ -11,9 +11,11 @@ import numpy as np
 from halfsim.kernels.census import BINS, COUNTS, LOWEST, census, special
 from halfsim.training.arithmetic import Array, round16
 
-__all__ = ["KINDS", "Books", "Ledger", "is_special"]
+__all__ = ["KINDS", "WATCHED", "Books", "Ledger", "is_special"]
 
 KINDS = ("weight", "activation", "activation gradient", "weight gradient", "update")
+WATCHED = 16
+"""Elements of a product whose partial sums are watched."""
 # (magnitude, smallest normal, infinity) of stored patterns.
 _PATTERNS = {2: (0x7FFF, 0x0400, 0x7C00), 4: (0x7FFFFFFF, 0x00800000, 0x7F800000)}
 
@@ -184,9 +186,15 @@ class Ledger:
         squares = [np.add.accumulate(x * x)[-1] if x.size else 0.0 for x in (distance[finite], reference[finite])]
         self._now.error[layer] += squares
 
-    def watches(self, layer: str, product: str) -> bool:
-        """Whether the product at work is watched, which may take another one: it is, wherever losses are counted."""
-        return True
+    def watches(self, layer: str, product: str) -> tuple[int, int]:
+        """Return (how many elements of the product at work are watched, its number among those of the layer).
+
+        A product that is not watched is not counted where that would take another one: here all are.
+        """
+        return WATCHED, 0
+
+    def skip(self, layer: str, elements: int) -> None:
+        """Note results of a product that is not watched, and hence not counted: here all are."""
 
     def swallow(self, layer: str, product: str, pair: tuple[int, int]) -> None:
         """Count watched additions of a product: (those that changed nothing, all)."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from halfsim.accumulators import FP32, Accumulator, Compensated, Pairwise, Sequential
+from halfsim.accumulators import FP32, Accumulator, Compensated, MatrixUnit, Pairwise, Sequential
 from halfsim.formats import BINARY16, BINARY32, Format
 from halfsim.kernels.swallowed import swallowed, swallowed32
 from halfsim.linalg import matmul
@@ -26,8 +26,8 @@ Expression = Callable[[Arithmetic], Array]
 WIDE = replace(arithmetic(BINARY32))
 """Binary32 for the ledger, told apart from the binary32 of a policy."""
 _NARROW = 8  # columns
-_WATCHED = 16
-"""Elements of a product whose partial sums are watched."""
+_STRIDE = 1_000_003
+"""Elements from those watched in a product to those in the next."""
 
 
 class Machine:
@@ -99,24 +99,15 @@ class Machine:
 
     def forward(self, x: Array, w: Array, b: Array | None = None) -> Array:
         """Return ``x @ w + b`` of matrices, or of stacks of them without b, stored and counted; sums start from b."""
-        product = self._product(x, w, b, self.policy.forward)
-        stored = _store(self.activations, product)
-        self._book("activation", "forward", (x, w, b), product, stored)
-        return stored
+        return self._multiply("activation", "forward", self.activations, x, w, b)
 
     def data_gradient(self, g: Array, w_transposed: Array) -> Array:
         """Return ``g @ w.T``, stored and counted."""
-        product = self._product(g, w_transposed, None, self.policy.data_gradient)
-        stored = _store(self.gradients, product)
-        self._book("activation gradient", "data_gradient", (g, w_transposed, None), product, stored)
-        return stored
+        return self._multiply("activation gradient", "data_gradient", self.gradients, g, w_transposed)
 
     def weight_gradient(self, x_transposed: Array, g: Array) -> Array:
         """Return ``x.T @ g``, stored and counted."""
-        product = self._product(x_transposed, g, None, self.policy.weight_gradient)
-        stored = _store(self.gradients, product)
-        self._book("weight gradient", "weight_gradient", (x_transposed, g, None), product, stored)
-        return stored
+        return self._multiply("weight gradient", "weight_gradient", self.gradients, x_transposed, g)
 
     def bias_gradient(self, g: Array) -> Array:
         """Return the sums of the columns of `g` in the arithmetic of the bias, stored and counted."""
@@ -157,27 +148,37 @@ class Machine:
         self.ledger.watch(self.layer, kind, stored)
         return stored
 
-    def _book(
-        self, kind: str, name: str, operands: tuple[Array, Array, Array | None], product: Array, stored: Array
-    ) -> None:
-        """Count a product: what another accumulator flushed or swallowed, a binary32 sum of the same products shows."""
-        self.ledger.watch(self.layer, kind, stored)
-        if not self.ledger.sampling:
-            return
-        a, b, c = operands
-        narrow = a.dtype == b.dtype == np.float16
-        row = self._sums(getattr(self.policy, name))
-        alone = not narrow or row == FP32 or (self.ledger.trusts_wide_sums and product.dtype == np.float32)
-        due = self.ledger.watches(self.layer, name)
-        if not (alone or due):
-            return
+    def _multiply(self, kind: str, name: str, storage: Arithmetic, a: Array, b: Array, c: Array | None = None) -> Array:
+        """Return a product, stored and counted: what another accumulator lost, a binary32 sum of the same shows."""
+        ledger, accumulator = self.ledger, getattr(self.policy, name)
+        if not ledger.sampling:
+            stored = _store(storage, self._product(a, b, c, accumulator))
+            ledger.watch(self.layer, kind, stored)
+            return stored
+        row = self._sums(accumulator) if a.dtype == b.dtype == np.float16 else None
+        # The output first: it tells most of them apart.
+        alone = row is None or (_output(row) != BINARY16 and (ledger.trusts_wide_sums or row == FP32))
+        watched, number = ledger.watches(self.layer, name)
+        if watched and not alone and not _turned(a, b):
+            # Both products would make the copy.
+            b = np.ascontiguousarray(b)
+        product = self._product(a, b, c, accumulator)
+        stored = _store(storage, product)
+        ledger.watch(self.layer, kind, stored)
+        if not (alone or watched):
+            ledger.skip(self.layer, stored.size)
+            return stored
         exact = product if alone else self._product(a, b, c, FP32)
-        self.ledger.count(self.layer, kind, exact, stored)
+        ledger.count(self.layer, kind, exact, stored)
         if kind == "weight gradient":
-            self.ledger.compare(self.layer, exact, stored)
-        if due and product.size and (product.ndim == 2 or self.ledger.watches_stacks):
+            ledger.compare(self.layer, exact, stored)
+        if watched and product.size and (product.ndim == 2 or ledger.watches_stacks):
             first = (0,) * (product.ndim - 2)
-            self.ledger.swallow(self.layer, name, _watch(row if narrow else None, a[first], b[first], c))
+            size = product.shape[-2] * product.shape[-1]
+            # Others in every product, far from each other.
+            elements = np.array(sorted({(i * size // watched + number * _STRIDE) % size for i in range(watched)}))
+            ledger.swallow(self.layer, name, _watch(row, a[first], b[first], c, elements))
+        return stored
 
     def _product(self, a: Array, b: Array, c: Array | None, accumulator: AccumulatorLike) -> Array:
         if a.dtype == np.float32 or b.dtype == np.float32:
@@ -190,9 +191,11 @@ class Machine:
         if isinstance(row.rounding, Stochastic):
             fresh = replace(row, rounding=self._draw(row.rounding, a[..., 0].size * b.shape[-1]))
             return np.asarray(matmul(a, b, c, accumulator=fresh))
-        if a.ndim > 2 or b.shape[1] >= a.shape[0] or (b.shape[1] >= _NARROW and not a.flags.f_contiguous):
+        if c is not None and _output(row) == BINARY32:
+            # Of one row, rather than of all that it starts.
+            c = c.astype(np.float32, copy=False)
+        if not _turned(a, b):
             return np.asarray(matmul(a, b, c, accumulator=row))
-        # The loops are fast along the columns, of which there should be many; a copy costs more than a few of them do.
         # The transposed product makes the same roundings, but for stochastic ones, which take their random words by the
         # position of the element.
         transposed = matmul(b.T, a.T, None if c is None else c[:, None], accumulator=row)
@@ -213,6 +216,19 @@ class Machine:
         return Stochastic(bits=rounding.bits, seed=key, offset=offset)
 
 
+def _turned(a: Array, b: Array) -> bool:
+    """Whether to multiply the transposed matrices: the loops are fast along columns, of which there should be many."""
+    if a.ndim > 2 or b.shape[1] >= a.shape[0]:
+        return False
+    # A copy costs more than a few columns do.
+    return b.shape[1] < _NARROW or a.flags.f_contiguous
+
+
+def _output(row: Accumulator) -> Format:
+    """Return the format of an accumulator's results."""
+    return row.output if isinstance(row, MatrixUnit) else row.format
+
+
 def _store(storage: Arithmetic, product: Array) -> Array:
     """Round a product to storage in the order of memory: one that was computed transposed stays so."""
     if product.ndim == 2 and product.flags.f_contiguous:
@@ -220,18 +236,15 @@ def _store(storage: Arithmetic, product: Array) -> Array:
     return storage.convert(product)
 
 
-def _watch(row: AccumulatorLike | None, a: Array, b: Array, c: Array | None) -> tuple[int, int]:
+def _watch(row: Accumulator | None, a: Array, b: Array, c: Array | None, elements: Array) -> tuple[int, int]:
     """Return (additions that changed nothing, all) of a few elements of a product; without a row, of a binary32 one."""
-    size = a.shape[0] * b.shape[1]
-    elements = np.unique(np.arange(_WATCHED) * size // _WATCHED)
     start = np.zeros(b.shape[1], np.float32) if c is None else c
     if row is None:
         counts = np.zeros(2, np.int64)
         left, right = (np.ascontiguousarray(x, np.float32) for x in (a, b))
         swallowed32(left, right, start[elements % b.shape[1]].astype(np.float32), elements, counts)
         return int(counts[0]), int(counts[1])
-    chosen = as_accumulator(row)
-    output = getattr(chosen, "format", None) or getattr(chosen, "output", BINARY32)
-    addend = start[elements % b.shape[1]].astype(np.float16 if output == BINARY16 else np.float32)
-    patterns = addend.view(np.uint16 if output == BINARY16 else np.uint32).astype(np.int64)
-    return swallowed(chosen, np.asarray(a).view(np.uint16), np.asarray(b).view(np.uint16), patterns, elements)
+    narrow = _output(row) == BINARY16
+    addend = start[elements % b.shape[1]].astype(np.float16 if narrow else np.float32)
+    patterns = addend.view(np.uint16 if narrow else np.uint32).astype(np.int64)
+    return swallowed(row, np.asarray(a).view(np.uint16), np.asarray(b).view(np.uint16), patterns, elements)

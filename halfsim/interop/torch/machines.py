@@ -32,14 +32,12 @@ class Machines:
     ----------
     report : Report
         Where they count.
-    counting : bool
-        Whether they count losses.
     seed : int
         Of whatever rounds stochastically.
     """
 
-    def __init__(self, report: Report, counting: bool, seed: int) -> None:
-        self._report, self._counting, self._seed = report, counting, seed
+    def __init__(self, report: Report, seed: int) -> None:
+        self._report, self._seed = report, seed
         self._made: dict[tuple[int, str], tuple[Policy, Machine]] = {}
 
     def of(self, policy: Policy, kind: str = "plain") -> Machine:
@@ -61,7 +59,7 @@ class Machines:
     def _make(self, policy: Policy, kind: str) -> Machine:
         stream = len(self._made)
         normal = float(BFLOAT16.smallest_normal if kind == "bfloat16" else BINARY16.smallest_normal)
-        tally = Tally(self._report, self._counting, normal)
+        tally = Tally(self._report, normal)
         if kind == "bfloat16":
             return BFloat16Machine(policy, tally, self._seed, stream)
         if kind == "master" and policy.optimizer_state == BINARY32:

@@ -7,6 +7,9 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 __all__ = ["Mark", "Marks"]
 
+_expired = torch.UntypedStorage._expired
+_wrapped = torch._C._functorch.is_functorch_wrapped_tensor
+
 
 class Mark:
     """What a memory holds, as bits: an enumeration would take longer than the operators of small models."""
@@ -28,18 +31,18 @@ class Marks:
 
     def of(self, tensor: torch.Tensor) -> int:
         """Return the marks of a tensor."""
-        if tensor.layout != torch.strided:
+        if tensor.layout is not torch.strided:
             return 0
         found = self._found.get(_plain(tensor).untyped_storage()._cdata)
-        return found[1] if found is not None and not found[0].expired() else 0
+        return 0 if found is None or _expired(found[0].cdata) else found[1]
 
     def add(self, tensor: torch.Tensor, mark: int) -> None:
         """Mark a tensor, and all that share its memory; one without a memory of its own, as a sparse one, is not."""
-        if tensor.layout != torch.strided:
+        if tensor.layout is not torch.strided:
             return
-        tensor = _plain(tensor)
-        storage = tensor.untyped_storage()
-        known = self.of(tensor)
+        storage = _plain(tensor).untyped_storage()
+        found = self._found.get(storage._cdata)
+        known = 0 if found is None or _expired(found[0].cdata) else found[1]
         if mark & ~known:
             if len(self._found) >= self._limit:
                 self._found = {key: entry for key, entry in self._found.items() if not entry[0].expired()}
@@ -58,6 +61,6 @@ class Marks:
 
 def _plain(tensor: torch.Tensor) -> torch.Tensor:
     """Return what lies under the wrappers of torch.func."""
-    while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+    while _wrapped(tensor):
         tensor = torch._C._functorch.get_unwrapped(tensor)
     return tensor

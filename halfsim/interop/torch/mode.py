@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,10 +17,12 @@ from halfsim.interop.torch.marks import Mark, Marks
 from halfsim.interop.torch.modules import BACKWARD, FORWARD, OPTIMIZER, Modules
 from halfsim.interop.torch.operators import (
     CONSTANTS,
+    EXACT,
     FOREACH,
     HANDLERS,
     RANDOM,
     WHOLE,
+    Handler,
     constants,
     decomposition,
     each,
@@ -42,15 +44,31 @@ _DRAWN = {"normal", "rand", "randn"}
 _KEPT = Mark.weight | Mark.wide
 
 
-@cache
-def _facts(func: Any) -> tuple[str, str, str, bool, bool]:
-    """Return the namespace of an operator, its name with and without the underscore of those in place, and two facts.
+class _Facts(NamedTuple):
+    """What the name and the schema of an operator say."""
 
-    These are whether it changes its first operand, and whether it returns a view.
-    """
+    space: str
+    """Its namespace."""
+    full: str
+    name: str
+    """Without the underscore of those in place."""
+    changes: bool
+    """Whether it changes its first operand."""
+    view: bool
+    handler: Handler | None
+    direct: bool
+    """Whether no call with an operand is but computed by the handler."""
+
+
+@cache
+def _facts(func: Any) -> _Facts:
     space, _, full = func._schema.name.partition("::")
     changes = func._schema.is_mutable and full.endswith("_")
-    return space, full, full.removesuffix("_") if changes else full, changes, func.is_view
+    name = full.removesuffix("_") if changes else full
+    handler = HANDLERS.get(name)
+    others = space != "aten" or name in _COPIES or name in EXACT or name in RANDOM
+    direct = not (handler is None or others or func.is_view or full.startswith(FOREACH) or name.startswith(WHOLE))
+    return _Facts(space, full, name, changes, func.is_view, handler, direct)
 
 
 class Mode(TorchDispatchMode):
@@ -66,16 +84,14 @@ class Mode(TorchDispatchMode):
         What is known of tensors.
     modules : Modules
         Which module is at work.
-    counting : bool
-        Whether losses are counted.
     seed : int
         Of whatever rounds stochastically.
     """
 
-    def __init__(self, rules: Rules, report: Report, marks: Marks, modules: Modules, counting: bool, seed: int) -> None:
+    def __init__(self, rules: Rules, report: Report, marks: Marks, modules: Modules, seed: int) -> None:
         super().__init__()
         self._rules, self._report, self._marks, self._modules = rules, report, marks, modules
-        self._machines = Machines(report, counting, seed)
+        self._machines = Machines(report, seed)
         # In the backward pass, only where their formats differ need activations and gradients be told apart.
         self._mixed = any(policy.activations != policy.gradients for policy in rules.policies)
 
@@ -87,19 +103,25 @@ class Mode(TorchDispatchMode):
             # Its own dispatch takes the tensor apart, and what it calls comes here.
             return NotImplemented
         kwargs = kwargs or {}
-        space, full, name, changes, view = _facts(func)
-        floats = [x for x in tensors_in([args, kwargs]) if x.is_floating_point() or x.is_complex()]
+        facts = _facts(func)
+        space, full, name, _, view, _, direct = facts
+        found = tensors_in(args) + tensors_in(kwargs) if kwargs else tensors_in(args)
+        floats = [x for x in found if x.is_floating_point() or x.is_complex()]
         for tensor in floats:
             if isinstance(tensor, torch.nn.Parameter):
                 self._marks.add(tensor, Mark.weight)
+        if view:
+            return func(*args, **kwargs)
         if forward_ad._current_level >= 0 and floats and all(x.device.type == "meta" for x in floats):
             # Derivatives along a direction ask for shapes alone.
             return func(*args, **kwargs)
-        for tensor in floats:
-            if not (view or name in _COPIES):
+        if name not in _COPIES:
+            for tensor in floats:
                 check(name, tensor)
+        if direct and floats:
+            return self._computed(func, facts, args, kwargs, floats)
         copies = name in _COPIES and not _narrows(name, args, kwargs)
-        if view or space in _OTHERS or copies or exact(name, func._schema.overload_name, args, floats):
+        if space in _OTHERS or copies or exact(name, func._schema.overload_name, args, floats):
             return self._moved(func, name, args, kwargs, floats) if floats else func(*args, **kwargs)
         if space != "aten" and floats:
             return self._left(func, f"{space}::{full}", "not PyTorch's own", args, kwargs)
@@ -117,7 +139,7 @@ class Mode(TorchDispatchMode):
             if name not in HANDLERS or space != "aten":
                 self._list(name if space == "aten" else f"{space}::{full}", "no arithmetic is known for it")
                 return result
-        return self._computed(func, name, changes, args, kwargs, floats)
+        return self._computed(func, facts, args, kwargs, floats)
 
     def _moved(self, func: Any, name: str, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> Any:
         """Let PyTorch move or select numbers, and follow the marks."""
@@ -126,8 +148,6 @@ class Mode(TorchDispatchMode):
         if isinstance(out, torch.Tensor) and any(x.dtype != out.dtype for x in floats):
             self._list(name, "PyTorch rounds to the type of out=")
         result = func(*args, **kwargs)
-        if func.is_view:
-            return result
         if name == "zero" and isinstance(result, torch.Tensor):
             self._marks.narrow(result)
             return result
@@ -158,19 +178,21 @@ class Mode(TorchDispatchMode):
         storage = machine.gradients if phase == BACKWARD else machine.activations
         result.copy_(tensor_of(storage.convert(array_of(result)), torch.float32))
 
-    def _computed(self, func: Any, name: str, changes: bool, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> Any:
+    def _computed(self, func: Any, facts: _Facts, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> Any:
+        name, changes, handler = facts.name, facts.changes, facts.handler
         phase = self._modules.phase()
         module = self._modules.name(phase)
         policy = self._rules.policy(name, module)
-        handler = HANDLERS.get(name)
         if policy is None:
             return self._left(func, name, "left to PyTorch by a rule", args, kwargs)
-        for tensor in floats:
-            check(name, tensor)
+        if name in _COPIES:
+            for tensor in floats:
+                check(name, tensor)
         if any(isinstance(x, complex) for x in (*args, *kwargs.values())):
             return self._left(func, name, "a number is complex", args, kwargs)
-        foreign = {x.dtype for x in floats} - FLOATS
-        if foreign:
+        dtypes = {x.dtype for x in floats}
+        if not dtypes <= FLOATS:
+            foreign = dtypes - FLOATS
             types = ", ".join(sorted(str(x).removeprefix("torch.") for x in foreign))
             return self._left(func, name, f"numbers are {types}", args, kwargs)
         if name.startswith(WHOLE):
@@ -187,10 +209,13 @@ class Mode(TorchDispatchMode):
         target = args[0] if changes else None
         kept = isinstance(target, torch.Tensor) and phase != BACKWARD and bool(self._marks.of(target) & _KEPT)
         out = kwargs.get("out")
-        call = Call(self._machines, self._marks, policy, phase, module, _widest(floats), phase == OPTIMIZER or kept)
+        dtype = dtypes.pop() if len(dtypes) == 1 else _widest(floats)
+        call = Call(self._machines, self._marks, policy, phase, module, dtype, phase == OPTIMIZER or kept)
+        if "out" in kwargs:
+            kwargs = {key: value for key, value in kwargs.items() if key != "out"}
         # An infinity or a NaN is a result like others, and noted.
         with np.errstate(all="ignore"):
-            result = handler(call, *args, **{key: value for key, value in kwargs.items() if key != "out"})
+            result = handler(call, *args, **kwargs)
         if result is NotImplemented:
             return self._left(func, name, "no arithmetic is known for it with such settings", args, kwargs)
         self._report.simulated[name] += 1

@@ -91,13 +91,15 @@ class Modules(ExitStack):
             name = type(module).__name__
             self._report.not_simulated[name, _ELSEWHERE][self._names.get(module, name)] += 1
             return
-        if module not in self._names:
+        known = self._names.get(module)
+        if known is None:
             self._learn(module)
+        name = self._names[module] if known is None else known
         for parameter in module._parameters.values():
             if parameter is not None:
-                self._owners[id(parameter)] = self._names[module]
+                self._owners[id(parameter)] = name
                 self._marks.add(parameter, Mark.weight)
-        self._stack.append((module, self._names[module]))
+        self._stack.append((module, name))
         self._note()
 
     def _learn(self, module: torch.nn.Module) -> None:

@@ -8,14 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from halfsim.core.control import control_word
+from halfsim.environment import IEEE
+from halfsim.kernels.census import LOSSES, losses16, losses32
+from halfsim.rounding import Rounding
 from halfsim.training.arithmetic import Array
-from halfsim.training.ledger import Ledger, is_special
+from halfsim.training.ledger import WATCHED, Ledger, is_special
 
 __all__ = ["Counts", "Report", "Tally"]
 
-_PART = 1 << 16  # elements
-_EVERY = 8
-_LARGEST, _BEYOND = np.float32(65504.0), np.float32(65536.0)
+_AGAIN = 2
+"""Elements watched of every product of a module and pass but the first."""
+_NEAREST = control_word(Rounding.roundTiesToEven, IEEE)
 
 
 @dataclass
@@ -28,8 +32,9 @@ class Counts:
     Attributes
     ----------
     elements : int
-        Results counted: all, but of products with binary16 accumulators, whose losses another product shows, those of
-        the first and then of every eighth of a module and pass.
+        Results counted.
+    uncounted : int
+        Results that `count` left out, whose losses are not in what follows: 0 by default.
     inexact, overflow, underflow, flushed : int
         Those that differ from the same operation of the same operands in binary32; of these, those infinite as stored
         (or the largest number, where the rounding stops there) but not in binary32; those smaller than the smallest
@@ -37,14 +42,16 @@ class Counts:
     invalid : int
         Those that are NaN but not in binary32.
     swallowed, additions : int
-        Of the additions watched, those that left the sum as it was, and all: in a few elements of the first and then of
-        every eighth product of a module; of stacks of matrices, in the product of the first ones.
+        Of the additions watched, those that left the sum as it was, and all watched: a sample, in sixteen elements of
+        the first product of a module and pass and in two of every other that `count` takes; of stacks of matrices, in
+        the product of the first ones.
     rounded, rounded_overflow, rounded_flushed : int
         Operands that rounding to the stored format changed; of these, those that became infinite, and those that became
         zero.
     """
 
     elements: int = 0
+    uncounted: int = 0
     inexact: int = 0
     overflow: int = 0
     underflow: int = 0
@@ -69,6 +76,9 @@ class Report:
         Calls by module, of operators on floating-point numbers that PyTorch computed itself.
     modules : dict of str to Counts
         Losses by the path of the module, those of its backward pass with them.
+    count : int
+        What `simulate` was given: 1 where every result is counted, 0 where none is; otherwise, of the products whose
+        losses another product must show, the first of a module and pass is, and every `count`-th then.
     first : dict or None
         ``{"module", "operator", "phase", "call"}`` of the first operator that made an infinity or a NaN of finite
         numbers; `call` counts simulated calls.
@@ -81,6 +91,7 @@ class Report:
     modules: dict[str, Counts] = field(default_factory=lambda: defaultdict(Counts))
     first: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
+    count: int = 1
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain values."""
@@ -93,6 +104,7 @@ class Report:
             "modules": {name: asdict(counts) for name, counts in self.modules.items()},
             "first": self.first,
             "notes": list(self.notes),
+            "count": self.count,
         }
 
     def __str__(self) -> str:
@@ -104,6 +116,9 @@ class Report:
             where = self.first["module"] or "outside of modules"
             lines.append(f"first Inf or NaN: {self.first['operator']} in {where}, {self.first['phase']}")
         lines += [f"note: {note}" for note in self.notes]
+        lines.append(self._counted())
+        if not self.count:
+            return "\n".join(lines)
         names = [each.name for each in fields(Counts)]
         rows: list[tuple[str, ...]] = [("module", *names)]
         rows += [
@@ -118,6 +133,19 @@ class Report:
             lines.append("  ".join(cells).rstrip())
         return "\n".join(lines)
 
+    def _counted(self) -> str:
+        """Return what the counts below cover."""
+        if not self.count:
+            return "losses: not counted, as count=False says"
+        watched = f"additions: a sample, {WATCHED} sums of the first product of a module and pass, {_AGAIN} of others"
+        if self.count == 1:
+            return f"losses: of all results; {watched}"
+        left = sum(counts.uncounted for counts in self.modules.values())
+        return (
+            f"losses: of all results but {left}, of products whose losses another product must show, as count="
+            f"{self.count} takes the first of a module and pass, and one in {self.count} then; {watched} that it takes"
+        )
+
 
 class Tally(Ledger):
     """The books of a machine, kept by module in a report.
@@ -125,9 +153,7 @@ class Tally(Ledger):
     Parameters
     ----------
     report : Report
-        Where to count.
-    counting : bool
-        Whether losses are counted; infinities and NaNs are noted in any case.
+        Where to count, and whether; infinities and NaNs are noted in any case.
     normal : float
         The smallest normal number of what is stored.
 
@@ -140,11 +166,11 @@ class Tally(Ledger):
     trusts_wide_sums = True
     watches_stacks = True
 
-    def __init__(self, report: Report, counting: bool, normal: float) -> None:
+    def __init__(self, report: Report, normal: float) -> None:
         super().__init__()
-        self.sampling = counting
+        self.sampling = report.count > 0
         self.special = False
-        self._report, self._normal = report, np.float32(normal)
+        self._report, self._normal = report, np.float32(normal).view(np.int32)
         self._products: Counter[tuple[str, str]] = Counter()
 
     def count(self, layer: str, kind: str, exact: Array, stored: Array) -> None:
@@ -153,26 +179,38 @@ class Tally(Ledger):
             return
         counts = self._report.modules[layer]
         counts.elements += stored.size
-        wide, narrow = np.ravel(exact), np.ravel(stored)
-        for start in range(0, narrow.size, _PART):
-            part = slice(start, start + _PART)
-            _count(counts, self._normal, *(x[part].astype(np.float32, copy=False) for x in (wide, narrow)))
+        found = self._losses(exact, stored)
+        counts.inexact += found["inexact"]
+        counts.overflow += found["overflow"]
+        counts.underflow += found["underflow"]
+        counts.flushed += found["flushed"]
+        counts.invalid += found["invalid"]
+
+    def _losses(self, exact: Array, stored: Array) -> dict[str, int]:
+        """Return how many elements lost something in being stored, by what they lost."""
+        if stored.flags.f_contiguous and exact.flags.f_contiguous:
+            # In the order of memory, which costs no copy.
+            exact, stored = exact.T, stored.T
+        wide = np.ravel(exact).astype(np.float32, copy=False).view(np.uint32)
+        narrow = np.ravel(stored)
+        counts = np.zeros(len(LOSSES), np.int64)
+        if narrow.dtype == np.float16:
+            losses16(wide, narrow.view(np.uint16), self._normal, _NEAREST, counts)
+        else:
+            losses32(wide, narrow.astype(np.float32, copy=False).view(np.uint32), self._normal, counts)
+        return dict(zip(LOSSES, counts.tolist(), strict=True))
 
     def operand(self, layer: str, values: Array, stored: Array) -> None:
         """Count what rounding a float32 operand took off."""
         if not self.sampling:
             return
-        narrow = stored.astype(np.float32, copy=False)
-        differs = narrow != values
-        changed = int(np.count_nonzero(differs))
-        if not changed:
-            return
-        counts = self._report.modules[layer]
-        counts.rounded += changed
-        counts.rounded_flushed += int(np.count_nonzero(differs & (narrow == 0)))
-        if not np.abs(narrow).max() < np.inf:
-            counts.rounded -= int(np.count_nonzero(np.isnan(values)))
-            counts.rounded_overflow += int(np.count_nonzero(differs & np.isinf(narrow)))
+        found = self._losses(values, stored)
+        if found["inexact"]:
+            counts = self._report.modules[layer]
+            counts.rounded += found["inexact"]
+            counts.rounded_flushed += found["flushed"]
+            if found["overflow"]:
+                counts.rounded_overflow += int(np.count_nonzero(np.isinf(stored) & np.isfinite(values)))
 
     def watch(self, layer: str, tensor: str, stored: Array) -> None:
         """Note whether a result holds an infinity or a NaN."""
@@ -182,38 +220,20 @@ class Tally(Ledger):
     def compare(self, layer: str, exact: Array, stored: Array) -> None:
         """Keep no book of errors."""
 
-    def watches(self, layer: str, product: str) -> bool:
-        """Whether a product is watched: the first of a layer and pass, and every eighth then."""
+    def watches(self, layer: str, product: str) -> tuple[int, int]:
+        """Return how many elements of a product are watched, none unless `count` takes it, and the product's number."""
         number = self._products[layer, product]
         self._products[layer, product] += 1
-        return number % _EVERY == 0
+        if number % self._report.count:
+            return 0, number
+        return WATCHED if number == 0 else _AGAIN, number
+
+    def skip(self, layer: str, elements: int) -> None:
+        """Note results of a product that is not watched, and hence not counted."""
+        self._report.modules[layer].uncounted += elements
 
     def swallow(self, layer: str, product: str, pair: tuple[int, int]) -> None:
         """Count watched additions."""
         counts = self._report.modules[layer]
         counts.swallowed += pair[0]
         counts.additions += pair[1]
-
-
-def _count(counts: Counts, normal: np.float32, exact: Array, stored: Array) -> None:
-    differs = exact != stored
-    inexact = int(np.count_nonzero(differs))
-    if not inexact:
-        return
-    size = np.abs(stored)
-    if size.max() < _LARGEST:
-        # Nothing is infinite or a NaN: passes over all cost less than a choice of elements.
-        counts.inexact += inexact
-        counts.underflow += int(np.count_nonzero(differs & (size < normal)))
-        counts.flushed += int(np.count_nonzero(differs & (size == 0)))
-        return
-    exact, stored = exact[differs], stored[differs]
-    nan = np.isnan(stored)
-    different = ~(nan & np.isnan(exact))
-    size = np.abs(stored)
-    counts.inexact += int(np.count_nonzero(different & ~nan))
-    counts.invalid += int(np.count_nonzero(nan & different))
-    beyond = np.isinf(stored) | ((size == _LARGEST) & (np.abs(exact) >= _BEYOND))
-    counts.overflow += int(np.count_nonzero(np.isfinite(exact) & beyond))
-    counts.underflow += int(np.count_nonzero(size < normal))
-    counts.flushed += int(np.count_nonzero(size == 0))

@@ -32,7 +32,7 @@ def simulate(
     *,
     operators: Mapping[str, PolicyLike] = _NONE,
     modules: Mapping[str, PolicyLike] = _NONE,
-    count: bool = True,
+    count: bool | int = True,
     seed: int = 0,
 ) -> Iterator[Report]:
     """Compute what PyTorch does inside in the arithmetic of a policy: forward, backward, and optimizer.
@@ -51,11 +51,12 @@ def simulate(
         value ``"torch"`` leaves them to PyTorch, and the report lists them. The first pattern that fits holds; one that
         fits nothing is noted in the report. Names are the dispatcher's (``"addmm"``), or those of the functions
         ``linear matmul conv2d softmax log_softmax layer_norm group_norm batch_norm nll_loss`` and the like.
-    count : bool
+    count : bool or int
         Whether losses are counted by module, and additions of a few elements of products watched. It costs about a
         tenth of a product with a binary32 accumulator, more of small ones. What an accumulator in binary16 lost is seen
-        beside the binary32 sums of the same products: of those, the first and then every eighth of a module and pass
-        are counted. Infinities are noted in any case.
+        beside the binary32 sums of the same products, which take half as long again: n > 1 counts those, and watches
+        additions, in the first product of a module and pass and in one of n then, as the report says. Infinities are
+        noted in any case.
     seed : int
         Of stochastic rounding.
 
@@ -110,14 +111,18 @@ def simulate(
     seed = integer("simulate", "seed", seed, 0, 2**64 - 1)
     if any(isinstance(mode, Mode) for mode in torch.utils._python_dispatch._get_current_dispatch_mode_stack()):
         raise RuntimeError("simulate: inside of another simulate; end that one first, or give modules their own policy")
-    if not isinstance(count, bool):
-        raise TypeError(f"simulate: count={count!r} is a {type(count).__name__}; pass True or False")
+    if not hasattr(count, "__index__"):
+        raise TypeError(
+            f"simulate: count={count!r} is a {type(count).__name__}; pass True, False, or n to count the losses of "
+            "binary16 accumulators in one product of n"
+        )
+    every = integer("simulate", "count", int(count), 0, 2**63 - 1)
     if not _SWITCHES.acquire(blocking=False):
         raise RuntimeError(
             "simulate: another thread is inside of simulate, and PyTorch has one set of switches for all threads; "
             "simulate one after the other, or in processes of their own"
         )
-    report = Report()
+    report = Report(count=every)
     with ExitStack() as stack:
         stack.callback(_SWITCHES.release)
         # Fused kernels of the processor are one operator each, of which nothing could be simulated.
@@ -134,7 +139,7 @@ def simulate(
         marks = Marks()
         followed = stack.enter_context(Modules(marks, report))
         stack.callback(_note, report, rules, followed)
-        stack.enter_context(Mode(rules, report, marks, followed, count, seed))
+        stack.enter_context(Mode(rules, report, marks, followed, seed))
         yield report
 
 

@@ -13,18 +13,19 @@ __all__ = ["FLOATS", "array_of", "check", "makes_special", "strided_like", "tens
 
 FLOATS = {torch.float16, torch.float32, torch.bfloat16}
 """The types whose operators are simulated."""
+_NESTS = list, tuple, dict
 _NUMPY = {torch.float16: np.float16, torch.float32: np.float32, torch.float64: np.float64}
 
 
 def array_of(tensor: torch.Tensor) -> Array:
     """Return a tensor as an array: float16 and float32 as they lie in memory, others exactly in float32."""
-    plain = tensor.detach()
-    if plain.dtype == torch.bfloat16:
-        words: Array = plain.contiguous().view(torch.int16).numpy().view(np.uint16)
+    plain = tensor.detach() if tensor.requires_grad else tensor
+    dtype = plain.dtype
+    if dtype is torch.bfloat16:
+        words: Array = plain.detach().contiguous().view(torch.int16).numpy().view(np.uint16)
         return (words.astype(np.uint32) << np.uint32(16)).view(np.float32)
-    if plain.dtype in (torch.float16, torch.float32):
-        return np.asarray(plain.numpy())
-    return np.asarray(plain.numpy()).astype(np.float32)
+    array: Array = plain.numpy()
+    return array if dtype is torch.float16 or dtype is torch.float32 else array.astype(np.float32)
 
 
 def tensor_of(values: Array, dtype: torch.dtype) -> torch.Tensor:
@@ -54,13 +55,15 @@ def tensors_in(values: Any) -> list[torch.Tensor]:
     for value in values.values() if isinstance(values, dict) else values if isinstance(values, list | tuple) else ():
         if isinstance(value, torch.Tensor):
             found.append(value)
-        elif isinstance(value, list | tuple | dict):
+        elif isinstance(value, _NESTS):
             found += tensors_in(value)
     return found
 
 
 def check(operator: str, tensor: torch.Tensor) -> None:
     """Refuse a tensor that has no numbers in the memory of the processor, or not all of them, or none of one shape."""
+    if tensor.is_cpu and tensor.layout is torch.strided and not tensor.is_nested:
+        return
     if tensor.is_nested:
         raise ValueError(
             f"simulate: {operator} got a nested tensor, whose parts have shapes of their own; pass its parts, "

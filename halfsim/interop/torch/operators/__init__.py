@@ -11,6 +11,7 @@ from halfsim.interop.torch.operators import products as products
 from halfsim.interop.torch.operators import reductions as reductions
 from halfsim.interop.torch.operators import softmax as softmax
 from halfsim.interop.torch.operators.exact import CONSTANTS as CONSTANTS
+from halfsim.interop.torch.operators.exact import EXACT as EXACT
 from halfsim.interop.torch.operators.exact import RANDOM as RANDOM
 from halfsim.interop.torch.operators.exact import WHOLE as WHOLE
 from halfsim.interop.torch.operators.exact import constants as constants
@@ -20,4 +21,5 @@ from halfsim.interop.torch.operators.exact import narrow as narrow
 from halfsim.interop.torch.operators.optimizers import FOREACH as FOREACH
 from halfsim.interop.torch.operators.optimizers import each as each
 from halfsim.interop.torch.operators.table import HANDLERS as HANDLERS
+from halfsim.interop.torch.operators.table import Handler as Handler
 from halfsim.interop.torch.operators.table import decomposition as decomposition
