@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,15 +16,18 @@ from halfsim.arrays import as_patterns, deliver, no_binary16, on_gpu, plain_arra
 __all__ = ["Gpu"]
 
 _F16 = np.dtype(np.float16)
+_HANDING: dict[str, tuple[str, dict[str, Any]]] = {"cupy": ("asarray", {}), "torch": ("as_tensor", {"device": "cuda"})}
+"""Functions of libraries that take an array of the CUDA array interface over, without a copy."""
 
 
 class Gpu:
     """One call of a function on the current CUDA device.
 
     Operands in the device's memory, of any library that speaks DLPack or the CUDA array interface, are read in place
-    where they are contiguous, else gathered there; others are copied to it. The result, an array of Numba that speaks
-    the CUDA array interface, stays on the device if an operand or `out` lies there; else it is copied back. The work is
-    done on the device's default stream, after that of the operands' streams, and is complete when the call returns.
+    where they are contiguous, else gathered there; others are copied to it. The result stays on the device if an
+    operand or `out` lies there, as an array of CuPy or a tensor of PyTorch where the first of these is one, else as an
+    array of Numba that speaks the CUDA array interface; without any there it is copied back. The work is done on the
+    device's default stream, after that of the operands' streams, and is complete when the call returns.
 
     Parameters
     ----------
@@ -45,7 +51,9 @@ class Gpu:
             raise ValueError(f"{function}: device={device!r} is not known; pass 'cuda', or None for the CPU")
         self.function = function
         self.kernels = _kernels(function)
-        self.resident = any(on_gpu(value) for value in values)
+        here = [value for value in values if on_gpu(value)]
+        self.resident = bool(here)
+        self._handed = _handing(here[0]) if here else None
 
     def patterns(self, argument: str, value: Any) -> Any:
         """Return binary16 patterns on the device, of the operand's shape and any strides."""
@@ -81,15 +89,19 @@ class Gpu:
         words = kernels.view(flat, shape=shape)
         if out is None and where is True:
             kernels.synchronize()
-            return kernels.view(words, dtype)
-        if out is None:
-            held = out = kernels.view(kernels.filled(flat.size, 0, flat.dtype), shape=shape)
-            out = kernels.view(held, dtype)
+            return self._own(kernels.view(words, dtype))
+        own = out is None
+        if own:
+            held = kernels.view(kernels.filled(flat.size, 0, flat.dtype), shape=shape)
         else:
             held = kernels.view(self._adopt("out", out), flat.dtype)
         kernels.assign(held, words, None if where is True else self._mask(where, shape))
         kernels.synchronize()
-        return out
+        return self._own(kernels.view(held, dtype)) if own else out
+
+    def _own(self, array: Any) -> Any:
+        """Return a result as an array of the operands' library, in the same memory."""
+        return array if self._handed is None else self._handed(array)
 
     def check_out(self, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         """Raise an error unless a result of this shape and dtype can be written to `out`, which lies on the device."""
@@ -132,6 +144,16 @@ class Gpu:
                 f"{shape}; pass a mask of that shape"
             ) from None
         return self.kernels.view(array, shape=shape, strides=strides)
+
+
+def _handing(value: Any) -> Callable[[Any], Any] | None:
+    """Return what makes an array of an operand's library out of one that speaks the CUDA array interface, or None."""
+    for base in type(value).__mro__:
+        library = base.__module__.partition(".")[0]
+        if library in _HANDING:
+            name, options = _HANDING[library]
+            return partial(getattr(sys.modules[library], name), **options)
+    return None
 
 
 def standin(array: Any, shape: tuple[int, ...]) -> NDArray[Any]:

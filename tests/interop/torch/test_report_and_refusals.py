@@ -13,6 +13,7 @@ from halfsim.policy import named
 torch = pytest.importorskip("torch")
 
 import halfsim.torch  # noqa: E402
+from halfsim.interop.torch.report import Report, Tally  # noqa: E402
 
 F = torch.nn.functional
 
@@ -274,11 +275,17 @@ def test_tensors_without_all_numbers_are_refused(compute, sentence):
     [
         ({"operators": 3}, "operators=3 is a int; pass a dict"),
         ({"modules": ["a"]}, "modules=.* is a list; pass a dict"),
-        ({"count": "x"}, "count='x' is a str; pass True or False"),
+        ({"count": "x"}, "count='x' is a str; pass True, False, or n to count"),
     ],
 )
 def test_arguments_of_other_types_are_refused(options, sentence):
     with pytest.raises(TypeError, match=sentence), hs.torch.simulate("mixed", **options):
+        pass
+
+
+def test_counts_are_not_negative():
+    sentence = "simulate: count=-1 must be an integer from 0"
+    with pytest.raises(ValueError, match=sentence), hs.torch.simulate("mixed", count=-1):
         pass
 
 
@@ -348,21 +355,58 @@ def test_quotients_are_cut_before_they_are_rounded():
 # What counting costs.
 
 
-@pytest.mark.parametrize(("accumulator", "counted"), [("h100:f32", 10), ("h100:f16", 2), ("fp16", 2), ("fp32", 10)])
-def test_products_that_another_one_must_be_made_for_are_counted_now_and_then(accumulator, counted):
-    layer, x = torch.nn.Linear(8, 4).half(), torch.randn(3, 8).half()
-    policy = named("mixed").accumulating(accumulator, "one")
-    with torch.no_grad(), halfsim.torch.simulate(policy) as report:
-        for _ in range(10):
+def called(policy, calls, **options):
+    layer, x = torch.nn.Linear(8, 4).half(), torch.randn(3, 8, generator=torch.Generator().manual_seed(1)).half()
+    layer.weight.data = torch.randn(4, 8, generator=torch.Generator().manual_seed(2)).half()
+    layer.bias.data.zero_()
+    with torch.no_grad(), hs.torch.simulate(policy, **options) as report:
+        for _ in range(calls):
             layer(x)
-    assert report.simulated["addmm"] == 10
+    assert report.simulated["addmm"] == calls
+    return report
+
+
+@pytest.mark.parametrize("accumulator", ["h100:f32", "h100:f16", "v100:f16", "fp16", "fp32"])
+def test_every_product_is_counted(accumulator):
+    policy = named("mixed").accumulating(accumulator, "one")
+    (once,), report = called(policy, 1).modules.values(), called(policy, 10)
     (counts,) = report.modules.values()
-    assert counts.elements == counted * 12
-    with torch.no_grad(), halfsim.torch.simulate(policy) as once:
-        layer(x)
-    (single,) = once.modules.values()
-    assert single.elements == 12
-    assert 0 < single.inexact * counted == counts.inexact
+    assert (counts.elements, counts.uncounted) == (120, 0)
+    assert 0 < 10 * once.inexact == counts.inexact
+    assert (once.underflow * 10, once.flushed * 10) == (counts.underflow, counts.flushed)
+    assert report.count == report.as_dict()["count"] == 1
+    assert "losses: of all results; additions: a sample" in str(report)
+
+
+@pytest.mark.parametrize(("accumulator", "counted"), [("h100:f32", 10), ("h100:f16", 4), ("fp16", 4), ("fp32", 10)])
+def test_one_product_in_some_may_be_counted_and_the_report_says_so(accumulator, counted):
+    policy = named("mixed").accumulating(accumulator, "one")
+    (once,), report = called(policy, 1, count=3).modules.values(), called(policy, 10, count=3)
+    (counts,) = report.modules.values()
+    assert (counts.elements, counts.uncounted) == (12 * counted, 120 - 12 * counted)
+    assert counts.inexact == counted * once.inexact
+    assert report.as_dict()["count"] == 3
+    assert f"losses: of all results but {120 - 12 * counted}, of products" in str(report)
+    assert "as count=3 takes" in str(report)
+
+
+def test_a_report_without_counts_has_none_to_read():
+    for off in (False, 0):
+        report = called("h100:f16", 2, count=off)
+        assert not report.modules
+        assert str(report).endswith("losses: not counted, as count=False says")
+
+
+def test_losses_of_a_binary16_accumulator_are_those_beside_binary32_sums():
+    a, b = (np.random.default_rng(i).normal(0, 60, (9, 9)).astype(np.float16) for i in (1, 2))
+    with hs.torch.simulate("h100:f16") as report:
+        for _ in range(3):
+            y = torch.from_numpy(a) @ torch.from_numpy(b).T.contiguous().T
+    wide = hs.matmul(a, b, accumulator=hs.FP32)
+    narrow = hs.matmul(a, b, accumulator="h100:f16")
+    assert np.array_equal(y.numpy(), narrow)
+    differs = narrow != wide
+    assert 0 < report.modules[""].inexact == 3 * np.count_nonzero(differs)
 
 
 def test_what_rounding_operands_took_off_is_counted():
@@ -391,17 +435,17 @@ def test_additions_of_stacks_are_watched():
     assert (report.modules[""].swallowed, report.modules[""].additions) == (2048, 4096)
 
 
-def test_additions_of_every_eighth_product_are_watched():
-    layer = torch.nn.Linear(16, 4, bias=False)
+def test_additions_of_every_product_are_watched():
+    layer = torch.nn.Linear(16, 16, bias=False)
     found = []
-    for calls in (1, 8, 9):
-        with hs.torch.simulate("mixed") as report:
+    for calls, options in ((1, {}), (9, {}), (9, {"count": 8}), (9, {"count": 9})):
+        with hs.torch.simulate("mixed", **options) as report:
             for _ in range(calls):
-                layer(torch.ones(2, 16))
+                layer(torch.ones(16, 16))
         found.append(report.modules["Linear"].additions)
-        assert report.modules["Linear"].elements == 8 * calls
-    assert found[0] > 0
-    assert found == [found[0], found[0], 2 * found[0]]
+        assert report.modules["Linear"].elements == 256 * calls
+    # Of sixteen additions each: in sixteen sums of the first product, in two of the others.
+    assert found == [256, 256 + 8 * 32, 256 + 32, 256]
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-4, 3e4])
@@ -416,6 +460,32 @@ def test_counts_are_the_same_whichever_way_they_are_taken(scale):
     assert counts.underflow == np.count_nonzero(differs & (np.abs(stored) < 2.0**-14))
     assert counts.flushed == np.count_nonzero(differs & (stored == 0))
     assert counts.overflow == np.count_nonzero(np.isinf(stored))
+
+
+EDGES = np.float32([0.0, -0.0, 1.0, 2**-14, 2**-24, 2**-26, 65504.0, 65519.0, 65536.0, 7e4, np.inf, np.nan])
+
+
+def test_losses_are_counted_of_every_kind_of_number():
+    with np.errstate(over="ignore"):
+        stored = np.concatenate([EDGES, -EDGES, np.float32([2.0**-15, 3.0])]).astype(np.float16)
+    pairs = [(e, s) for e in EDGES for s in stored for e in (e, -e)]
+    exact, narrow = np.float32([e for e, _ in pairs]), np.float16([s for _, s in pairs])
+    wide = narrow.astype(np.float32)
+    differs, number, size = exact != wide, ~np.isnan(wide), np.abs(wide)
+    beyond = np.isinf(wide) | ((size == 65504) & (np.abs(exact) >= 65536))
+    expected = {
+        "inexact": differs & number,
+        "overflow": differs & np.isfinite(exact) & beyond,
+        "underflow": differs & (size < 2.0**-14),
+        "flushed": differs & (size == 0),
+        "invalid": np.isnan(wide) & ~np.isnan(exact),
+    }
+    for held in (narrow, wide, narrow.reshape(-1, 2).T):
+        report = Report()
+        Tally(report, 2.0**-14).count("", "", exact.reshape(-1, 2).T if held.ndim > 1 else exact, held)
+        found = {name: getattr(report.modules[""], name) for name in expected}
+        assert found == {name: np.count_nonzero(lost) for name, lost in expected.items()}
+        assert report.modules[""].elements == exact.size
 
 
 SIZES = {
