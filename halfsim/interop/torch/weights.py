@@ -93,8 +93,8 @@ class LowPrecisionWeights:
         self.optimizer = optimizer
         base = as_policy(policy, "LowPrecisionWeights")
         chosen = replace(base.stored(BINARY16, base.name), update=base.update if update is None else update)
-        seed = integer("LowPrecisionWeights", "seed", seed, 0, 2**64 - 1)
-        self._machine = Machine(chosen, seed=seed)
+        self._seed = integer("LowPrecisionWeights", "seed", seed, 0, 2**64 - 1)
+        self._machine = Machine(chosen, seed=self._seed)
         self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
         for p in self._parameters:
             if p.dtype not in (torch.float16, torch.float32):
@@ -107,7 +107,7 @@ class LowPrecisionWeights:
         with _disable_current_modes():
             flat = [array_of(p).reshape(-1).astype(np.float32) for p in self._parameters]
             self._weights: Weights = make_weights(
-                np.concatenate(flat) if flat else np.zeros(0, np.float32), self._machine, seed
+                np.concatenate(flat) if flat else np.zeros(0, np.float32), self._machine, self._seed
             )
             self._write(self._weights.stored)
         self.lost = self.moves = 0
@@ -152,7 +152,8 @@ class LowPrecisionWeights:
     def state_dict(self) -> dict[str, Any]:
         """Return all that the next step depends on but the gradients, in tensors, and the counts."""
         weights = {name: torch.from_numpy(np.asarray(part).copy()) for name, part in self._weights.state().items()}
-        return {"optimizer": self.optimizer.state_dict(), "weights": weights, "lost": self.lost, "moves": self.moves}
+        counts = {"lost": self.lost, "moves": self.moves}
+        return {"optimizer": self.optimizer.state_dict(), "weights": weights, **counts, **self._machine.state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what `state_dict` returned, the weights too."""
@@ -164,9 +165,23 @@ class LowPrecisionWeights:
         finally:
             self._exchange(kept)
         self._weights.restore({name: part.numpy() for name, part in state["weights"].items()})
+        self._machine.restore(state)
         self.lost, self.moves = state["lost"], state["moves"]
         with _disable_current_modes():
             self._write(self._weights.stored)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what `pickle`, `copy.deepcopy` and `torch.save` keep: optimizer and parameters with the rest."""
+        made = {"_machine": (self._machine.policy, self._machine.state()), "_weights": self._weights.state()}
+        return {**self.__dict__, **made}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        (policy, drawn), parts = state["_machine"], state["_weights"]
+        self._machine = Machine(policy, seed=self._seed)
+        self._weights = make_weights(parts["stored"].astype(np.float32), self._machine, self._seed)
+        self._weights.restore(parts)
+        self._machine.restore(drawn)
 
     def _widen(self) -> None:
         """Give the state that an optimizer made when it was itself made the type of the copies it moves."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import io
+import pickle
 import warnings
 
 import numpy as np
@@ -357,6 +359,51 @@ def test_a_state_goes_through_a_file(update, tmp_path):
     assert one.moves == 24
     one.step()
     other.step()
+    assert torch.equal(p, q)
+
+
+def low_precision(update):
+    p = torch.nn.Parameter(torch.linspace(1, 2, 50))
+    return p, hs.torch.LowPrecisionWeights(torch.optim.AdamW([p], lr=2.0**-9), update, seed=5, policy=STOCHASTIC)
+
+
+def steps(p, optimizer):
+    for _ in range(3):
+        p.grad = torch.full_like(p, -1.0)
+        optimizer.step()
+
+
+def through_a_file(optimizer):
+    file = io.BytesIO()
+    torch.save(optimizer, file)
+    file.seek(0)
+    return torch.load(file, weights_only=False)
+
+
+@pytest.mark.parametrize("update", UPDATES)
+@pytest.mark.parametrize("copied", [lambda x: pickle.loads(pickle.dumps(x)), copy.deepcopy, through_a_file])
+def test_a_copy_goes_on_as_the_optimizer_does(update, copied):
+    p, one = low_precision(update)
+    steps(p, one)
+    before = p.detach().clone()
+    model, other = copied(torch.nn.ParameterList([p])), copied(one)
+    (q,) = other.param_groups[0]["params"]
+    assert q is not p and torch.equal(model[0], q)
+    steps(q, other)
+    assert torch.equal(p, before)
+    steps(p, one)
+    assert torch.equal(p, q)
+    assert (other.lost, other.moves) == (one.lost, one.moves)
+
+
+@pytest.mark.parametrize("update", UPDATES)
+def test_a_state_knows_which_random_words_were_drawn(update):
+    p, one = low_precision(update)
+    steps(p, one)
+    q, other = low_precision(update)
+    other.load_state_dict(copy.deepcopy(one.state_dict()))
+    steps(p, one)
+    steps(q, other)
     assert torch.equal(p, q)
 
 
