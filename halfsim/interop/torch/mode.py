@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,18 +10,18 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.autograd import forward_ad
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from halfsim.formats import BINARY16
 from halfsim.interop.torch.call import Call
+from halfsim.interop.torch.facts import COPIES, Facts, facts_of
 from halfsim.interop.torch.machines import Machines
 from halfsim.interop.torch.marks import Mark, Marks
 from halfsim.interop.torch.modules import BACKWARD, FORWARD, OPTIMIZER, Modules
 from halfsim.interop.torch.operators import (
     CONSTANTS,
-    EXACT,
     FOREACH,
     HANDLERS,
     RANDOM,
     WHOLE,
-    Handler,
     constants,
     decomposition,
     each,
@@ -32,43 +31,24 @@ from halfsim.interop.torch.operators import (
 )
 from halfsim.interop.torch.report import Report
 from halfsim.interop.torch.rules import Rules
-from halfsim.interop.torch.tensors import FLOATS, array_of, check, makes_special, tensor_of, tensors_in
+from halfsim.interop.torch.tensors import (
+    FLOATS,
+    array_of,
+    check,
+    fills,
+    holds_wide,
+    makes_special,
+    tensor_of,
+    tensors_in,
+)
 
 __all__ = ["Mode"]
 
 _OTHERS = {"halfsim", "prim", "profiler"}
 """Namespaces whose operators compute nothing, or are simulated themselves."""
-_COPIES = {"_to_copy", "clone", "contiguous", "copy"}
 _DRAWN = {"normal", "rand", "randn"}
 """Without operands, these make fractions."""
 _KEPT = Mark.weight | Mark.wide
-
-
-class _Facts(NamedTuple):
-    """What the name and the schema of an operator say."""
-
-    space: str
-    """Its namespace."""
-    full: str
-    name: str
-    """Without the underscore of those in place."""
-    changes: bool
-    """Whether it changes its first operand."""
-    view: bool
-    handler: Handler | None
-    direct: bool
-    """Whether no call with an operand is but computed by the handler."""
-
-
-@cache
-def _facts(func: Any) -> _Facts:
-    space, _, full = func._schema.name.partition("::")
-    changes = func._schema.is_mutable and full.endswith("_")
-    name = full.removesuffix("_") if changes else full
-    handler = HANDLERS.get(name)
-    others = space != "aten" or name in _COPIES or name in EXACT or name in RANDOM
-    direct = not (handler is None or others or func.is_view or full.startswith(FOREACH) or name.startswith(WHOLE))
-    return _Facts(space, full, name, changes, func.is_view, handler, direct)
 
 
 class Mode(TorchDispatchMode):
@@ -103,7 +83,7 @@ class Mode(TorchDispatchMode):
             # Its own dispatch takes the tensor apart, and what it calls comes here.
             return NotImplemented
         kwargs = kwargs or {}
-        facts = _facts(func)
+        facts = facts_of(func)
         space, full, name, _, view, _, direct = facts
         found = tensors_in(args) + tensors_in(kwargs) if kwargs else tensors_in(args)
         floats = [x for x in found if x.is_floating_point() or x.is_complex()]
@@ -115,12 +95,12 @@ class Mode(TorchDispatchMode):
         if forward_ad._current_level >= 0 and floats and all(x.device.type == "meta" for x in floats):
             # Derivatives along a direction ask for shapes alone.
             return func(*args, **kwargs)
-        if name not in _COPIES:
+        if name not in COPIES:
             for tensor in floats:
                 check(name, tensor)
         if direct and floats:
             return self._computed(func, facts, args, kwargs, floats)
-        copies = name in _COPIES and not _narrows(name, args, kwargs)
+        copies = name in COPIES and not _narrows(name, args, kwargs)
         if space in _OTHERS or copies or exact(name, func._schema.overload_name, args, floats):
             return self._moved(func, name, args, kwargs, floats) if floats else func(*args, **kwargs)
         if space != "aten" and floats:
@@ -147,15 +127,23 @@ class Mode(TorchDispatchMode):
         out = kwargs.get("out")
         if isinstance(out, torch.Tensor) and any(x.dtype != out.dtype for x in floats):
             self._list(name, "PyTorch rounds to the type of out=")
-        result = func(*args, **kwargs)
-        if name == "zero" and isinstance(result, torch.Tensor):
-            self._marks.narrow(result)
+        if name == "zero" and func._schema.is_mutable:
+            result = func(*args, **kwargs)
+            self._marks.narrow(args[0])
             return result
-        mark = 0
-        for tensor in floats:
+        sources = floats[1:] if name == "copy" and fills(args[0]) else floats
+        mark, others = 0, []
+        for tensor in sources:
             found = self._marks.of(tensor)
+            if not found & Mark.wide:
+                others.append(tensor)
             # A master copy is rounded where it is used.
-            mark |= 0 if found & Mark.weight and name not in _COPIES else found
+            mark |= 0 if found & Mark.weight and name not in COPIES else found
+        if mark & Mark.wide and others:
+            self._beside(name, others)
+        elif len(sources) < len(floats) and not mark & Mark.wide:
+            self._marks.narrow(args[0])
+        result = func(*args, **kwargs)
         if name in CONSTANTS and not kept and not mark & Mark.wide:
             self._settle(name, args, kwargs, result)
         phase = self._modules.phase() if self._mixed else ""
@@ -165,6 +153,17 @@ class Mode(TorchDispatchMode):
             for tensor in tensors_in(result):
                 self._marks.add(tensor, mark)
         return result
+
+    def _beside(self, name: str, others: list[torch.Tensor]) -> None:
+        """Note that a memory holds wide numbers and others, which hence are not rounded where they are used."""
+        module = self._modules.name(self._modules.phase())
+        policy = self._rules.policy(name, module)
+        if policy is not None and policy.activations == BINARY16 and any(map(holds_wide, others)):
+            note = (
+                f"{name} in {module or 'no module'}: a memory holds numbers wider than the policy stores, such as a "
+                "loss, beside others, and all of it counts as wide: round the others first, as .half().float() does"
+            )
+            self._report.notes += [note] * (note not in self._report.notes)
 
     def _settle(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
         """Round a result among whose elements there may be a number of the caller that its format lacks."""
@@ -178,14 +177,14 @@ class Mode(TorchDispatchMode):
         storage = machine.gradients if phase == BACKWARD else machine.activations
         result.copy_(tensor_of(storage.convert(array_of(result)), torch.float32))
 
-    def _computed(self, func: Any, facts: _Facts, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> Any:
+    def _computed(self, func: Any, facts: Facts, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> Any:
         name, changes, handler = facts.name, facts.changes, facts.handler
         phase = self._modules.phase()
         module = self._modules.name(phase)
         policy = self._rules.policy(name, module)
         if policy is None:
             return self._left(func, name, "left to PyTorch by a rule", args, kwargs)
-        if name in _COPIES:
+        if name in COPIES:
             for tensor in floats:
                 check(name, tensor)
         if any(isinstance(x, complex) for x in (*args, *kwargs.values())):
@@ -228,9 +227,14 @@ class Mode(TorchDispatchMode):
                 self._marks.add(tensor, Mark.activation)
         if isinstance(target, torch.Tensor):
             return _written(target, result, self._marks)
-        if isinstance(out, torch.Tensor) and out.shape != result.shape:
-            out.resize_(result.shape)
-        return result if out is None else _written(out, result, self._marks)
+        if out is None:
+            return result
+        if isinstance(out, torch.Tensor):
+            if out.shape != result.shape:
+                out.resize_(result.shape)
+            if self._marks.of(result) & ~self._marks.of(out) & Mark.wide and not fills(out):
+                self._beside(name, [out])
+        return _written(out, result, self._marks)
 
     def _left(self, func: Any, name: str, reason: str, args: Any, kwargs: Any) -> Any:
         """Let PyTorch compute, and say so."""

@@ -16,6 +16,7 @@ from halfsim.interop.torch.mode import Mode
 from halfsim.interop.torch.modules import Modules
 from halfsim.interop.torch.report import Report
 from halfsim.interop.torch.rules import PolicyLike, Rules, as_policy
+from halfsim.interop.torch.threads import Started
 from halfsim.policy import NoScale, WeightUpdate
 
 __all__ = ["simulate"]
@@ -85,12 +86,13 @@ def simulate(
     policy's format: operands are rounded to it, results are numbers of it. Under a policy with binary16 storage an
     operation with an operand that binary16 does not hold, such as a loss, is one of binary32, rounded once. Parameters
     in float32 are master copies: they are rounded where they are used, and an optimizer moves them in the format of the
-    policy's `optimizer_state`. Its `update` and `loss_scale` are for `LowPrecisionWeights` and `torch.amp.GradScaler`
-    to obey; the report has a note where an optimizer made steps. Functions compiled by `torch.compile` run
-    uncompiled. PyTorch has modes by thread: what other threads compute inside is not simulated, and the report lists
-    the modules they call. Random numbers, windows and interpolation are PyTorch's own, and listed; numbers that a
-    caller writes down, as in ``torch.tensor`` or ``full``, are rounded where they are used. Under other roundings than
-    to nearest, an operation with a number that binary16 lacks rounds twice: to binary32, to nearest, and when stored.
+    policy's `optimizer_state`. Its `update` and `loss_scale` are for `LowPrecisionWeights` and
+    `torch.amp.GradScaler` to obey; the report has a note where an optimizer made steps. Functions compiled by
+    `torch.compile` run uncompiled. PyTorch has modes by thread: what other threads compute inside is not simulated;
+    the report lists the modules they call, and notes threads that start inside. Random numbers, windows and
+    interpolation are PyTorch's own, and listed; numbers that a caller writes down, as in ``torch.tensor`` or
+    ``full``, are rounded where they are used. Under other roundings than to nearest, an operation with a number
+    that binary16 lacks rounds twice: to binary32, to nearest, and when stored.
 
     Examples
     --------
@@ -138,14 +140,14 @@ def simulate(
             ) from error
         marks = Marks()
         followed = stack.enter_context(Modules(marks, report))
-        stack.callback(_note, report, rules, followed)
+        stack.callback(_note, report, rules, followed, stack.enter_context(Started()))
         stack.enter_context(Mode(rules, report, marks, followed, seed))
         yield report
 
 
-def _note(report: Report, rules: Rules, modules: Modules) -> None:
+def _note(report: Report, rules: Rules, modules: Modules, threads: Started) -> None:
     """Say what nothing obeyed."""
-    report.notes += rules.unused()
+    report.notes += [*rules.unused(), *threads.notes()]
     for policy in dict.fromkeys(rules.policies) if modules.stepped else ():
         if policy.update != WeightUpdate.master:
             report.notes.append(

@@ -9,7 +9,17 @@ import torch
 
 from halfsim.training.arithmetic import Array
 
-__all__ = ["FLOATS", "array_of", "check", "makes_special", "strided_like", "tensor_of", "tensors_in"]
+__all__ = [
+    "FLOATS",
+    "array_of",
+    "check",
+    "fills",
+    "holds_wide",
+    "makes_special",
+    "strided_like",
+    "tensor_of",
+    "tensors_in",
+]
 
 FLOATS = {torch.float16, torch.float32, torch.bfloat16}
 """The types whose operators are simulated."""
@@ -79,6 +89,21 @@ def check(operator: str, tensor: torch.Tensor) -> None:
             f"simulate: {operator} got a tensor of layout {tensor.layout}, of which the zeros are not stored; "
             "pass tensor.to_dense()"
         )
+
+
+def fills(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is all that its memory holds."""
+    return tensor.numel() * tensor.element_size() == tensor.untyped_storage().nbytes()
+
+
+def holds_wide(tensor: torch.Tensor) -> bool:
+    """Whether there are numbers in the memory of a float32 tensor with dimensions that binary16 lacks."""
+    if tensor.dtype != torch.float32 or not tensor.ndim:
+        return False
+    held = tensor if fills(tensor) else torch.empty(0).set_(tensor.untyped_storage())
+    values = array_of(held)
+    with np.errstate(over="ignore"):
+        return bool(((values.astype(np.float16) != values) & ~np.isnan(values)).any())
 
 
 def makes_special(results: list[torch.Tensor], operands: list[torch.Tensor]) -> bool:

@@ -202,6 +202,59 @@ def test_a_memory_set_to_zero_is_no_longer_wide():
     assert torch.equal(b, b.half().float())
 
 
+RAW, FITTING = torch.randn(4, 6), torch.arange(24.0).reshape(4, 6)
+
+
+def into_a_row(others):
+    held = others.clone()
+    held[0] = others[0].log_softmax(-1)
+    return held
+
+
+def made_in_a_row(others):
+    held = others.clone()
+    torch.log_softmax(others[:1], -1, out=held[:1])
+    return held
+
+
+def beside_a_loss(others):
+    held = others.log_softmax(-1)
+    held[2] = others[2]
+    return held
+
+
+BESIDE = [
+    lambda others: torch.cat([others, others.log_softmax(-1)]),
+    lambda others: torch.where(others > 0, others, others.log_softmax(-1)),
+    into_a_row,
+    made_in_a_row,
+    beside_a_loss,
+]
+
+
+@pytest.mark.parametrize("make", BESIDE)
+def test_numbers_that_share_a_memory_with_wide_ones_are_noted(make):
+    with hs.torch.simulate("mixed") as report:
+        make(RAW)
+        make(RAW)
+    (note,) = report.notes
+    assert "in no module: a memory holds numbers wider than the policy stores" in note
+    for policy, others in (("mixed", FITTING), ("binary32", RAW)):
+        with hs.torch.simulate(policy) as report:
+            make(others)
+        assert not report.notes
+
+
+def test_a_memory_that_is_written_anew_is_no_longer_wide():
+    with hs.torch.simulate("mixed") as report:
+        held = RAW.log_softmax(-1)
+        held.copy_(RAW)
+        assert torch.equal(held * held, RAW * RAW)
+        held.copy_(RAW.log_softmax(-1))
+        assert torch.equal(held * 1.0, RAW.log_softmax(-1) * 1.0)
+    assert not report.notes
+
+
 # Attention to nothing.
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import halfsim as hs
+from halfsim.kernels.threads import run_blocks
 from halfsim.policy import named
 
 torch = pytest.importorskip("torch")
@@ -186,6 +187,28 @@ def test_modules_called_in_other_threads_are_listed():
     with hs.torch.simulate("mixed") as report:
         apart(lambda: layer(x(1, 2)))
     assert [(name, "another thread" in reason) for name, reason in report.not_simulated] == [("Linear", True)]
+
+
+def test_threads_that_start_inside_are_noted():
+    called = []
+    threading.setprofile(lambda *event: called.append(event))
+    try:
+        hook = threading.getprofile()
+        with hs.torch.simulate("mixed") as report:
+            apart(lambda: x(2, 2) @ x(2, 2))
+            run_blocks(lambda start, stop: None, 2, 1)
+        assert threading.getprofile() is hook
+    finally:
+        threading.setprofile(None)
+    assert not report.simulated
+    (note,) = report.notes
+    assert note.startswith("threads started inside of the block ('Thread-")
+    assert "not simulated" in note and note in str(report)
+    # What was there goes on in the new thread.
+    assert called
+    with hs.torch.simulate("mixed") as report:
+        x(2, 2) @ x(2, 2)
+    assert not report.notes
 
 
 def test_a_second_simulation_in_another_thread_is_refused():

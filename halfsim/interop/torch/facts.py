@@ -1,0 +1,40 @@
+"""What is known of an operator of PyTorch before it is called."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+from halfsim.interop.torch.operators import EXACT, FOREACH, HANDLERS, RANDOM, WHOLE, Handler
+
+__all__ = ["COPIES", "Facts", "facts_of"]
+
+COPIES = {"_to_copy", "clone", "contiguous", "copy"}
+
+
+class Facts(NamedTuple):
+    """What the name and the schema of an operator say."""
+
+    space: str
+    """Its namespace."""
+    full: str
+    name: str
+    """Without the underscore of those in place."""
+    changes: bool
+    """Whether it changes its first operand."""
+    view: bool
+    handler: Handler | None
+    direct: bool
+    """Whether no call with an operand is but computed by the handler."""
+
+
+@cache
+def facts_of(func: Any) -> Facts:
+    """Return the facts on an operator."""
+    space, _, full = func._schema.name.partition("::")
+    changes = func._schema.is_mutable and full.endswith("_")
+    name = full.removesuffix("_") if changes else full
+    handler = HANDLERS.get(name)
+    others = space != "aten" or name in COPIES or name in EXACT or name in RANDOM
+    direct = not (handler is None or others or func.is_view or full.startswith(FOREACH) or name.startswith(WHOLE))
+    return Facts(space, full, name, changes, func.is_view, handler, direct)
