@@ -9,10 +9,12 @@ import numpy as np
 
 from halfsim.accumulators import FP32, Accumulator, Compensated, MatrixUnit, Pairwise, Sequential
 from halfsim.formats import BINARY16, BINARY32, Format
+from halfsim.kernels.product import evaluate, plan
 from halfsim.kernels.swallowed import swallowed, swallowed32
 from halfsim.linalg import matmul
 from halfsim.policy import REDUCTIONS, Policy
 from halfsim.rounding import Stochastic, as_rounding
+from halfsim.shapes import matrices
 from halfsim.tensorcores import AccumulatorLike, as_accumulator
 from halfsim.training.arithmetic import Arithmetic, Array, arithmetic, product32
 from halfsim.training.ledger import Ledger
@@ -191,15 +193,11 @@ class Machine:
         if isinstance(row.rounding, Stochastic):
             fresh = replace(row, rounding=self._draw(row.rounding, a[..., 0].size * b.shape[-1]))
             return np.asarray(matmul(a, b, c, accumulator=fresh))
-        if c is not None and _output(row) == BINARY32:
-            # Of one row, rather than of all that it starts.
-            c = c.astype(np.float32, copy=False)
         if not _turned(a, b):
-            return np.asarray(matmul(a, b, c, accumulator=row))
+            return _matmul(row, a, b, c)
         # The transposed product makes the same roundings, but for stochastic ones, which take their random words by the
         # position of the element.
-        transposed = matmul(b.T, a.T, None if c is None else c[:, None], accumulator=row)
-        return np.asarray(transposed).T
+        return _matmul(row, b.T, a.T, None if c is None else c[:, None]).T
 
     def _sums(self, accumulator: AccumulatorLike) -> Accumulator:
         """Return an accumulator as the policy uses it: one in binary16 flushes where the policy does."""
@@ -222,6 +220,18 @@ def _turned(a: Array, b: Array) -> bool:
         return False
     # A copy costs more than a few columns do.
     return b.shape[1] < _NARROW or a.flags.f_contiguous
+
+
+def _matmul(row: Accumulator, a: Array, b: Array, c: Array | None) -> Array:
+    """Return `halfsim.matmul` of float16 arrays, without the questions of its front door."""
+    shape, operands = matrices("matmul", a.view(np.uint16), b.view(np.uint16))
+    start = None
+    if c is not None:
+        # The cast is one of a row, not of all that it starts.
+        row_of_c = c.astype(np.float32, copy=False) if _output(row) == BINARY32 else c
+        start = np.empty(shape, row_of_c.dtype)
+        start[...] = row_of_c
+    return evaluate(plan(row), operands, start, False)[0].reshape(shape)
 
 
 def _output(row: Accumulator) -> Format:
