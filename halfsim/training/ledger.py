@@ -186,15 +186,16 @@ class Ledger:
         squares = [np.add.accumulate(x * x)[-1] if x.size else 0.0 for x in (distance[finite], reference[finite])]
         self._now.error[layer] += squares
 
-    def watches(self, layer: str, product: str) -> tuple[int, int]:
-        """Return (how many elements of the product at work are watched, its number among those of the layer).
+    def watches(self, layer: str, product: str) -> tuple[bool, int, int]:
+        """Return what is done about the product at work, everything here: (counted, elements watched, number).
 
-        A product that is not watched is not counted where that would take another one: here all are.
+        Whether it is counted although that takes another product, in how many of its elements additions are watched,
+        and its number among those of the layer, from which the choice of these elements starts.
         """
-        return WATCHED, 0
+        return True, WATCHED, 0
 
     def skip(self, layer: str, elements: int) -> None:
-        """Note results of a product that is not watched, and hence not counted: here all are."""
+        """Note results of a product that is not counted: here all are."""
 
     def swallow(self, layer: str, product: str, pair: tuple[int, int]) -> None:
         """Count watched additions of a product: (those that changed nothing, all)."""

@@ -160,20 +160,20 @@ class Machine:
         row = self._sums(accumulator) if a.dtype == b.dtype == np.float16 else None
         # The output first: it tells most of them apart.
         alone = row is None or (_output(row) != BINARY16 and (ledger.trusts_wide_sums or row == FP32))
-        watched, number = ledger.watches(self.layer, name)
-        if watched and not alone and not _turned(a, b):
+        due, watched, number = ledger.watches(self.layer, name)
+        if due and not alone and not _turned(a, b):
             # Both products would make the copy.
             b = np.ascontiguousarray(b)
         product = self._product(a, b, c, accumulator)
         stored = _store(storage, product)
         ledger.watch(self.layer, kind, stored)
-        if not (alone or watched):
+        if alone or due:
+            exact = product if alone else self._product(a, b, c, FP32)
+            ledger.count(self.layer, kind, exact, stored)
+            if kind == "weight gradient":
+                ledger.compare(self.layer, exact, stored)
+        else:
             ledger.skip(self.layer, stored.size)
-            return stored
-        exact = product if alone else self._product(a, b, c, FP32)
-        ledger.count(self.layer, kind, exact, stored)
-        if kind == "weight gradient":
-            ledger.compare(self.layer, exact, stored)
         if watched and product.size and (product.ndim == 2 or ledger.watches_stacks):
             first = (0,) * (product.ndim - 2)
             size = product.shape[-2] * product.shape[-1]

@@ -17,8 +17,8 @@ from halfsim.training.ledger import WATCHED, Ledger, is_special
 
 __all__ = ["Counts", "Report", "Tally"]
 
-_AGAIN = 2
-"""Elements watched of every product of a module and pass but the first."""
+_EVERY = 8
+"""Products of a module and pass from one whose additions are watched to the next."""
 _NEAREST = control_word(Rounding.roundTiesToEven, IEEE)
 
 
@@ -43,8 +43,8 @@ class Counts:
         Those that are NaN but not in binary32.
     swallowed, additions : int
         Of the additions watched, those that left the sum as it was, and all watched: a sample, in sixteen elements of
-        the first product of a module and pass and in two of every other that `count` takes; of stacks of matrices, in
-        the product of the first ones.
+        the first and of every eighth product of a module and pass; of stacks of matrices, in the product of the first
+        ones.
     rounded, rounded_overflow, rounded_flushed : int
         Operands that rounding to the stored format changed; of these, those that became infinite, and those that became
         zero.
@@ -137,13 +137,13 @@ class Report:
         """Return what the counts below cover."""
         if not self.count:
             return "losses: not counted, as count=False says"
-        watched = f"additions: a sample, {WATCHED} sums of the first product of a module and pass, {_AGAIN} of others"
+        watched = f"additions: a sample, {WATCHED} sums of one product in {_EVERY} of a module and pass"
         if self.count == 1:
             return f"losses: of all results; {watched}"
         left = sum(counts.uncounted for counts in self.modules.values())
         return (
             f"losses: of all results but {left}, of products whose losses another product must show, as count="
-            f"{self.count} takes the first of a module and pass, and one in {self.count} then; {watched} that it takes"
+            f"{self.count} takes the first of a module and pass, and one in {self.count} then; {watched}"
         )
 
 
@@ -220,16 +220,14 @@ class Tally(Ledger):
     def compare(self, layer: str, exact: Array, stored: Array) -> None:
         """Keep no book of errors."""
 
-    def watches(self, layer: str, product: str) -> tuple[int, int]:
-        """Return how many elements of a product are watched, none unless `count` takes it, and the product's number."""
+    def watches(self, layer: str, product: str) -> tuple[bool, int, int]:
+        """Return whether a product is counted, as the report's `count` says, and whether it is one of those watched."""
         number = self._products[layer, product]
         self._products[layer, product] += 1
-        if number % self._report.count:
-            return 0, number
-        return WATCHED if number == 0 else _AGAIN, number
+        return number % self._report.count == 0, 0 if number % _EVERY else WATCHED, number
 
     def skip(self, layer: str, elements: int) -> None:
-        """Note results of a product that is not watched, and hence not counted."""
+        """Note results of a product that is not counted."""
         self._report.modules[layer].uncounted += elements
 
     def swallow(self, layer: str, product: str, pair: tuple[int, int]) -> None:

@@ -53,11 +53,11 @@ def simulate(
         fits nothing is noted in the report. Names are the dispatcher's (``"addmm"``), or those of the functions
         ``linear matmul conv2d softmax log_softmax layer_norm group_norm batch_norm nll_loss`` and the like.
     count : bool or int
-        Whether losses are counted by module, and additions of a few elements of products watched. It costs about a
-        tenth of a product with a binary32 accumulator, more of small ones. What an accumulator in binary16 lost is seen
-        beside the binary32 sums of the same products, which take half as long again: n > 1 counts those, and watches
-        additions, in the first product of a module and pass and in one of n then, as the report says. Infinities are
-        noted in any case.
+        Whether losses are counted by module, those of every result, and additions watched in a sample of sums. It costs
+        about a tenth of a product with a binary32 accumulator, more of small ones. What an accumulator in binary16 lost
+        is seen beside the binary32 sums of the same products, which cost up to half of the product: n > 1 makes those
+        for the first product of a module and pass and for one in n then alone, and the report says how many results
+        were left out. Infinities are noted in any case.
     seed : int
         Of stochastic rounding.
 
