@@ -18,7 +18,7 @@ ROWS = {
     "v100:f16": (as_accumulator("v100:f16"), 4),
     "a100:f32": (as_accumulator("a100:f32"), 8),
     "h100:f16": (as_accumulator("h100:f16"), 16),
-    "mi300x:f32": (as_accumulator("mi300x:f32"), 8),
+    **{name: (as_accumulator(name), as_accumulator(name).terms) for name in ("cdna1:f32", "cdna2:f32", "mi300x:f32")},
 }
 
 
