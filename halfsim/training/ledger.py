@@ -121,7 +121,7 @@ class Ledger:
     not zero when the same expression of the same stored operands is evaluated in binary32 (products and sums in
     ascending order, whatever accumulator or reductions the policy has). An update is lost when Δ is not zero and the
     weight is the same before and after (for a master copy, the master; for Kahan's rule, weight and compensation).
-    Partial sums are watched in a few elements of every product of two matrices, not of stacks of them. The error of the
+    Partial sums are watched in a few elements of every product, of a stack of them in a few of all together. The error of the
     weight gradients is the root of the summed squares of (stored - binary32 sum) over that of the sums themselves,
     where both are finite: what storing them and any other accumulator cost together. The first tensor of a step that
     holds an infinity or a NaN is noted at every step.
@@ -140,12 +140,9 @@ class Ledger:
     trusts_wide_sums : bool
         Whether a product whose accumulator delivers binary32 is counted against itself rather than against `FP32`,
         which would cost another product.
-    watches_stacks : bool
-        Whether additions are watched in the first product of a stack of them too.
     """
 
     trusts_wide_sums = False
-    watches_stacks = False
 
     def __init__(self, every: int = 1) -> None:
         self.every = every

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -175,9 +176,8 @@ class Machine:
         self.ledger.count(self.layer, kind, exact, stored)
         if kind == "weight gradient":
             self.ledger.compare(self.layer, exact, stored)
-        if due and product.size and (product.ndim == 2 or self.ledger.watches_stacks):
-            first = (0,) * (product.ndim - 2)
-            self.ledger.swallow(self.layer, name, _watch(row if narrow else None, a[first], b[first], c))
+        if due and product.size:
+            self.ledger.swallow(self.layer, name, _watch(row if narrow else None, a, b, c))
 
     def _product(self, a: Array, b: Array, c: Array | None, accumulator: AccumulatorLike) -> Array:
         if a.dtype == np.float32 or b.dtype == np.float32:
@@ -221,17 +221,24 @@ def _store(storage: Arithmetic, product: Array) -> Array:
 
 
 def _watch(row: AccumulatorLike | None, a: Array, b: Array, c: Array | None) -> tuple[int, int]:
-    """Return (additions that changed nothing, all) of a few elements of a product; without a row, of a binary32 one."""
-    size = a.shape[0] * b.shape[1]
+    """Return (additions that changed nothing, all) of a few elements of a product; without a row, of a binary32 one.
+
+    Of a stack of products the elements are those of all of them together.
+    """
+    shape = (*a.shape[:-1], b.shape[-1])
+    size = math.prod(shape)
     elements = np.unique(np.arange(_WATCHED) * size // _WATCHED)
-    start = np.zeros(b.shape[1], np.float32) if c is None else c
+    *stack, rows, columns = np.unravel_index(elements, shape)
+    # The watched sums alone: row i of the first with column i of the second.
+    left, right = a[(*stack, rows)], b[(*stack, slice(None), columns)] if stack else b[:, columns].T
+    start = (np.zeros(b.shape[-1], np.float32) if c is None else c)[columns]
     if row is None:
         counts = np.zeros(2, np.int64)
-        left, right = (np.ascontiguousarray(x, np.float32) for x in (a, b))
-        swallowed32(left, right, start[elements % b.shape[1]].astype(np.float32), elements, counts)
+        wide = (np.ascontiguousarray(x, np.float32) for x in (left, right, start))
+        swallowed32(*wide, counts)
         return int(counts[0]), int(counts[1])
     chosen = as_accumulator(row)
     output = getattr(chosen, "format", None) or getattr(chosen, "output", BINARY32)
-    addend = start[elements % b.shape[1]].astype(np.float16 if output == BINARY16 else np.float32)
+    addend = start.astype(np.float16 if output == BINARY16 else np.float32)
     patterns = addend.view(np.uint16 if output == BINARY16 else np.uint32).astype(np.int64)
-    return swallowed(chosen, np.asarray(a).view(np.uint16), np.asarray(b).view(np.uint16), patterns, elements)
+    return swallowed(chosen, left.view(np.uint16), right.view(np.uint16), patterns, elements)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from halfsim.kernels.default_state import default_state
 from halfsim.policy import Policy
 from halfsim.training.accounting.measure import step_bytes
 from halfsim.training.arithmetic import Array
@@ -78,6 +79,7 @@ class Trainer:
     [0, 2]
     """
 
+    @default_state()
     def __init__(self, experiment: Experiment) -> None:
         policy, settings, seed = experiment.policy, experiment.settings, experiment.seed
         self.experiment = experiment
@@ -105,7 +107,7 @@ class Trainer:
         settings, step = self.experiment.settings, self.step
         lines: list[dict[str, Any]] = []
         # Overflow and NaN are results here, not mistakes.
-        with np.errstate(all="ignore"):
+        with default_state(), np.errstate(all="ignore"):
             due = step % settings.evaluate_every == 0
             if due:
                 lines.append(self._evaluated(step))
@@ -178,6 +180,7 @@ class Trainer:
         self._record.measured(step, measures)
         return {"step": step, "evaluation": _plain(measures)}
 
+    @default_state()
     def evaluate(self) -> dict[str, float]:
         """Measure the network on the test data, run through the machine as in training."""
         task, model = self.experiment.task, self.experiment.settings.model

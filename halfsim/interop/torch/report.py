@@ -138,7 +138,6 @@ class Tally(Ledger):
     """
 
     trusts_wide_sums = True
-    watches_stacks = True
 
     def __init__(self, report: Report, counting: bool, normal: float) -> None:
         super().__init__()
