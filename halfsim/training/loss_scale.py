@@ -43,8 +43,7 @@ class LossScaler:
 
     Examples
     --------
-    >>> from halfsim.kernels.binary32 import multiply
-from halfsim.policy import DynamicScale
+    >>> from halfsim.policy import DynamicScale
     >>> scaler = loss_scaler(DynamicScale(initial=1024.0, interval=2))
     >>> scaler, why = scaler.adjust(finite=False)
     >>> scaler.scale, why

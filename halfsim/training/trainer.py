@@ -1,8 +1,4 @@
-"""The training loop: scale, differentiate, unscale, clip, step, move the weights, keep the books.
-
-Everything that a later step depends on can be taken out and put back, so that a run goes on after any kill to the bits
-it would have had.
-"""
+"""The training loop: scale, differentiate, unscale, clip, step, move the weights, keep the books."""
 
 from __future__ import annotations
 
@@ -49,7 +45,7 @@ class Event:
 
 
 class Trainer:
-    """A run, step by step.
+    """A run, step by step; what later steps depend on can be taken out and put back, to the bits it would have had.
 
     Parameters
     ----------
@@ -133,6 +129,7 @@ class Trainer:
             curve.skipped.append(self.step)
         else:
             delta = side.optimizer.step(clipped(gradient, self.experiment.settings.clip_norm))
+            self._ledger.states(side.layers, side.optimizer.vectors)
             unchanged = side.weights.move(delta)
             self._ledger.update(side.layers, delta, unchanged, side.weights.full, side.weights.stored)
         curve.scaled(self.step, scaler.scale)
