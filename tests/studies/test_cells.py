@@ -23,7 +23,9 @@ TABLES = {
     "accumulation:stochastic_bits": {"dataset": "digits", "bits": [1, 2, 3, 4, 5], "length": 256, "side": 2},
     "batch_norm_sums:batch_norm_sums": {"count": 64, "channels": 2},
     "sample_order:sample_order": {"dataset": "digits", "samples": 64, "side": 2, "shuffles": 2},
-    "disagreement:disagreement": {"units": ["v100:f16", "a100:f16", "h100:f16", "h100:f32"], "dataset": "digits", "side": 4},
+    "disagreement:disagreement": {
+        "units": ["v100:f16", "a100:f16", "h100:f16", "h100:f32"], "dataset": "digits", "side": 4,
+    },
     "own_memory:own_models": {"dataset": "digits", "batches": [2]},
 }  # fmt: skip
 
