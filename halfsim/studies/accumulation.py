@@ -11,7 +11,7 @@ from halfsim.studies.grid import Part, Table, Variant
 from halfsim.studies.recipes import BASELINE, IMAGES, NORMALISED, PLAIN, SCALED
 from halfsim.studies.study import Check, Study
 from halfsim.training.experiment import Settings
-from halfsim.training.models import Perceptron
+from halfsim.training.models import BatchNormNet, Perceptron
 from halfsim.training.optim import SGD
 from halfsim.training.tasks import Classification
 
@@ -35,7 +35,7 @@ def _errors(kind: str, name: str, title: str) -> Table:
     )
 
 
-_BY_DIFFERENCE = replace(NORMALISED, model=replace(NORMALISED.model, rule="difference"))
+_BY_DIFFERENCE = replace(NORMALISED, model=BatchNormNet(rule="difference"))
 
 _NORMALISATION = Part(
     name="normalisation",

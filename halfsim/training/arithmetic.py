@@ -223,7 +223,7 @@ def _positive(x: Array) -> Array:
     word, negative, infinity = (
         (np.uint16, 0x8000, 0x7C00) if x.dtype == np.float16 else (np.uint32, 0x80000000, 0x7F800000)
     )
-    patterns = x.view(word)
+    patterns: Any = x.view(word)
     return np.where(patterns - word(negative) <= word(infinity), word(0), patterns).view(x.dtype)
 
 

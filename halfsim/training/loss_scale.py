@@ -154,7 +154,7 @@ def unscale(gradient: Array, scale: float) -> Array:
     array([0.00292969,        inf], dtype=float32)
     """
     wide = gradient.astype(np.float32)
-    return wide if scale == 1.0 else multiply(wide, np.float32(_binary32(1.0 / scale)))
+    return wide if scale == 1.0 else multiply(wide, np.asarray(_binary32(1.0 / scale), np.float32))
 
 
 def layer_factor(largest: float, bound: float) -> float:

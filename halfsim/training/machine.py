@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -230,12 +231,13 @@ def _watch(row: AccumulatorLike | None, a: Array, b: Array, c: Array | None) -> 
     elements = np.unique(np.arange(_WATCHED) * size // _WATCHED)
     *stack, rows, columns = np.unravel_index(elements, shape)
     # The watched sums alone: row i of the first with column i of the second.
-    left, right = a[(*stack, rows)], b[(*stack, slice(None), columns)] if stack else b[:, columns].T
+    column: Any = (*stack, slice(None), columns)
+    left, right = a[(*stack, rows)], b[column] if stack else b[column].T
     start = (np.zeros(b.shape[-1], np.float32) if c is None else c)[columns]
     if row is None:
         counts = np.zeros(2, np.int64)
-        wide = (np.ascontiguousarray(x, np.float32) for x in (left, right, start))
-        swallowed32(*wide, counts)
+        x, y, z = (np.ascontiguousarray(each, np.float32) for each in (left, right, start))
+        swallowed32(x, y, z, counts)
         return int(counts[0]), int(counts[1])
     chosen = as_accumulator(row)
     output = getattr(chosen, "format", None) or getattr(chosen, "output", BINARY32)

@@ -114,4 +114,4 @@ def clipped(gradient: Array, largest: float | None) -> Array:
     if largest is None:
         return gradient
     norm = math.sqrt(sum_of_squares(gradient))
-    return multiply(gradient, np.float32(largest / norm)) if norm > largest else gradient
+    return multiply(gradient, np.asarray(largest / norm, np.float32)) if norm > largest else gradient
