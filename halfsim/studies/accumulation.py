@@ -49,11 +49,12 @@ _NORMALISATION = Part(
         "evaluation makes of it hangs on how a running statistic moves, which one infinity poisons for ever. Moved by "
         "its difference to the batch's, as TensorFlow's moving averages do, it is infinity less infinity, NaN, one "
         "step later, and the network that trains well is NaN at evaluation in every seed: its accuracy is that of "
-        "guessing. Moved by weights, as in PyTorch, it stays infinite, and the channel is its shift alone; mean "
-        "accuracy is lower, but three seeds do not tell that from none. Neither sums of squares instead of squared "
-        "distances, nor binary16 for the forward sums alone, nor n / (n - 1) taken from left to right changed that in "
-        "one seed. With 128 images the count itself, 100,352, is no number of binary16, and the network is NaN. "
-        "Products summed in binary16 cost nothing beside that."
+        "guessing. With the very same weights, a running variance that is moved by a weighted mean, as in PyTorch, "
+        "stays infinite, and the channel is its shift alone; mean accuracy is lower, but three seeds do not tell that "
+        "from none. Neither sums of squares instead of squared distances, nor binary16 for the forward sums alone, "
+        "nor n / (n - 1) taken from left to right changed that in one seed. With 128 images the count itself, "
+        "100,352, is no number of binary16, and the network is NaN. Products summed in binary16 cost nothing beside "
+        "that."
     ),
     task=IMAGES,
     settings=NORMALISED,
