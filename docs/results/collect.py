@@ -5,6 +5,7 @@ Run it as ``make results`` after ``make studies``.
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 from pathlib import Path
@@ -77,8 +78,15 @@ def _checks(checks: list[dict[str, Any]]) -> list[str]:
     for check in checks:
         value = "none" if check["found"] is None else f"{check['found']:.4g}"
         mark = " **not met**" if check["passed"] is False else ""
-        rows.append(f"| {check['part']}: {check['name']} | {check['low']:g} … {check['high']:g} | {value}{mark} |")
+        limits = f"{_bound(check['low'])} … {_bound(check['high'])}"
+        rows.append(f"| {check['part']}: {check['name']} | {limits} | {value}{mark} |")
     return [*rows, ""]
+
+
+def _bound(value: float) -> str:
+    """Return a bound as a number, or as a power of two where that is short and the number is not."""
+    fraction, exponent = math.frexp(value)
+    return f"2^{exponent - 1}" if fraction == 0.5 and value >= 1e6 else f"{value:g}"
 
 
 if __name__ == "__main__":

@@ -152,6 +152,7 @@ def _training() -> list[_Work]:
     import numpy as np
 
     from halfsim.formats import BINARY32
+    from halfsim.kernels.updates import sum_of_squares
     from halfsim.policy import named
     from halfsim.training.arithmetic import arithmetic
     from halfsim.training.ledger import Ledger, is_special
@@ -159,7 +160,9 @@ def _training() -> list[_Work]:
 
     wide, narrow = np.ones((2, 2), np.float32), np.ones((2, 2), np.float16)
     rows, ledger = arithmetic(BINARY32), Ledger()
-    work: list[_Work] = [partial(rows.exp, wide), partial(rows.log, wide), partial(rows.sum, wide, 0)]
+    work: list[_Work] = [partial(function, wide) for function in (rows.exp, rows.log, rows.tanh, rows.sigmoid)]
+    work += [partial(function, wide, wide) for function in (rows.add, rows.subtract, rows.multiply, rows.divide)]
+    work += [partial(rows.sqrt, wide), partial(rows.sum, wide, 0), partial(sum_of_squares, wide[0])]
     work += [partial(ledger.count, "", "weight", wide, stored) for stored in (wide, narrow)]
     work += [partial(is_special, stored) for stored in (wide, narrow)]
     # What a sampled step counts besides: the partial sums of products.

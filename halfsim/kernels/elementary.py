@@ -1,4 +1,4 @@
-"""exp and log from additions, multiplications and divisions alone, so that every machine returns the same bits.
+"""exp, log, tanh and sigmoid from + - * / alone, so that every machine returns the same bits.
 
 Mathematical libraries differ in the last place between machines and vector widths. These two use only operations that
 IEEE 754 defines, in a fixed order, in binary64; the error is below 2 ulp for exp and below 3 ulp for log.
@@ -10,10 +10,10 @@ import math
 
 import numpy as np
 
-from halfsim.core._jit import kernel, scalar
+from halfsim.core._jit import inlined, kernel, scalar
 from halfsim.kernels.simd import float64_of
 
-__all__ = ["exp", "log"]
+__all__ = ["exp", "log", "sigmoid", "tanh"]
 
 _LN2_HIGH = float.fromhex("0x1.62e42fee00000p-1")  # 32 bits: k times it is exact
 _LN2_LOW = float.fromhex("0x1.a39ef35793c76p-33")
@@ -27,29 +27,53 @@ def _power(exponent):
     return float64_of((exponent + 1023) << 52)
 
 
+@inlined
+def _exponential(x):
+    """Return the exponential of a binary64 number; NaN stays NaN."""
+    bounded = min(max(x, -760.0), 720.0)
+    k = math.floor(bounded * _LOG2_E + 0.5)
+    r = (bounded - k * _LN2_HIGH) - k * _LN2_LOW
+    # Taylor's series for |r| < 0.35: the first term left out is below 2**-57.
+    p = 1.0 / 479001600.0 + r * (1.0 / 6227020800.0)
+    p = 1.0 / 39916800.0 + r * p
+    p = 1.0 / 3628800.0 + r * p
+    p = 1.0 / 362880.0 + r * p
+    p = 1.0 / 40320.0 + r * p
+    p = 1.0 / 5040.0 + r * p
+    p = 1.0 / 720.0 + r * p
+    p = 1.0 / 120.0 + r * p
+    p = 1.0 / 24.0 + r * p
+    p = 1.0 / 6.0 + r * p
+    p = 1.0 + (r + r * r * (0.5 + r * p))
+    # In two halves, so that the one rounding of a subnormal result is the last step.
+    whole = np.int64(k)
+    half = whole >> 1
+    return p * _power(half) * _power(whole - half) if x == x else x
+
+
 @kernel
 def exp(x, y):
     """Write the exponentials of binary64 numbers to `y`; NaN stays NaN."""
     for i in range(x.size):
-        bounded = min(max(x[i], -760.0), 720.0)
-        k = math.floor(bounded * _LOG2_E + 0.5)
-        r = (bounded - k * _LN2_HIGH) - k * _LN2_LOW
-        # Taylor's series for |r| < 0.35: the first term left out is below 2**-57.
-        p = 1.0 / 479001600.0 + r * (1.0 / 6227020800.0)
-        p = 1.0 / 39916800.0 + r * p
-        p = 1.0 / 3628800.0 + r * p
-        p = 1.0 / 362880.0 + r * p
-        p = 1.0 / 40320.0 + r * p
-        p = 1.0 / 5040.0 + r * p
-        p = 1.0 / 720.0 + r * p
-        p = 1.0 / 120.0 + r * p
-        p = 1.0 / 24.0 + r * p
-        p = 1.0 / 6.0 + r * p
-        p = 1.0 + (r + r * r * (0.5 + r * p))
-        # In two halves, so that the one rounding of a subnormal result is the last step.
-        whole = np.int64(k)
-        half = whole >> 1
-        y[i] = p * _power(half) * _power(whole - half) if x[i] == x[i] else x[i]
+        y[i] = _exponential(x[i])
+
+
+@kernel
+def tanh(x, y):
+    """Write (1 - e) / (1 + e), e = exp(-2|x|), with the sign of x to `y`; where |x| < 2**-10, x - x³ / 3."""
+    for i in range(x.size):
+        size = abs(x[i])
+        e = _exponential(-2.0 * size)
+        small = size * (1.0 - size * size / 3.0)
+        y[i] = math.copysign(small if size < 2.0**-10 else (1.0 - e) / (1.0 + e), x[i])
+
+
+@kernel
+def sigmoid(x, y):
+    """Write (1 or e) / (1 + e), e = exp(-|x|), which cannot overflow, to `y`."""
+    for i in range(x.size):
+        e = _exponential(-abs(x[i]))
+        y[i] = (1.0 if x[i] >= 0.0 else e) / (1.0 + e)
 
 
 @kernel

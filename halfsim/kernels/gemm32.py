@@ -1,7 +1,7 @@
 """The binary32 matrix product of the baseline: one rounding per product and per sum, k ascending, the same everywhere.
 
-Libraries sum in an order that depends on the machine and on the number of threads; this loop has one order. NumPy's
-binary32 elementwise arithmetic is IEEE binary32, and so is the hardware's here: nothing is fused or reassociated.
+Libraries sum in an order that depends on the machine and on the number of threads; this loop has one order. Nothing is
+fused or reassociated.
 Operands and sums may be subnormal: `halfsim.core._guard` keeps what other libraries set, flushing or another rounding,
 away from this loop on x86-64; elsewhere the processor must be in its default state.
 """

@@ -34,18 +34,16 @@ def swallowed(
     ----------
     accumulator : Accumulator
         With binary16 factors.
-    a, b : uint16 array
-        Patterns of (M, K) and (K, N).
-    c : int64 array
-        Patterns of the addend in the accumulator's format, one per listed element.
-    elements : int64 array
-        Flat indices into the (M, N) result: which sums are watched.
+    a, b : uint16 array, shape (n, K)
+        Patterns of the factors of n sums.
+    c : int64 array, shape (n,)
+        Patterns of their addends in the accumulator's format.
+    elements : int64 array, shape (n,)
+        Flat indices of the sums into the result: which random words they draw.
     """
     counts = np.zeros(2, np.int64)
     chosen = plan(accumulator)
-    rows, columns = elements // b.shape[1], elements % b.shape[1]
-    # The watched sums alone: row i of the first matrix with column i of the second.
-    x, y = np.ascontiguousarray(a[rows]), np.ascontiguousarray(b[:, columns].T)
+    x, y = np.ascontiguousarray(a), np.ascontiguousarray(b)
     if isinstance(accumulator, Sequential):
         to = layout(chosen.format)
         words = chosen.control, chosen.seed, chosen.offset
@@ -156,18 +154,16 @@ def _blocks(unit, length, x, y, d, before, each, flags, to, control, seed, index
 
 
 @kernel
-def swallowed32(a, b, c, elements, counts):
-    """Add (swallowed, counted) additions of the watched binary32 sums of `halfsim.kernels.gemm32` to `counts`.
+def swallowed32(a, b, c, counts):
+    """Add (swallowed, counted) additions of n binary32 sums of `halfsim.kernels.gemm32` to `counts`.
 
-    `a` (M, K) and `b` (K, N) are float32, `c` the float32 addends of the watched elements.
+    `a` and `b` (n, K) are the float32 factors, `c` (n,) the float32 addends.
     """
-    columns = b.shape[1]
-    for i in range(elements.size):
-        row, column = elements[i] // columns, elements[i] % columns
+    for i in range(c.size):
         total = c[i]
         for k in range(a.shape[1]):
             before = total
-            term = a[row, k] * b[k, column]
+            term = a[i, k] * b[i, k]
             total = total + term
             if term != np.float32(0.0) and before - before == np.float32(0.0):
                 counts[1] += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -78,13 +79,19 @@ def gradient_histogram(
         start, level = lowest + int(shares[0].argmax()) + 0.5, 0.83 * height
         end = start + np.log2(scale)
         axes.annotate("", (end, level), (start, level), arrowprops={"arrowstyle": "-|>", "color": INK})
-        axes.text(start - 0.4, level, f"× {scale:g}", ha="right", va="center", fontsize=9, color=INK)
+        axes.text(start - 0.4, level, f"× {_written_scale(scale)}", ha="right", va="center", fontsize=9, color=INK)
     axes.set_xlim(*_VIEW)
     axes.set_ylim(0, height)
     axes.set_xlabel(f"log$_2$ |gradient|, {'with its' if scaled else 'without'} loss scale")
     axes.set_ylabel("share of all elements, %")
     below(tidy(axes, grid="none"), columns=1)
     return axes
+
+
+def _written_scale(scale: float) -> str:
+    """Return a scale as a number, or as a power of two where that is short and the number is not."""
+    fraction, exponent = math.frexp(scale)
+    return f"2$^{{{exponent - 1}}}$" if fraction == 0.5 and "e" in f"{scale:g}" else f"{scale:g}"
 
 
 def _note(counts: np.ndarray[tuple[int], np.dtype[np.float64]], lowest: int) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from halfsim.locks import lock
+from halfsim.studies.cells import Cells
 from halfsim.studies.journal import Journal
 from halfsim.studies.store import load, naming, plain, save, write_atomically, write_whole
 from halfsim.training.arithmetic import Array
@@ -146,6 +147,10 @@ class RunFolder:
     def journal(self) -> Journal:
         """Open the journal; whoever has the events open may."""
         return Journal(self.path)
+
+    def cells(self) -> Cells:
+        """Open the finished cells of a table; whoever has the events open may."""
+        return Cells(self.path / "cells.json")
 
     def save_checkpoint(self, state: Mapping[str, Any], events: Events, seconds: float) -> None:
         """Write the state of a run, and how far its events and its clock were, so that it outlives the system."""

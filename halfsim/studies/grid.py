@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any
 
 from halfsim import __version__
 from halfsim.policy import Policy
+from halfsim.studies.cells import Cell, fresh
 from halfsim.studies.folder import RunFolder
 from halfsim.studies.runs import perform, provenance
 from halfsim.studies.store import plain, run_id, source_digest
@@ -97,7 +99,8 @@ class Table:
     claim : str
         What the table is expected to show.
     function : str
-        ``"package.module:function"``, a pure function of plain arguments that returns a list of dict, one per row.
+        ``"package.module:function"``, a pure function of plain arguments that returns a list of dict, one per row. One
+        that takes ``cells``, a `halfsim.studies.cells.Cell`, goes on with the cell at which it was killed.
     arguments : dict
         Its arguments: numbers, texts, and lists of them.
     tasks : tuple of Task
@@ -126,11 +129,12 @@ class Table:
     drawing: Mapping[str, Any] = field(default_factory=dict)
     caption: str = ""
 
-    def call(self, runs: Path) -> list[dict[str, Any]]:
-        """Compute the rows; `runs` is the folder of all runs."""
+    def call(self, runs: Path, cells: Cell = fresh) -> list[dict[str, Any]]:
+        """Compute the rows; `runs` is the folder of all runs, `cells` knows those that are computed already."""
         module, _, name = self.function.partition(":")
         function: Callable[..., list[dict[str, Any]]] = getattr(importlib.import_module(module), name)
-        return function(**self.arguments, **({"runs": runs} if self.trains else {}))
+        known = {"cells": cells} if "cells" in inspect.signature(function).parameters else {}
+        return function(**self.arguments, **({"runs": runs} if self.trains else {}), **known)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +158,7 @@ class RunJob:
         """Everything that decides the bits of the run.
 
         The part and the name of the policy do not: equal runs are run once. Releases of NumPy do not either: of NumPy
-        a run takes elementwise IEEE 754 operations and the words of a bit generator.
+        a run takes the words of a bit generator, and operations that round nothing.
         """
         config = self.experiment.config()
         policy = {key: value for key, value in config["policy"].items() if key != "name"}
@@ -223,9 +227,11 @@ class TableJob:
                 return
             mine.describe(self.config)
             started = time.perf_counter()
-            rows = self.table.call(folder)
+            cells = mine.cells()
+            rows = self.table.call(folder, cells)
             seconds = round(time.perf_counter() - started, 3)
             mine.finish({"config": self.config, "rows": rows, "seconds": seconds, "provenance": provenance()})
+            cells.remove()
 
 
 def _source(task: Task) -> dict[str, str]:

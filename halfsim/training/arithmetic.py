@@ -17,7 +17,7 @@ from halfsim.accumulators import Pairwise, Sequential
 from halfsim.conversion import convert
 from halfsim.environment import FLUSHING, IEEE
 from halfsim.formats import BINARY16, BINARY32, Format
-from halfsim.kernels import conversion
+from halfsim.kernels import binary32, conversion
 from halfsim.kernels.gemm32 import matmul32
 from halfsim.linalg import matmul
 from halfsim.operations import add, divide, multiply, sqrt, subtract
@@ -196,7 +196,7 @@ def _binary16(
         multiply=bound(multiply),
         divide=bound(divide),
         sqrt=bound(sqrt),
-        positive_part=_positive16,
+        positive_part=_positive,
         total=total,
     )
 
@@ -213,19 +213,18 @@ def _tree(plus: _Binary, x: Array, axis: int) -> Array:
 
 
 def _round32(x: Any) -> Array:
-    return np.asarray(x, np.float32)
+    x = np.asarray(x)
+    # Of the others every number is one of binary32.
+    return binary32.narrow(x) if x.dtype == np.float64 else x.astype(np.float32, copy=False)
 
 
-def _positive16(x: Array) -> Array:
+def _positive(x: Array) -> Array:
     """Return what `halfsim.maximum` of x and +0 is, but signaling NaNs as they are: a selection, on integers."""
-    patterns = x.view(np.uint16)
-    return np.where(patterns - np.uint16(0x8000) <= np.uint16(0x7C00), np.uint16(0), patterns).view(np.float16)
-
-
-def _positive32(x: Array) -> Array:
-    # NumPy leaves the sign of max(-0, +0) open; adding +0 makes it +0 and changes nothing else.
-    zero = np.zeros((), x.dtype)
-    return np.asarray(np.maximum(x, zero) + zero)
+    word, negative, infinity = (
+        (np.uint16, 0x8000, 0x7C00) if x.dtype == np.float16 else (np.uint32, 0x80000000, 0x7F800000)
+    )
+    patterns: Any = x.view(word)
+    return np.where(patterns - word(negative) <= word(infinity), word(0), patterns).view(x.dtype)
 
 
 def _total32(x: Array, axis: int) -> Array:
@@ -271,16 +270,15 @@ def product32(a: Array, b: Array, c: Array | None = None) -> Array:
     return np.ascontiguousarray(z.T)
 
 
-# NumPy's elementwise float32 operations are those of IEEE binary32, correctly rounded on every machine.
 _BINARY32 = Arithmetic(
     dtype=np.dtype(np.float32),
     convert=_round32,
-    add=np.add,
-    subtract=np.subtract,
-    multiply=np.multiply,
-    divide=np.divide,
-    sqrt=np.sqrt,
-    positive_part=_positive32,
+    add=binary32.add,
+    subtract=binary32.subtract,
+    multiply=binary32.multiply,
+    divide=binary32.divide,
+    sqrt=binary32.sqrt,
+    positive_part=_positive,
     total=_total32,
 )
-_BINARY32_TREE = replace(_BINARY32, total=partial(_tree, np.add))
+_BINARY32_TREE = replace(_BINARY32, total=partial(_tree, binary32.add))

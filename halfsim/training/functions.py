@@ -36,16 +36,16 @@ def log(x: Array) -> Array:
 
 def tanh(x: Array) -> Array:
     """Return (1 - e) / (1 + e), e = exp(-2|x|), with the sign of x; where |x| < 2**-10, x - x³ / 3."""
-    size = np.abs(x)
-    e = exp(-2.0 * size)
-    small = size * (1.0 - size * size / 3.0)
-    return np.copysign(np.where(size < 2.0**-10, small, (1.0 - e) / (1.0 + e)), x)
+    result = np.empty_like(x)
+    elementary.tanh(x, result)
+    return result
 
 
 def sigmoid(x: Array) -> Array:
     """Return (1 or e) / (1 + e), e = exp(-|x|), which cannot overflow."""
-    e = exp(-np.abs(x))
-    return np.asarray(np.where(x >= 0, 1.0, e) / (1.0 + e))
+    result = np.empty_like(x)
+    elementary.sigmoid(x, result)
+    return result
 
 
 def erf(x: Array) -> Array:

@@ -123,10 +123,10 @@ class Ledger:
     not zero when the same expression of the same stored operands is evaluated in binary32 (products and sums in
     ascending order, whatever accumulator or reductions the policy has). An update is lost when Δ is not zero and the
     weight is the same before and after (for a master copy, the master; for Kahan's rule, weight and compensation).
-    Partial sums are watched in a few elements of every product of two matrices, not of stacks of them. The error of the
-    weight gradients is the root of the summed squares of (stored - binary32 sum) over that of the sums themselves,
-    where both are finite: what storing them and any other accumulator cost together. The first tensor of a step that
-    holds an infinity or a NaN is noted at every step.
+    Partial sums are watched in a few elements of every product, of a stack of them in a few of all together. The error
+    of the weight gradients is the root of the summed squares of (stored - binary32 sum) over that of the sums
+    themselves, where both are finite: what storing them and any other accumulator cost together. The first tensor of a
+    step that holds an infinity or a NaN is noted at every step.
 
     Parameters
     ----------
@@ -142,12 +142,9 @@ class Ledger:
     trusts_wide_sums : bool
         Whether a product whose accumulator delivers binary32 is counted against itself rather than against `FP32`,
         which would cost another product.
-    watches_stacks : bool
-        Whether additions are watched in the first product of a stack of them too.
     """
 
     trusts_wide_sums = False
-    watches_stacks = False
 
     def __init__(self, every: int = 1) -> None:
         self.every = every
@@ -201,6 +198,16 @@ class Ledger:
         """Count watched additions of a product: (those that changed nothing, all)."""
         if pair[1]:
             self._now.swallowed[layer, product] += pair
+
+    def states(self, layers: Iterable[tuple[str, slice]], vectors: Mapping[str, Array]) -> None:
+        """Note the vector of an optimizer's state that first holds an infinity or a NaN, where the state is binary16.
+
+        An infinite denominator hides: the update it divides is zero.
+        """
+        for name, vector in vectors.items():
+            if vector.dtype == np.float16 and is_special(vector):
+                for layer, where in layers:
+                    self.watch(layer, f"optimizer state {name}", vector[where])
 
     def update(
         self, layers: Iterable[tuple[str, slice]], delta: Array, unchanged: Array, full: Array, stored: Array

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from halfsim.kernels.binary32 import multiply
 from halfsim.policy import DynamicScale, LayerScale, LossScale, StaticScale
 from halfsim.training.arithmetic import Array
 
@@ -153,7 +154,7 @@ def unscale(gradient: Array, scale: float) -> Array:
     array([0.00292969,        inf], dtype=float32)
     """
     wide = gradient.astype(np.float32)
-    return wide if scale == 1.0 else wide * np.float32(_binary32(1.0 / scale))
+    return wide if scale == 1.0 else multiply(wide, np.asarray(_binary32(1.0 / scale), np.float32))
 
 
 def layer_factor(largest: float, bound: float) -> float:

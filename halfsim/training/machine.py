@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -174,12 +175,10 @@ class Machine:
                 ledger.compare(self.layer, exact, stored)
         else:
             ledger.skip(self.layer, stored.size)
-        if watched and product.size and (product.ndim == 2 or ledger.watches_stacks):
-            first = (0,) * (product.ndim - 2)
-            size = product.shape[-2] * product.shape[-1]
-            # Others in every product, far from each other.
-            elements = np.array(sorted({(i * size // watched + number * _STRIDE) % size for i in range(watched)}))
-            ledger.swallow(self.layer, name, _watch(row, a[first], b[first], c, elements))
+        if watched and product.size:
+            # Others in every product, far from each other; of a stack of products those of all of them together.
+            elements = (np.arange(watched) * product.size // watched + number * _STRIDE) % product.size
+            ledger.swallow(self.layer, name, _watch(row, a, b, c, np.unique(elements)))
         return stored
 
     def _product(self, a: Array, b: Array, c: Array | None, accumulator: AccumulatorLike) -> Array:
@@ -248,13 +247,17 @@ def _store(storage: Arithmetic, product: Array) -> Array:
 
 def _watch(row: Accumulator | None, a: Array, b: Array, c: Array | None, elements: Array) -> tuple[int, int]:
     """Return (additions that changed nothing, all) of a few elements of a product; without a row, of a binary32 one."""
-    start = np.zeros(b.shape[1], np.float32) if c is None else c
+    *stack, rows, columns = np.unravel_index(elements, (*a.shape[:-1], b.shape[-1]))
+    # The watched sums alone: row i of the first with column i of the second.
+    column: Any = (*stack, slice(None), columns)
+    left, right = a[(*stack, rows)], b[column] if stack else b[column].T
+    start = (np.zeros(b.shape[-1], np.float32) if c is None else c)[columns]
     if row is None:
         counts = np.zeros(2, np.int64)
-        left, right = (np.ascontiguousarray(x, np.float32) for x in (a, b))
-        swallowed32(left, right, start[elements % b.shape[1]].astype(np.float32), elements, counts)
+        x, y, z = (np.ascontiguousarray(each, np.float32) for each in (left, right, start))
+        swallowed32(x, y, z, counts)
         return int(counts[0]), int(counts[1])
     narrow = _output(row) == BINARY16
-    addend = start[elements % b.shape[1]].astype(np.float16 if narrow else np.float32)
+    addend = start.astype(np.float16 if narrow else np.float32)
     patterns = addend.view(np.uint16 if narrow else np.uint32).astype(np.int64)
-    return swallowed(row, np.asarray(a).view(np.uint16), np.asarray(b).view(np.uint16), patterns, elements)
+    return swallowed(row, left.view(np.uint16), right.view(np.uint16), patterns, elements)

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from halfsim.training.arithmetic import Arithmetic, Array, round16
+from halfsim.training.arithmetic import Arithmetic, Array
 
 __all__ = ["OPTIMIZERS", "SGD", "Adagrad", "Adam", "Optimizer", "OptimizerState"]
 
@@ -47,8 +47,7 @@ class OptimizerState(ABC):
 
     def constant(self, value: float) -> Array:
         """Return a number computed in binary64, rounded to the format of the state, to nearest, ties to even."""
-        wide = np.float64(value)
-        return round16(wide) if self.arithmetic.dtype == np.float16 else np.asarray(wide, np.float32)
+        return self.arithmetic.number(value)
 
     def state(self) -> dict[str, Array | float]:
         """Return copies of everything that the next step depends on, by name."""

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from halfsim.kernels.binary32 import multiply
+from halfsim.kernels.updates import sum_of_squares
 from halfsim.training.arithmetic import Array
 from halfsim.training.experiment import Experiment
 from halfsim.training.loss_scale import LossScaler, loss_scaler, unscale
@@ -111,6 +113,5 @@ def clipped(gradient: Array, largest: float | None) -> Array:
     """
     if largest is None:
         return gradient
-    wide = gradient.astype(np.float64)
-    norm = math.sqrt(np.add.accumulate(wide * wide)[-1])
-    return gradient * np.float32(largest / norm) if norm > largest else gradient
+    norm = math.sqrt(sum_of_squares(gradient))
+    return multiply(gradient, np.asarray(largest / norm, np.float32)) if norm > largest else gradient

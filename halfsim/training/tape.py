@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from halfsim.kernels.binary32 import multiply
 from halfsim.training.arithmetic import Array
 from halfsim.training.loss_scale import layer_factor
 from halfsim.training.machine import Machine
@@ -153,7 +154,7 @@ class Tape:
         """Return a gradient times a power of two, rounded once: binary16 has no such large factors of its own."""
         if factor == 1.0:
             return gradient
-        return self.machine.gradients.convert(gradient.astype(np.float32) * np.float32(factor))
+        return self.machine.gradients.convert(multiply(gradient.astype(np.float32), np.asarray(factor, np.float32)))
 
     def kept(self) -> list[Array]:
         """Return the distinct arrays that the backward pass reads or that hold values of variables, largest first."""

@@ -1,8 +1,4 @@
-"""The training loop: scale, differentiate, unscale, clip, step, move the weights, keep the books.
-
-Everything that a later step depends on can be taken out and put back, so that a run goes on after any kill to the bits
-it would have had.
-"""
+"""The training loop: scale, differentiate, unscale, clip, step, move the weights, keep the books."""
 
 from __future__ import annotations
 
@@ -16,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from halfsim.kernels.default_state import default_state
 from halfsim.policy import Policy
 from halfsim.training.accounting.measure import step_bytes
 from halfsim.training.arithmetic import Array
@@ -48,7 +45,7 @@ class Event:
 
 
 class Trainer:
-    """A run, step by step.
+    """A run, step by step; what later steps depend on can be taken out and put back, to the bits it would have had.
 
     Parameters
     ----------
@@ -78,6 +75,7 @@ class Trainer:
     [0, 2]
     """
 
+    @default_state()
     def __init__(self, experiment: Experiment) -> None:
         policy, settings, seed = experiment.policy, experiment.settings, experiment.seed
         self.experiment = experiment
@@ -105,7 +103,7 @@ class Trainer:
         settings, step = self.experiment.settings, self.step
         lines: list[dict[str, Any]] = []
         # Overflow and NaN are results here, not mistakes.
-        with np.errstate(all="ignore"):
+        with default_state(), np.errstate(all="ignore"):
             due = step % settings.evaluate_every == 0
             if due:
                 lines.append(self._evaluated(step))
@@ -131,6 +129,7 @@ class Trainer:
             curve.skipped.append(self.step)
         else:
             delta = side.optimizer.step(clipped(gradient, self.experiment.settings.clip_norm))
+            self._ledger.states(side.layers, side.optimizer.vectors)
             unchanged = side.weights.move(delta)
             self._ledger.update(side.layers, delta, unchanged, side.weights.full, side.weights.stored)
         curve.scaled(self.step, scaler.scale)
@@ -178,6 +177,7 @@ class Trainer:
         self._record.measured(step, measures)
         return {"step": step, "evaluation": _plain(measures)}
 
+    @default_state()
     def evaluate(self) -> dict[str, float]:
         """Measure the network on the test data, run through the machine as in training."""
         task, model = self.experiment.task, self.experiment.settings.model

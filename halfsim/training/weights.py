@@ -13,6 +13,8 @@ import numpy as np
 from halfsim.conversion import convert
 from halfsim.environment import IEEE, Environment
 from halfsim.formats import BINARY16
+from halfsim.kernels import binary32
+from halfsim.kernels.updates import truncated_sums
 from halfsim.operations import add, multiply
 from halfsim.policy import WeightUpdate
 from halfsim.rounding import Rounding, Stochastic
@@ -96,7 +98,7 @@ class Master(Weights):
 
     def move(self, delta: Array) -> Array:
         """Add a float32 Δ; return a bool array that says which weights are as they were."""
-        moved = self.master + delta
+        moved = binary32.add(self.master, delta)
         unchanged = np.asarray(moved == self.master)
         self.master[...] = moved
         self.stored[...] = self._arithmetic.convert(self.master)
@@ -161,15 +163,10 @@ def _truncated_sum(w: Array, delta: Array) -> Array:
     """Return w + Δ cut toward zero to binary64's 53 bits.
 
     Stochastic rounding looks at the 11 bits that stay and at most 32 below them; these are the bits of the exact sum.
-    The nearest binary64 number would not do: it may lie above the sum, and where |Δ| is small it is w itself.
     """
-    x, y = w.astype(np.float64), delta.astype(np.float64)
-    s = x + y
-    # Knuth's exact error of the sum [@knuth1997]: where it points back to zero, the nearest number is too large.
-    part = s - x
-    error = (x - (s - part)) + (y - part)
-    s = np.where((error != 0) & (np.signbit(error) != np.signbit(s)), np.nextafter(s, 0.0), s)
-    return np.where(np.isnan(s), np.nan, s)
+    z = np.empty(w.shape, np.float64)
+    truncated_sums(w.astype(np.float64), delta.astype(np.float64), z)
+    return z
 
 
 class Kahan(Weights):

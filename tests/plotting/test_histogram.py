@@ -72,3 +72,9 @@ def test_what_is_not_finite_is_counted_in_the_legend(axes: Any) -> None:
 def test_the_axis_says_whether_gradients_are_scaled(axes: Any, scaled: bool, words: str) -> None:
     gradient_histogram(axes, [("gradients", [1] * 79)], scaled=scaled)
     assert axes.get_xlabel().endswith(words)
+
+
+@pytest.mark.parametrize(("scale", "text"), [(2.0**20, "× 2$^{20}$"), (1024.0, "× 1024"), (1.5e9, "× 1.5e+09")])
+def test_large_scales_are_written_as_powers_of_two(axes: Any, scale: float, text: str) -> None:
+    gradient_histogram(axes, [("gradients", [1] * 79)], scale=scale)
+    assert text in [each.get_text() for each in axes.texts]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+import halfsim as hs
 from halfsim.kernels.census import COUNTS
-from halfsim.training.arithmetic import round16
+from halfsim.policy import StaticScale, named
+from halfsim.training.arithmetic import arithmetic, round16
 from halfsim.training.ledger import KINDS, Ledger
+from halfsim.training.models import Perceptron
+from halfsim.training.optim import Adagrad, Adam
+from halfsim.training.tasks import Classification
+from halfsim.training.trainer import Experiment, Settings, Trainer
 
 
 def counted(exact: Any, stored: Any, kind: str = "weight gradient") -> dict[str, int]:
@@ -145,3 +152,26 @@ def test_an_empty_ledger_has_no_shares() -> None:
     assert {value for key, value in found.items() if isinstance(value, float)} == {0.0}
     assert set(found["histograms"]) == set(KINDS)
     assert len(COUNTS) == 6
+
+
+def test_an_optimizer_state_that_overflows_is_named_although_the_update_hides_it() -> None:
+    ledger = Ledger()
+    ledger.begin(3)
+    state = Adam(rate=1e-3, epsilon=1e-3).start(4, arithmetic(hs.BINARY16))
+    # The square of 300 exceeds binary16: the denominator is infinite, and the update zero.
+    delta = state.step(np.float32([1, 1, 1, 4e4]))
+    assert delta[3] == 0
+    ledger.states([("first", slice(0, 2)), ("second", slice(2, 4))], state.vectors)
+    assert ledger.first == {"layer": "second", "tensor": "optimizer state v", "step": 3}
+
+
+def test_a_run_names_the_optimizer_state_that_overflows() -> None:
+    pytest.importorskip("sklearn")
+    policy = replace(named("mixed").scaled(StaticScale(scale=1.0), "x"), optimizer_state=hs.BINARY16)
+    settings = Settings(
+        model=Perceptron(sizes=(64, 8, 10)), optimizer=Adagrad(rate=1e-3), batch=8, steps=2, evaluate_every=2
+    )
+    trainer = Trainer(Experiment(task=Classification(dataset="digits"), settings=settings, policy=policy, seed=0))
+    trainer._sides[0].optimizer.vectors["squares"][:] = np.inf
+    trainer.advance()
+    assert trainer.record().first_nonfinite == {"layer": "linear1", "tensor": "optimizer state squares", "step": 0}

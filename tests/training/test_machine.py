@@ -128,6 +128,23 @@ def test_binary16_bias_sums_hide_no_overflow() -> None:
     assert flushed(machine.ledger, "weight gradient") == (3, 1)
 
 
+@pytest.mark.parametrize("policy", ["mixed", "binary32"])
+def test_additions_are_watched_in_all_products_of_a_stack(policy: str) -> None:
+    machine = Machine(named(policy).accumulating(FP16, "x") if policy == "mixed" else named(policy))
+    size = 2048 if policy == "mixed" else 2**24
+    # Ones after a number that swallows them: in the second product of the stack alone.
+    a = machine.activations.convert(np.ones((2, 3, 9), np.float32))
+    b = machine.activations.convert(np.zeros((2, 9, 4), np.float32))
+    b[1], b[1, 0] = 1, size
+    machine.layer = "attention"
+    machine.forward(a, b)
+    machine.data_gradient(np.ascontiguousarray(a.swapaxes(1, 2)).swapaxes(1, 2), b)
+    machine.ledger.end()
+    # Of sixteen watched elements half are in the second product, of nine additions each.
+    found = machine.ledger.as_dict()["swallowed_by_layer"]["attention"]
+    assert found == {"forward": [8 * 8, 8 * 9], "data_gradient": [8 * 8, 8 * 9]}
+
+
 STOCHASTIC = Sequential(format=hs.BINARY16, rounding=Stochastic(bits=16, seed=1, offset=3))
 
 

@@ -164,7 +164,6 @@ class Tally(Ledger):
     """
 
     trusts_wide_sums = True
-    watches_stacks = True
 
     def __init__(self, report: Report, normal: float) -> None:
         super().__init__()

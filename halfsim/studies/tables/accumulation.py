@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from halfsim.accumulators import Sequential as Chain
 from halfsim.formats import BINARY16
 from halfsim.linalg import matmul
 from halfsim.rounding import Rounding, Stochastic
+from halfsim.studies.cells import Cell, fresh
 from halfsim.studies.tables.operands import OPERANDS, Images, exact_product, operands
 from halfsim.tensorcores import AccumulatorLike
 from halfsim.training.arithmetic import Array
@@ -67,7 +69,12 @@ def relative_error(computed: Array, exact: Array) -> float | None:
 
 
 def error_against_k(
-    kind: str = OPERANDS[0], dataset: str = "digits-or-fashion", lengths: Sequence[int] = LENGTHS, side: int = 8
+    kind: str = OPERANDS[0],
+    dataset: str = "digits-or-fashion",
+    lengths: Sequence[int] = LENGTHS,
+    side: int = 8,
+    *,
+    cells: Cell = fresh,
 ) -> list[dict[str, Any]]:
     """Return the errors of dot products of growing length, for every accumulator and rounding.
 
@@ -81,6 +88,8 @@ def error_against_k(
         Terms of a dot product.
     side : int
         The dot products are side × side.
+    cells : Cell
+        Knows the rows that are computed already.
 
     Returns
     -------
@@ -97,14 +106,31 @@ def error_against_k(
     """
     images, rows = Images(dataset, _IMAGES), []
     for length in lengths:
-        a, b = operands(kind, images, side, length)
-        exact = exact_product(a, b)
+        factors = _Factors(kind, images, side, length)
         for name, accumulator in (*ACCUMULATORS.items(), *ROUNDINGS.items()):
-            z = np.asarray(matmul(a, b, accumulator=accumulator))
-            error, overflowed = relative_error(z, exact), 1.0 - float(np.isfinite(z).mean())
-            where = {"accumulator": name, "K": length, "data": images.name}
-            rows.append({**where, "error": error, "overflowed": overflowed})
+            found = cells(f"{length} {name}", partial(_error, accumulator, factors))
+            rows.append({"accumulator": name, "K": length, "data": images.name, **found})
     return rows
+
+
+class _Factors:
+    """Operands of dot products and their exact results, once they are needed."""
+
+    def __init__(self, *where: Any) -> None:
+        self._where = where
+
+    @cached_property
+    def both(self) -> tuple[Array, Array]:
+        return operands(*self._where)
+
+    @cached_property
+    def exact(self) -> Array:
+        return exact_product(*self.both)
+
+
+def _error(accumulator: AccumulatorLike, factors: _Factors) -> dict[str, Any]:
+    z = np.asarray(matmul(*factors.both, accumulator=accumulator))
+    return {"error": relative_error(z, factors.exact), "overflowed": 1.0 - float(np.isfinite(z).mean())}
 
 
 def stochastic_bits(
@@ -113,6 +139,8 @@ def stochastic_bits(
     bits: Sequence[int] = tuple(range(1, 14)),
     length: int = 8192,
     side: int = 6,
+    *,
+    cells: Cell = fresh,
 ) -> list[dict[str, Any]]:
     """Return the errors of sequential binary16 sums that round stochastically with few random bits.
 
@@ -128,6 +156,8 @@ def stochastic_bits(
         Terms of a dot product.
     side : int
         The dot products are side × side.
+    cells : Cell
+        Knows the rows that are computed already.
 
     Returns
     -------
@@ -143,14 +173,17 @@ def stochastic_bits(
     True
     """
     images = Images(dataset, _IMAGES)
-    a, b = operands(kind, images, side, length)
-    exact = exact_product(a, b)
-    size = math.fsum(np.abs(exact).reshape(-1).tolist())
+    factors = _Factors(kind, images, side, length)
     rows = []
     for count in bits:
-        chain = Chain(format=BINARY16, fused=True, rounding=Stochastic(count, _SEED))
-        z = np.asarray(matmul(a, b, accumulator=chain))
-        bias = math.fsum((z - exact).reshape(-1).tolist()) / size
-        where = {"bits": count, "K": length, "data": images.name}
-        rows.append({**where, "error": relative_error(z, exact), "bias": bias})
+        found = cells(str(count), partial(_bias, count, factors))
+        rows.append({"bits": count, "K": length, "data": images.name, **found})
     return rows
+
+
+def _bias(bits: int, factors: _Factors) -> dict[str, Any]:
+    chain, exact = Chain(format=BINARY16, fused=True, rounding=Stochastic(bits, _SEED)), factors.exact
+    z = np.asarray(matmul(*factors.both, accumulator=chain))
+    size = math.fsum(np.abs(exact).reshape(-1).tolist())
+    bias = math.fsum((z - exact).reshape(-1).tolist()) / size
+    return {"error": relative_error(z, exact), "bias": bias}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from halfsim.formats import BINARY16
 from halfsim.linalg import dot
 from halfsim.linalg import sum as total
 from halfsim.operations import divide
+from halfsim.studies.cells import Cell, fresh
 from halfsim.studies.tables.accumulation import ACCUMULATORS
 from halfsim.studies.tables.operands import normal, rounded
 from halfsim.tensorcores import AccumulatorLike
@@ -25,7 +27,7 @@ _PURPOSE = 14
 
 
 def batch_norm_sums(
-    count: int = 50176, scales: Sequence[float] = (1.0, 2.0), channels: int = 8
+    count: int = 50176, scales: Sequence[float] = (1.0, 2.0), channels: int = 8, *, cells: Cell = fresh
 ) -> list[dict[str, Any]]:
     """Return mean and variance of positive activations, summed by every accumulator, beside the exact ones.
 
@@ -41,6 +43,8 @@ def batch_norm_sums(
         Standard deviations of the normal numbers. Of 2, the sum of the default count exceeds 65504.
     channels : int
         Over how many channels the results are averaged.
+    cells : Cell
+        Knows the rows that are computed already.
 
     Returns
     -------
@@ -61,11 +65,16 @@ def batch_norm_sums(
     rows = []
     for scale in scales:
         x = rounded(np.abs(normal(Words(_PURPOSE, 0), channels * count)) * scale).reshape(channels, count)
-        exact = np.array([_exact(channel) for channel in x.astype(np.float64)])
+        exact = np.array(cells(f"{scale} exact", partial(_of_channels, _exact, x.astype(np.float64))))
         for name, accumulator in ACCUMULATORS.items():
-            found = np.array([_statistics(channel, accumulator) for channel in x])
+            statistics = partial(_statistics, accumulator=accumulator)
+            found = np.array(cells(f"{scale} {name}", partial(_of_channels, statistics, x)))
             rows.append({"accumulator": name, "scale": float(scale), **_row(found, exact)})
     return rows
+
+
+def _of_channels(statistics: Callable[[Array], tuple[float, float]], x: Array) -> list[tuple[float, float]]:
+    return [statistics(channel) for channel in x]
 
 
 def _exact(x: Array) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache, partial
 from itertools import combinations
 from typing import Any
 
@@ -11,7 +12,9 @@ import numpy as np
 from halfsim.conversion import convert
 from halfsim.formats import BINARY16
 from halfsim.linalg import matmul
+from halfsim.studies.cells import Cell, fresh
 from halfsim.studies.tables.operands import Images, operands
+from halfsim.training.arithmetic import Array
 
 __all__ = ["disagreement"]
 
@@ -25,6 +28,8 @@ def disagreement(
     dataset: str = "digits-or-fashion",
     length: int = 784,
     side: int = 64,
+    *,
+    cells: Cell = fresh,
 ) -> list[dict[str, Any]]:
     """Return, for every pair of accumulators, how many results differ once they are stored in binary16.
 
@@ -36,6 +41,8 @@ def disagreement(
         What is multiplied; see `halfsim.studies.tables.operands`.
     length, side : int
         Terms of a dot product, and how many of these there are: side × side.
+    cells : Cell
+        Knows the rows that are computed already.
 
     Returns
     -------
@@ -50,17 +57,17 @@ def disagreement(
     True
     """
     a, b = operands(kind, Images(dataset, _IMAGES), side, length)
-    results = {unit: np.asarray(convert(matmul(a, b, accumulator=unit), BINARY16)) for unit in units}
-    rows = []
-    for first, second in combinations(units, 2):
-        x, y = results[first], results[second]
+
+    @cache
+    def result(unit: str) -> Array:
+        return np.asarray(convert(matmul(a, b, accumulator=unit), BINARY16))
+
+    def compared(first: str, second: str) -> dict[str, float]:
+        x, y = result(first), result(second)
         distance = np.abs(x.astype(np.float64) - y.astype(np.float64)) / np.spacing(np.abs(y)).astype(np.float64)
-        rows.append(
-            {
-                "first": first,
-                "second": second,
-                "share": float((x.view(np.uint16) != y.view(np.uint16)).mean()),
-                "largest": float(distance.max()),
-            }
-        )
-    return rows
+        return {"share": float((x.view(np.uint16) != y.view(np.uint16)).mean()), "largest": float(distance.max())}
+
+    return [
+        {"first": first, "second": second, **cells(f"{first} {second}", partial(compared, first, second))}
+        for first, second in combinations(units, 2)
+    ]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from halfsim.policy import Policy
+from halfsim.studies.cells import Cell, fresh
 from halfsim.studies.tables.memory import ROWS
 from halfsim.training.accounting import CLASSES, STATES, memory
 from halfsim.training.accounting.own import account
@@ -46,7 +48,11 @@ def measured_bytes(trainer: Trainer) -> dict[str, int]:
 
 
 def own_models(
-    batches: Sequence[int] = (1, 8, 64), dataset: str = "digits-or-fashion", optimizer: str = "Adam"
+    batches: Sequence[int] = (1, 8, 64),
+    dataset: str = "digits-or-fashion",
+    optimizer: str = "Adam",
+    *,
+    cells: Cell = fresh,
 ) -> list[dict[str, Any]]:
     """Return the memory of networks that are trained here, by policy and batch.
 
@@ -58,6 +64,8 @@ def own_models(
         Images; see `halfsim.training.tasks.Classification`.
     optimizer : str
         One of `halfsim.training.accounting.STATES`.
+    cells : Cell
+        Knows the rows that are computed already.
 
     Returns
     -------
@@ -77,7 +85,10 @@ def own_models(
     rows = []
     for name, (task, model) in _networks(dataset, max(batches)).items():
         for batch in batches:
-            found = [_measured(task, model, policy, optimizer, batch) for policy in ROWS]
+            found = [
+                cells(f"{name} {batch} {policy.name}", partial(_measured, task, model, policy, optimizer, batch))
+                for policy in ROWS
+            ]
             baseline = found[0]["total"]
             for policy, row in zip(ROWS, found, strict=True):
                 accounted = _accounted(model, policy, optimizer, batch)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from halfsim.linalg import matmul
+from halfsim.studies.cells import Cell, fresh
 from halfsim.studies.tables.accumulation import ACCUMULATORS, relative_error
 from halfsim.studies.tables.operands import Images, exact_product, rounded
+from halfsim.tensorcores import AccumulatorLike
 from halfsim.training.arithmetic import Array
 from halfsim.training.words import Words
 
@@ -22,7 +25,13 @@ _SHUFFLE = 13
 
 
 def sample_order(
-    kind: str = KINDS[0], dataset: str = "digits-or-fashion", samples: int = 32768, side: int = 4, shuffles: int = 5
+    kind: str = KINDS[0],
+    dataset: str = "digits-or-fashion",
+    samples: int = 32768,
+    side: int = 4,
+    shuffles: int = 5,
+    *,
+    cells: Cell = fresh,
 ) -> list[dict[str, Any]]:
     """Return what the order of the samples does to sums over them, for every accumulator.
 
@@ -39,6 +48,8 @@ def sample_order(
         There are side × side sums: the brightest pixels with pixels of every brightness, or with the first classes.
     shuffles : int
         Random orders.
+    cells : Cell
+        Knows the rows that are computed already.
 
     Returns
     -------
@@ -65,9 +76,8 @@ def sample_order(
     exact, orders = exact_product(a, b), _orders(images, shuffles)
     rows = []
     for name, accumulator in ACCUMULATORS.items():
-        z = [np.asarray(matmul(a[:, order], b[order], accumulator=accumulator), np.float64) for order in orders]
-        where = {"accumulator": name, "K": len(images.labels), "data": images.name}
-        rows.append({**where, **_effect_of_order(z, exact)})
+        found = cells(name, partial(_effect_of_order, a, b, accumulator, orders, exact))
+        rows.append({"accumulator": name, "K": len(images.labels), "data": images.name, **found})
     return rows
 
 
@@ -79,7 +89,10 @@ def _orders(images: Images, shuffles: int) -> list[Array]:
     return [*shuffled, np.argsort(images.labels, kind="stable"), np.argsort(magnitude, kind="stable")]
 
 
-def _effect_of_order(results: list[Array], exact: Array) -> dict[str, float | None]:
+def _effect_of_order(
+    a: Array, b: Array, accumulator: AccumulatorLike, orders: list[Array], exact: Array
+) -> dict[str, float | None]:
+    results = [np.asarray(matmul(a[:, order], b[order], accumulator=accumulator), np.float64) for order in orders]
     errors = [relative_error(z, exact) for z in results]
     shuffled = [error for error in errors[:-2] if error is not None]
     width = np.max(results, axis=0) - np.min(results, axis=0)

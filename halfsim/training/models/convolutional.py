@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from halfsim.training import nn
 from halfsim.training.models.model import Model, Start, he
+from halfsim.training.nn.normalization import RULES
 from halfsim.training.registry import check_count, check_number, check_sizes
 from halfsim.training.tape import Tape, Variable
 
@@ -103,6 +104,8 @@ class BatchNormNet(ConvNet):
         Weight of a batch in the running statistics.
     epsilon : float
         Added to variances.
+    rule : str
+        How running statistics move, one of `halfsim.training.nn.normalization.RULES`.
 
     Examples
     --------
@@ -112,10 +115,13 @@ class BatchNormNet(ConvNet):
 
     momentum: float = 0.1
     epsilon: float = 1e-5
+    rule: str = RULES[0]
 
     def __post_init__(self) -> None:
         ConvNet.__post_init__(self)
         check_number(self, "momentum", "epsilon", low=0.0, high=1.0)
+        if self.rule not in RULES:
+            raise ValueError(f"BatchNormNet: rule={self.rule!r} is unknown; known are {', '.join(RULES)}")
 
     @property
     def state_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -134,7 +140,7 @@ class BatchNormNet(ConvNet):
         name = f"bn{layer}"
         with tape.layer(name):
             gain, shift = parameters[f"{name}.gain"], parameters[f"{name}.shift"]
-            return nn.batch_norm(tape, x, gain, shift, name, momentum=self.momentum, epsilon=self.epsilon)
+            return nn.batch_norm(tape, x, gain, shift, name, self.momentum, self.epsilon, self.rule)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

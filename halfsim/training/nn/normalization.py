@@ -10,7 +10,13 @@ import numpy as np
 from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.tape import Tape, Variable
 
-__all__ = ["Normalised", "batch_norm", "follow", "layer_norm", "normalise", "normalise_with", "spread"]
+__all__ = ["RULES", "Normalised", "batch_norm", "follow", "layer_norm", "normalise", "normalise_with", "spread"]
+
+
+RULES = ("weights", "difference")
+"""How a running statistic moves by m: ``(1 - m) old + m new``, as in PyTorch, or ``old - (old - new) m``, as
+TensorFlow's moving averages do [@tensorflow-moving-averages]. By weights an infinity stays one for ever; by difference
+it becomes a NaN at the next finite statistic, as infinity less infinity."""
 
 
 class Normalised(NamedTuple):
@@ -39,13 +45,21 @@ def normalise_with(a: Arithmetic, x: Array, mean: Array, variance: Array, epsilo
 
 
 def batch_norm(
-    tape: Tape, x: Variable, gain: Variable, shift: Variable, name: str, momentum: float = 0.1, epsilon: float = 1e-5
+    tape: Tape,
+    x: Variable,
+    gain: Variable,
+    shift: Variable,
+    name: str,
+    momentum: float = 0.1,
+    epsilon: float = 1e-5,
+    rule: str = RULES[0],
 ) -> Variable:
     """Return ``y = gain (x - mean) / sqrt(variance + epsilon) + shift`` per channel, the last axis of x.
 
     In training, mean and biased variance are those of the batch, all axes but the last, and the running ones move by
-    `momentum` towards them (the variance times n / (n - 1)); else the running ones are taken. Everything happens in
-    the arithmetic of the batch normalisation, running statistics included, and is then stored [@ioffe2015].
+    `momentum` towards them (the variance times n / (n - 1)), by one of `RULES`; else the running ones are taken.
+    Everything happens in the arithmetic of the batch normalisation, running statistics included, and is then stored
+    [@ioffe2015].
 
     With h the normalised x: dL/dgain = Σ g h,  dL/dshift = Σ g,
     dL/dx = gain / sqrt(variance + epsilon) (g - Σg / n - h Σ(g h) / n).
@@ -76,7 +90,7 @@ def batch_norm(
 
     forward = normalised(r)
     if tape.training:
-        follow(r, running, forward, momentum, len(rows))
+        follow(r, running, forward, momentum, len(rows), rule)
     return _affine(tape, x, rows, gain, shift, r, forward, normalised, 0)
 
 
@@ -113,12 +127,22 @@ def _running(tape: Tape, name: str, channels: int, r: Arithmetic) -> tuple[Array
     return mean, tape.state.setdefault(f"{name}.variance", np.ones(channels, r.dtype))
 
 
-def follow(r: Arithmetic, running: tuple[Array, Array], now: Normalised, momentum: float, count: int) -> None:
+def follow(
+    r: Arithmetic,
+    running: tuple[Array, Array],
+    now: Normalised,
+    momentum: float,
+    count: int,
+    rule: str = RULES[0],
+) -> None:
     """Move running statistics, in place, by `momentum` towards those of a batch of `count` rows, along axis 0."""
     kept, taken = r.subtract(r.number(1), r.number(momentum)), r.number(momentum)
     unbiased = r.multiply(now.variance, r.divide(r.number(count), r.number(max(count - 1, 1))))
-    for old, new in zip(running, (now.mean, unbiased), strict=True):
-        old[:] = r.add(r.multiply(kept, old), r.multiply(taken, np.asarray(new)[0]))
+    for old, new in zip(running, (np.asarray(now.mean)[0], np.asarray(unbiased)[0]), strict=True):
+        if rule == "difference":
+            old[:] = r.subtract(old, r.multiply(r.subtract(old, new), taken))
+        else:
+            old[:] = r.add(r.multiply(kept, old), r.multiply(taken, new))
 
 
 def _affine(

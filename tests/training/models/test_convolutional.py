@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
+import pytest
 
+import halfsim as hs
 from halfsim.policy import named
+from halfsim.training import nn
 from halfsim.training.machine import Machine
 from halfsim.training.models import BatchNormNet, ConvNet, HeatMapNet
 from halfsim.training.tape import Tape
@@ -90,3 +94,27 @@ def test_running_statistics_move_when_training_and_serve_when_not() -> None:
     # Without training an image does not depend on the others of its batch; with it, it does.
     assert np.array_equal(logits(False, slice(0, 3)), whole[:3])
     assert not np.array_equal(logits(True, slice(0, 3)), logits(True, slice(None))[:3])
+
+
+@pytest.mark.parametrize(("rule", "left"), [("weights", math.inf), ("difference", math.nan)])
+def test_one_infinite_variance_poisons_the_running_one_for_ever(rule: str, left: float) -> None:
+    policy = replace(named("mixed"), batch_norm=hs.Pairwise(format=hs.BINARY16))
+    state: dict[str, np.ndarray] = {}
+    gain, shift = np.ones(1, np.float16), np.zeros(1, np.float16)
+    for size in (1.0, 300.0, 1.0, 1.0):
+        tape = Tape(Machine(policy), state=state)
+        x = tape.parameter((size * (-1.0) ** np.arange(64)).reshape(64, 1).astype(np.float16))
+        with np.errstate(all="ignore"):
+            nn.batch_norm(tape, x, tape.parameter(gain), tape.parameter(shift), "bn", rule=rule)
+    assert np.array_equal(state["bn.variance"], [left], equal_nan=True)
+    # Finite statistics move alike, but for a rounding.
+    tape = Tape(Machine(named("mixed")), state={})
+    x = tape.parameter(np.arange(8, dtype=np.float16).reshape(8, 1))
+    nn.batch_norm(tape, x, tape.parameter(gain), tape.parameter(shift), "bn", momentum=0.25, rule=rule)
+    assert tape.state["bn.mean"].tolist() == [0.875]
+    assert tape.state["bn.variance"] == pytest.approx([2.25], rel=1e-6)
+
+
+def test_an_unknown_rule_is_refused() -> None:
+    with pytest.raises(ValueError, match="rule='lerp' is unknown; known are weights, difference"):
+        BatchNormNet(rule="lerp")
