@@ -26,7 +26,7 @@ from halfsim.core.dot import LIMBS
 from halfsim.core.fields import layout
 from halfsim.environment import CUDA, DefaultNaN, Environment, NaNRule
 from halfsim.formats import BINARY16, BINARY32, Format
-from halfsim.kernels import fused, gemm, host, mfma, pairwise, recurrences, specials
+from halfsim.kernels import fused, gemm, host, mfma, pairwise, recurrences, specials, units
 from halfsim.kernels.storage import Operands, Storage, storage
 from halfsim.kernels.threads import run_blocks
 from halfsim.mfma import ExactDotAdd, PairwiseDotAdd, TwoStageDotAdd
@@ -77,7 +77,7 @@ def plan(accumulator: Accumulator) -> Plan:
     if isinstance(rounding, Stochastic):
         seed, offset = rounding.seed - (rounding.seed >> 63 << 64), rounding.offset
     fast = (None, ()) if numba.config.DISABLE_JIT else _fast(accumulator, control, (seed, offset))
-    exact_addend, leaves = isinstance(accumulator, Exact), isinstance(accumulator, FusedDotAdd)
+    exact_addend, leaves = isinstance(accumulator, Exact), fast[0] is fused.fused
     general = _general(accumulator)
     return Plan(fmt, storage(fmt), control, seed, offset, *general, exact_addend, not matrix_unit, *fast, leaves)
 
@@ -131,8 +131,8 @@ def _fast(
     """
     halves = factor_formats(accumulator) == (BINARY16, BINARY16)
     match accumulator:
-        case FusedDotAdd():
-            block = fused.block(accumulator)
+        case FusedDotAdd() | ExactDotAdd() | TwoStageDotAdd():
+            block = units.block(accumulator)
             if block is not None:
                 return fused.fused, (block,)
         case PairwiseDotAdd(
