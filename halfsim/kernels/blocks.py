@@ -71,8 +71,8 @@ def write_sums(typingctx, totals, at, d, codes, left, to, count, report, reports
     """Encode `count` sums into d from `to` on, but for elements whose factors were reported; mark these in `left`.
 
     `report` is that on the row, `reports` has those on the columns from `column` on. A mark is their union; where they
-    are SPECIAL alone, 2 or 4 are added if the sum of the other products is infinite in binary16, plus or minus. `nan` is
-    the pattern of a NaN.
+    are SPECIAL alone, 2 or 4 are added if the sum of the other products is infinite in binary16, plus or minus. A NaN
+    has the pattern `nan`.
     """
     kinds, kind = (totals, d, left, reports), _sum_of(d, codes)
 
@@ -85,7 +85,9 @@ def write_sums(typingctx, totals, at, d, codes, left, to, count, report, reports
             pattern = memory.load(target, place)
             both = memory.load(seen, builder.add(args[9], j)) | memory.splat(builder.trunc(args[7], INT))
             both = (both & SPECIAL).equals(0).choose(both | (kind.unknown(total) & OUTSIDE), both)
-            result = kind.write(total, pattern.widened(), memory.splat(builder.trunc(args[10], INT))).shortened(pattern.value.type.element)
+            result = kind.write(total, pattern.widened(), memory.splat(builder.trunc(args[10], INT))).shortened(
+                pattern.value.type.element
+            )
             memory.store(target, place, both.equals(0).choose(result, pattern))
             mark = both.equals(1).choose(both + overflow(total), both)
             memory.store(marks, place, mark.shortened(BYTE))
@@ -202,10 +204,10 @@ class _StagedRows(_FusedRows):
         results = []
         for r, total in enumerate(before):
             whole = memory.get(self.first[r]), exponents[r], codes[r], total
-            pieces = [
-                join(*(x.part(at, narrow.width) for x in whole), window, numbers)
-                for at in range(0, memory.width, narrow.width)
-            ]
+            pieces = []
+            for at in range(0, memory.width, narrow.width):
+                products, exponent, code, addend = (x.part(at, narrow.width) for x in whole)
+                pieces.append(join(products, exponent, code, addend, window, numbers))
             while len(pieces) > 1:
                 pieces = [x.beside(y) for x, y in zip(pieces[::2], pieces[1::2], strict=True)]
             results += pieces

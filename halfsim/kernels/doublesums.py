@@ -1,18 +1,19 @@
 """Sums of blocks that binary64 holds, in vector registers: an exact one rounded once, and one of two stages.
 
 **Exact.** Products and C are numbers of binary64. Those of a block add up to ``high + low``: `high` is a multiple of a
-grid that the sum of products fits, or of two products their rounded sum; `low` is exact. With s their rounded sum and e
-what that lost, C enters by two more such sums, ``C + e = u + f`` and ``s + u = t + g``, and v rounds ``g + f``. Where g
-is not zero, f is at most half its last digit, so that v is less than an ulp of t and wrong by less than its sign. So
-the error of ``t + v``, which is exact since v is smaller than t, tells whether the sum is inexact and where it lies: it is
-rounded to odd, and then to binary32 as if at once [@boldo2008].
+grid that the sum of products fits, or of two products their rounded sum; `low` is exact. With s their rounded sum and
+e what that lost, C enters by two more such sums, ``C + e = u + f`` and ``s + u = t + g``, and v rounds ``g + f``. Where
+g is not zero, f is at most half its last digit, so that v is less than an ulp of t, and wrong by too little to change
+its sign. So the error of ``t + v``, which is exact since v is smaller than t, tells whether the sum is inexact and on
+which side: it is rounded to odd, and then to binary32 as if at once [@boldo2008].
 
-**Two stages.** The products, cut, add up to an integer in units of their block. Cutting a multiple of it downward is the
-floor of a number of binary64, and so is cutting C; digits below the last one kept are cut off as bits.
+**Two stages.** The products, cut, add up to an integer in units of their block. Cutting a multiple of it downward is
+the floor of a number of binary64, and so is cutting C; digits below the last one kept are cut off as bits.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from halfsim.kernels.blocksums import FAR, LOWEST, Window
@@ -80,9 +81,7 @@ def product_exponent(code: Lanes, window: Window) -> Lanes:
     return (code + (_BIAS - 2 * window.zero)).larger(_BIAS + LOWEST - 1)
 
 
-def join(
-    products: Lanes, exponent: Lanes, code: Lanes, addend: Lanes, window: Window, bits: tuple[Lanes, ...]
-) -> Lanes:
+def join(products: Lanes, exponent: Lanes, code: Lanes, addend: Lanes, window: Window, bits: Sequence[Lanes]) -> Lanes:
     """Sum of C and of the products, which are int32 in units of their block; C where all of them are zero.
 
     `bits` are the numbers of a `StagedSum` in int32, and the mask of what is below the last digit kept, in int64.

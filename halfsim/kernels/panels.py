@@ -28,6 +28,12 @@ def panel_width(columns):
 @merged
 def pack_columns(b, start, stop, rule, depth, width, panels):
     """Decode columns `start` to `stop` of matrix b (K, N) into panels (number, depth, width), flat, of binary32."""
+    if start == 0 and stop == 1:
+        # A column of its own, as that of a dot product: what follows would take longer to begin than to do.
+        column = b[:, 0]
+        for k in range(column.size):
+            panels[k * width] = decode(column[k], rule)
+        return
     for k in range(b.shape[0]):
         for first in range(0, stop - start, width):
             source = b[k, start + first : min(start + first + width, stop)]

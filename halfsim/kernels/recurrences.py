@@ -8,7 +8,7 @@ from typing import Any
 from halfsim.accumulators import Compensated, Exact, Pairwise, Sequential
 from halfsim.core.fields import layout
 from halfsim.formats import BINARY16, BINARY32
-from halfsim.kernels import compensated, exact, sequential16, sequential32, stochastic16, tree
+from halfsim.kernels import compensated, exact, f16c, sequential16, sequential32, stochastic16, tree
 from halfsim.rounding import Rounding, Stochastic
 
 __all__ = ["fast"]
@@ -27,7 +27,7 @@ def fast(
             return exact.exact, (control, layout(fmt), *counters)
         case Sequential(format=fmt, rounding=Stochastic(), flush_to_zero=False) if fmt == BINARY16:
             return stochastic16.binary16, (control, accumulator.fused, *counters)
-        case Sequential(format=fmt) if fmt == BINARY32 and nearest:
+        case Sequential(format=fmt) if fmt == BINARY32 and (nearest or f16c.directed(control)):
             return sequential32.binary32, (control,)
         case Pairwise(format=fmt) if fmt == BINARY32 and nearest:
             return tree.binary32, (control,)

@@ -57,7 +57,11 @@ def block(accumulator: FusedDotAdd | ExactDotAdd | TwoStageDotAdd) -> Block | No
         return None
     codes = np.zeros(0, np.uint8 if window is NEAR else np.uint16)
     environment = CUDA if isinstance(accumulator, FusedDotAdd) else IEEE
-    nan = int(default_nan(layout(output), control_word(Rounding.roundTiesToEven, environment)))
+    nan = int(
+        default_nan(
+            layout(BINARY16 if output == BINARY16 else BINARY32), control_word(Rounding.roundTiesToEven, environment)
+        )
+    )
     forms = form(factors[0], window), form(factors[1], window)
     return Block(*forms, accumulator.terms, -(1 << (24 - output.precision)), nan, total, codes)
 

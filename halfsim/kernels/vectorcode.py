@@ -19,6 +19,8 @@ __all__ = ["BYTE", "DOUBLE", "FLOAT", "INT", "LONG", "Lanes", "Memory", "each", 
 BYTE, INT, LONG = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 FLOAT, DOUBLE = ir.FloatType(), ir.DoubleType()
 _REAL = FLOAT, DOUBLE
+# To its binade belong integers alone.
+_INTEGERS = 1.5 * 2.0**52
 _MANY = 16
 
 
@@ -160,11 +162,9 @@ class Lanes:
         return Lanes(self.builder, exact_multiply_add(self.builder, self.value.type, x.value, y.value, self.value))
 
     def floor(self) -> Lanes:
-        """float64 numbers cut down to integers."""
-        kind = self.value.type
-        name = f"llvm.floor.v{kind.count}f64"
-        function = cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(kind, [kind]), name)
-        return Lanes(self.builder, self.builder.call(function, [self.value]))
+        """float64 numbers below 2**51 cut down to integers; not all processors have an instruction for that."""
+        near = (self + _INTEGERS) - _INTEGERS
+        return self.below(near).choose(near - 1.0, near)
 
     def part(self, first: int, count: int) -> Lanes:
         """`count` lanes from one on."""
