@@ -15,6 +15,7 @@ import numpy as np
 from numpy import float32, int32
 
 from halfsim.core._jit import kernel, scalar
+from halfsim.core.fields import larger, smaller
 from halfsim.environment import DefaultNaN
 from halfsim.formats import BFLOAT16, BINARY16, BINARY32
 from halfsim.kernels.panels import COLUMNS, ROWS, panel_width
@@ -27,6 +28,8 @@ __all__ = ["binary32", "known"]
 _MAGNITUDE = 0x7FFFFFFF
 _SMALLEST_NORMAL = 0x00800000
 _ZERO = float32(0.0)
+# Terms decoded at a time, but of an instruction that has more.
+_TERMS = 256
 
 
 def known(row: PairwiseDotAdd, control: int) -> tuple[int, int, int, bool] | None:
@@ -106,11 +109,13 @@ def binary32(a, b, batch_a, batch_b, d, start, stop, control, length, depth, wid
     A block has `length` products, an instruction `depth`; factors are bfloat16 if `wide`, else binary16.
     """
     rows, columns = a.shape[1], b.shape[2]
-    # What is missing are products +0; of bfloat16 a block of them might change a -0.
+    # What is missing are products +0; of bfloat16 a block of them might change a -0. Sums rest in d between two parts of
+    # the terms, to be read as C is, so that a part ends where an instruction does.
     whole = length if wide else 4
-    terms = (a.shape[2] + whole - 1) // whole * whole
+    step = larger(_TERMS // depth, 1) * depth if wide else _TERMS
+    terms = (smaller(b.shape[1], step) + whole - 1) // whole * whole
     width = panel_width(columns)
-    strip = min(COLUMNS, (columns + width - 1) // width * width)
+    strip = smaller(COLUMNS, (columns + width - 1) // width * width)
     rule = make_rule(control)
     values_a = np.zeros((ROWS, terms), np.float32)
     values_b = np.zeros((strip // width, terms, width), np.float32)
@@ -118,27 +123,36 @@ def binary32(a, b, batch_a, batch_b, d, start, stop, control, length, depth, wid
     packed = -1
     for batch in range(start // rows, (stop + rows - 1) // rows):
         for left in range(0, columns, strip):
-            right = min(left + strip, columns)
-            if columns > strip or batch_b[batch] != packed:
-                packed = batch_b[batch]
-                for k in range(b.shape[1]):
-                    for first in range(left, right, width):
-                        source = b[packed, k, first : min(first + width, right)]
-                        _read(source, rule, wide, values_b[(first - left) // width, k])
-            for row in range(max(start, batch * rows), min(stop, (batch + 1) * rows), ROWS):
-                count = min(ROWS, stop - row, (batch + 1) * rows - row)
-                for i in range(count):
-                    _read(a[batch_a[batch], row + i - batch * rows], rule, wide, values_a[i])
-                for p in range((right - left + width - 1) // width):
-                    for i in range(count):
-                        target = d[row + i, left + p * width : min(left + (p + 1) * width, right)]
-                        for j in range(target.size):
-                            c = int32(target[j])
-                            total[j] = float_of(int32(0) if less(int32(c & _MAGNITUDE), _SMALLEST_NORMAL) else c)
-                        if wide:
-                            _add_flushed_blocks(values_a[i], values_b[p], length, depth, total)
-                        else:
-                            _add_blocks(values_a[i], values_b[p], length, total)
-                        for j in range(target.size):
-                            bits = bits_of(total[j])
-                            target[j] = int32(0x7FC00000) if less(0x7F800000, int32(bits & _MAGNITUDE)) else bits
+            right = smaller(left + strip, columns)
+            for term in range(0, b.shape[1], step):
+                count = smaller(step, b.shape[1] - term)
+                if columns > strip or count < b.shape[1] or batch_b[batch] != packed:
+                    packed = batch_b[batch]
+                    for k in range(terms):
+                        for first in range(left, right, width):
+                            target = values_b[(first - left) // width, k]
+                            if k < count:
+                                source = b[packed, term + k, first : smaller(first + width, right)]
+                                _read(source, rule, wide, target)
+                            else:
+                                target[:] = _ZERO
+                for row in range(larger(start, batch * rows), smaller(stop, (batch + 1) * rows), ROWS):
+                    some = smaller(smaller(ROWS, stop - row), (batch + 1) * rows - row)
+                    for i in range(some):
+                        source = a[batch_a[batch], row + i - batch * rows, term : term + count]
+                        _read(source, rule, wide, values_a[i])
+                        values_a[i, count:] = _ZERO
+                    used = (count + whole - 1) // whole * whole
+                    for p in range((right - left + width - 1) // width):
+                        for i in range(some):
+                            target = d[row + i, left + p * width : smaller(left + (p + 1) * width, right)]
+                            for j in range(target.size):
+                                c = int32(target[j])
+                                total[j] = float_of(int32(0) if less(int32(c & _MAGNITUDE), _SMALLEST_NORMAL) else c)
+                            if wide:
+                                _add_flushed_blocks(values_a[i, :used], values_b[p], length, depth, total)
+                            else:
+                                _add_blocks(values_a[i, :used], values_b[p], length, total)
+                            for j in range(target.size):
+                                bits = bits_of(total[j])
+                                target[j] = int32(0x7FC00000) if less(0x7F800000, int32(bits & _MAGNITUDE)) else bits

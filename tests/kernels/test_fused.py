@@ -87,6 +87,16 @@ def test_all_rows_of_a_large_product(name):
     assert np.array_equal(fast, general)
 
 
+@pytest.mark.parametrize("name", ["h100:f16", "h100:f32:bf16", "mi100:f32", "mi250x:f32:bf16", "mi300x:f32"])
+def test_sums_rest_between_parts_of_the_terms(name):
+    """More rows than sums rest of, infinities and NaNs in any part, and a last block that is not full."""
+    row = hs.tensorcores.as_accumulator(name)
+    case = tile("special", row.inputs, output(row), 7, 290, 1034, 70)
+    case.a[:200] &= 0x83FF if row.inputs[0] == hs.BINARY16 else 0xBFFF
+    fast, general = both(row, case)
+    assert np.array_equal(fast, general)
+
+
 NO_OVERFLOW = [name for name, row in NAMES.items() if output(row) == "f32"]
 
 
