@@ -147,6 +147,12 @@ class _FusedRows(_Rows):
         elements = self.codes_b.type.pointee, INT, INT
         self.codes, self.first, self.second = map(self._cells, elements)
 
+    def write(self, count: Any, totals: list[Any]) -> None:
+        """Write the loop over the blocks, and before it what all of them share."""
+        self.words = [self._word(number) for number in self.numbers]
+        self.kept = self._word(self.mask)
+        super().write(count, totals)
+
     def _exponents(self, start: Any, stop: Any, least: Lanes) -> list[Lanes]:
         """Write the search of the largest codes of a block; return them as int32."""
         memory, builder = self.memory, self.memory.builder
@@ -170,8 +176,7 @@ class _FusedRows(_Rows):
 
     def _block(self, start: Any, stop: Any, before: list[Lanes]) -> list[Lanes]:
         memory, builder, kind = self.memory, self.memory.builder, self.kind
-        bits, least = map(self._word, self.numbers)
-        mask = self._word(self.mask)
+        bits, least = self.words
         middle = builder.add(start, builder.lshr(builder.add(self.group, LONG(1)), LONG(1)))
         codes = self._exponents(start, stop, least.shortened(self.codes_b.type.pointee))
         scales = [scale_of(kind.exponent(code, c), bits) for code, c in zip(codes, before, strict=True)]
@@ -181,7 +186,7 @@ class _FusedRows(_Rows):
         self._products(start, middle, scales, self.first)
         self._products(middle, stop, scales, self.second)
         halves = [(memory.get(x), memory.get(y)) for x, y in zip(self.first, self.second, strict=True)]
-        return [kind.finish(*half, scales[r], codes[r], before[r], mask) for r, half in enumerate(halves)]
+        return [kind.finish(*half, scales[r], codes[r], before[r], self.kept) for r, half in enumerate(halves)]
 
 
 class _StagedRows(_FusedRows):
@@ -193,7 +198,7 @@ class _StagedRows(_FusedRows):
         zero = memory.splat(INT(0))
         codes = self._exponents(start, stop, zero.shortened(self.codes_b.type.pointee))
         exponents = [product_exponent(code, window) for code in codes]
-        scales = [scale_of(exponent, self._word(self.numbers[0])) for exponent in exponents]
+        scales = [scale_of(exponent, self.words[0]) for exponent in exponents]
         for half in self.first:
             memory.set(half, zero)
         self._products(start, stop, scales, self.first)

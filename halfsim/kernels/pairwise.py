@@ -109,8 +109,8 @@ def binary32(a, b, batch_a, batch_b, d, start, stop, control, length, depth, wid
     A block has `length` products, an instruction `depth`; factors are bfloat16 if `wide`, else binary16.
     """
     rows, columns = a.shape[1], b.shape[2]
-    # What is missing are products +0; of bfloat16 a block of them might change a -0. Sums rest in d between two parts of
-    # the terms, to be read as C is, so that a part ends where an instruction does.
+    # What is missing are products +0; of bfloat16 a block of them might change a -0. Sums rest in d between two parts
+    # of the terms, to be read as C is, so that a part ends where an instruction does.
     whole = length if wide else 4
     step = larger(_TERMS // depth, 1) * depth if wide else _TERMS
     terms = (smaller(b.shape[1], step) + whole - 1) // whole * whole
