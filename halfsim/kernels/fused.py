@@ -109,7 +109,7 @@ def _fused(a, b, batch_a, batch_b, d, start, stop, unit, left, depth, memory):
     rows, terms, columns = a.shape[1], a.shape[2], b.shape[2]
     values_a, codes_a, values_b, codes_b, reports_a, reports_b, scratch, sums = memory
     height, strip = reports_a.size, reports_b.size
-    packed = -1
+    packed, packed_column = -1, 0
     for batch in range(start // rows, (stop + rows - 1) // rows):
         for first in range(0, columns, strip):
             last = smaller(first + strip, columns)
@@ -120,8 +120,8 @@ def _fused(a, b, batch_a, batch_b, d, start, stop, unit, left, depth, memory):
                 for term in range(0, terms, depth):
                     stop_term = smaller(term + depth, terms)
                     whole = (stop_term - term + unit.terms - 1) // unit.terms * unit.terms
-                    if columns > strip or terms > depth or batch_b[batch] != packed:
-                        packed = batch_b[batch]
+                    if terms > depth or batch_b[batch] != packed or first != packed_column:
+                        packed, packed_column = batch_b[batch], first
                         part = term, stop_term, whole, depth
                         pack_columns(b, packed, first, last, part, unit.right, lanes(), values_b, codes_b, reports_b)
                     for row in range(top, end, ROWS):
