@@ -24,9 +24,10 @@ from halfsim.device import Gpu
 from halfsim.environment import IEEE, Environment
 from halfsim.flags import Flagged, Flags
 from halfsim.kernels import host
-from halfsim.kernels.loops import Loops
+from halfsim.kernels.loops import GENERAL, Loops
 from halfsim.kernels.select import select_loops
 from halfsim.kernels.tables import WORTH
+from halfsim.operation_text import docstring
 from halfsim.options import rounding_control
 from halfsim.rounding import RoundingLike
 
@@ -37,34 +38,10 @@ _FLOAT16 = np.dtype(np.float16)
 _UINT8, _UINT16 = np.dtype(np.uint8), np.dtype(np.uint16)
 _ARRAY = np.ndarray
 _NO_FLAGS = Flags(0)
-
-_COMMON = """
-Parameters
-----------
-{operands}rounding : Rounding, Stochastic or str
-    Rounding direction, by default ``"rne"``.{rounding}
-environment : Environment
-    NaN rule, tininess and flushing, by default `IEEE`.
-{options}out : {dtype} array, optional
-    Where the result is written; it must have the broadcast shape.
-where : bool array, optional
-    Elements to compute; elsewhere `out` is left alone (a new result is zero there, its flags 0).
-device : str, optional
-    ``"cuda"`` computes the same bits on the current CUDA device. Operands may then lie in its memory, and so does the
-    result if one does; see `halfsim.device.Gpu`.
-
-Returns
--------
-{dtype} array or scalar
-    The result; ``{name}.flagged(...)`` returns it with a uint8 array of `Flags` per element.
-
-Raises
-------
-TypeError
-    If an operand is not float16.
-ValueError
-    If shapes do not broadcast, or the rounding is unknown.
-"""
+# Elements that no loop splits over threads.
+_FEW = GENERAL
+# Quicker than the constructor.
+_flagged = Flagged._make
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -140,6 +117,10 @@ class Operation:
         **options: bool,
     ) -> Any:
         """Compute the operation; see the operation's own docstring."""
+        if environment is IEEE and out is None and where is True and device is None and not options:
+            few = self._few(operands, rounding, False)
+            if few is not None:
+                return few
         if device is not None:
             return self._on_device(device, operands, rounding, environment, out, where, options).value
         value, _ = self._compute(operands, rounding, environment, out, where is True, options, False)
@@ -156,12 +137,44 @@ class Operation:
         **options: bool,
     ) -> Flagged:
         """Compute the operation and the exception flags of every element."""
+        if environment is IEEE and out is None and where is True and device is None and not options:
+            few: Flagged | None = self._few(operands, rounding, True)
+            if few is not None:
+                return few
         if device is not None:
             return self._on_device(device, operands, rounding, environment, out, where, options)
         value, flags = self._compute(operands, rounding, environment, out, where is True, options, True)
         if out is None and where is True and value.ndim:
             return Flagged(value, flags)
         return Flagged(deliver(self.name, value, out, where), deliver(self.name, flags, None, where))
+
+    def _few(self, operands: tuple[Any, ...], rounding: RoundingLike, flagged: bool) -> Any:
+        """Return the result of a call whose operands are few, alike and contiguous, if there was such a call before.
+
+        Any other call gives None, and is for `_compute`, which would answer the same; this one takes as long as this.
+        """
+        plan = self._plans.get(rounding) if type(rounding) is str else None
+        if plan is None or len(operands) != self.arity:
+            return None
+        first = operands[0]
+        if type(first) is not _ARRAY or self.integers >= 0:
+            return None
+        shape, dtype = first.shape, self.dtype
+        if len(shape) != 1 or shape[0] > _FEW:
+            return None
+        arrays = []
+        for x in operands:
+            if type(x) is not _ARRAY or x.dtype is not _FLOAT16 or x.shape != shape or not x.flags.carray:
+                return None
+            arrays.append(x.view(_UINT16))
+        result = np.empty(shape, dtype)
+        z = result.view(_UINT16) if dtype is _FLOAT16 else result
+        if not flagged:
+            host.run(plan[1], arrays, z, None, plan[0], self.extra)
+            return result
+        flags = np.empty(shape, _UINT8)
+        host.run(plan[1], arrays, z, flags, plan[0], self.extra)
+        return _flagged((result, flags))
 
     def _compute(
         self,
@@ -262,25 +275,7 @@ class Operation:
             )
 
     def __post_init__(self) -> None:
-        names = _OPERANDS[: self.arity]
-        operands = "".join(
-            f"{x} : {'integer' if i == self.integers else 'float16'} array or scalar\n    Operand, broadcast.\n"
-            for i, x in enumerate(names)
-        )
-        head = (
-            f"{self.name}({', '.join(names)}, *, rounding='rne', environment=IEEE, out=None, where=True, device=None)"
-        )
-        common = _COMMON.format(
-            name=self.name,
-            operands=operands,
-            rounding="" if self.rounds else " It has no effect here.",
-            options="".join(f"{option} : bool\n    {_OPTIONS[option]}\n" for option in self.options),
-            dtype=self.dtype,
-        )
-        raised = ", ".join(str(flag.name) for flag in self.flags) or "none"
-        notes = f"Notes\n-----\n{self.ieee}, {self.clause}. {self.special}".rstrip() + f" Flags: {raised}."
-        example = f"Examples\n--------\n>>> import numpy as np, halfsim as hs\n{self.example}\n"
-        object.__setattr__(self, "__doc__", f"{head}\n\n{self.summary}\n{common}\n{notes}\n\n{example}")
+        object.__setattr__(self, "__doc__", docstring(self, _OPERANDS[: self.arity]))
 
     def __reduce__(self) -> tuple[Callable[[str], Any], tuple[str]]:
         # A copy, also in another process, is the operation itself.
@@ -293,6 +288,3 @@ class Operation:
 def _public(name: str) -> Any:
     """Return the public object of a name."""
     return getattr(importlib.import_module("halfsim"), name)
-
-
-_OPTIONS = {"exact": "Whether a result that differs from the operand raises inexact, by default False."}

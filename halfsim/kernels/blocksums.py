@@ -17,7 +17,19 @@ from typing import NamedTuple, TypeAlias
 
 from halfsim.kernels.vectorcode import Lanes
 
-__all__ = ["FAR", "LOWEST", "NEAR", "Binary16", "Binary32", "FarBinary32", "Sum", "Window", "overflow", "scale_of"]
+__all__ = [
+    "FAR",
+    "LOWEST",
+    "NEAR",
+    "Binary16",
+    "Binary32",
+    "FarBinary32",
+    "FusedSum",
+    "Sum",
+    "Window",
+    "overflow",
+    "scale_of",
+]
 
 
 class Window(NamedTuple):
@@ -49,6 +61,14 @@ _NAN = 0x7FC00000
 _HUGE = 100
 
 
+class FusedSum(NamedTuple):
+    """A block whose products and C are cut below the largest of them and summed, as a result's kind rounds."""
+
+    fraction_bits: int
+    least: int
+    """Code of the smallest exponent of a block; less than those of products where C alone may lie lower."""
+
+
 def scale_of(exponent: Lanes, fraction_bits: Lanes) -> Lanes:
     """Units per 1, a power of two, for biased exponents."""
     return ((fraction_bits + 2 * _BIAS - exponent) << 23).number()
@@ -77,10 +97,10 @@ class Binary32:
         return (pattern & ~_SIGN).below(_INFINITE).choose(number, 0).number()
 
     @staticmethod
-    def write(total: Lanes, pattern: Lanes) -> Lanes:
+    def write(total: Lanes, pattern: Lanes, nan: Lanes) -> Lanes:
         """Pattern of a result; that of C passes an infinity or a NaN on."""
         magnitude = pattern & ~_SIGN
-        special = magnitude.equals(_INFINITE).choose(pattern, 0x7FFFFFFF)
+        special = magnitude.equals(_INFINITE).choose(pattern, nan)
         return magnitude.below(_INFINITE).choose(total.bits(), special)
 
     @staticmethod
@@ -140,7 +160,7 @@ class Binary16:
         return (value.bits() | ((pattern & 0x8000) << 16)).number()
 
     @staticmethod
-    def write(total: Lanes, pattern: Lanes) -> Lanes:
+    def write(total: Lanes, pattern: Lanes, nan: Lanes) -> Lanes:
         """Pattern of a result; that of C passes a NaN on. No zero is negative."""
         bits = total.bits()
         magnitude = bits & ~_SIGN
@@ -150,7 +170,7 @@ class Binary16:
         result = magnitude.below(113 << 23).choose(subnormal, normal)
         result = magnitude.below(143 << 23).choose(result, 0x7C00) | ((bits >> 16) & 0x8000)
         result = magnitude.equals(0).choose(magnitude, result)
-        return (pattern & 0x7FFF).below(0x7C01).choose(result, 0x7FFF)
+        return (pattern & 0x7FFF).below(0x7C01).choose(result, nan)
 
     @staticmethod
     def unknown(total: Lanes) -> Lanes:

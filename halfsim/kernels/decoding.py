@@ -122,29 +122,39 @@ def decode(typingctx, source, at, count, values, codes, to, reports, column, rul
 
 
 @scalar
-def pack_columns(b, matrix, start, stop, rule, width, terms, values, codes, reports):
+def pack_columns(b, matrix, start, stop, part, rule, width, values, codes, reports):
     """Decode columns `start` to `stop` of one matrix of b (matrices, K, N) into panels of `width` columns.
 
-    A panel has `terms` terms, of which only those that b has are written. `reports` has a place for every column.
+    `part` says which terms: the first, the one after the last, how many with those that are to be zero, and how many a
+    panel has room for. `reports` has a place for every column, and adds up the parts.
     """
-    for j in range(stop - start):
-        reports[j] = 0
+    first_term, last_term, whole, depth = part
+    if first_term == 0:
+        for j in range(stop - start):
+            reports[j] = 0
     for first in range(start, stop, width):
-        for k in range(b.shape[1]):
-            source = (matrix * b.shape[1] + k) * b.shape[2] + first
-            target = (first - start) * terms + k * width
+        panel = (first - start) * depth
+        for k in range(last_term - first_term):
+            source = (matrix * b.shape[1] + first_term + k) * b.shape[2] + first
+            target = panel + k * width
             decode(b, source, smaller(width, stop - first), values, codes, target, reports, first - start, rule)
+        for j in range(panel + (last_term - first_term) * width, panel + whole * width):
+            values[j], codes[j] = 0, 0
 
 
 @scalar
-def pack_rows(a, matrix, start, count, rule, terms, values, codes, reports, scratch):
-    """Decode `count` rows of one matrix of a (matrices, M, K), each `terms` long; one report each."""
+def pack_rows(a, matrix, start, count, part, rule, values, codes, reports, scratch):
+    """Decode a part of `count` rows of one matrix of a (matrices, M, K); `reports` has a place for every row."""
+    first_term, last_term, whole, depth = part
+    terms = last_term - first_term
     for i in range(count):
-        for k in range(a.shape[2]):
+        for k in range(terms):
             scratch[k] = 0
-        source = (matrix * a.shape[1] + start + i) * a.shape[2]
-        decode(a, source, a.shape[2], values, codes, i * terms, scratch, 0, rule)
+        source = (matrix * a.shape[1] + start + i) * a.shape[2] + first_term
+        decode(a, source, terms, values, codes, i * depth, scratch, 0, rule)
         report = 0
-        for k in range(a.shape[2]):
+        for k in range(terms):
             report |= scratch[k]
-        reports[i] = report
+        reports[i] = report if first_term == 0 else reports[i] | report
+        for k in range(i * depth + terms, i * depth + whole):
+            values[k], codes[k] = 0, 0

@@ -29,6 +29,7 @@ __all__ = [
     "available",
     "binary64_to_odd",
     "direct",
+    "directed",
     "direction",
     "exchange",
     "indirect",
@@ -114,6 +115,11 @@ def available() -> bool:
 def direct(control: int) -> bool:
     """Whether the processor's own conversion rounds as a control word asks, in its `direction`."""
     return control & 7 <= int(Rounding.roundTowardPositive) and control == gradual(control)
+
+
+def directed(control: int) -> bool:
+    """Whether `exchange` has the processor's own arithmetic round as a control word asks."""
+    return direct(control) and cpu_target.target_context.codegen().magic_tuple()[0].startswith("x86_64")
 
 
 @scalar

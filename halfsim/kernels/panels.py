@@ -48,6 +48,12 @@ choose_by_type(packed, PACKED)
 @merged
 def pack_columns(b, start, stop, rule, depth, width, panels):
     """Pack columns `start` to `stop` of matrix b (K, N) into panels (number, depth, width), flat."""
+    if start == 0 and stop == 1:
+        # A column of its own, as that of a dot product: what follows would take longer to begin than to do.
+        column = b[:, 0]
+        for k in range(column.size):
+            panels[k * width] = packed(rule, column[k])
+        return
     for k in range(b.shape[0]):
         for first in range(0, stop - start, width):
             source = b[k, start + first : min(start + first + width, stop)]

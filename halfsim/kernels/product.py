@@ -24,13 +24,13 @@ from halfsim.accumulators import (
 from halfsim.core.control import STOCHASTIC, control_word, gradual
 from halfsim.core.dot import LIMBS
 from halfsim.core.fields import layout
-from halfsim.environment import CUDA, DefaultNaN, Environment, NaNRule
+from halfsim.environment import CUDA, Environment, NaNRule
 from halfsim.formats import BINARY16, BINARY32, Format
-from halfsim.kernels import fused, gemm, host, mfma, pairwise, recurrences, specials
+from halfsim.kernels import fused, gemm, host, mfma, pairwise, recurrences, specials, units
 from halfsim.kernels.storage import Operands, Storage, storage
 from halfsim.kernels.threads import run_blocks
 from halfsim.mfma import ExactDotAdd, PairwiseDotAdd, TwoStageDotAdd
-from halfsim.rounding import Rounding, Stochastic, as_rounding
+from halfsim.rounding import Stochastic, as_rounding
 
 __all__ = ["Operands", "Plan", "evaluate", "evaluate_general", "plan"]
 
@@ -77,7 +77,7 @@ def plan(accumulator: Accumulator) -> Plan:
     if isinstance(rounding, Stochastic):
         seed, offset = rounding.seed - (rounding.seed >> 63 << 64), rounding.offset
     fast = (None, ()) if numba.config.DISABLE_JIT else _fast(accumulator, control, (seed, offset))
-    exact_addend, leaves = isinstance(accumulator, Exact), isinstance(accumulator, FusedDotAdd)
+    exact_addend, leaves = isinstance(accumulator, Exact), fast[0] is fused.fused
     general = _general(accumulator)
     return Plan(fmt, storage(fmt), control, seed, offset, *general, exact_addend, not matrix_unit, *fast, leaves)
 
@@ -129,18 +129,15 @@ def _fast(
 
     Seed and offset are arguments of loops that draw; what follows those returned says `_fast_operands`.
     """
-    halves = factor_formats(accumulator) == (BINARY16, BINARY16)
     match accumulator:
-        case FusedDotAdd():
-            block = fused.block(accumulator)
+        case FusedDotAdd() | ExactDotAdd() | TwoStageDotAdd():
+            block = units.block(accumulator)
             if block is not None:
                 return fused.fused, (block,)
-        case PairwiseDotAdd(
-            environment=Environment(flush_inputs=True, nan=NaNRule(default=DefaultNaN.positive)),
-            output=fmt,
-            rounding=Rounding.roundTiesToEven,
-        ) if fmt == BINARY32 and accumulator.terms in pairwise.LENGTHS and halves:
-            return pairwise.binary32, (control, accumulator.terms)
+        case PairwiseDotAdd():
+            numbers = pairwise.known(accumulator, control)
+            if numbers is not None:
+                return pairwise.binary32, numbers
         case Sequential() | Pairwise() | Compensated() | Exact():
             return recurrences.fast(accumulator, control, counters)
     return None, ()

@@ -27,7 +27,7 @@ def fast(
             return exact.exact, (control, layout(fmt), *counters)
         case Sequential(format=fmt, rounding=Stochastic(), flush_to_zero=False) if fmt == BINARY16:
             return stochastic16.binary16, (control, accumulator.fused, *counters)
-        case Sequential(format=fmt) if fmt == BINARY32 and nearest:
+        case Sequential(format=fmt) if fmt == BINARY32 and (nearest or f16c.directed(control)):
             return sequential32.binary32, (control,)
         case Pairwise(format=fmt) if fmt == BINARY32 and nearest:
             return tree.binary32, (control,)

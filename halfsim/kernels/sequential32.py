@@ -1,4 +1,4 @@
-"""Sums of binary32 in ascending k, rounded to nearest, in vector registers, many columns side by side.
+"""Sums of binary32 in ascending k, rounded as a processor can, in vector registers, many columns side by side.
 
 Equal to `sequential` and `sequential_fused` of `halfsim.kernels.gemm`, bit by bit, for every operand (tests prove it):
 products of binary16 are exact in binary32, so that fused or not is the same. Never a BLAS, whose order of summation is
@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from halfsim.core._jit import kernel, scalar
 from halfsim.kernels.addends import read32, write32
+from halfsim.kernels.f16c import direction, exchange
 from halfsim.kernels.simd import make_rule
 from halfsim.kernels.sweep import ADVANCE, grid, walk
 from halfsim.kernels.tiles import TILE_ROWS, add_products, many_registers
@@ -59,4 +60,7 @@ def binary32(a, b, batch_a, batch_b, d, start, stop, control):
 
 @kernel
 def _binary32(a, b, batch_a, batch_b, d, start, stop, control, grid):
+    # Decoding is exact in every direction.
+    state = exchange(direction(control))
     walk(a, b, batch_a, batch_b, d, start, stop, make_rule(control), grid, _Binary32(grid.sums))
+    exchange(state)

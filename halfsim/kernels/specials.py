@@ -82,7 +82,7 @@ def _column_statuses(row, rule, classes, starts, columns, status):
 
 
 @scalar
-def _decide(pattern, status, mark, infinity, sign):
+def _decide(pattern, status, mark, infinity, sign, nan):
     """Return (result, mark) of an element whose C has this pattern; the mark is 0 if the result is final.
 
     A mark of 3 or 5 says that the sum of the other products overflows up or down.
@@ -94,7 +94,7 @@ def _decide(pattern, status, mark, infinity, sign):
     if magnitude == infinity:
         status |= _MINUS if negative else _PLUS
     if status & _NAN or status == _PLUS | _MINUS:
-        return sign - 1, 0
+        return nan, 0
     if mark == (5 if status == _PLUS else 3):
         return np.int64(pattern), mark
     return infinity if status == _PLUS else infinity | sign, 0
@@ -135,4 +135,4 @@ def resolve(a, b, batch_a, batch_b, d, start, stop, unit, infinity, sign, overfl
             mark = left[row, j]
             if mark & 1 and mark < 8:
                 mark = mark if overflows else 1
-                d[row, j], left[row, j] = _decide(d[row, j], np.int64(status[j]), mark, infinity, sign)
+                d[row, j], left[row, j] = _decide(d[row, j], np.int64(status[j]), mark, infinity, sign, unit.nan)

@@ -12,10 +12,15 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
-__all__ = ["BYTE", "FLOAT", "INT", "LONG", "Lanes", "Memory", "each", "pointers", "splat"]
+from halfsim.kernels.vectors import exact_multiply_add
+
+__all__ = ["BYTE", "DOUBLE", "FLOAT", "INT", "LONG", "Lanes", "Memory", "each", "pointers", "splat"]
 
 BYTE, INT, LONG = ir.IntType(8), ir.IntType(32), ir.IntType(64)
-FLOAT = ir.FloatType()
+FLOAT, DOUBLE = ir.FloatType(), ir.DoubleType()
+_REAL = FLOAT, DOUBLE
+# To its binade belong integers alone.
+_INTEGERS = 1.5 * 2.0**52
 _MANY = 16
 
 
@@ -28,7 +33,7 @@ def splat(builder: Any, scalar: Any, count: int) -> Lanes:
 
 
 class Lanes:
-    """A vector of float32, of integers or of comparisons' results; operators also take a Python number."""
+    """A vector of float32, of float64, of integers or of comparisons' results; operators also take a Python number."""
 
     def __init__(self, builder: Any, value: Any) -> None:
         self.builder = builder
@@ -44,7 +49,7 @@ class Lanes:
         return Lanes(self.builder, getattr(self.builder, name)(self.value, self._lift(other)))
 
     def _arithmetic(self, name: str, other: Any) -> Lanes:
-        return self._binary("f" + name if self.value.type.element == FLOAT else name, other)
+        return self._binary("f" + name if self.value.type.element in _REAL else name, other)
 
     def __add__(self, other: Any) -> Lanes:
         return self._arithmetic("add", other)
@@ -78,17 +83,21 @@ class Lanes:
         return self._binary("lshr", count)
 
     def sign(self) -> Lanes:
-        """All ones where an int32 is negative, else 0."""
-        return self._binary("ashr", 31)
+        """All ones where an integer is negative, else 0."""
+        return self._binary("ashr", self.value.type.element.width - 1)
 
     def below(self, other: Any) -> Lanes:
         """Whether these numbers, or signed integers, are less than the others."""
-        compare = self.builder.fcmp_ordered if self.value.type.element == FLOAT else self.builder.icmp_signed
+        compare = self.builder.fcmp_ordered if self.value.type.element in _REAL else self.builder.icmp_signed
         return Lanes(self.builder, compare("<", self.value, self._lift(other)))
 
     def equals(self, other: Any) -> Lanes:
         """Whether these integers are equal to the others."""
         return Lanes(self.builder, self.builder.icmp_signed("==", self.value, self._lift(other)))
+
+    def unlike(self, other: Any) -> Lanes:
+        """Whether these numbers, no NaNs among them, differ from the others."""
+        return Lanes(self.builder, self.builder.fcmp_ordered("!=", self.value, self._lift(other)))
 
     def choose(self, yes: Lanes, no: Any) -> Lanes:
         """Lanes of `yes` where a comparison holds, else of `no`."""
@@ -127,6 +136,45 @@ class Lanes:
     def to_float(self) -> Lanes:
         """float32 of 32-bit unsigned integers."""
         return self._to("uitofp", FLOAT)
+
+    def to_double(self) -> Lanes:
+        """float64 of float32, or of int32."""
+        return self._to("fpext" if self.value.type.element == FLOAT else "sitofp", DOUBLE)
+
+    def to_single(self) -> Lanes:
+        """float32 of float64, rounded to nearest."""
+        return self._to("fptrunc", FLOAT)
+
+    def bits64(self) -> Lanes:
+        """Patterns of float64 numbers, as int64."""
+        return self._to("bitcast", LONG)
+
+    def number64(self) -> Lanes:
+        """float64 numbers of patterns."""
+        return self._to("bitcast", DOUBLE)
+
+    def power64(self) -> Lanes:
+        """float64 powers of two, of exponents in int32 that 1,023 has been added to."""
+        return (self._to("zext", LONG) << 52).number64()
+
+    def plus_product(self, x: Lanes, y: Lanes) -> Lanes:
+        """These numbers and the products of two others, which must be exact: rounded once."""
+        return Lanes(self.builder, exact_multiply_add(self.builder, self.value.type, x.value, y.value, self.value))
+
+    def floor(self) -> Lanes:
+        """float64 numbers below 2**51 cut down to integers; not all processors have an instruction for that."""
+        near = (self + _INTEGERS) - _INTEGERS
+        return self.below(near).choose(near - 1.0, near)
+
+    def part(self, first: int, count: int) -> Lanes:
+        """`count` lanes from one on."""
+        places = ir.Constant(ir.VectorType(INT, count), list(range(first, first + count)))
+        return Lanes(self.builder, self.builder.shuffle_vector(self.value, self.value, places))
+
+    def beside(self, other: Lanes) -> Lanes:
+        """These lanes and after them as many others."""
+        places = ir.Constant(ir.VectorType(INT, 2 * self.value.type.count), list(range(2 * self.value.type.count)))
+        return Lanes(self.builder, self.builder.shuffle_vector(self.value, other.value, places))
 
 
 class Memory:

@@ -137,7 +137,7 @@ def multiply(typingctx, x, y):
 
 def exact_multiply_add(builder, lanes, x, y, z):
     """Emit x * y + z for exact products: one instruction where the processor has it, else two, and the same bits."""
-    name = f"llvm.fmuladd.v{LANES}f{32 if lanes.element == ir.FloatType() else 64}"
+    name = f"llvm.fmuladd.v{lanes.count}f{32 if lanes.element == ir.FloatType() else 64}"
     function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(lanes, [lanes] * 3), name)
     return builder.call(function, [x, y, z])
 

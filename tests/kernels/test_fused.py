@@ -12,7 +12,7 @@ import pytest
 
 import halfsim as hs
 from halfsim.core._processor import has_feature
-from halfsim.kernels import fused, product
+from halfsim.kernels import fused, pairwise, product, units
 from halfsim.kernels.product import Operands
 from halfsim.tensorcores import TABLE
 from tests.tensorcores.tiles import KINDS, held, tile
@@ -20,10 +20,7 @@ from tests.tensorcores.tiles import KINDS, held, tile
 ONE = np.zeros(1, np.int64)
 ROWS: dict = {}
 for _entry in TABLE:
-    if isinstance(_entry.accumulator, hs.FusedDotAdd):
-        ROWS.setdefault(
-            _entry.accumulator, f"{_entry.architecture}-{_entry.instruction}-{_entry.inputs}-{_entry.output}"
-        )
+    ROWS.setdefault(_entry.accumulator, f"{_entry.architecture}-{_entry.instruction}-{_entry.inputs}-{_entry.output}")
 MIXED = replace(next(row for row in ROWS if row.inputs[0] == hs.E4M3), inputs=(hs.E4M3, hs.E5M2))
 ROWS[MIXED] = "e4m3-e5m2"
 ROWS[replace(MIXED, inputs=(hs.BINARY16, hs.E4M3), fraction_bits=20)] = "binary16-e4m3"
@@ -63,7 +60,9 @@ def check(accumulator, kind, seed, *shape, monkeypatch=None):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_row_has_a_vectorised_loop_that_equals_the_general_one(name):
     accumulator = NAMES[name]
-    assert product.plan(accumulator).fast is fused.fused
+    assert product.plan(accumulator).fast is (
+        pairwise.binary32 if isinstance(accumulator, hs.PairwiseDotAdd) else fused.fused
+    )
     for kind in KINDS:
         check(accumulator, kind, 21, 21, 2 * accumulator.terms + 2, 83)
 
@@ -88,11 +87,23 @@ def test_all_rows_of_a_large_product(name):
     assert np.array_equal(fast, general)
 
 
+@pytest.mark.parametrize("name", ["h100:f16", "h100:f32:bf16", "mi100:f32", "mi250x:f32:bf16", "mi300x:f32"])
+def test_sums_rest_between_parts_of_the_terms(name):
+    """More rows than sums rest of, infinities and NaNs in any part, and a last block that is not full."""
+    row = hs.tensorcores.as_accumulator(name)
+    case = tile("special", row.inputs, output(row), 7, 290, 1034, 70)
+    case.a[:200] &= 0x83FF if row.inputs[0] == hs.BINARY16 else 0xBFFF
+    fast, general = both(row, case)
+    assert np.array_equal(fast, general)
+
+
 NO_OVERFLOW = [name for name, row in NAMES.items() if output(row) == "f32"]
 
 
 @pytest.mark.parametrize("name", NO_OVERFLOW)
 def test_infinities_and_nans_need_no_general_loop(name, monkeypatch):
+    # A process's first product may be left to the general loop altogether.
+    check(NAMES[name], "normal", 22, 2, 2 * NAMES[name].terms, 16)
     check(NAMES[name], "special", 22, 40, 3 * NAMES[name].terms, 83, monkeypatch=monkeypatch)
 
 
@@ -170,7 +181,7 @@ def test_every_number_of_a_format_is_decoded(fmt):
 
 def test_a_format_that_binary32_does_not_multiply_exactly_is_not_vectorised():
     wide = hs.Format("E8M13", 22, 14, -126, 127)
-    assert fused.block(hs.FusedDotAdd(terms=4, fraction_bits=20, zero_exponent=-140, inputs=wide)) is None
+    assert units.block(hs.FusedDotAdd(terms=4, fraction_bits=20, zero_exponent=-140, inputs=wide)) is None
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly")
@@ -182,8 +193,13 @@ def test_blocks_fill_the_registers_of_the_processor(name):
     both(row, case)
     compiled = numba.njit(error_model="numpy")(fused._fused.py_func)
     kinds = row.output.width, 8 * product.plan(row).fast_extra[0].codes.itemsize
+    chosen = type(product.plan(row).fast_extra[0].sum)
     compiled.compile(
-        next(s for s in fused._fused.signatures if kinds == (s[4].dtype.bitwidth, s[7][-1].dtype.bitwidth))
+        next(
+            s
+            for s in fused._fused.signatures
+            if kinds == (s[4].dtype.bitwidth, s[7][-1].dtype.bitwidth) and s[7][-2].instance_class is chosen
+        )
     )
     (assembly,) = compiled.inspect_asm().values()
     widest, registers = ("z", 4) if has_feature("avx512bw") else ("y", 2) if has_feature("avx2") else ("x", 4)

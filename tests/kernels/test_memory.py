@@ -52,3 +52,15 @@ def test_the_general_loop_holds_few_elements_at_a_time():
     assert not flags.any()
     # Held at once, elements, sums and flags took 17 MB.
     assert scratch(lambda: hs.matmul.flagged(a, a.T, accumulator=hs.FP32)) < 1 << 20
+
+
+@pytest.mark.parametrize(
+    "accumulator", ["h100:f32", "h100:f16", "mi100:f32", "mi250x:f32", "mi300x:f32", hs.FP32], ids=str
+)
+def test_products_of_many_terms_take_bounded_memory(accumulator):
+    taken = []
+    for terms in (1 << 13, 1 << 15):
+        a, b = np.ones((64, terms), np.float16), np.ones((terms, 64), np.float16)
+        taken.append(scratch(lambda a=a, b=b: hs.matmul(a, b, accumulator=accumulator)))
+    assert max(taken) < 1 << 19
+    assert taken[1] < taken[0] + (1 << 12)
