@@ -94,32 +94,67 @@ class Machine:
         return {"drawn": self._drawn}
 
     def restore(self, state: Mapping[str, int]) -> None:
-        """Go on drawing where `state` was taken."""
+        """Go on drawing where `state` was taken.
+
+        Parameters
+        ----------
+        state : mapping of str to int
+            What `state` returned.
+        """
         self._drawn = int(state["drawn"])
 
     def forward(self, x: Array, w: Array, b: Array | None = None) -> Array:
-        """Return ``x @ w + b`` of matrices, or of stacks of them without b, stored and counted; sums start from b."""
+        """Return ``x @ w + b`` of matrices, or of stacks of them without b, stored and counted; sums start from b.
+
+        Parameters
+        ----------
+        x, w, b : array
+            (M, K), (K, N) and (N,), in the formats of the policy; or (S, M, K) and (S, K, N) without b.
+
+        Returns
+        -------
+        array
+            (M, N) or (S, M, N), summed by the policy's ``forward`` accumulator, in the format of activations.
+        """
         product = self._product(x, w, b, self.policy.forward)
         stored = _store(self.activations, product)
         self._book("activation", "forward", (x, w, b), product, stored)
         return stored
 
     def data_gradient(self, g: Array, w_transposed: Array) -> Array:
-        """Return ``g @ w.T``, stored and counted."""
+        """Return ``g @ w.T``, stored and counted.
+
+        Parameters
+        ----------
+        g, w_transposed : array
+            (M, N) and (N, K), or stacks of them; summed by the policy's ``data_gradient`` accumulator.
+        """
         product = self._product(g, w_transposed, None, self.policy.data_gradient)
         stored = _store(self.gradients, product)
         self._book("activation gradient", "data_gradient", (g, w_transposed, None), product, stored)
         return stored
 
     def weight_gradient(self, x_transposed: Array, g: Array) -> Array:
-        """Return ``x.T @ g``, stored and counted."""
+        """Return ``x.T @ g``, stored and counted.
+
+        Parameters
+        ----------
+        x_transposed, g : array
+            (K, M) and (M, N), or stacks of them; summed by the policy's ``weight_gradient`` accumulator.
+        """
         product = self._product(x_transposed, g, None, self.policy.weight_gradient)
         stored = _store(self.gradients, product)
         self._book("weight gradient", "weight_gradient", (x_transposed, g, None), product, stored)
         return stored
 
     def bias_gradient(self, g: Array) -> Array:
-        """Return the sums of the columns of `g` in the arithmetic of the bias, stored and counted."""
+        """Return the sums of the columns of `g` in the arithmetic of the bias, stored and counted.
+
+        Parameters
+        ----------
+        g : array
+            (M, N); the sums have the shape (N,).
+        """
 
         def sums(a: Arithmetic) -> Array:
             if g.dtype == np.float16 and a.total is WIDE.total:
@@ -129,19 +164,42 @@ class Machine:
         return np.asarray(self.gradient("weight gradient", self.bias, sums)[0])
 
     def value(self, a: Arithmetic, expression: Expression) -> Array:
-        """Evaluate a value of the forward pass in an arithmetic, store it as an activation, and count the losses."""
+        """Evaluate a value of the forward pass in an arithmetic, store it as an activation, and count the losses.
+
+        Parameters
+        ----------
+        a : Arithmetic
+            What computes, as `forward_pointwise`.
+        expression : callable
+            From an arithmetic to the value; called with `WIDE` as well where losses are counted.
+        """
         return self._evaluate("activation", a, expression, self.activations)
 
     def gradient(self, kind: str, a: Arithmetic, expression: Expression, plain: bool = True) -> Array:
         """Evaluate a gradient in an arithmetic, store it, and count what that lost.
 
-        `plain` is false where the expression computes a part of itself in another arithmetic than the one it is given,
-        but all of it in binary32 when given `WIDE`.
+        Parameters
+        ----------
+        kind : str
+            ``"activation gradient"`` or ``"weight gradient"``: the column of the ledger.
+        a, expression : Arithmetic, callable
+            As of `value`.
+        plain : bool
+            False for an expression that computes a part of itself in another arithmetic than the one it is given,
+            but all of it in binary32 when given `WIDE`.
         """
         return self._evaluate(kind, a, expression, self.gradients, plain)
 
     def selected(self, kind: str, values: Array) -> Array:
-        """Count numbers that were selected among stored ones, which lost nothing; return them."""
+        """Count numbers that were selected among stored ones, which lost nothing; return them.
+
+        Parameters
+        ----------
+        kind : str
+            One of `halfsim.training.ledger.KINDS`.
+        values : array
+            Stored numbers of any shape.
+        """
         self.ledger.count(self.layer, kind, values, values)
         return values
 

@@ -31,10 +31,32 @@ _LARGEST = 255
 def fashion_folder(folder: str | Path | None = None) -> Path | None:
     """Return the folder of the IDX files: `folder`, else what ``HALFSIM_DATA`` names, else Debian's; None for none.
 
+    Parameters
+    ----------
+    folder : path, optional
+        Folder with the four IDX files, plain or with ``.gz``.
+
+    Returns
+    -------
+    Path or None
+        None if no folder was named and Debian's package ``dataset-fashion-mnist`` is not installed.
+
     Raises
     ------
     FileNotFoundError
-        When `folder` or ``HALFSIM_DATA`` is given and lacks a file, which is never made up for by another folder.
+    When `folder` or ``HALFSIM_DATA`` is given and lacks a file, which is never made up for by another folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from halfsim.training.data import fashion_folder
+    >>> names = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in names:
+    ...         _ = (Path(folder) / name).write_bytes(b"")
+    ...     fashion_folder(folder) == Path(folder)
+    True
     """
     given = folder or os.environ.get(VARIABLE)
     if not given:
