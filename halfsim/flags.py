@@ -38,6 +38,13 @@ class Flags(IntFlag):
 class Flagged(NamedTuple):
     """A result and its flags, element by element; unpacks as ``value, flags``.
 
+    Parameters
+    ----------
+    value : array or scalar
+        The result.
+    flags : array or scalar of uint8
+        `Flags` bits of every element, of the shape of the result.
+
     Examples
     --------
     >>> import numpy as np, halfsim as hs

@@ -27,6 +27,7 @@ from halfsim.kernels import host
 from halfsim.kernels.loops import Loops
 from halfsim.kernels.select import select_loops
 from halfsim.kernels.tables import WORTH
+from halfsim.operation_text import operation_text
 from halfsim.options import rounding_control
 from halfsim.rounding import RoundingLike
 
@@ -37,34 +38,7 @@ _FLOAT16 = np.dtype(np.float16)
 _UINT8, _UINT16 = np.dtype(np.uint8), np.dtype(np.uint16)
 _ARRAY = np.ndarray
 _NO_FLAGS = Flags(0)
-
-_COMMON = """
-Parameters
-----------
-{operands}rounding : Rounding, Stochastic or str
-    Rounding direction, by default ``"rne"``.{rounding}
-environment : Environment
-    NaN rule, tininess and flushing, by default `IEEE`.
-{options}out : {dtype} array, optional
-    Where the result is written; it must have the broadcast shape.
-where : bool array, optional
-    Elements to compute; elsewhere `out` is left alone (a new result is zero there, its flags 0).
-device : str, optional
-    ``"cuda"`` computes the same bits on the current CUDA device. Operands may then lie in its memory, and so does the
-    result if one does; see `halfsim.device.Gpu`.
-
-Returns
--------
-{dtype} array or scalar
-    The result; ``{name}.flagged(...)`` returns it with a uint8 array of `Flags` per element.
-
-Raises
-------
-TypeError
-    If an operand is not float16.
-ValueError
-    If shapes do not broadcast, or the rounding is unknown.
-"""
+_DESCRIBED = ("name", "ieee", "clause", "summary", "special", "example", "dtype", "rounds", "options", "flags")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -155,7 +129,31 @@ class Operation:
         device: str | None = None,
         **options: bool,
     ) -> Flagged:
-        """Compute the operation and the exception flags of every element."""
+        """Compute the operation and the exception flags of every element.
+
+        Parameters
+        ----------
+        *operands, rounding, environment, out, where, device, **options : as of a call
+            `out` receives the values; flags are always a new array, 0 where `where` is false.
+
+        Returns
+        -------
+        Flagged
+            Value and flags (uint8, `Flags` bits), of the shape that the operands broadcast to. A GPU's arrays give both
+            there.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As of a call.
+
+        Examples
+        --------
+        >>> import numpy as np, halfsim as hs
+        >>> value, flags = hs.divide.flagged(np.float16([1, 1]), np.float16([0, 3]))
+        >>> [hs.Flags(bits).name for bits in flags]
+        ['divideByZero', 'inexact']
+        """
         if device is not None:
             return self._on_device(device, operands, rounding, environment, out, where, options)
         value, flags = self._compute(operands, rounding, environment, out, where is True, options, True)
@@ -262,25 +260,8 @@ class Operation:
             )
 
     def __post_init__(self) -> None:
-        names = _OPERANDS[: self.arity]
-        operands = "".join(
-            f"{x} : {'integer' if i == self.integers else 'float16'} array or scalar\n    Operand, broadcast.\n"
-            for i, x in enumerate(names)
-        )
-        head = (
-            f"{self.name}({', '.join(names)}, *, rounding='rne', environment=IEEE, out=None, where=True, device=None)"
-        )
-        common = _COMMON.format(
-            name=self.name,
-            operands=operands,
-            rounding="" if self.rounds else " It has no effect here.",
-            options="".join(f"{option} : bool\n    {_OPTIONS[option]}\n" for option in self.options),
-            dtype=self.dtype,
-        )
-        raised = ", ".join(str(flag.name) for flag in self.flags) or "none"
-        notes = f"Notes\n-----\n{self.ieee}, {self.clause}. {self.special}".rstrip() + f" Flags: {raised}."
-        example = f"Examples\n--------\n>>> import numpy as np, halfsim as hs\n{self.example}\n"
-        object.__setattr__(self, "__doc__", f"{head}\n\n{self.summary}\n{common}\n{notes}\n\n{example}")
+        kinds = {x: "integer" if i == self.integers else "float16" for i, x in enumerate(_OPERANDS[: self.arity])}
+        object.__setattr__(self, "__doc__", operation_text(kinds, **{key: getattr(self, key) for key in _DESCRIBED}))
 
     def __reduce__(self) -> tuple[Callable[[str], Any], tuple[str]]:
         # A copy, also in another process, is the operation itself.
@@ -293,6 +274,3 @@ class Operation:
 def _public(name: str) -> Any:
     """Return the public object of a name."""
     return getattr(importlib.import_module("halfsim"), name)
-
-
-_OPTIONS = {"exact": "Whether a result that differs from the operand raises inexact, by default False."}

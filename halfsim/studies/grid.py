@@ -127,7 +127,18 @@ class Table:
     caption: str = ""
 
     def call(self, runs: Path) -> list[dict[str, Any]]:
-        """Compute the rows; `runs` is the folder of all runs."""
+        """Compute the rows; `runs` is the folder of all runs.
+
+        Parameters
+        ----------
+        runs : Path
+            Folder of all runs; tables that train nothing do not read it.
+
+        Returns
+        -------
+        list of dict
+            The rows, column names to values.
+        """
         module, _, name = self.function.partition(":")
         function: Callable[..., list[dict[str, Any]]] = getattr(importlib.import_module(module), name)
         return function(**self.arguments, **({"runs": runs} if self.trains else {}))

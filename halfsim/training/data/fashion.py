@@ -77,21 +77,41 @@ def fashion_mnist(train: int = 8000, test: int = 2000, *, pool: int = 1, folder:
     Inputs are (n, 784 / pool²): ``(x / 255 - 0.2860) / 0.3530`` of the pixels 0 to 255 in binary64, rounded to binary16
     once; targets are labels 0 to 9.
 
+    Returns
+    -------
+    Dataset
+        Inputs float16, targets int64; training and test images in the order of the files.
+
     Parameters
     ----------
     train, test : int
-        How many of the 60,000 and of the 10,000.
+    How many of the 60,000 and of the 10,000.
     pool : int
-        Side of the squares of pixels that are averaged first.
+    Side of the squares of pixels that are averaged first.
     folder : path, optional
-        Where the four IDX files are, plain or compressed by gzip; see `fashion_folder`.
+    Where the four IDX files are, plain or compressed by gzip; see `fashion_folder`.
 
     Raises
     ------
     FileNotFoundError
-        When there are no files.
+    When there are no files.
     ValueError
-        When a file is damaged, or more images are asked for than there are.
+    When a file is damaged, or more images are asked for than there are.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from halfsim.training.data import fashion_mnist
+    >>> images = bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28]) + bytes([0, 255]) * 784
+    >>> labels = bytes([0, 0, 8, 1, 0, 0, 0, 2, 9, 0])
+    >>> with tempfile.TemporaryDirectory() as folder:  # two images in place of 60,000
+    ...     for part in ("train", "t10k"):
+    ...         _ = (Path(folder) / f"{part}-images-idx3-ubyte").write_bytes(images)
+    ...         _ = (Path(folder) / f"{part}-labels-idx1-ubyte").write_bytes(labels)
+    ...     x, y = fashion_mnist(2, 1, folder=folder).train
+    >>> x.shape, x[0, :2], y
+    ((2, 784), array([-0.81 ,  2.023], dtype=float16), array([9, 0]))
     """
     found = fashion_folder(folder)
     if found is None:
