@@ -69,6 +69,15 @@ def _disagreement(record: Record, index: tuple[int, ...], wanted: Any) -> Disagr
 def compare(record: Record, limit: int = 3, model: Model = expected) -> Agreement:
     """Compare one record with a model.
 
+    Parameters
+    ----------
+    record : Record
+        What a GPU answered.
+    limit : int
+        How many differences to describe.
+    model : callable
+        What is expected of a record, by default the simulator's rows.
+
     Returns
     -------
     Agreement
@@ -78,15 +87,6 @@ def compare(record: Record, limit: int = 3, model: Model = expected) -> Agreemen
     ------
     ValueError
         If the results are not as many as the operands ask for.
-
-    Parameters
-    ----------
-    record : Record
-    What a GPU answered.
-    limit : int
-    How many differences to describe.
-    model : callable
-    What is expected of a record, by default the simulator's rows.
 
     Examples
     --------
@@ -135,27 +135,27 @@ def check(
     Parameters
     ----------
     path : str or Path
-    For example ``vectors/cuda``, or the manifest of one capture.
+        For example ``vectors/cuda``, or the manifest of one capture.
     limit : int
-    How many differences to describe per instruction.
+        How many differences to describe per instruction.
     model : callable
-    What is expected of a record.
+        What is expected of a record.
     explain : bool
-    Whether described differences get the reasons of the simulator's result.
+        Whether described differences get the reasons of the simulator's result.
     discriminate : bool
-    Whether to find which neighbours of its row an instruction's results can tell from it.
+        Whether to find which neighbours of its row an instruction's results can tell from it.
     only : iterable of str
-    Only groups whose names begin with one of these; none for all.
+        Only groups whose names begin with one of these; none for all.
 
     Yields
     ------
     Agreement or Damage
-    One per instruction and group; damage in place of what could not be read or compared.
+        One per instruction and group; damage in place of what could not be read or compared.
 
     Raises
     ------
     ValueError
-    If the path is neither a folder nor a manifest.
+        If the path is neither a folder nor a manifest.
 
     Examples
     --------

@@ -25,20 +25,20 @@ Progress = Callable[[str], None]
 def open_device(gpu: int = 0) -> Device:
     """Return a GPU of this machine.
 
+    Parameters
+    ----------
+    gpu : int
+        Its number, as the driver counts.
+
     Returns
     -------
     Device
         Ready to launch kernels; `Device.facts` says which GPU it is.
 
-    Parameters
-    ----------
-    gpu : int
-    Its number, as the driver counts.
-
     Raises
     ------
     DeviceError
-    Without an NVIDIA driver or such a GPU.
+        Without an NVIDIA driver or such a GPU.
 
     Examples
     --------
@@ -166,30 +166,30 @@ def capture(
     Parameters
     ----------
     out : str or Path
-    Folder of all captures; the GPU's own folder in it is ``<compute capability>/<name>``.
+        Folder of all captures; the GPU's own folder in it is ``<compute capability>/<name>``.
     device : Device, optional
-    The GPU, by default the first of this machine.
+        The GPU, by default the first of this machine.
     seed : int
-    Seed of the random operands.
+        Seed of the random operands.
     only : iterable of str
-    Beginnings of names of groups; by default everything.
+        Beginnings of names of groups; by default everything.
     time_limit : float, optional
-    Seconds after which no instruction is begun; a group that is not whole by then is left for the next run.
+        Seconds after which no instruction is begun; a group that is not whole by then is left for the next run.
     progress : callable
-    Called with one line per group.
+        Called with one line per group.
 
     Returns
     -------
     Path
-    The GPU's folder.
+        The GPU's folder.
 
     Raises
     ------
     DeviceError
-    Without a GPU, or if the folder belongs to another capture or cannot be written; `LostError` if the GPU stopped
-    answering, after everything so far was written.
+        Without a GPU, or if the folder belongs to another capture or cannot be written; `LostError` if the GPU stopped
+        answering, after everything so far was written.
     ValueError
-    For an unknown group.
+        For an unknown group.
 
     Notes
     -----

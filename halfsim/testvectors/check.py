@@ -111,28 +111,28 @@ def check(
     Parameters
     ----------
     vectors : Vectors
-    An opened file.
+        An opened file.
     setting : Setting
-    What to compare with.
+        What to compare with.
     limit : int
-    How many disagreements to keep.
+        How many disagreements to keep.
     ignore_flags : bool
-    Whether flags are left out of the comparison.
+        Whether flags are left out of the comparison.
     coverage : bool
-    Whether the bins of the coverage model are counted that the rows, with the right results, hit.
+        Whether the bins of the coverage model are counted that the rows, with the right results, hit.
     progress : callable, optional
-    Called with the number of rows after each block.
+        Called with the number of rows after each block.
 
     Returns
     -------
     Report
-    Counts, mistakes and the first disagreements.
+        Counts, mistakes and the first disagreements.
 
     Raises
     ------
     VectorFileError
-    If the file holds no rows, or is damaged in any way but that its rows are not those of its digest: the report
-    then says so.
+        If the file holds no rows, or is damaged in any way but that its rows are not those of its digest: the report
+        then says so.
 
     Examples
     --------

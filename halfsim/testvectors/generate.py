@@ -25,25 +25,25 @@ def header_of(
 ) -> Header:
     """Return the header of the vectors of a plan.
 
+    Parameters
+    ----------
+    plan : Plan
+        The operands.
+    setting : Setting
+        Operation, rounding, environment and options.
+    seed : int
+        Seed of the plan.
+    shard : tuple of int
+        Part I of N of the rows. The offset of a stochastic rounding counts from the first of them.
+    flag_order : str
+        Name of the order of the flags.
+    nan : str
+        ``"exact"`` or ``"any"``.
+
     Returns
     -------
     Header
         With the number of rows; complete but for the digest, which `halfsim.testvectors.formats.write` adds.
-
-    Parameters
-    ----------
-    plan : Plan
-    The operands.
-    setting : Setting
-    Operation, rounding, environment and options.
-    seed : int
-    Seed of the plan.
-    shard : tuple of int
-    Part I of N of the rows. The offset of a stochastic rounding counts from the first of them.
-    flag_order : str
-    Name of the order of the flags.
-    nan : str
-    ``"exact"`` or ``"any"``.
 
     Examples
     --------
@@ -83,14 +83,14 @@ def rows_of(
     Parameters
     ----------
     plan : Plan
-    The operands.
+        The operands.
     setting : Setting
-    Operation, rounding, environment and options. A stochastic rounding draws the word of row n of the plan
-    for it, so that parts make the whole.
+        Operation, rounding, environment and options. A stochastic rounding draws the word of row n of the plan
+        for it, so that parts make the whole.
     shard : tuple of int
-    Part I of N of the rows.
+        Part I of N of the rows.
     seen : callable, optional
-    Called with each block of operands and of rows.
+        Called with each block of operands and of rows.
 
     Examples
     --------

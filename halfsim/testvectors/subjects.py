@@ -154,7 +154,7 @@ def subject(name: str, function: str = "subject") -> Subject:
     Raises
     ------
     ValueError
-    For an unknown name; the message lists near ones.
+        For an unknown name; the message lists near ones.
 
     Examples
     --------

@@ -87,7 +87,7 @@ def read(path: Path, changes: Iterable[str] = ()) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-    If the file is no TOML, a change has no ``=`` or a list that TOML cannot read, or the sweep would undo it.
+        If the file is no TOML, a change has no ``=`` or a list that TOML cannot read, or the sweep would undo it.
 
     Examples
     --------
@@ -253,8 +253,8 @@ def experiment(table: Mapping[str, Any], where: str) -> Experiment:
     Raises
     ------
     ConfigError
-    For an unknown or missing key, a value of another type or out of range, data that are not there or not those the
-    configuration names, a batch larger than they are, or a network that does not fit them.
+        For an unknown or missing key, a value of another type or out of range, data that are not there or not those the
+        configuration names, a batch larger than they are, or a network that does not fit them.
 
     Examples
     --------

@@ -22,7 +22,7 @@ class OptimizerState(ABC):
         Number of parameters.
     arithmetic : Arithmetic
         Of every operation; its dtype is that of the state.
-    names : str
+    *names : str
         Names of the vectors of state, which start as zeros.
     """
 

@@ -156,26 +156,26 @@ OPERANDS = ("pixels × pixels", "pixels × normal")
 def operands(kind: str, images: Images, side: int, length: int) -> tuple[Array, Array]:
     """Return binary16 factors of side² dot products of pixels with pixels, or with normal numbers of variance 1 / K.
 
-    Raises
-    ------
-    ValueError
-        For an unknown kind, or a length beyond the images.
-
     Parameters
     ----------
     kind : str
-    One of `OPERANDS`.
+        One of `OPERANDS`.
     images : Images
-    Whose pixels.
+        Whose pixels.
     side : int
-    Rows of A and columns of B.
+        Rows of A and columns of B.
     length : int
-    K, the terms of a dot product. A shorter one is the beginning of a longer one, but for the variance.
+        K, the terms of a dot product. A shorter one is the beginning of a longer one, but for the variance.
 
     Returns
     -------
     (array, array)
-    A of shape (side, K) and B of shape (K, side).
+        A of shape (side, K) and B of shape (K, side).
+
+    Raises
+    ------
+    ValueError
+        For an unknown kind, or a length beyond the images.
 
     Examples
     --------

@@ -28,20 +28,20 @@ _OPTIMIZERS: dict[str, Optimizer] = {
 def measured_bytes(trainer: Trainer) -> dict[str, int]:
     """Take the first step of a run and return the bytes of the arrays that it holds.
 
-    Raises
-    ------
-    ValueError
-        If the run has taken a step.
-
     Parameters
     ----------
     trainer : Trainer
-    Before its first step.
+        Before its first step.
 
     Returns
     -------
     dict of str to int
-    Bytes of each of `halfsim.training.accounting.CLASSES`.
+        Bytes of each of `halfsim.training.accounting.CLASSES`.
+
+    Raises
+    ------
+    ValueError
+        If the run has taken a step.
 
     Examples
     --------

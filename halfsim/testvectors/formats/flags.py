@@ -97,7 +97,7 @@ def flag_order(name: str) -> FlagOrder:
     Raises
     ------
     ValueError
-    For an unknown name; the message lists the known ones.
+        For an unknown name; the message lists the known ones.
 
     Examples
     --------

@@ -54,6 +54,8 @@ class Header:
         Families of operands.
     version : str
         Version of halfsim that wrote the file; empty for other writers.
+    testfloat : str
+        TestFloat's name of the operation, empty where it has none; for readers alone, and no part of equality.
 
     Examples
     --------

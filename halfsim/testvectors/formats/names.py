@@ -86,7 +86,7 @@ def environment_of(text: str, function: str = "environment_of") -> Environment:
     Raises
     ------
     ValueError
-    For an unknown preset, field or value.
+        For an unknown preset, field or value.
 
     Examples
     --------
@@ -161,7 +161,7 @@ def rounding_of(text: str, function: str = "rounding_of") -> Rounding | Stochast
     Raises
     ------
     ValueError
-    For an unknown name.
+        For an unknown name.
 
     Examples
     --------

@@ -56,7 +56,7 @@ def format_of(path: Path | None, name: str | None = None) -> str:
     Raises
     ------
     ValueError
-    If neither is a format.
+        If neither is a format.
 
     Examples
     --------

@@ -44,7 +44,7 @@ def fashion_folder(folder: str | Path | None = None) -> Path | None:
     Raises
     ------
     FileNotFoundError
-    When `folder` or ``HALFSIM_DATA`` is given and lacks a file, which is never made up for by another folder.
+        When `folder` or ``HALFSIM_DATA`` is given and lacks a file, which is never made up for by another folder.
 
     Examples
     --------
@@ -77,26 +77,26 @@ def fashion_mnist(train: int = 8000, test: int = 2000, *, pool: int = 1, folder:
     Inputs are (n, 784 / pool²): ``(x / 255 - 0.2860) / 0.3530`` of the pixels 0 to 255 in binary64, rounded to binary16
     once; targets are labels 0 to 9.
 
+    Parameters
+    ----------
+    train, test : int
+        How many of the 60,000 and of the 10,000.
+    pool : int
+        Side of the squares of pixels that are averaged first.
+    folder : path, optional
+        Where the four IDX files are, plain or compressed by gzip; see `fashion_folder`.
+
     Returns
     -------
     Dataset
         Inputs float16, targets int64; training and test images in the order of the files.
 
-    Parameters
-    ----------
-    train, test : int
-    How many of the 60,000 and of the 10,000.
-    pool : int
-    Side of the squares of pixels that are averaged first.
-    folder : path, optional
-    Where the four IDX files are, plain or compressed by gzip; see `fashion_folder`.
-
     Raises
     ------
     FileNotFoundError
-    When there are no files.
+        When there are no files.
     ValueError
-    When a file is damaged, or more images are asked for than there are.
+        When a file is damaged, or more images are asked for than there are.
 
     Examples
     --------

@@ -66,9 +66,9 @@ def conv2d(
     (1, 4, 4, 2)
     >>> y.value[0, :, :, 0]
     array([[4., 6., 6., 4.],
-       [6., 9., 9., 6.],
-       [6., 9., 9., 6.],
-       [4., 6., 6., 4.]], dtype=float16)
+           [6., 9., 9., 6.],
+           [6., 9., 9., 6.],
+           [4., 6., 6., 4.]], dtype=float16)
     """
     machine = tape.machine
     kh, kw, channels, outputs = w.value.shape
@@ -158,7 +158,7 @@ def max_pool(tape: Tape, x: Variable, size: int) -> Variable:
     >>> x = tape.parameter(np.arange(16, dtype=np.float16).reshape(1, 4, 4, 1))
     >>> nn.max_pool(tape, x, 2).value[0, :, :, 0]
     array([[ 5.,  7.],
-       [13., 15.]], dtype=float16)
+           [13., 15.]], dtype=float16)
     """
     machine, (n, height, width, channels) = tape.machine, x.value.shape
     planes, small = (channels * n, height, width), (channels * n, height // size, width // size)

@@ -143,8 +143,8 @@ def embedding(tape: Tape, table: Variable, indices: Array) -> Variable:
     >>> table = tape.parameter(np.float16([[0.0, 1.0], [2.0, 3.0]]))
     >>> nn.embedding(tape, table, np.array([1, 1, 0])).value
     array([[2., 3.],
-       [2., 3.],
-       [0., 1.]], dtype=float16)
+           [2., 3.],
+           [0., 1.]], dtype=float16)
     """
     machine = tape.machine
     if indices.size and (largest := int(indices.max())) >= (rows := len(table.value)):

@@ -39,7 +39,7 @@ def add(tape: Tape, a: Variable, b: Variable) -> Variable:
     >>> b = tape.parameter(np.float16([1.0, 2.0]))
     >>> nn.add(tape, a, b).value
     array([[2.048e+03, 3.000e+00],
-       [5.000e+00, 7.000e+00]], dtype=float16)
+           [5.000e+00, 7.000e+00]], dtype=float16)
     """
     machine = tape.machine
     y = machine.value(machine.forward_pointwise, lambda r: r.add(r.convert(a.value), r.convert(b.value)))

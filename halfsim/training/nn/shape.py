@@ -40,7 +40,7 @@ def reshape(tape: Tape, x: Variable, shape: Sequence[int]) -> Variable:
     >>> x = tape.parameter(np.float16([[1.0, 2.0, 3.0, 4.0]]))
     >>> nn.reshape(tape, x, (2, 2)).value
     array([[1., 2.],
-       [3., 4.]], dtype=float16)
+           [3., 4.]], dtype=float16)
     """
     return tape.record(x.value.reshape(shape), (x,), lambda g: (g.reshape(x.value.shape),))
 
