@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 
+from halfsim.arguments import names_its_arguments
+
 __all__ = [
     "ARM",
     "ARM_DEFAULT_NAN",
@@ -109,6 +111,7 @@ class InvalidInteger(IntEnum):
     """The x86 integer indefinite value for all: the smallest signed integer, the largest unsigned one."""
 
 
+@names_its_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NaNRule:
     """How an operation chooses its NaN result.
@@ -141,6 +144,7 @@ class NaNRule:
         _check(self)
 
 
+@names_its_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     """The implementation-defined part of the arithmetic.

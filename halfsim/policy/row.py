@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from halfsim.accumulators import FP32, Accumulator, Compensated, Exact, Pairwise, Sequential, factor_formats
+from halfsim.arguments import names_its_arguments
 from halfsim.environment import FLUSHING, IEEE, Environment
 from halfsim.formats import BINARY16, BINARY32, Format
 from halfsim.policy.loss_scale import DynamicScale, LayerScale, LossScale, NoScale, StaticScale
@@ -20,6 +21,7 @@ __all__ = ["Policy"]
 _NO_SCALE = NoScale()
 
 
+@names_its_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """Every precision decision of a training run, each on its own.
