@@ -66,7 +66,7 @@ class SGD:
         size : int
             Number of parameters.
         arithmetic : Arithmetic
-            Of every operation, as `halfsim.training.machine.Machine.optimizer`.
+            Of every operation, as ``Machine.optimizer`` is.
         """
         return _SGDState(self, size, arithmetic)
 
@@ -132,7 +132,7 @@ class Adam:
         size : int
             Number of parameters.
         arithmetic : Arithmetic
-            Of every operation, as `halfsim.training.machine.Machine.optimizer`.
+            Of every operation, as ``Machine.optimizer`` is.
         """
         return _AdamState(self, size, arithmetic)
 
@@ -197,7 +197,7 @@ class Adagrad:
         size : int
             Number of parameters.
         arithmetic : Arithmetic
-            Of every operation, as `halfsim.training.machine.Machine.optimizer`.
+            Of every operation, as ``Machine.optimizer`` is.
         """
         return _AdagradState(self, size, arithmetic)
 

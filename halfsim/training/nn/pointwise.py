@@ -20,7 +20,7 @@ def add(tape: Tape, a: Variable, b: Variable) -> Variable:
     tape : Tape
         What computes and records.
     a, b : Variable
-        Activations of one shape; or a (..., *s) and b of shape s.
+        Activations of one shape, or b of the last axes of a: (N, 4, 5) and (4, 5).
 
     Returns
     -------
