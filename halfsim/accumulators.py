@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from halfsim.arguments import names_its_arguments
 from halfsim.checks import deterministic, integer, pair_of_formats, result_format
 from halfsim.formats import BINARY16, BINARY32, Format
 from halfsim.mfma import ExactDotAdd, PairwiseDotAdd, TwoStageDotAdd
@@ -48,6 +49,7 @@ def _normalise(accumulator: Sequential | Pairwise | Compensated | Exact) -> None
         )
 
 
+@names_its_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sequential:
     """One term after the other in ascending k, each step rounded.
@@ -84,6 +86,7 @@ class Sequential:
         object.__setattr__(self, "fused", bool(self.fused))
 
 
+@names_its_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pairwise:
     """A balanced tree of sums [@higham2002], section 4.1.
@@ -117,6 +120,7 @@ class Pairwise:
         _normalise(self)
 
 
+@names_its_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compensated:
     """Kahan's compensated sum in ascending k.
@@ -154,6 +158,7 @@ class Compensated:
         _normalise(self)
 
 
+@names_its_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exact:
     """The exact sum, rounded once at the end (Kulisch's long accumulator); the one rounding is step 0.
@@ -187,6 +192,7 @@ class Exact:
         _normalise(self)
 
 
+@names_its_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FusedDotAdd:
     """The block of a matrix unit: a few products and C, aligned to the largest, cut, added exactly, rounded once.

@@ -56,7 +56,20 @@ class Gpu:
         self._handed = _handing(here[0]) if here else None
 
     def patterns(self, argument: str, value: Any) -> Any:
-        """Return binary16 patterns on the device, of the operand's shape and any strides."""
+        """Return binary16 patterns on the device, of the operand's shape and any strides.
+
+        Parameters
+        ----------
+        argument : str
+            Name of the argument, for messages.
+        value : array or scalar
+            float16: on the device, read where it lies; or on the CPU, copied.
+
+        Raises
+        ------
+        TypeError
+            For another dtype, or an array that cannot be read on the device.
+        """
         if not on_gpu(value):
             return self.kernels.upload(as_patterns(self.function, argument, value))
         array = self._adopt(argument, value)
@@ -65,13 +78,36 @@ class Gpu:
         return self.kernels.view(array, np.uint16)
 
     def array(self, argument: str, value: Any) -> Any:
-        """Return an array of any dtype on the device."""
+        """Return an array of any dtype on the device.
+
+        Parameters
+        ----------
+        argument : str
+            Name of the argument, for messages.
+        value : array or scalar
+            Read where it lies if that is the device, else copied there.
+        """
         if on_gpu(value):
             return self._adopt(argument, value)
         return self.kernels.upload(plain_array(self.function, argument, value))
 
     def flat(self, array: Any, shape: tuple[int, ...], dtype: Any = None) -> Any:
-        """Return an array broadcast to a shape, flat and contiguous: itself where it is so already."""
+        """Return an array broadcast to a shape, flat and contiguous: itself where it is so already.
+
+        Parameters
+        ----------
+        array : device array
+            Of any strides.
+        shape : tuple of int
+            What it is broadcast to.
+        dtype : dtype, optional
+            What it is converted to; by default its own.
+
+        Returns
+        -------
+        device array
+            (elements,).
+        """
         dtype = np.dtype(array.dtype if dtype is None else dtype)
         strides = standin(array, shape).strides
         size = int(np.prod(shape, dtype=np.int64))
@@ -82,7 +118,24 @@ class Gpu:
         return self.kernels.view(target, shape=(size,))
 
     def deliver(self, flat: Any, shape: tuple[int, ...], dtype: np.dtype[Any], out: Any, where: Any) -> Any:
-        """Hand a flat result over, in `out` if given, as `halfsim.arrays.deliver` does on the CPU."""
+        """Hand a flat result over, in `out` if given, as `halfsim.arrays.deliver` does on the CPU.
+
+        Parameters
+        ----------
+        flat : device array
+            (elements,), bit patterns of the result.
+        shape, dtype : tuple of int, dtype
+            Of the result.
+        out : array or None
+            Where to write, checked before by `check_out`.
+        where : True or array of bool
+            Elements to write, broadcast to the shape; others keep what `out` holds, zero without it.
+
+        Returns
+        -------
+        array
+            On the device if an operand was there, else on the CPU.
+        """
         kernels = self.kernels
         if not self.resident:
             return deliver(self.function, kernels.download(flat).view(dtype).reshape(shape), out, where)
@@ -104,7 +157,22 @@ class Gpu:
         return array if self._handed is None else self._handed(array)
 
     def check_out(self, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        """Raise an error unless a result of this shape and dtype can be written to `out`, which lies on the device."""
+        """Raise an error unless a result of this shape and dtype can be written to `out`, which lies on the device.
+
+        Parameters
+        ----------
+        out : array
+            What the caller gave.
+        shape, dtype : tuple of int, dtype
+            Of the result.
+
+        Raises
+        ------
+        TypeError
+            If it does not lie on the device, or has another dtype.
+        ValueError
+            If it has another shape.
+        """
         name = self.function
         if not on_gpu(out):
             raise TypeError(

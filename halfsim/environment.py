@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 
+from halfsim.arguments import names_its_arguments
+
 __all__ = [
     "ARM",
     "ARM_DEFAULT_NAN",
@@ -113,6 +115,7 @@ class InvalidInteger(IntEnum):
     """Too large or too small saturates; NaN gives 0, but to 64 bits, signed or not, the top bit alone."""
 
 
+@names_its_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NaNRule:
     """How an operation chooses its NaN result.
@@ -150,6 +153,7 @@ class NaNRule:
         _check(self)
 
 
+@names_its_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     """The implementation-defined part of the arithmetic.

@@ -81,7 +81,10 @@ def dask_executor(scheduler: str) -> Iterator[Executor]:
     asyncio.run(_reach(scheduler))
     connect: Any = Client
     with connect(scheduler, timeout=_PATIENCE, set_as_default=False) as client:
-        client.run(one_thread)
+        # A worker that dies meanwhile answers with the loss of its connection: the others go on.
+        for answer in client.run(one_thread, on_error="return").values():
+            if isinstance(answer, Exception) and not isinstance(answer, OSError):
+                raise answer
         yield client.get_executor(retries=_ATTEMPTS, pure=False)
 
 

@@ -16,11 +16,15 @@ __all__ = ["Flagged", "Flags"]
 class Flags(IntFlag):
     """Exception flags of IEEE 754-2019 §7, one bit each.
 
+    No flag is false, and like that of every flag enumeration of Python its `name` is None.
+
     Examples
     --------
     >>> from halfsim import Flags
     >>> Flags(5)
     <Flags.inexact|overflow: 5>
+    >>> Flags.overflow in Flags(5), bool(Flags(0)), Flags(0).name or "none"
+    (True, False, 'none')
     """
 
     inexact = 1
@@ -37,6 +41,13 @@ class Flags(IntFlag):
 
 class Flagged(NamedTuple):
     """A result and its flags, element by element; unpacks as ``value, flags``.
+
+    Parameters
+    ----------
+    value : array or scalar
+        The result.
+    flags : array or scalar of uint8
+        `Flags` bits of every element, of the shape of the result.
 
     Examples
     --------

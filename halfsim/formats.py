@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from operator import index
 
+from halfsim.arguments import names_its_arguments
+
 __all__ = [
     "BFLOAT16",
     "BINARY16",
@@ -37,6 +39,7 @@ class Specials(IntEnum):
     """Numbers only, no infinity and no NaN (Arm's alternative half precision, OCP E2M1)."""
 
 
+@names_its_arguments
 @dataclass(frozen=True, slots=True)
 class Format:
     """A binary floating-point format.

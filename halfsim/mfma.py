@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from halfsim.arguments import names_its_arguments
 from halfsim.checks import deterministic, integer, pair_of_formats, result_format
 from halfsim.environment import Environment
 from halfsim.formats import BINARY16, BINARY32, Format
@@ -29,6 +30,7 @@ def _normalise(row: ExactDotAdd | PairwiseDotAdd | TwoStageDotAdd) -> None:
     object.__setattr__(row, "output", result_format(name, "output", row.output, 24))
 
 
+@names_its_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExactDotAdd:
     """A block of products and C summed exactly and rounded once, as CDNA1 does [@mmasim2025].
@@ -77,6 +79,7 @@ class ExactDotAdd:
         object.__setattr__(self, "rounding", as_rounding(self.rounding, "ExactDotAdd"))
 
 
+@names_its_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairwiseDotAdd:
     """A block of rounded products, summed as a tree of rounded sums and added to C, as CDNA2 does [@mmasim2025].
@@ -137,6 +140,7 @@ class PairwiseDotAdd:
         object.__setattr__(self, "rounding", deterministic("PairwiseDotAdd", "rounding", self.rounding))
 
 
+@names_its_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwoStageDotAdd:
     """A block of products cut and summed first, C cut and added after, as CDNA3 does [@mmasim2025].

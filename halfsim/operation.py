@@ -24,10 +24,11 @@ from halfsim.device import Gpu
 from halfsim.environment import IEEE, Environment
 from halfsim.flags import Flagged, Flags
 from halfsim.kernels import host
-from halfsim.kernels.loops import GENERAL, Loops
+from halfsim.kernels.loops import Loops
 from halfsim.kernels.select import select_loops
 from halfsim.kernels.tables import WORTH
-from halfsim.operation_text import docstring
+from halfsim.operation_again import again
+from halfsim.operation_text import operation_text
 from halfsim.options import rounding_control
 from halfsim.rounding import RoundingLike
 
@@ -38,10 +39,7 @@ _FLOAT16 = np.dtype(np.float16)
 _UINT8, _UINT16 = np.dtype(np.uint8), np.dtype(np.uint16)
 _ARRAY = np.ndarray
 _NO_FLAGS = Flags(0)
-# Elements that no loop splits over threads.
-_FEW = GENERAL
-# Quicker than the constructor.
-_flagged = Flagged._make
+_DESCRIBED = ("name", "ieee", "clause", "summary", "special", "example", "dtype", "rounds", "options", "flags")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -118,7 +116,7 @@ class Operation:
     ) -> Any:
         """Compute the operation; see the operation's own docstring."""
         if environment is IEEE and out is None and where is True and device is None and not options:
-            few = self._few(operands, rounding, False)
+            few = again(self, self._plans, operands, rounding, False)
             if few is not None:
                 return few
         if device is not None:
@@ -136,9 +134,33 @@ class Operation:
         device: str | None = None,
         **options: bool,
     ) -> Flagged:
-        """Compute the operation and the exception flags of every element."""
+        """Compute the operation and the exception flags of every element.
+
+        Parameters
+        ----------
+        *operands, rounding, environment, out, where, device, **options : as of a call
+            `out` receives the values; flags are always a new array, 0 where `where` is false.
+
+        Returns
+        -------
+        Flagged
+            Value and flags (uint8, `Flags` bits), of the shape that the operands broadcast to. A GPU's arrays give both
+            there.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As of a call.
+
+        Examples
+        --------
+        >>> import numpy as np, halfsim as hs
+        >>> value, flags = hs.divide.flagged(np.float16([1, 1]), np.float16([0, 3]))
+        >>> [hs.Flags(bits).name for bits in flags]
+        ['divideByZero', 'inexact']
+        """
         if environment is IEEE and out is None and where is True and device is None and not options:
-            few: Flagged | None = self._few(operands, rounding, True)
+            few: Flagged | None = again(self, self._plans, operands, rounding, True)
             if few is not None:
                 return few
         if device is not None:
@@ -147,34 +169,6 @@ class Operation:
         if out is None and where is True and value.ndim:
             return Flagged(value, flags)
         return Flagged(deliver(self.name, value, out, where), deliver(self.name, flags, None, where))
-
-    def _few(self, operands: tuple[Any, ...], rounding: RoundingLike, flagged: bool) -> Any:
-        """Return the result of a call whose operands are few, alike and contiguous, if there was such a call before.
-
-        Any other call gives None, and is for `_compute`, which would answer the same; this one takes as long as this.
-        """
-        plan = self._plans.get(rounding) if type(rounding) is str else None
-        if plan is None or len(operands) != self.arity:
-            return None
-        first = operands[0]
-        if type(first) is not _ARRAY or self.integers >= 0:
-            return None
-        shape, dtype = first.shape, self.dtype
-        if len(shape) != 1 or shape[0] > _FEW:
-            return None
-        arrays = []
-        for x in operands:
-            if type(x) is not _ARRAY or x.dtype is not _FLOAT16 or x.shape != shape or not x.flags.carray:
-                return None
-            arrays.append(x.view(_UINT16))
-        result = np.empty(shape, dtype)
-        z = result.view(_UINT16) if dtype is _FLOAT16 else result
-        if not flagged:
-            host.run(plan[1], arrays, z, None, plan[0], self.extra)
-            return result
-        flags = np.empty(shape, _UINT8)
-        host.run(plan[1], arrays, z, flags, plan[0], self.extra)
-        return _flagged((result, flags))
 
     def _compute(
         self,
@@ -275,7 +269,8 @@ class Operation:
             )
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "__doc__", docstring(self, _OPERANDS[: self.arity]))
+        kinds = {x: "integer" if i == self.integers else "float16" for i, x in enumerate(_OPERANDS[: self.arity])}
+        object.__setattr__(self, "__doc__", operation_text(kinds, **{key: getattr(self, key) for key in _DESCRIBED}))
 
     def __reduce__(self) -> tuple[Callable[[str], Any], tuple[str]]:
         # A copy, also in another process, is the operation itself.

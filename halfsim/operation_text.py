@@ -1,13 +1,15 @@
-"""The docstrings of elementwise operations, which have most of their words in common."""
+"""The docstring of an operation: what all of them have in common, written once."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-if TYPE_CHECKING:
-    from halfsim.operation import Operation
+import numpy as np
 
-__all__ = ["docstring"]
+from halfsim.flags import Flags
+
+__all__ = ["operation_text"]
 
 _COMMON = """
 Parameters
@@ -36,26 +38,37 @@ TypeError
 ValueError
     If shapes do not broadcast, or the rounding is unknown.
 """
+
 _OPTIONS = {"exact": "Whether a result that differs from the operand raises inexact, by default False."}
 
 
-def docstring(operation: Operation, names: tuple[str, ...]) -> str:
-    """Return the docstring of an operation whose operands have these names."""
-    operands = "".join(
-        f"{x} : {'integer' if i == operation.integers else 'float16'} array or scalar\n    Operand, broadcast.\n"
-        for i, x in enumerate(names)
-    )
-    head = (
-        f"{operation.name}({', '.join(names)}, *, rounding='rne', environment=IEEE, out=None, where=True, device=None)"
-    )
+def operation_text(
+    operands: Mapping[str, str],
+    *,
+    name: str,
+    ieee: str,
+    clause: str,
+    summary: str,
+    special: str,
+    example: str,
+    dtype: np.dtype[Any],
+    rounds: bool,
+    options: Iterable[str],
+    flags: Flags,
+) -> str:
+    """Return the docstring of an operation whose operands have these names and kinds.
+
+    The other parameters are the fields of `halfsim.operation.Operation`.
+    """
+    head = f"{name}({', '.join(operands)}, *, rounding='rne', environment=IEEE, out=None, where=True, device=None)"
     common = _COMMON.format(
-        name=operation.name,
-        operands=operands,
-        rounding="" if operation.rounds else " It has no effect here.",
-        options="".join(f"{option} : bool\n    {_OPTIONS[option]}\n" for option in operation.options),
-        dtype=operation.dtype,
+        name=name,
+        operands="".join(f"{x} : {kind} array or scalar\n    Operand, broadcast.\n" for x, kind in operands.items()),
+        rounding="" if rounds else " It has no effect here.",
+        options="".join(f"{option} : bool\n    {_OPTIONS[option]}\n" for option in options),
+        dtype=dtype,
     )
-    raised = ", ".join(str(flag.name) for flag in operation.flags) or "none"
-    notes = f"Notes\n-----\n{operation.ieee}, {operation.clause}. {operation.special}".rstrip() + f" Flags: {raised}."
-    example = f"Examples\n--------\n>>> import numpy as np, halfsim as hs\n{operation.example}\n"
-    return f"{head}\n\n{operation.summary}\n{common}\n{notes}\n\n{example}"
+    raised = ", ".join(str(flag.name) for flag in flags) or "none"
+    notes = f"Notes\n-----\n{ieee}, {clause}. {special}".rstrip() + f" Flags: {raised}."
+    examples = f"Examples\n--------\n>>> import numpy as np, halfsim as hs\n{example}\n"
+    return f"{head}\n\n{summary}\n{common}\n{notes}\n\n{examples}"

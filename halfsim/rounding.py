@@ -7,6 +7,8 @@ from enum import IntEnum
 from operator import index
 from typing import TypeAlias
 
+from halfsim.arguments import names_its_arguments
+
 __all__ = ["Rounding", "RoundingLike", "Stochastic", "as_rounding"]
 
 
@@ -31,6 +33,7 @@ class Rounding(IntEnum):
     """Not in 754: an inexact result takes the neighbour whose last bit is 1; overflow gives the largest finite."""
 
 
+@names_its_arguments
 @dataclass(frozen=True, slots=True)
 class Stochastic:
     """Stochastic rounding: away from zero with probability equal to the discarded fraction.

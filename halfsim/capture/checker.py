@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from halfsim.capture.discrimination import Discrimination, of_record
+from halfsim.capture.agreement import Agreement as Agreement
+from halfsim.capture.agreement import Disagreement as Disagreement
+from halfsim.capture.discrimination import of_record
 from halfsim.capture.groups import GROUPS
 from halfsim.capture.matrix import MATRIX_INSTRUCTIONS
 from halfsim.capture.model import expected
@@ -21,74 +23,6 @@ from halfsim.capture.scalar import ScalarInstruction
 __all__ = ["Agreement", "Damage", "Disagreement", "check", "compare", "report"]
 
 Model = Callable[[Record], NDArray[Any] | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Disagreement:
-    """One result that differs.
-
-    Parameters
-    ----------
-    index : tuple of int
-        Where in the result: element; or tile, row, column, after the entry of ``K`` in chains and experiments.
-    operands : dict
-        Hexadecimal patterns of the operands behind it; lists of the K factors for A and B.
-    got, wanted : str
-        Hexadecimal patterns: the GPU's, the simulator's.
-    where : str
-        Coverage class or name of the experiment; may be empty.
-    reasons : tuple of str
-        How the simulator comes to its result.
-    """
-
-    index: tuple[int, ...]
-    operands: dict[str, Any]
-    got: str
-    wanted: str
-    where: str
-    reasons: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        inputs = ", ".join(
-            f"{name} = {' '.join(value) if isinstance(value, list) else value}" for name, value in self.operands.items()
-        )
-        place = f"{self.where}, " if self.where else ""
-        return f"{place}{list(self.index)}: {inputs}: GPU {self.got}, simulator {self.wanted}"
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """How one instruction of one GPU compares.
-
-    Parameters
-    ----------
-    gpu, group, instruction : str
-        What was compared.
-    count : int
-        Results compared; 0 where the simulator promises nothing.
-    equal : int
-        How many of them are equal, bit for bit.
-    open : int
-        Results that were recorded but not compared, as nobody promises them.
-    first : tuple of Disagreement
-        The first differences.
-    discrimination : tuple of Discrimination
-        Which neighbours of the row the results can tell from it, where that was asked.
-    """
-
-    gpu: str
-    group: str
-    instruction: str
-    count: int
-    equal: int
-    open: int
-    first: tuple[Disagreement, ...] = field(default=(), repr=False)
-    discrimination: tuple[Discrimination, ...] = field(default=(), repr=False)
-
-    @property
-    def agrees(self) -> bool:
-        """Whether no compared result differs."""
-        return self.equal == self.count
 
 
 def _hex(word: Any) -> str:
@@ -143,6 +77,26 @@ def compare(record: Record, limit: int = 3, model: Model = expected) -> Agreemen
         How many differences to describe.
     model : callable
         What is expected of a record, by default the simulator's rows.
+
+    Returns
+    -------
+    Agreement
+        Counts, and the first differences with their operands.
+
+    Raises
+    ------
+    ValueError
+        If the results are not as many as the operands ask for.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.capture import Record, compare
+    >>> operands = {"a": np.uint16([0x3C00, 0x8000])}
+    >>> record = Record("a GPU", (9, 0), "unary", "neg.f16", "neg.f16", operands, np.uint16([0xBC00, 0x0000]))
+    >>> agreement = compare(record)
+    >>> agreement.equal, agreement.count, agreement.agrees
+    (2, 2, True)
     """
     wanted = model(record)
     if wanted is None:
@@ -202,6 +156,21 @@ def check(
     ------
     ValueError
         If the path is neither a folder nor a manifest.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from halfsim.capture import Facts, check, report
+    >>> from halfsim.capture.recorder import Recorder
+    >>> facts = Facts(gpu="Stand-in", capability=(9, 0), driver="0", cuda="0.0")
+    >>> arrays = {"a": np.uint16([0x3C00]), "D.neg.f16": np.uint16([0xBC00])}
+    >>> entry = {"opcode": "neg.f16", "status": "recorded", "results": 1}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Recorder(Path(folder), facts, seed=1).save("unary", arrays, {"neg.f16": entry})
+    ...     [report(found) for found in check(folder)]
+    ['Stand-in  unary  neg.f16: 1 of 1 equal']
     """
     known = {item.name for group in GROUPS for item in group.instructions}
     wanted = tuple(only)
@@ -230,7 +199,28 @@ def check(
 
 
 def report(agreement: Agreement | Damage) -> str:
-    """Return one line, and below it the described differences with their reasons."""
+    """Return one line, and below it the described differences with their reasons.
+
+    Parameters
+    ----------
+    agreement : Agreement or Damage
+        What `check` yields.
+
+    Returns
+    -------
+    str
+        Lines without an end of line.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.capture import Record, compare, report
+    >>> operands = {"a": np.uint16([0x3C00, 0x7E01])}
+    >>> record = Record("a GPU", (9, 0), "unary", "neg.f16", "neg.f16", operands, np.uint16([0x3C00, 0x7FFF]))
+    >>> print(report(compare(record)))
+    a GPU  unary  neg.f16: 0 of 1 equal, 1 left open
+        [0]: a = 3c00: GPU 3c00, simulator bc00
+    """
     if isinstance(agreement, Damage):
         place = "  ".join(part for part in (agreement.gpu, agreement.group, agreement.instruction) if part)
         return f"{place}: DAMAGED: {agreement.message}" if place else f"DAMAGED: {agreement.message}"

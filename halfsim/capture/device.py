@@ -60,12 +60,43 @@ class Device(Protocol):
         result: tuple[tuple[int, ...], DTypeLike],
         numbers: Sequence[tuple[int, int]] = (),
     ) -> NDArray[Any]:
-        """Run a kernel: operands and a zeroed result of (shape, dtype) in its memory, then (value, bits) numbers."""
+        """Run a kernel: operands and a zeroed result of (shape, dtype) in its memory, then (value, bits) numbers.
+
+        Parameters
+        ----------
+        kernel : Kernel
+            PTX of one entry point, and the threads of a block.
+        blocks : int
+            Blocks of the grid.
+        operands : sequence of array
+            Copied to the device's memory, in the order of the kernel's pointers.
+        result : (tuple of int, dtype)
+            Shape and dtype of the array that the kernel writes, zero before.
+        numbers : sequence of (int, int)
+            Values and their bits, passed after the pointers.
+
+        Returns
+        -------
+        array
+            The result, copied back.
+
+        Raises
+        ------
+        DeviceError
+            If the kernel cannot be loaded or fails; `UnsupportedError` if the GPU has no such instruction, `LostError`
+            if it no
+            longer answers.
+        """
 
     def machine_code(self, kernel: Kernel) -> str:
         """Return the opcodes of a launched kernel's machine code in order, or why they are not available.
 
         Threads may call it side by side.
+
+        Parameters
+        ----------
+        kernel : Kernel
+            One that `launch` has run.
         """
 
     def reset(self) -> None:

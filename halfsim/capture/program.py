@@ -30,10 +30,24 @@ def open_device(gpu: int = 0) -> Device:
     gpu : int
         Its number, as the driver counts.
 
+    Returns
+    -------
+    Device
+        Ready to launch kernels; `Device.facts` says which GPU it is.
+
     Raises
     ------
     DeviceError
         Without an NVIDIA driver or such a GPU.
+
+    Examples
+    --------
+    >>> from halfsim.capture import DeviceError, open_device
+    >>> try:
+    ...     print(open_device(gpu=99).facts)
+    ... except DeviceError:
+    ...     print("this machine has no hundredth GPU")
+    this machine has no hundredth GPU
     """
     from halfsim.capture.driver import CudaDevice  # loads the driver's library
 
@@ -181,6 +195,24 @@ def capture(
     -----
     Groups that are already recorded are skipped, so the same call continues an interrupted capture. Groups in which an
     instruction failed are tried again after all others.
+
+    Examples
+    --------
+    A stand-in for a GPU that answers every instruction with the negative of its first operand:
+
+    >>> import tempfile
+    >>> from halfsim.capture import Facts, capture, check
+    >>> class StandIn:
+    ...     facts = Facts(gpu="Stand-in", capability=(9, 0), driver="0", cuda="0.0")
+    ...     def launch(self, kernel, blocks, operands, result, numbers=()):
+    ...         (words,) = operands
+    ...         return words ^ words.dtype.type(0x8000 if words.itemsize == 2 else 0x80008000)
+    ...     def machine_code(self, kernel):
+    ...         return "none: this is no machine"
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     written = capture(folder, StandIn(), only=["unary"])
+    ...     written.parent.name, written.name, [found.instruction for found in check(folder) if found.equal > 60_000]
+    ('9.0', 'stand-in', ['neg.f16', 'neg.ftz.f16', 'neg.f16x2', 'neg.ftz.f16x2'])
     """
     chosen = select_groups(only)
     device = open_device() if device is None else device

@@ -105,7 +105,15 @@ class Scoreboard:
     def expect(
         self, *operands: Any, rounding: RoundingLike | None = None, environment: Environment | None = None
     ) -> None:
-        """Note operands that the design has taken; results are `observe`-d in the same order."""
+        """Note operands that the design has taken; results are `observe`-d in the same order.
+
+        Parameters
+        ----------
+        *operands : float16 scalar or int
+            As many as the operation takes, as `sample` returns them; an integer is a bit pattern.
+        rounding, environment : Rounding or str, Environment
+            Of this result; by default those of the scoreboard.
+        """
         self._queue.append(
             _Expected(
                 operands,
@@ -153,7 +161,22 @@ class Scoreboard:
         rounding: RoundingLike | None = None,
         environment: Environment | None = None,
     ) -> None:
-        """`expect` and `observe` at once, for a combinational design."""
+        """`expect` and `observe` at once, for a combinational design.
+
+        Parameters
+        ----------
+        *operands : float16 scalar or int
+            As of `expect`.
+        value, flags : scalar or int
+            As of `observe`.
+        rounding, environment : Rounding or str, Environment
+            As of `expect`.
+
+        Raises
+        ------
+        MismatchError
+            If the result differs, or others are still to be observed.
+        """
         if self._queue:
             raise MismatchError(f"{self.operation.name}: {len(self._queue)} expected results are still to be observed")
         self.expect(*operands, rounding=rounding, environment=environment)

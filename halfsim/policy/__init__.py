@@ -9,7 +9,7 @@ from halfsim.policy.names import ALIASES as ALIASES
 from halfsim.policy.names import POLICIES as POLICIES
 from halfsim.policy.names import named as named
 from halfsim.policy.reading import from_table as from_table
-from halfsim.policy.row import PRODUCTS as PRODUCTS
-from halfsim.policy.row import REDUCTIONS as REDUCTIONS
+from halfsim.policy.reduction import PRODUCTS as PRODUCTS
+from halfsim.policy.reduction import REDUCTIONS as REDUCTIONS
 from halfsim.policy.row import Policy as Policy
 from halfsim.policy.update import WeightUpdate as WeightUpdate

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from halfsim.arguments import names_its_arguments
 from halfsim.checks import integer
 from halfsim.formats import BINARY16, BINARY32
 
@@ -30,6 +31,7 @@ def _numbers(row: object, *names: str) -> None:
             ) from error
 
 
+@names_its_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoScale:
     """The loss as it is."""
@@ -38,6 +40,7 @@ class NoScale:
         return "none"
 
 
+@names_its_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaticScale:
     """A constant factor on the loss.
@@ -61,6 +64,7 @@ class StaticScale:
         return f"{self.scale:g}"
 
 
+@names_its_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DynamicScale:
     """A factor that backs off when a gradient overflows and grows when none has for a while.
@@ -109,6 +113,7 @@ class DynamicScale:
         return "dynamic"
 
 
+@names_its_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerScale:
     """A power of two per layer, chosen anew at every step.

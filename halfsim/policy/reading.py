@@ -14,7 +14,8 @@ from halfsim.formats import Format, Specials
 from halfsim.mfma import ExactDotAdd, PairwiseDotAdd, TwoStageDotAdd
 from halfsim.policy.loss_scale import DynamicScale, LayerScale, NoScale, StaticScale
 from halfsim.policy.names import named
-from halfsim.policy.row import PRODUCTS, REDUCTIONS, Policy
+from halfsim.policy.reduction import PRODUCTS, REDUCTIONS
+from halfsim.policy.row import Policy
 from halfsim.policy.writing import FORMATS, KINDS
 from halfsim.rounding import Stochastic
 

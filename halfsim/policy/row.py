@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 from halfsim.accumulators import FP32, Accumulator, Compensated, Exact, Pairwise, Sequential, factor_formats
+from halfsim.arguments import names_its_arguments
 from halfsim.environment import FLUSHING, IEEE, Environment
 from halfsim.formats import BINARY16, BINARY32, Format
 from halfsim.policy.loss_scale import DynamicScale, LayerScale, LossScale, NoScale, StaticScale
+from halfsim.policy.reduction import PRODUCTS, REDUCTIONS, SUM16, SUM32, Reduction, as_reduction, check_format
 from halfsim.policy.update import UpdateLike, WeightUpdate, as_update
 from halfsim.policy.writing import table_of
 from halfsim.rounding import Rounding, RoundingLike, as_rounding
 from halfsim.tensorcores import AccumulatorLike, as_accumulator
 
-__all__ = ["PRODUCTS", "REDUCTIONS", "Policy", "Reduction"]
-
-Reduction: TypeAlias = Sequential | Pairwise
-"""How sums of a reduction are made."""
-
-PRODUCTS: dict[str, tuple[str, str]] = {
-    "forward": ("activations", "weights"),
-    "data_gradient": ("gradients", "weights"),
-    "weight_gradient": ("activations", "gradients"),
-}
-"""The three kinds of product, and where the formats of their operands stand."""
-
-REDUCTIONS = ("batch_norm", "softmax", "bias", "loss")
-"""The reductions that have an arithmetic of their own."""
+__all__ = ["Policy"]
 
 _NO_SCALE = NoScale()
-_SUM16, _SUM32 = Sequential(format=BINARY16), Sequential(format=BINARY32)
 
 
+@names_its_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """Every precision decision of a training run, each on its own.
@@ -83,10 +72,10 @@ class Policy:
     forward: AccumulatorLike = FP32
     data_gradient: AccumulatorLike = FP32
     weight_gradient: AccumulatorLike = FP32
-    batch_norm: AccumulatorLike | Format = _SUM32
-    softmax: AccumulatorLike | Format = _SUM32
-    bias: AccumulatorLike | Format = _SUM32
-    loss: AccumulatorLike | Format = _SUM32
+    batch_norm: AccumulatorLike | Format = SUM32
+    softmax: AccumulatorLike | Format = SUM32
+    bias: AccumulatorLike | Format = SUM32
+    loss: AccumulatorLike | Format = SUM32
     update: UpdateLike = WeightUpdate.master
     optimizer_state: Format = BINARY32
     rounding: RoundingLike = Rounding.roundTiesToEven
@@ -97,11 +86,11 @@ class Policy:
         if not isinstance(self.name, str) or not self.name:
             raise TypeError(f"Policy: name={self.name!r} must be a text that is not empty")
         for field in ("weights", "activations", "gradients", "optimizer_state"):
-            _check_format(field, getattr(self, field))
+            check_format(field, getattr(self, field))
         for field in PRODUCTS:
             object.__setattr__(self, field, self._product(field))
         for field in REDUCTIONS:
-            object.__setattr__(self, field, _reduction(field, getattr(self, field)))
+            object.__setattr__(self, field, as_reduction(field, getattr(self, field)))
         update = as_update(self.update, "Policy")
         if self.weights == BINARY32 and update is not WeightUpdate.master:
             raise ValueError(
@@ -124,7 +113,7 @@ class Policy:
         """Return the accumulator of a kind of product, if it fits the operands."""
         chosen = as_accumulator(getattr(self, field), "Policy")
         if self.product_format(field) == BINARY32:
-            if chosen not in (FP32, _SUM32):
+            if chosen not in (FP32, SUM32):
                 wide = next(kind for kind in PRODUCTS[field] if getattr(self, kind) == BINARY32)
                 raise ValueError(
                     f"Policy: {field}={chosen!r} takes binary16 operands, but {wide} are binary32; "
@@ -138,16 +127,44 @@ class Policy:
         return chosen
 
     def product_format(self, product: str) -> Format:
-        """Return the format of the operands of a kind of product in `PRODUCTS`: binary32 if one of them has it."""
+        """Return the format of the operands of a kind of product in `PRODUCTS`: binary32 if one of them has it.
+
+        Parameters
+        ----------
+        product : str
+            ``"forward"``, ``"data_gradient"`` or ``"weight_gradient"``.
+        """
         return BINARY32 if BINARY32 in (getattr(self, kind) for kind in PRODUCTS[product]) else BINARY16
 
     def accumulator(self, product: str) -> Accumulator:
-        """Return the accumulator of a kind of product in `PRODUCTS`."""
+        """Return the accumulator of a kind of product in `PRODUCTS`.
+
+        Parameters
+        ----------
+        product : str
+            ``"forward"``, ``"data_gradient"`` or ``"weight_gradient"``.
+
+        Returns
+        -------
+        Accumulator
+            A row, also where the policy has its name as text.
+        """
         return as_accumulator(getattr(self, product), "Policy")
 
     def reduction(self, name: str) -> Reduction:
-        """Return how the sums of a reduction in `REDUCTIONS` are made; its format is that of the reduction."""
-        return _reduction(name, getattr(self, name))
+        """Return how the sums of a reduction in `REDUCTIONS` are made; its format is that of the reduction.
+
+        Parameters
+        ----------
+        name : str
+            ``"batch_norm"``, ``"softmax"``, ``"bias"`` or ``"loss"``.
+
+        Returns
+        -------
+        Sequential or Pairwise
+            Where the policy says a format alone, sums in ascending order in it.
+        """
+        return as_reduction(name, getattr(self, name))
 
     @property
     def environment(self) -> Environment:
@@ -159,22 +176,72 @@ class Policy:
 
         In binary32 the products are binary32 products and weights move by a master copy. In binary16 what else the
         policy says stays.
+
+        Parameters
+        ----------
+        format : Format
+            `BINARY16` or `BINARY32`.
+        name : str
+            Of the new policy.
+
+        Examples
+        --------
+        >>> from halfsim import BINARY32
+        >>> from halfsim.policy import named
+        >>> named("binary16-pure").stored(BINARY32, "wide").weights.name
+        'binary32'
         """
         changes: dict[str, Any] = {"weights": format, "activations": format, "gradients": format}
         if format == BINARY32:
-            changes |= {**dict.fromkeys(PRODUCTS, _SUM32), "update": WeightUpdate.master}
+            changes |= {**dict.fromkeys(PRODUCTS, SUM32), "update": WeightUpdate.master}
         return replace(self, name=name, **changes)
 
     def accumulating(self, accumulator: AccumulatorLike, name: str) -> Policy:
-        """Return this policy with one accumulator for all three kinds of product, under another name."""
+        """Return this policy with one accumulator for all three kinds of product, under another name.
+
+        Parameters
+        ----------
+        accumulator : Accumulator or str
+            A row, or its name such as ``"h100:f16"``; see `halfsim.matmul`.
+        name : str
+            Of the new policy.
+
+        Examples
+        --------
+        >>> from halfsim.policy import named
+        >>> named("mixed").accumulating("h100:f16", "h100").accumulator("forward").terms
+        16
+        """
         return replace(self, name=name, forward=accumulator, data_gradient=accumulator, weight_gradient=accumulator)
 
     def reducing(self, reduction: AccumulatorLike | Format, name: str) -> Policy:
-        """Return this policy with one arithmetic for all reductions, under another name."""
+        """Return this policy with one arithmetic for all reductions, under another name.
+
+        Parameters
+        ----------
+        reduction : Format, Accumulator or str
+            Of batch normalisation, softmax, bias gradients and loss.
+        name : str
+            Of the new policy.
+        """
         return replace(self, name=name, batch_norm=reduction, softmax=reduction, bias=reduction, loss=reduction)
 
     def scaled(self, loss_scale: LossScale, name: str) -> Policy:
-        """Return this policy with another loss scale and name."""
+        """Return this policy with another loss scale and name.
+
+        Parameters
+        ----------
+        loss_scale : NoScale, StaticScale, DynamicScale or LayerScale
+            The rule of the loss scale.
+        name : str
+            Of the new policy.
+
+        Examples
+        --------
+        >>> from halfsim.policy import StaticScale, named
+        >>> named("mixed").scaled(StaticScale(scale=1024.0), "scaled").loss_scale
+        StaticScale(scale=1024.0)
+        """
         return replace(self, name=name, loss_scale=loss_scale)
 
     def rounded(self, rounding: RoundingLike, name: str) -> Policy:
@@ -183,6 +250,13 @@ class Policy:
         That is `rounding`; the accumulators and reductions in binary16, but for matrix units, which round as their
         hardware does; and an update that is ``"nearest"``. Master copies, Kahan's compensation and stochastic updates
         keep their rule.
+
+        Parameters
+        ----------
+        rounding : Rounding, Stochastic or str
+            Any direction; a `Stochastic` draws new bits for every operation of a run.
+        name : str
+            Of the new policy.
         """
         chosen = as_rounding(rounding, "Policy.rounded")
         rows = {**{key: self.accumulator(key) for key in PRODUCTS}, **{key: self.reduction(key) for key in REDUCTIONS}}
@@ -216,28 +290,6 @@ class Policy:
         del table["kind"]
         for field in REDUCTIONS:
             row = self.reduction(field)
-            if row in (_SUM16, _SUM32):
+            if row in (SUM16, SUM32):
                 table[field] = row.format.name
         return table
-
-
-def _check_format(field: str, value: object) -> None:
-    if not isinstance(value, Format):
-        raise TypeError(
-            f"Policy: {field}={value!r} is a {type(value).__name__}; pass halfsim.BINARY16 or halfsim.BINARY32"
-        )
-    if value not in (BINARY16, BINARY32):
-        raise ValueError(f"Policy: {field}={value.name} must be halfsim.BINARY16 or halfsim.BINARY32")
-
-
-def _reduction(field: str, value: AccumulatorLike | Format) -> Reduction:
-    """Return how a reduction is summed, if there is such an arithmetic."""
-    row = Sequential(format=value) if isinstance(value, Format) else as_accumulator(value, f"Policy: {field}")
-    if isinstance(row, Sequential):
-        row = replace(row, fused=False)
-    if isinstance(row, Sequential | Pairwise) and (row.format == BINARY16 or row == _SUM32):
-        return row
-    raise ValueError(
-        f"Policy: {field}={value!r} is no arithmetic of a reduction; pass BINARY32, BINARY16, "
-        "or Sequential or Pairwise with format=BINARY16"
-    )

@@ -130,7 +130,20 @@ class Table:
     caption: str = ""
 
     def call(self, runs: Path, cells: Cell = fresh) -> list[dict[str, Any]]:
-        """Compute the rows; `runs` is the folder of all runs, `cells` knows those that are computed already."""
+        """Compute the rows; `runs` is the folder of all runs.
+
+        Parameters
+        ----------
+        runs : Path
+            Folder of all runs; tables that train nothing do not read it.
+        cells : Cell
+            Knows the cells that are computed already, and keeps those that get computed.
+
+        Returns
+        -------
+        list of dict
+            The rows, column names to values.
+        """
         module, _, name = self.function.partition(":")
         function: Callable[..., list[dict[str, Any]]] = getattr(importlib.import_module(module), name)
         known = {"cells": cells} if "cells" in inspect.signature(function).parameters else {}

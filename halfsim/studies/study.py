@@ -149,6 +149,16 @@ class Study:
     def report(self, out: Path) -> str:
         """Return the tables of a finished run of this study as text.
 
+        Parameters
+        ----------
+        out : Path
+            Folder that a run of the study wrote to.
+
+        Returns
+        -------
+        str
+            Markdown.
+
         Raises
         ------
         FileNotFoundError
@@ -157,7 +167,18 @@ class Study:
         return report.read(self.name, Path(out))
 
     def failed(self, out: Path) -> list[dict[str, Any]]:
-        """Return the checks of a finished run of this study that did not come out, with what was found."""
+        """Return the checks of a finished run of this study that did not come out, with what was found.
+
+        Parameters
+        ----------
+        out : Path
+            Folder that a run of the study wrote to.
+
+        Returns
+        -------
+        list of dict
+            As ``results.json`` has them: the claim, the range, and what was found; empty if all came out.
+        """
         return [check for check in load(Path(out) / "results.json")["checks"] if check["passed"] is False]
 
     @property

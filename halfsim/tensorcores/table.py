@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TypeAlias
+from typing import TypeAlias, overload
 
-from halfsim.accumulators import FP16, FP32, Accumulator, Compensated, Exact, MatrixUnit, Pairwise
+from halfsim.accumulators import FP16, FP32, Accumulator, Compensated, Exact, FusedDotAdd, MatrixUnit, Pairwise
 from halfsim.formats import BINARY16
+from halfsim.mfma import ExactDotAdd, PairwiseDotAdd, TwoStageDotAdd
 from halfsim.tensorcores import amd, nvidia, nvidia_formats
 from halfsim.tensorcores.fused import INPUTS
+from halfsim.tensorcores.gpus import Cdna1, Cdna2, Cdna3, Nvidia
 from halfsim.tensorcores.tensorcore import TensorCore
 
 __all__ = ["SUMS", "TABLE", "AccumulatorLike", "as_accumulator", "names", "row"]
@@ -53,8 +55,21 @@ def _one_of(
         raise ValueError(f"{function}: unknown {argument} {arrived!r}; known are {names}{also}")
 
 
+@overload
+def row(gpu: Nvidia, output: str = ..., instruction: str | None = ..., inputs: str | None = ...) -> FusedDotAdd: ...
+@overload
+def row(gpu: Cdna1, output: str = ..., instruction: str | None = ..., inputs: str | None = ...) -> ExactDotAdd: ...
+@overload
+def row(gpu: Cdna2, output: str = ..., instruction: str | None = ..., inputs: str | None = ...) -> PairwiseDotAdd: ...
+@overload
+def row(gpu: Cdna3, output: str = ..., instruction: str | None = ..., inputs: str | None = ...) -> TwoStageDotAdd: ...
+@overload
+def row(gpu: str, output: str = ..., instruction: str | None = ..., inputs: str | None = ...) -> MatrixUnit: ...
 def row(gpu: str, output: str = "f32", instruction: str | None = None, inputs: str | None = None) -> MatrixUnit:
     """Return how a GPU's matrix unit sums.
+
+    NVIDIA's have `halfsim.FusedDotAdd`; AMD's `halfsim.ExactDotAdd` (CDNA 1), `halfsim.PairwiseDotAdd` (2) and
+    `halfsim.TwoStageDotAdd` (3). Type checkers know which where the name stands in the call, in lower case.
 
     Parameters
     ----------

@@ -133,6 +133,26 @@ def check(
     VectorFileError
         If the file holds no rows, or is damaged in any way but that its rows are not those of its digest: the report
         then says so.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from halfsim import IEEE
+    >>> from halfsim.testvectors import subject
+    >>> from halfsim.testvectors.check import check
+    >>> from halfsim.testvectors.formats import Block, Header, read, write
+    >>> from halfsim.testvectors.setting import Setting
+    >>> header = Header(operation="sqrt", operands=("f16",), result="f16", rounding="rne", rows=2)
+    >>> wrong = Block((np.uint16([0x3C00, 0x4400]),), np.uint16([0x3C00, 0x4001]), np.zeros(2, np.uint8))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "sqrt.tv")
+    ...     _ = write(path, header, [wrong])
+    ...     with read(path) as vectors:
+    ...         report = check(vectors, Setting(subject("sqrt"), "rne", IEEE))
+    >>> report.rows, len(report.first)
+    (2, 1)
     """
     report = Report(vectors.name, setting, coverage=Coverage(setting.subject) if coverage else None)
     evidence = Evidence(setting, limit, ignore_flags)

@@ -39,6 +39,23 @@ def header_of(
         Name of the order of the flags.
     nan : str
         ``"exact"`` or ``"any"``.
+
+    Returns
+    -------
+    Header
+        With the number of rows; complete but for the digest, which `halfsim.testvectors.formats.write` adds.
+
+    Examples
+    --------
+    >>> from halfsim import RISCV
+    >>> from halfsim.testvectors import subject
+    >>> from halfsim.testvectors.cases import plan
+    >>> from halfsim.testvectors.generate import header_of
+    >>> from halfsim.testvectors.setting import Setting
+    >>> sqrt = subject("sqrt")
+    >>> header = header_of(plan(sqrt, ["signed-zeros"]), Setting(sqrt, "rne", RISCV), seed=1)
+    >>> header.operation, header.operands, header.rows
+    ('sqrt', ('f16',), 8)
     """
     start, stop = plan.part(shard)
     mode = setting.rounding
@@ -74,6 +91,26 @@ def rows_of(
         Part I of N of the rows.
     seen : callable, optional
         Called with each block of operands and of rows.
+
+    Examples
+    --------
+    >>> from halfsim import RISCV
+    >>> from halfsim.testvectors import subject
+    >>> from halfsim.testvectors.cases import plan
+    >>> from halfsim.testvectors.generate import rows_of
+    >>> from halfsim.testvectors.setting import Setting
+    >>> sqrt = subject("sqrt")
+    >>> (block,) = rows_of(plan(sqrt, ["signed-zeros"]), Setting(sqrt, "rne", RISCV))
+    >>> for row in zip(*block.operands, block.result, block.flags):
+    ...     print(" ".join(f"{word:x}" for word in row))
+    0 0 0
+    1 c00 0
+    3c00 3c00 0
+    7c00 7c00 0
+    8000 8000 0
+    8001 7e00 10
+    bc00 7e00 10
+    fc00 7e00 10
     """
     for operands in plan.blocks(shard):
         result, flags = setting.evaluate(operands.words, operands.first)

@@ -144,6 +144,13 @@ SUBJECTS: tuple[Subject, ...] = (*_operations(), *_conversions())
 def subject(name: str, function: str = "subject") -> Subject:
     """Return a subject by its name or TestFloat's.
 
+    Parameters
+    ----------
+    name : str
+        Such as ``"fma"`` or ``"f16_mulAdd"``.
+    function : str
+        What messages begin with.
+
     Raises
     ------
     ValueError

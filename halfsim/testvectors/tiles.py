@@ -31,6 +31,13 @@ class Part(NamedTuple):
     """Some tiles in unsigned patterns: A (tiles, M, K), B (tiles, K, N), C and D (tiles, M, N).
 
     A part of a file that has dot products, not tiles, has M = N = 1 and a tile for each.
+
+    Parameters
+    ----------
+    first : int
+        As below.
+    A, B, C, D : array
+        Unsigned words as wide as their format.
     """
 
     first: int
@@ -104,7 +111,25 @@ def _own_shape(row: Accumulator) -> tuple[int, int, int]:
 
 
 def parts_of(header: TileHeader) -> Iterator[Part]:
-    """Yield the tiles that a header of `tile_header` describes, a bounded number at a time."""
+    """Yield the tiles that a header of `tile_header` describes, a bounded number at a time.
+
+    Parameters
+    ----------
+    header : TileHeader
+        Shape, accumulator, classes, count and seed.
+
+    Returns
+    -------
+    iterator of Part
+        Operands of every class in turn, and D as the accumulator sums them; the same for the same header.
+
+    Examples
+    --------
+    >>> from halfsim.testvectors.tiles import parts_of, tile_header
+    >>> (part,) = parts_of(tile_header("h100:f32", count=2))
+    >>> part.A.shape[1:], part.B.shape[1:], part.D.shape[1:], part.D.dtype.name
+    ((16, 16), (16, 8), (16, 8), 'uint32')
+    """
     m, n, k = header.shape
     count, kinds = header.tiles // len(header.classes), header.kinds
     chosen = [CLASSES.index(name) for name in header.classes]
@@ -136,6 +161,18 @@ def _flush_right(words: NDArray[Any], kind: str) -> NDArray[Any]:
 def numbers(words: NDArray[Any], kind: str) -> NDArray[Any]:
     """Return patterns as the numbers that `halfsim.matmul` takes.
 
+    Parameters
+    ----------
+    words : array
+        Unsigned patterns of any shape.
+    kind : str
+        Their format as headers write it: ``"f16"``, ``"bf16"``, ``"tf32"``, ``"e4m3"``, ``"e5m2"`` or ``"f32"``.
+
+    Returns
+    -------
+    array
+        float16, float32 or 8-bit numbers, as `halfsim.matmul` takes them.
+
     Examples
     --------
     >>> import numpy as np
@@ -149,7 +186,28 @@ def numbers(words: NDArray[Any], kind: str) -> NDArray[Any]:
 
 
 def product(header: TileHeader, A: NDArray[Any], B: NDArray[Any], C: NDArray[Any]) -> NDArray[Any]:
-    """Return the patterns of D = A B + C of stacks of tiles."""
+    """Return the patterns of D = A B + C of stacks of tiles.
+
+    Parameters
+    ----------
+    header : TileHeader
+        Its accumulator and formats; neither shape nor count matter.
+    A, B, C : array
+        Unsigned patterns, (tiles, M, K), (tiles, K, N) and (tiles, M, N).
+
+    Returns
+    -------
+    array
+        Unsigned patterns of D, (tiles, M, N).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.testvectors.tiles import product, tile_header
+    >>> one, zero = np.full((1, 1, 1), 0x3C00, np.uint16), np.zeros((1, 1, 1), np.uint32)
+    >>> hex(product(tile_header("h100:f32"), one, one, zero).item())
+    '0x3f800000'
+    """
     kinds = header.kinds
     a, b, c = (numbers(words, kinds[name]) for name, words in (("A", A), ("B", B), ("C", C)))
     D: NDArray[Any] = patterns(hs.matmul(a, b, c, accumulator=header.accumulator), kinds["D"])

@@ -72,6 +72,18 @@ class Point:
 def read(path: Path, changes: Iterable[str] = ()) -> dict[str, Any]:
     """Return the table of a TOML file, with changes of the form ``key=value``.
 
+    Parameters
+    ----------
+    path : Path
+        The file, UTF-8.
+    changes : iterable of str
+        ``KEY=VALUE``, the key with dots, the value as TOML writes it; one that TOML cannot read is a text.
+
+    Returns
+    -------
+    dict
+        The table, its ``sweep`` flat: dotted keys to lists.
+
     Raises
     ------
     ConfigError
@@ -148,6 +160,15 @@ def _parsed(text: str) -> Any:
 def change(table: dict[str, Any], key: str, value: Any) -> None:
     """Set a dotted key of a table in place.
 
+    Parameters
+    ----------
+    table : dict
+        A table as `read` returns it.
+    key : str
+        With dots: ``"policy.update"``; below ``sweep`` the rest is one key.
+    value : object
+        What TOML can hold. A name on the way (``policy = "mixed"``) becomes a table of that name.
+
     Examples
     --------
     >>> table = {"policy": "mixed"}
@@ -221,6 +242,13 @@ def expand(table: Mapping[str, Any], where: str) -> list[Point]:
 
 def experiment(table: Mapping[str, Any], where: str) -> Experiment:
     """Return the experiment of a configuration without a sweep.
+
+    Parameters
+    ----------
+    table : mapping
+        As `read` returns it, or one of `expand`.
+    where : str
+        The file or run, which messages begin with.
 
     Raises
     ------

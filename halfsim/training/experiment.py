@@ -99,6 +99,11 @@ class Experiment:
     def from_config(cls, config: Mapping[str, Any]) -> Experiment:
         """Return the experiment that `config` describes.
 
+        Parameters
+        ----------
+        config : mapping
+            What `config` returned, also when it was read from a file: TOML or JSON.
+
         Raises
         ------
         ValueError, TypeError

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from halfsim.kernels.census import BINS, COUNTS, LOWEST, census, special
+from halfsim.kernels.census import BINS, LOWEST, census, special
 from halfsim.training.arithmetic import Array, round16
+from halfsim.training.books import Books as Books
 
 __all__ = ["KINDS", "WATCHED", "Books", "Ledger", "is_special"]
 
@@ -22,6 +22,16 @@ _PATTERNS = {2: (0x7FFF, 0x0400, 0x7C00), 4: (0x7FFFFFFF, 0x00800000, 0x7F800000
 
 def is_special(stored: Array) -> bool:
     """Whether a float16 or float32 array holds an infinity or a NaN.
+
+    Parameters
+    ----------
+    stored : array
+        float16 or float32, of any shape and order in memory; of an empty one it is false.
+
+    Returns
+    -------
+    bool
+        True for at least one infinity or NaN, which are found by their patterns.
 
     Examples
     --------
@@ -37,83 +47,6 @@ def is_special(stored: Array) -> bool:
 
 def _patterns(x: Array) -> Array:
     return np.ascontiguousarray(x).reshape(-1).view(np.uint16 if x.dtype == np.float16 else np.uint32)
-
-
-class Books:
-    """Counts by layer, of one step or of many.
-
-    Attributes
-    ----------
-    counts, histograms : dict of (layer, kind)
-        int64 arrays: `halfsim.kernels.census.COUNTS`, and `BINS` bins.
-    lost : dict of layer
-        (updates Δ ≠ 0 that left the weight as it was, updates Δ ≠ 0).
-    swallowed : dict of (layer, product)
-        (additions that left the partial sum as it was, additions of something that is not zero).
-    error : dict of layer
-        (sum of squared distances of stored weight gradients from binary32 sums, sum of squares of those).
-    """
-
-    def __init__(self) -> None:
-        self.counts: dict[tuple[str, str], Array] = defaultdict(lambda: np.zeros(len(COUNTS), np.int64))
-        self.histograms: dict[tuple[str, str], Array] = defaultdict(lambda: np.zeros(BINS, np.int64))
-        self.lost: dict[str, Array] = defaultdict(lambda: np.zeros(2, np.int64))
-        self.swallowed: dict[tuple[str, str], Array] = defaultdict(lambda: np.zeros(2, np.int64))
-        self.error: dict[str, Array] = defaultdict(lambda: np.zeros(2, np.float64))
-
-    def add(self, other: Books) -> None:
-        """Add the counts of other books."""
-        for name in self.__dict__:
-            for key, value in getattr(other, name).items():
-                getattr(self, name)[key] += value
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return everything as plain numbers: layer by layer, kind by kind; empty bins left out."""
-        ledger: dict[str, dict[str, Any]] = {}
-        histogram: dict[str, dict[str, Any]] = {}
-        for (layer, kind), counts in self.counts.items():
-            ledger.setdefault(layer, {})[kind] = dict(zip(COUNTS, counts.tolist(), strict=True))
-            bins = self.histograms[layer, kind]
-            histogram.setdefault(layer, {})[kind] = {str(i): int(bins[i]) for i in np.flatnonzero(bins)}
-        for layer, (lost, moves) in self.lost.items():
-            ledger.setdefault(layer, {}).setdefault("update", {}).update(lost=int(lost), moves=int(moves))
-        swallowed: dict[str, dict[str, list[int]]] = {}
-        for (layer, product), pair in self.swallowed.items():
-            swallowed.setdefault(layer, {})[product] = pair.tolist()
-        error = {
-            layer: dict(zip(("distance", "size"), pair.tolist(), strict=True)) for layer, pair in self.error.items()
-        }
-        return {"ledger": ledger, "swallowed": swallowed, "error": error, "histogram": histogram}
-
-    def shares(self) -> dict[str, float]:
-        """Return which shares of nonzero updates, gradients and additions were lost, and the error of the gradients."""
-        gradients = sum((c for (_, kind), c in self.counts.items() if kind.endswith("gradient")), np.zeros(6, np.int64))
-        elements, zero, flushed, _, overflowed, _ = (int(count) for count in gradients)
-        lost, moves = (int(n) for n in sum(self.lost.values(), np.zeros(2, np.int64)))
-        swallowed, additions = (int(n) for n in sum(self.swallowed.values(), np.zeros(2, np.int64)))
-        distance, size = (float(x) for x in sum(self.error.values(), np.zeros(2)))
-        return {
-            "updates_lost": lost / max(moves, 1),
-            "gradients_flushed": flushed / max(elements - zero, 1),
-            "gradients_overflowed": overflowed / max(elements - zero, 1),
-            "gradient_error": float(np.sqrt(distance / size)) if size else 0.0,
-            "swallowed": swallowed / max(additions, 1),
-        }
-
-    def state(self) -> dict[str, Array]:
-        """Return arrays by name, from which `restore` makes the same books."""
-        return {
-            f"{name}/{'/'.join((key,) if isinstance(key, str) else key)}": value.copy()
-            for name in self.__dict__
-            for key, value in getattr(self, name).items()
-        }
-
-    def restore(self, state: Mapping[str, Array]) -> None:
-        """Take the counts of `state`."""
-        self.__init__()  # type: ignore[misc]
-        for path, value in state.items():
-            name, *key = path.split("/")
-            getattr(self, name)[key[0] if len(key) == 1 else tuple(key)] = np.array(value)
 
 
 class Ledger:
@@ -156,12 +89,26 @@ class Ledger:
         self._now = Books()
 
     def begin(self, step: int) -> None:
-        """Start a step, and decide whether it is sampled."""
+        """Start a step, and decide whether it is sampled.
+
+        Parameters
+        ----------
+        step : int
+            Number of the step; it is sampled if `every` divides it.
+        """
         self._step, self.first_of_step = step, None
         self.sampling = step % self.every == 0
 
     def count(self, layer: str, kind: str, exact: Array, stored: Array) -> None:
-        """Count a tensor: `exact` as binary32 arithmetic has it, `stored` as the policy stored it."""
+        """Count a tensor: `exact` as binary32 arithmetic has it, `stored` as the policy stored it.
+
+        Parameters
+        ----------
+        layer, kind : str
+            Where: the path of the layer, and one of `KINDS`.
+        exact, stored : array
+            Of one shape; `stored` float16 or float32. Outside of a sampled step nothing is counted.
+        """
         if self.sampling:
             book = layer, kind
             before, after = _patterns(np.asarray(exact, np.float32)), _patterns(stored)
@@ -169,13 +116,29 @@ class Ledger:
             census(before, after, *masks, self._now.histograms[book], self._now.counts[book])
 
     def watch(self, layer: str, tensor: str, stored: Array) -> None:
-        """Note the tensor if it is the first of the step that holds an infinity or a NaN."""
+        """Note the tensor if it is the first of the step that holds an infinity or a NaN.
+
+        Parameters
+        ----------
+        layer, tensor : str
+            Where: the path of the layer, and the name of the tensor in the note.
+        stored : array
+            float16 or float32, of any shape.
+        """
         if self.first_of_step is None and is_special(stored):
             self.first_of_step = {"layer": layer, "tensor": tensor, "step": self._step}
             self.first = self.first or self.first_of_step
 
     def compare(self, layer: str, exact: Array, stored: Array) -> None:
-        """Count the distance of a stored weight gradient from its binary32 sum, where both are finite."""
+        """Count the distance of a stored weight gradient from its binary32 sum, where both are finite.
+
+        Parameters
+        ----------
+        layer : str
+            Path of the layer.
+        exact, stored : array
+            Of one shape: the binary32 sum, and what the policy stored. Both are compared in binary64.
+        """
         # An accumulate adds in index order; NumPy's own sums do not promise any.
         reference = exact.reshape(-1).astype(np.float64)
         distance = stored.reshape(-1).astype(np.float64) - reference
@@ -188,14 +151,35 @@ class Ledger:
 
         Whether it is counted although that takes another product, in how many of its elements additions are watched,
         and its number among those of the layer, from which the choice of these elements starts.
+
+        Parameters
+        ----------
+        layer, product : str
+            Path of the layer; ``"forward"``, ``"data_gradient"`` or ``"weight_gradient"``.
         """
         return True, WATCHED, 0
 
     def skip(self, layer: str, elements: int) -> None:
-        """Note results of a product that is not counted: here all are."""
+        """Note results of a product that is not counted: here all are.
+
+        Parameters
+        ----------
+        layer : str
+            Path of the layer.
+        elements : int
+            How many results.
+        """
 
     def swallow(self, layer: str, product: str, pair: tuple[int, int]) -> None:
-        """Count watched additions of a product: (those that changed nothing, all)."""
+        """Count watched additions of a product: (those that changed nothing, all).
+
+        Parameters
+        ----------
+        layer, product : str
+            As of `watches`.
+        pair : (int, int)
+            Additions of something that is not zero which left the partial sum as it was, and all such additions.
+        """
         if pair[1]:
             self._now.swallowed[layer, product] += pair
 
@@ -271,7 +255,13 @@ class Ledger:
         return {**arrays, "first": self.first}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take the counts of `state`."""
+        """Take the counts of `state`.
+
+        Parameters
+        ----------
+        state : mapping
+            What `state` returned.
+        """
         self.first = state["first"]
         for name, book in (("total", self.total), ("now", self._now)):
             prefix = f"{name}/"

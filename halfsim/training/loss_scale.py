@@ -57,11 +57,34 @@ class LossScaler:
     bound: float | None = None
 
     def unscale(self, gradient: Array) -> Array:
-        """Return the gradient in binary32 times 1 / scale, as `unscale` does."""
+        """Return the gradient in binary32 times 1 / scale, as `unscale` does.
+
+        Parameters
+        ----------
+        gradient : array
+            float16 or float32, the loss scale included.
+
+        Returns
+        -------
+        array of float32
+            Of the same shape.
+        """
         return unscale(gradient, self.scale)
 
     def skips(self, finite: bool) -> bool:
-        """Whether the step is skipped: scales that choose themselves look for infinities and NaNs, others do not."""
+        """Whether the step is skipped: scales that choose themselves look for infinities and NaNs, others do not.
+
+        Parameters
+        ----------
+        finite : bool
+            Whether every gradient of the step is a finite number.
+
+        Returns
+        -------
+        bool
+            True for a dynamic scale and a scale per layer when `finite` is false; a fixed scale takes the step with
+            them.
+        """
         return isinstance(self.row, DynamicScale | LayerScale) and not finite
 
     def adjust(self, finite: bool, cause: str = "a gradient overflowed") -> tuple[LossScaler, str]:
@@ -108,6 +131,11 @@ class LossScaler:
     def restore(self, state: Mapping[str, Any]) -> LossScaler:
         """Return the scaler, under this one's rule, whose `state` was taken.
 
+        Parameters
+        ----------
+        state : mapping of str to number
+            What `state` of a scaler under the same rule returned.
+
         Raises
         ------
         ValueError
@@ -124,6 +152,16 @@ class LossScaler:
 
 def loss_scaler(row: LossScale) -> LossScaler:
     """Return the scaler a run starts with.
+
+    Parameters
+    ----------
+    row : NoScale, StaticScale, DynamicScale or LayerScale
+        The rule, as a `halfsim.policy.Policy` has it.
+
+    Returns
+    -------
+    LossScaler
+        At 1 for no scale, else at the ``scale`` or ``initial`` of the row, rounded to binary32.
 
     Examples
     --------
@@ -145,6 +183,18 @@ def loss_scaler(row: LossScale) -> LossScaler:
 
 def unscale(gradient: Array, scale: float) -> Array:
     """Return a gradient in binary32 times 1 / scale (the reciprocal taken in binary64, rounded to binary32).
+
+    Parameters
+    ----------
+    gradient : array
+        float16 or float32 of any shape.
+    scale : float
+        The loss scale; a scale of 1 multiplies nothing.
+
+    Returns
+    -------
+    array of float32
+        Infinities and NaNs stay what they are; a reciprocal beyond binary32 is infinite.
 
     Examples
     --------

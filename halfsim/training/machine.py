@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from halfsim.accumulators import FP32, Accumulator, Compensated, MatrixUnit, Pairwise, Sequential
+from halfsim.accumulators import FP32, Accumulator, Compensated, Pairwise, Sequential
 from halfsim.formats import BINARY16, BINARY32, Format
-from halfsim.kernels.product import evaluate, plan
-from halfsim.kernels.swallowed import swallowed, swallowed32
 from halfsim.linalg import matmul
 from halfsim.policy import REDUCTIONS, Policy
 from halfsim.rounding import Stochastic, as_rounding
-from halfsim.shapes import matrices
 from halfsim.tensorcores import AccumulatorLike, as_accumulator
 from halfsim.training.arithmetic import Arithmetic, Array, arithmetic, product32
 from halfsim.training.ledger import Ledger
+from halfsim.training.products import multiply, output, store, turned, watch
 from halfsim.training.words import Words
 
 __all__ = ["WIDE", "Expression", "Machine"]
@@ -28,7 +25,6 @@ Expression = Callable[[Arithmetic], Array]
 
 WIDE = replace(arithmetic(BINARY32))
 """Binary32 for the ledger, told apart from the binary32 of a policy."""
-_NARROW = 8  # columns
 _STRIDE = 1_000_003
 """Elements from those watched in a product to those in the next."""
 
@@ -97,23 +93,58 @@ class Machine:
         return {"drawn": self._drawn}
 
     def restore(self, state: Mapping[str, int]) -> None:
-        """Go on drawing where `state` was taken."""
+        """Go on drawing where `state` was taken.
+
+        Parameters
+        ----------
+        state : mapping of str to int
+            What `state` returned.
+        """
         self._drawn = int(state["drawn"])
 
     def forward(self, x: Array, w: Array, b: Array | None = None) -> Array:
-        """Return ``x @ w + b`` of matrices, or of stacks of them without b, stored and counted; sums start from b."""
+        """Return ``x @ w + b`` of matrices, or of stacks of them without b, stored and counted; sums start from b.
+
+        Parameters
+        ----------
+        x, w, b : array
+            (M, K), (K, N) and (N,), in the formats of the policy; or (S, M, K) and (S, K, N) without b.
+
+        Returns
+        -------
+        array
+            (M, N) or (S, M, N), summed by the policy's ``forward`` accumulator, in the format of activations.
+        """
         return self._multiply("activation", "forward", self.activations, x, w, b)
 
     def data_gradient(self, g: Array, w_transposed: Array) -> Array:
-        """Return ``g @ w.T``, stored and counted."""
+        """Return ``g @ w.T``, stored and counted.
+
+        Parameters
+        ----------
+        g, w_transposed : array
+            (M, N) and (N, K), or stacks of them; summed by the policy's ``data_gradient`` accumulator.
+        """
         return self._multiply("activation gradient", "data_gradient", self.gradients, g, w_transposed)
 
     def weight_gradient(self, x_transposed: Array, g: Array) -> Array:
-        """Return ``x.T @ g``, stored and counted."""
+        """Return ``x.T @ g``, stored and counted.
+
+        Parameters
+        ----------
+        x_transposed, g : array
+            (K, M) and (M, N), or stacks of them; summed by the policy's ``weight_gradient`` accumulator.
+        """
         return self._multiply("weight gradient", "weight_gradient", self.gradients, x_transposed, g)
 
     def bias_gradient(self, g: Array) -> Array:
-        """Return the sums of the columns of `g` in the arithmetic of the bias, stored and counted."""
+        """Return the sums of the columns of `g` in the arithmetic of the bias, stored and counted.
+
+        Parameters
+        ----------
+        g : array
+            (M, N); the sums have the shape (N,).
+        """
 
         def sums(a: Arithmetic) -> Array:
             if g.dtype == np.float16 and a.total is WIDE.total:
@@ -123,19 +154,42 @@ class Machine:
         return np.asarray(self.gradient("weight gradient", self.bias, sums)[0])
 
     def value(self, a: Arithmetic, expression: Expression) -> Array:
-        """Evaluate a value of the forward pass in an arithmetic, store it as an activation, and count the losses."""
+        """Evaluate a value of the forward pass in an arithmetic, store it as an activation, and count the losses.
+
+        Parameters
+        ----------
+        a : Arithmetic
+            What computes, as `forward_pointwise`.
+        expression : callable
+            From an arithmetic to the value; called with `WIDE` as well where losses are counted.
+        """
         return self._evaluate("activation", a, expression, self.activations)
 
     def gradient(self, kind: str, a: Arithmetic, expression: Expression, plain: bool = True) -> Array:
         """Evaluate a gradient in an arithmetic, store it, and count what that lost.
 
-        `plain` is false where the expression computes a part of itself in another arithmetic than the one it is given,
-        but all of it in binary32 when given `WIDE`.
+        Parameters
+        ----------
+        kind : str
+            ``"activation gradient"`` or ``"weight gradient"``: the column of the ledger.
+        a, expression : Arithmetic, callable
+            As of `value`.
+        plain : bool
+            False for an expression that computes a part of itself in another arithmetic than the one it is given,
+            but all of it in binary32 when given `WIDE`.
         """
         return self._evaluate(kind, a, expression, self.gradients, plain)
 
     def selected(self, kind: str, values: Array) -> Array:
-        """Count numbers that were selected among stored ones, which lost nothing; return them."""
+        """Count numbers that were selected among stored ones, which lost nothing; return them.
+
+        Parameters
+        ----------
+        kind : str
+            One of `halfsim.training.ledger.KINDS`.
+        values : array
+            Stored numbers of any shape.
+        """
         self.ledger.count(self.layer, kind, values, values)
         return values
 
@@ -155,18 +209,18 @@ class Machine:
         """Return a product, stored and counted: what another accumulator lost, a binary32 sum of the same shows."""
         ledger, accumulator = self.ledger, getattr(self.policy, name)
         if not ledger.sampling:
-            stored = _store(storage, self._product(a, b, c, accumulator))
+            stored = store(storage, self._product(a, b, c, accumulator))
             ledger.watch(self.layer, kind, stored)
             return stored
         row = self._sums(accumulator) if a.dtype == b.dtype == np.float16 else None
         # The output first: it tells most of them apart.
-        alone = row is None or (_output(row) != BINARY16 and (ledger.trusts_wide_sums or row == FP32))
+        alone = row is None or (output(row) != BINARY16 and (ledger.trusts_wide_sums or row == FP32))
         due, watched, number = ledger.watches(self.layer, name)
-        if due and not alone and not _turned(a, b):
+        if due and not alone and not turned(a, b):
             # Both products would make the copy.
             b = np.ascontiguousarray(b)
         product = self._product(a, b, c, accumulator)
-        stored = _store(storage, product)
+        stored = store(storage, product)
         ledger.watch(self.layer, kind, stored)
         if alone or due:
             exact = product if alone else self._product(a, b, c, FP32)
@@ -178,7 +232,7 @@ class Machine:
         if watched and product.size:
             # Others in every product, far from each other; of a stack of products those of all of them together.
             elements = (np.arange(watched) * product.size // watched + number * _STRIDE) % product.size
-            ledger.swallow(self.layer, name, _watch(row, a, b, c, np.unique(elements)))
+            ledger.swallow(self.layer, name, watch(row, a, b, c, np.unique(elements)))
         return stored
 
     def _product(self, a: Array, b: Array, c: Array | None, accumulator: AccumulatorLike) -> Array:
@@ -192,11 +246,11 @@ class Machine:
         if isinstance(row.rounding, Stochastic):
             fresh = replace(row, rounding=self._draw(row.rounding, a[..., 0].size * b.shape[-1]))
             return np.asarray(matmul(a, b, c, accumulator=fresh))
-        if not _turned(a, b):
-            return _matmul(row, a, b, c)
+        if not turned(a, b):
+            return multiply(row, a, b, c)
         # The transposed product makes the same roundings, but for stochastic ones, which take their random words by the
         # position of the element.
-        return _matmul(row, b.T, a.T, None if c is None else c[:, None]).T
+        return multiply(row, b.T, a.T, None if c is None else c[:, None]).T
 
     def _sums(self, accumulator: AccumulatorLike) -> Accumulator:
         """Return an accumulator as the policy uses it: one in binary16 flushes where the policy does."""
@@ -211,53 +265,3 @@ class Machine:
         offset = rounding.offset + self._drawn
         self._drawn += elements
         return Stochastic(bits=rounding.bits, seed=key, offset=offset)
-
-
-def _turned(a: Array, b: Array) -> bool:
-    """Whether to multiply the transposed matrices: the loops are fast along columns, of which there should be many."""
-    if a.ndim > 2 or b.shape[1] >= a.shape[0]:
-        return False
-    # A copy costs more than a few columns do.
-    return b.shape[1] < _NARROW or a.flags.f_contiguous
-
-
-def _matmul(row: Accumulator, a: Array, b: Array, c: Array | None) -> Array:
-    """Return `halfsim.matmul` of float16 arrays, without the questions of its front door."""
-    shape, operands = matrices("matmul", a.view(np.uint16), b.view(np.uint16))
-    start = None
-    if c is not None:
-        # The cast is one of a row, not of all that it starts.
-        row_of_c = c.astype(np.float32, copy=False) if _output(row) == BINARY32 else c
-        start = np.empty(shape, row_of_c.dtype)
-        start[...] = row_of_c
-    return evaluate(plan(row), operands, start, False)[0].reshape(shape)
-
-
-def _output(row: Accumulator) -> Format:
-    """Return the format of an accumulator's results."""
-    return row.output if isinstance(row, MatrixUnit) else row.format
-
-
-def _store(storage: Arithmetic, product: Array) -> Array:
-    """Round a product to storage in the order of memory: one that was computed transposed stays so."""
-    if product.ndim == 2 and product.flags.f_contiguous:
-        return storage.convert(product.T).T
-    return storage.convert(product)
-
-
-def _watch(row: Accumulator | None, a: Array, b: Array, c: Array | None, elements: Array) -> tuple[int, int]:
-    """Return (additions that changed nothing, all) of a few elements of a product; without a row, of a binary32 one."""
-    *stack, rows, columns = np.unravel_index(elements, (*a.shape[:-1], b.shape[-1]))
-    # The watched sums alone: row i of the first with column i of the second.
-    column: Any = (*stack, slice(None), columns)
-    left, right = a[(*stack, rows)], b[column] if stack else b[column].T
-    start = (np.zeros(b.shape[-1], np.float32) if c is None else c)[columns]
-    if row is None:
-        counts = np.zeros(2, np.int64)
-        x, y, z = (np.ascontiguousarray(each, np.float32) for each in (left, right, start))
-        swallowed32(x, y, z, counts)
-        return int(counts[0]), int(counts[1])
-    narrow = _output(row) == BINARY16
-    addend = start.astype(np.float16 if narrow else np.float32)
-    patterns = addend.view(np.uint16 if narrow else np.uint32).astype(np.int64)
-    return swallowed(row, left.view(np.uint16), right.view(np.uint16), patterns, elements)

@@ -7,75 +7,15 @@ the state once, to nearest: in binary16 an epsilon of 1e-8 is zero.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from halfsim.training.arithmetic import Arithmetic, Array
+from halfsim.training.optimizer_state import OptimizerState as OptimizerState
 
 __all__ = ["OPTIMIZERS", "SGD", "Adagrad", "Adam", "Optimizer", "OptimizerState"]
-
-
-class OptimizerState(ABC):
-    """An optimizer at work on one vector of parameters.
-
-    Parameters
-    ----------
-    size : int
-        Number of parameters.
-    arithmetic : Arithmetic
-        Of every operation; its dtype is that of the state.
-    names : str
-        Names of the vectors of state, which start as zeros.
-    """
-
-    def __init__(self, size: int, arithmetic: Arithmetic, *names: str) -> None:
-        self.arithmetic = arithmetic
-        self.vectors = {name: np.zeros(size, arithmetic.dtype) for name in names}
-        self.scalars: dict[str, float] = {}
-
-    def step(self, gradient: Array) -> Array:
-        """Return Δ, float32, for a gradient of all parameters, which is rounded to the format of the state first."""
-        return self.change(self.arithmetic.convert(gradient)).astype(np.float32, copy=False)
-
-    @abstractmethod
-    def change(self, g: Array) -> Array:
-        """Return Δ for a gradient in the format of the state."""
-
-    def constant(self, value: float) -> Array:
-        """Return a number computed in binary64, rounded to the format of the state, to nearest, ties to even."""
-        return self.arithmetic.number(value)
-
-    def state(self) -> dict[str, Array | float]:
-        """Return copies of everything that the next step depends on, by name."""
-        return {**{name: vector.copy() for name, vector in self.vectors.items()}, **self.scalars}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state` returned.
-
-        Raises
-        ------
-        ValueError
-            For other names than this optimizer has, or vectors of another length or dtype.
-        """
-        if set(state) != {*self.vectors, *self.scalars}:
-            raise ValueError(
-                f"restore: the state has {', '.join(sorted(state)) or 'nothing'}, but a {type(self).__name__} keeps "
-                f"{', '.join((*self.vectors, *self.scalars)) or 'nothing'}; pass a state of the same optimizer"
-            )
-        vectors = {name: np.array(state[name]) for name in self.vectors}
-        for name, vector in self.vectors.items():
-            found = vectors[name]
-            if (found.shape, found.dtype) != (vector.shape, vector.dtype):
-                raise ValueError(
-                    f"restore: {name} has shape {found.shape} and dtype {found.dtype}, not {vector.shape} and "
-                    f"{vector.dtype}; pass a state of the same network and policy"
-                )
-        self.vectors = vectors
-        self.scalars = {name: float(state[name]) for name in self.scalars}
 
 
 def _check(row: object, name: str, low: float, high: float, text: str) -> None:
@@ -119,7 +59,15 @@ class SGD:
         _check(self, "momentum", 0, 1, "a number from 0 to below 1")
 
     def start(self, size: int, arithmetic: Arithmetic) -> OptimizerState:
-        """Return the state a run starts with."""
+        """Return the state a run starts with.
+
+        Parameters
+        ----------
+        size : int
+            Number of parameters.
+        arithmetic : Arithmetic
+            Of every operation, as ``Machine.optimizer`` is.
+        """
         return _SGDState(self, size, arithmetic)
 
 
@@ -177,7 +125,15 @@ class Adam:
         object.__setattr__(self, "betas", tuple(float(beta) for beta in betas))
 
     def start(self, size: int, arithmetic: Arithmetic) -> OptimizerState:
-        """Return the state a run starts with."""
+        """Return the state a run starts with.
+
+        Parameters
+        ----------
+        size : int
+            Number of parameters.
+        arithmetic : Arithmetic
+            Of every operation, as ``Machine.optimizer`` is.
+        """
         return _AdamState(self, size, arithmetic)
 
 
@@ -234,7 +190,15 @@ class Adagrad:
         _check(self, "epsilon", 0, np.inf, "a finite number, not negative")
 
     def start(self, size: int, arithmetic: Arithmetic) -> OptimizerState:
-        """Return the state a run starts with."""
+        """Return the state a run starts with.
+
+        Parameters
+        ----------
+        size : int
+            Number of parameters.
+        arithmetic : Arithmetic
+            Of every operation, as ``Machine.optimizer`` is.
+        """
         return _AdagradState(self, size, arithmetic)
 
 

@@ -32,7 +32,15 @@ class Curve:
     skipped: list[int] = field(default_factory=list)
 
     def scaled(self, step: int, scale: float) -> None:
-        """Note the scale of a step."""
+        """Note the scale of a step.
+
+        Parameters
+        ----------
+        step : int
+            Number of the step.
+        scale : float
+            Its loss scale; noted if it is another than that of the step before.
+        """
         if not self.scale or self.scale[-1][1] != scale:
             self.scale.append([step, scale])
 
@@ -86,7 +94,15 @@ class Record:
         return sorted({step for curve in self.phases.values() for step in curve.skipped})
 
     def measured(self, step: int, measures: dict[str, float]) -> None:
-        """Note what an evaluation found."""
+        """Note what an evaluation found.
+
+        Parameters
+        ----------
+        step : int
+            After how many steps.
+        measures : dict of str to float
+            What `halfsim.training.tasks.Task.evaluate` returned.
+        """
         self.steps.append(step)
         for name, value in measures.items():
             self.measures.setdefault(name, []).append(value)
@@ -114,10 +130,32 @@ class Record:
 
     @classmethod
     def unpacked(cls, content: Array) -> Record:
-        """Return the record that was packed."""
+        """Return the record that was packed.
+
+        Parameters
+        ----------
+        content : array of uint8
+            What `packed` returned.
+        """
         found = json.loads(content.tobytes())
         phases = {name: Curve(**curve) for name, curve in found.pop("phases").items()}
         return cls(**found, phases=phases)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What one step had to say: plain tables, in order.
+
+    Parameters
+    ----------
+    step : int
+        Number of the step, from 0.
+    lines : tuple of dict
+        Losses and scales by phase, evaluations, samples of the ledger.
+    """
+
+    step: int
+    lines: tuple[dict[str, Any], ...]
 
 
 def _fields(row: Any) -> dict[str, Any]:

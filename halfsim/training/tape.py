@@ -82,16 +82,47 @@ class Tape:
         self._steps: list[_Step] = []
 
     def constant(self, value: Array) -> Variable:
-        """Return an input that needs no gradient."""
+        """Return an input that needs no gradient.
+
+        Parameters
+        ----------
+        value : array
+            In the format of activations, of any shape; it is not copied.
+        """
         return Variable(value, needed=False)
 
     def parameter(self, value: Array) -> Variable:
-        """Return an input whose gradient is wanted."""
+        """Return an input whose gradient is wanted.
+
+        Parameters
+        ----------
+        value : array
+            In the format of weights, of any shape; it is not copied.
+
+        Returns
+        -------
+        Variable
+            Whose `Variable.gradient` is there after `backward`, if the output depends on it.
+        """
         return Variable(value)
 
     @contextmanager
     def layer(self, name: str) -> Iterator[None]:
-        """Name the layer of what is recorded inside; a layer within a layer has both names, joined by a dot."""
+        """Name the layer of what is recorded inside; a layer within a layer has both names, joined by a dot.
+
+        Parameters
+        ----------
+        name : str
+            Key of the ledger, such as ``"conv1"``.
+
+        Examples
+        --------
+        >>> from halfsim.policy import named
+        >>> tape = Tape(Machine(named("mixed")))
+        >>> with tape.layer("block"), tape.layer("conv1"):
+        ...     tape.machine.layer
+        'block.conv1'
+        """
         outer = self.machine.layer
         self.machine.layer = f"{outer}.{name}" if outer else name
         try:
@@ -100,7 +131,35 @@ class Tape:
             self.machine.layer = outer
 
     def record(self, value: Array, inputs: Sequence[Variable], backward: Backward) -> Variable:
-        """Write an operation down: `backward` maps the gradient of its output to those of its inputs."""
+        """Write an operation down: `backward` maps the gradient of its output to those of its inputs.
+
+        Parameters
+        ----------
+        value : array
+            The result, as stored.
+        inputs : sequence of Variable
+            What it was computed from.
+        backward : callable
+            From the gradient of the output (array, of the shape of `value`) to a sequence of arrays, one per input;
+            None where
+            an input has none. Called at most once, and not at all if nobody wants a gradient of an input.
+
+        Returns
+        -------
+        Variable
+            The output, which wants a gradient if an input does.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from halfsim.policy import named
+        >>> tape = Tape(Machine(named("mixed")))
+        >>> x = tape.parameter(np.float16([1.0, 2.0]))
+        >>> y = tape.record(-x.value, (x,), lambda g: (-g,))
+        >>> tape.backward(y, np.float16([3.0, 4.0]))
+        >>> x.gradient
+        array([-3., -4.], dtype=float16)
+        """
         output = Variable(value, needed=any(x.needed for x in inputs))
         if output.needed:
             self._steps.append(_Step(self.machine.layer, output, inputs, backward))

@@ -7,7 +7,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,26 +22,11 @@ from halfsim.training.ledger import Ledger
 from halfsim.training.machine import Machine
 from halfsim.training.phases import Side, clipped, flat_gradient, sides_of
 from halfsim.training.record import Curve, Record
+from halfsim.training.record import Event as Event
 from halfsim.training.tape import Tape, Variable
 from halfsim.training.tasks import Task
 
 __all__ = ["Event", "Experiment", "Settings", "Trainer", "train"]
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """What one step had to say: plain tables, in order.
-
-    Parameters
-    ----------
-    step : int
-        Number of the step, from 0.
-    lines : tuple of dict
-        Losses and scales by phase, evaluations, samples of the ledger.
-    """
-
-    step: int
-    lines: tuple[dict[str, Any], ...]
 
 
 class Trainer:
@@ -217,6 +202,11 @@ class Trainer:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on where `state` was taken.
+
+        Parameters
+        ----------
+        state : mapping
+            What `state` of a trainer of the same experiment returned, also when it was read from a file.
 
         Raises
         ------

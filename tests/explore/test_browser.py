@@ -317,8 +317,10 @@ def test_the_exported_page_shows_its_examples_without_a_server(
         page.goto((tmp_path / "index.html").as_uri())
         page.wait_for_selector("#operation-answer[aria-busy=false]")
         assert page.is_visible("#limited")
-        assert page.get_attribute("#a", "readonly") is not None
+        assert page.is_hidden("#operation-hint"), "there is no bit to click"
         assert page.locator("#a-bits button").count() == 0
+        for selector in ("#a", "#b", "#bits", "#seed", "#operation", "#environment"):
+            check_fixed(page, selector, "operation-fixed")
         for number, example in enumerate(pages.EXAMPLES):
             page.select_option("#operation-example", str(number))
             page.wait_for_selector(f"#command:has-text('explain {example['asked']['operation']} ')")
@@ -329,4 +331,26 @@ def test_the_exported_page_shows_its_examples_without_a_server(
         page.click("#show-dot")
         page.wait_for_selector("#dot-answer[aria-busy=false]")
         assert page.locator("#cards article").count() == 6
+        for selector in ("#dot-a", "#dot-b", "#dot-c", "[id='row-h100:f32']"):
+            check_fixed(page, selector, "dot-fixed")
+        assert page.locator("select:enabled:visible").count() == 1
     assert said == []
+
+
+def check_fixed(page: Any, selector: str, note: str) -> None:
+    """Check that a field looks fixed, says so to who sees and to who hears it, and takes no key."""
+    field = page.locator(selector)
+    assert not field.is_editable() if field.get_attribute("readonly") is not None else field.is_disabled()
+    assert note in field.get_attribute("aria-describedby").split()
+    assert "read-only" in page.inner_text(f"#{note}")
+    edge = "e => getComputedStyle(e.type === 'checkbox' ? e.closest('fieldset') : e).borderTopStyle"
+    assert field.evaluate(edge) == "dashed"
+    if field.is_visible():
+        assert contrast(page, selector) >= 4.5
+
+
+def test_fields_of_a_served_page_do_not_look_fixed(shown: Shown) -> None:
+    assert shown.page.is_hidden("#operation-fixed")
+    for selector in ("#a", "#operation", "#environment"):
+        assert shown.page.is_enabled(selector)
+        assert shown.page.locator(selector).evaluate("e => getComputedStyle(e).borderTopStyle") == "solid"

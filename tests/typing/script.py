@@ -215,7 +215,13 @@ assert_type(hs.FP16, hs.Sequential)
 assert_type(hs.dot(x, y, np.float32(1), accumulator="a100:f32"), Any)
 assert_type(hs.sum(A, axis=1, keepdims=True, accumulator=hs.FP16), Any)
 assert_type(hs.matmul.flagged(A, B, accumulator=hs.FP16), hs.Flagged)
+assert_type(hs.tensorcores.row("h100"), hs.FusedDotAdd)
+assert_type(hs.tensorcores.row("ampere", "f16", instruction="m16n8k8").terms, int)
+assert_type(hs.tensorcores.row("mi100"), hs.ExactDotAdd)
+assert_type(hs.tensorcores.row("mi250x"), hs.PairwiseDotAdd)
+assert_type(hs.tensorcores.row("cdna3", inputs="bf16"), hs.TwoStageDotAdd)
 rows = [entry.accumulator for entry in hs.tensorcores.TABLE]
+rows += [hs.tensorcores.row(name) for entry in hs.tensorcores.TABLE for name in entry.gpus]
 assert_type(rows[0], hs.FusedDotAdd | hs.ExactDotAdd | hs.PairwiseDotAdd | hs.TwoStageDotAdd)
 
 # --- Explanations and threads -----------------------------------------------------------------------------------------

@@ -8,11 +8,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import halfsim as hs
 from halfsim.operation import Operation
+from halfsim.tensorcores import gpus
 from tests.processes import ROOT, environment, python
 from tests.typing.stub import STUB, written
 
@@ -67,6 +69,19 @@ def test_keywords_of_the_stub_are_those_of_operations() -> None:
 def test_the_script_uses_every_public_name() -> None:
     used = set(re.findall(r"hs\.(\w+)", SCRIPT.read_text()))
     assert set(hs.__all__) <= used
+
+
+def test_types_name_the_gpus_of_the_table() -> None:
+    kinds = {
+        hs.FusedDotAdd: [name for part in get_args(gpus.Nvidia) for name in get_args(part)],
+        hs.ExactDotAdd: get_args(gpus.Cdna1),
+        hs.PairwiseDotAdd: get_args(gpus.Cdna2),
+        hs.TwoStageDotAdd: get_args(gpus.Cdna3),
+    }
+    for kind, named in kinds.items():
+        rows = [entry for entry in hs.tensorcores.TABLE if type(entry.accumulator) is kind]
+        assert set(named) == {name for entry in rows for name in (*entry.gpus, entry.generation)}
+    assert {type(entry.accumulator) for entry in hs.tensorcores.TABLE} == kinds.keys()
 
 
 def test_the_script_runs() -> None:

@@ -31,7 +31,6 @@
       const made = element("fieldset", {}, element("legend", {}, group.title));
       for (const name of group.names) {
         const box = element("input", { type: "checkbox", value: name, id: `row-${name}` });
-        box.disabled = Boolean(catalogue.answers);
         made.append(element("label", { for: `row-${name}` }, box, name));
       }
       find("rows").append(made);
@@ -49,7 +48,7 @@
       }
       changed();
     });
-    if (catalogue.answers) for (const field of ["a", "b", "c"]) find(`dot-${field}`).readOnly = true;
+    if (catalogue.answers) halfsim.fix("dot", [...["dot-a", "dot-b", "dot-c"].map(find), ...boxes()]);
     load("0");
   };
 

@@ -36,6 +36,17 @@ const halfsim = {
     select.append(...names.map((name) => halfsim.element("option", { value: name }, name)));
   };
 
+  // A field that shows what a worked example asks, where nothing answers other numbers: read and announced, not changed.
+  halfsim.fix = (view, fields) => {
+    const note = halfsim.find(`${view}-fixed`);
+    note.hidden = false;
+    for (const field of fields) {
+      field[field.matches("input:not([type=checkbox]), textarea") ? "readOnly" : "disabled"] = true;
+      const described = [note.id, field.getAttribute("aria-describedby")].filter(Boolean);
+      field.setAttribute("aria-describedby", described.join(" "));
+    }
+  };
+
   halfsim.examples = (select, rows) => {
     if (!halfsim.catalogue.answers) select.append(halfsim.element("option", { value: "" }, "Numbers of your own"));
     for (const [number, example] of rows.entries()) {

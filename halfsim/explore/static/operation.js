@@ -60,8 +60,8 @@
     load("0");
     find("rounding").value = "rne";
     if (catalogue.answers) {
-      for (const name of [...NAMES, "bits", "seed"]) find(name).readOnly = true;
-      for (const name of ["operation", "environment"]) find(name).disabled = true;
+      halfsim.fix("operation", ["operation", "environment", "bits", "seed", ...NAMES].map(find));
+      find("operation-hint").hidden = true;
     }
   };
 

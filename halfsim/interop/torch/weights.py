@@ -123,11 +123,28 @@ class LowPrecisionWeights:
         return self.optimizer.state
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget all gradients."""
+        """Forget all gradients.
+
+        Parameters
+        ----------
+        set_to_none : bool
+            Whether gradients become None rather than zero, as PyTorch has it.
+        """
         self.optimizer.zero_grad(set_to_none=set_to_none)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Make one step; return the loss that the closure returned."""
+        """Make one step; return the loss that the closure returned.
+
+        Parameters
+        ----------
+        closure : callable, optional
+            Computes the loss anew and its gradients, for optimizers that ask for it.
+
+        Returns
+        -------
+        object
+            The loss that the closure returned, None without one.
+        """
         self._check()
         with _disable_current_modes():
             self._follow()
@@ -156,7 +173,13 @@ class LowPrecisionWeights:
         return {"optimizer": self.optimizer.state_dict(), "weights": weights, **counts, **self._machine.state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` returned, the weights too."""
+        """Take over what `state_dict` returned, the weights too.
+
+        Parameters
+        ----------
+        state : dict
+            What `state_dict` of the same optimizer, rule and parameters returned.
+        """
         # An optimizer takes its state over in the type of its parameters, which for a step is binary32.
         kept = [p.data for p in self._parameters]
         self._exchange([values.float() for values in kept])

@@ -54,6 +54,18 @@ ROUNDINGS: dict[str, AccumulatorLike] = {
 def relative_error(computed: Array, exact: Array) -> float | None:
     """Return the relative error of the finite results, None when there is none.
 
+    Parameters
+    ----------
+    computed : array
+        Results of any format; those that are infinite or NaN are left out.
+    exact : array of float64
+        What they should be, of the same shape.
+
+    Returns
+    -------
+    float or None
+        Root of the summed squared distances over the summed squares of the exact results.
+
     Examples
     --------
     >>> import numpy as np

@@ -55,6 +55,23 @@ class Images:
         """Return rows of that many pixels: images in a random order, pixel after pixel, from a random one on.
 
         Rows so differ in where their images begin, and the k-th pixels of two rows have little to do with each other.
+
+        Parameters
+        ----------
+        rows : int
+            How many; row i is the same whatever their number.
+        length : int
+            Pixels of a row. A shorter row is the beginning of a longer one.
+
+        Returns
+        -------
+        array of float16
+            (rows, length).
+
+        Raises
+        ------
+        ValueError
+            If a row takes more images than there are.
         """
         n, p = self.pixels.shape
         images = -(-length // p) + 1
@@ -70,6 +87,16 @@ class Images:
 
 def rounded(x: Array) -> Array:
     """Return numbers rounded to binary16 once.
+
+    Parameters
+    ----------
+    x : array
+        Numbers that `halfsim.convert` takes.
+
+    Returns
+    -------
+    array of float16
+        Of the same shape; nearest, ties to even.
 
     Examples
     --------
@@ -144,6 +171,18 @@ def operands(kind: str, images: Images, side: int, length: int) -> tuple[Array, 
     -------
     (array, array)
         A of shape (side, K) and B of shape (K, side).
+
+    Raises
+    ------
+    ValueError
+        For an unknown kind, or a length beyond the images.
+
+    Examples
+    --------
+    >>> from halfsim.studies.tables.operands import Images, operands
+    >>> a, b = operands("pixels × normal", Images("digits", 10), side=2, length=100)
+    >>> a.shape, b.shape, a.dtype.name, b.dtype.name
+    ((2, 100), (100, 2), 'float16', 'float16')
     """
     if kind not in OPERANDS:
         raise ValueError(f"operands: kind={kind!r} is unknown; known are {', '.join(OPERANDS)}")

@@ -39,6 +39,26 @@ def measured_bytes(trainer: Trainer) -> dict[str, int]:
     -------
     dict of str to int
         Bytes of each of `halfsim.training.accounting.CLASSES`.
+
+    Raises
+    ------
+    ValueError
+        If the run has taken a step.
+
+    Examples
+    --------
+    >>> from halfsim.policy import named
+    >>> from halfsim.studies.tables.own_memory import measured_bytes
+    >>> from halfsim.training.models import Perceptron
+    >>> from halfsim.training.optim import SGD
+    >>> from halfsim.training.tasks import Classification
+    >>> from halfsim.training.trainer import Experiment, Settings, Trainer
+    >>> settings = Settings(
+    ...     model=Perceptron(sizes=(64, 10)), optimizer=SGD(rate=0.1), batch=8, steps=1, evaluate_every=1
+    ... )
+    >>> run = Experiment(task=Classification(dataset="digits"), settings=settings, policy=named("mixed"), seed=0)
+    >>> measured_bytes(Trainer(run))["weights"]  # 650 of two bytes
+    1300
     """
     if trainer.step:
         raise ValueError(f"measured_bytes: trainer has taken {trainer.step} steps; pass one before its first")

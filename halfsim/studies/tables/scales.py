@@ -71,6 +71,20 @@ def networks(
 def layers(names: Sequence[str], steps: int = 50, seeds: int = 1, *, runs: Path | None = None) -> list[dict[str, Any]]:
     """Return one row per network, kind of gradient and layer; parameters and columns as of `networks`.
 
+    Parameters
+    ----------
+    names : sequence of str
+        As of `networks`.
+    steps, seeds : int
+        As of `networks`.
+    runs : Path, optional
+        As of `networks`.
+
+    Returns
+    -------
+    list of dict
+        Columns as of `networks`, and ``layer``.
+
     Examples
     --------
     >>> sorted({row["layer"] for row in layers(["perceptron"], steps=5)})

@@ -21,6 +21,19 @@ class Block(NamedTuple):
     """Some rows: operands, result, flags.
 
     Unsigned bit patterns throughout; `flags` are `Flags` bits. `mask` is None where every bit of the result counts.
+
+    Parameters
+    ----------
+    operands : tuple of array
+        One per operand, (rows,).
+    result : array
+        (rows,).
+    flags : array of uint8
+        (rows,), whatever the order of the flags in the file.
+    mask : array, optional
+        (rows,), of the result's dtype: bits that count.
+    lines : array of int64, optional
+        (rows,), as below.
     """
 
     operands: tuple[NDArray[Any], ...]

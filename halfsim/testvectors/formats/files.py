@@ -44,6 +44,8 @@ class VectorFileError(ValueError):
         Line number from 1, or row number where the file has no lines; 0 for the file as a whole.
     problem : str
         What is wrong, and the way out.
+    unit : str
+        What `line` counts: ``"line"`` or ``"row"``.
     """
 
     def __init__(self, name: str, line: int, problem: str, unit: str = "line") -> None:

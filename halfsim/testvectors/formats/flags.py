@@ -40,11 +40,33 @@ class FlagOrder:
     positions: tuple[int, int, int, int, int]
 
     def encode(self, flags: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return `Flags` bits in this order."""
+        """Return `Flags` bits in this order.
+
+        Parameters
+        ----------
+        flags : array of uint8
+            `Flags` bits, of any shape.
+
+        Returns
+        -------
+        array of uint8
+            Words of the same shape, as the file has them.
+        """
         return self._table()[flags]
 
     def decode(self, words: NDArray[np.uint8]) -> NDArray[np.int16]:
-        """Return words of this order as `Flags` bits, -1 where a word has bits that are no flag."""
+        """Return words of this order as `Flags` bits, -1 where a word has bits that are no flag.
+
+        Parameters
+        ----------
+        words : array of uint8
+            As the file has them, of any shape.
+
+        Returns
+        -------
+        array of int16
+            Of the same shape.
+        """
         inverse = np.full(256, -1, np.int16)
         inverse[self._table()] = np.arange(32)
         return inverse[words]
@@ -66,6 +88,11 @@ FLAG_ORDERS = (
 
 def flag_order(name: str) -> FlagOrder:
     """Return an order by its name.
+
+    Parameters
+    ----------
+    name : str
+        As headers write it: that of one of `FLAG_ORDERS`.
 
     Raises
     ------

@@ -54,6 +54,8 @@ class Header:
         Families of operands.
     version : str
         Version of halfsim that wrote the file; empty for other writers.
+    testfloat : str
+        TestFloat's name of the operation, empty where it has none; for readers alone, and no part of equality.
 
     Examples
     --------
@@ -127,6 +129,13 @@ class Header:
     def from_lines(cls, lines: list[str], function: str = "read") -> Header | None:
         """Return the header that `lines` made, or None if they hold none.
 
+        Parameters
+        ----------
+        lines : list of str
+            ``KEY: VALUE`` each, in the order of the file.
+        function : str
+            What messages begin with.
+
         Raises
         ------
         HeaderError
@@ -161,7 +170,18 @@ class Header:
         return header
 
     def check_fields(self, text: str) -> None:
-        """Refuse other columns than those of the header, or the same in another order."""
+        """Refuse other columns than those of the header, or the same in another order.
+
+        Parameters
+        ----------
+        text : str
+            Names of the columns joined by ``_``, as a file has them.
+
+        Raises
+        ------
+        ValueError
+            If they are others; the message has the right ones.
+        """
         if text != "_".join(self.names):
             raise ValueError(f"the fields are {text}; give them as {'_'.join(self.names)}")
 

@@ -39,6 +39,16 @@ def type_width(name: str) -> int:
 def environment_name(environment: Environment) -> str:
     """Return the preset nearest to an environment and, after it, every field that differs: ``RISCV tininess=...``.
 
+    Parameters
+    ----------
+    environment : Environment
+        A preset or any other.
+
+    Returns
+    -------
+    str
+        Such as ``"RISCV"``; `environment_of` reads it.
+
     Examples
     --------
     >>> from dataclasses import replace
@@ -65,6 +75,13 @@ def _differences(base: Any, row: Any, prefix: str = "") -> list[str]:
 
 def environment_of(text: str, function: str = "environment_of") -> Environment:
     """Return the environment that `environment_name` described.
+
+    Parameters
+    ----------
+    text : str
+        Name of a preset in any case, then ``FIELD=VALUE``, separated by spaces.
+    function : str
+        What messages begin with.
 
     Raises
     ------
@@ -108,6 +125,16 @@ def _changed(row: Any, key: str, value: str) -> Any:
 def rounding_name(rounding: RoundingLike) -> str:
     """Return the IEEE 754 name of a rounding direction, or ``stochastic:BITS:SEED:OFFSET``.
 
+    Parameters
+    ----------
+    rounding : Rounding, Stochastic or str
+        What every public function takes.
+
+    Returns
+    -------
+    str
+        What `rounding_of` reads.
+
     Examples
     --------
     >>> import halfsim as hs
@@ -123,6 +150,13 @@ def rounding_name(rounding: RoundingLike) -> str:
 
 def rounding_of(text: str, function: str = "rounding_of") -> Rounding | Stochastic:
     """Return the rounding that a name, an alias or ``stochastic:BITS:SEED[:OFFSET]`` stands for.
+
+    Parameters
+    ----------
+    text : str
+        Such as ``"rne"``, ``"roundTowardZero"`` or ``"stochastic:13:7"``.
+    function : str
+        What messages begin with.
 
     Raises
     ------

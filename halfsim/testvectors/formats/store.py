@@ -46,6 +46,13 @@ FORMATS = tuple(_SUFFIXES.values())
 def format_of(path: Path | None, name: str | None = None) -> str:
     """Return the format that `name` says, or else the suffix of `path` (that before ``.gz``).
 
+    Parameters
+    ----------
+    path : Path or None
+        The file, which need not exist; None for standard input and output.
+    name : str, optional
+        One of `FORMATS`.
+
     Raises
     ------
     ValueError

@@ -44,6 +44,16 @@ class Layer:
     def gradients(self, batch: int) -> int:
         """Return how many numbers the gradient of the parameters takes for a batch.
 
+        Parameters
+        ----------
+        batch : int
+            Examples.
+
+        Returns
+        -------
+        int
+            All parameters, but of tables, of which a batch touches as many rows as it has tokens at most.
+
         Examples
         --------
         >>> table = Layer(name="embedding", parameters=1000, touched=(0, 10))
@@ -113,5 +123,11 @@ class Network:
         return sum(layer.others for layer in self.layers)
 
     def gradients(self, batch: int) -> int:
-        """Return how many numbers the gradients of all parameters take for a batch."""
+        """Return how many numbers the gradients of all parameters take for a batch.
+
+        Parameters
+        ----------
+        batch : int
+            Examples.
+        """
         return sum(layer.gradients(batch) for layer in self.layers)

@@ -26,6 +26,20 @@ def heat_map(train: int = 1536, test: int = 256, size: int = 32, stride: int = 2
     wins); training and test canvases hold different digits. Inputs are its 8 × 8 windows at every `stride` pixels,
     (n, positions, 64); targets are bool (n, positions, 10), true at the centre of the digit for its class alone.
 
+    Parameters
+    ----------
+    train, test : int
+        Canvases for training and for the test.
+    size : int
+        Side of a canvas in pixels, 8 or more and a multiple of `stride`.
+    stride : int
+        Pixels from one window to the next.
+
+    Returns
+    -------
+    Dataset
+        Inputs float16, targets bool. The same bits at every call.
+
     Examples
     --------
     >>> from halfsim.training.data import heat_map
@@ -99,6 +113,18 @@ def patches(images: Array, stride: int) -> Array:
     """Return the 8 × 8 windows of square images, zero beyond the border: (n, positions, 64).
 
     The window of position (r, c) begins at pixel (stride r - 4, stride c - 4), so that it is centred there.
+
+    Parameters
+    ----------
+    images : array
+        (n, size, size), of any dtype.
+    stride : int
+        Pixels from one window to the next.
+
+    Returns
+    -------
+    array
+        (n, ⌈size / stride⌉², 64), row by row, of the dtype of the images.
 
     Examples
     --------

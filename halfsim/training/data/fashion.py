@@ -31,10 +31,32 @@ _LARGEST = 255
 def fashion_folder(folder: str | Path | None = None) -> Path | None:
     """Return the folder of the IDX files: `folder`, else what ``HALFSIM_DATA`` names, else Debian's; None for none.
 
+    Parameters
+    ----------
+    folder : path, optional
+        Folder with the four IDX files, plain or with ``.gz``.
+
+    Returns
+    -------
+    Path or None
+        None if no folder was named and Debian's package ``dataset-fashion-mnist`` is not installed.
+
     Raises
     ------
     FileNotFoundError
         When `folder` or ``HALFSIM_DATA`` is given and lacks a file, which is never made up for by another folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from halfsim.training.data import fashion_folder
+    >>> names = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in names:
+    ...         _ = (Path(folder) / name).write_bytes(b"")
+    ...     fashion_folder(folder) == Path(folder)
+    True
     """
     given = folder or os.environ.get(VARIABLE)
     if not given:
@@ -64,12 +86,32 @@ def fashion_mnist(train: int = 8000, test: int = 2000, *, pool: int = 1, folder:
     folder : path, optional
         Where the four IDX files are, plain or compressed by gzip; see `fashion_folder`.
 
+    Returns
+    -------
+    Dataset
+        Inputs float16, targets int64; training and test images in the order of the files.
+
     Raises
     ------
     FileNotFoundError
         When there are no files.
     ValueError
         When a file is damaged, or more images are asked for than there are.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from halfsim.training.data import fashion_mnist
+    >>> images = bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28]) + bytes([0, 255]) * 784
+    >>> labels = bytes([0, 0, 8, 1, 0, 0, 0, 2, 9, 0])
+    >>> with tempfile.TemporaryDirectory() as folder:  # two images in place of 60,000
+    ...     for part in ("train", "t10k"):
+    ...         _ = (Path(folder) / f"{part}-images-idx3-ubyte").write_bytes(images)
+    ...         _ = (Path(folder) / f"{part}-labels-idx1-ubyte").write_bytes(labels)
+    ...     x, y = fashion_mnist(2, 1, folder=folder).train
+    >>> x.shape, x[0, :2], y
+    ((2, 784), array([-0.81 ,  2.023], dtype=float16), array([9, 0]))
     """
     found = fashion_folder(folder)
     if found is None:

@@ -69,7 +69,17 @@ class Adversaries(Model):
             return nn.tanh(tape, x)
 
     def judge(self, tape: Tape, parameters: Mapping[str, Variable], x: Variable) -> Variable:
-        """Return logits (n, 1) of images (n, pixels): large where the discriminator holds them for real."""
+        """Return logits (n, 1) of images (n, pixels): large where the discriminator holds them for real.
+
+        Parameters
+        ----------
+        tape : Tape
+            What computes and records.
+        parameters : mapping of str to Variable
+            All parameters, by name.
+        x : Variable
+            Images (n, pixels), from -1 to 1.
+        """
         return self._layers(tape, parameters, "discriminator", len(self.discriminator) + 1, x)
 
     def _layers(self, tape: Tape, parameters: Mapping[str, Variable], who: str, count: int, x: Variable) -> Variable:

@@ -86,6 +86,11 @@ class Model(ABC):
         With u = 53 bits of a word of ``Words(seed, 0)`` as a fraction, one word per element in order:
         ``limit * (2 u - 1) * factor``, every operation in binary64, then rounded to binary32. IEEE 754 fixes all of
         them. Constants take no words.
+
+        Parameters
+        ----------
+        seed : int
+            Of the run. Networks that differ in anything draw other numbers.
         """
         random = Words(seed, 0)
         parts: list[Array] = []

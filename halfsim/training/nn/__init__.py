@@ -4,11 +4,12 @@ Values and gradients are in the formats that the machine's policy stores; g is t
 loss is. Images are (n, height, width, channels).
 """
 
+from halfsim.training.nn.activations import gelu, leaky_relu, relu, sigmoid, tanh
 from halfsim.training.nn.convolution import conv2d, global_average, max_pool
 from halfsim.training.nn.linear import embedding, linear, matmul
 from halfsim.training.nn.losses import attention_softmax, sigmoid_cross_entropy, softmax_cross_entropy
 from halfsim.training.nn.normalization import batch_norm, layer_norm
-from halfsim.training.nn.pointwise import add, gelu, leaky_relu, multiply, relu, scale, sigmoid, tanh
+from halfsim.training.nn.pointwise import add, multiply, scale
 from halfsim.training.nn.shape import concatenate, reshape, take, transpose
 
 __all__ = [

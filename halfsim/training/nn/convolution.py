@@ -30,6 +30,27 @@ def conv2d(
     gradient, spread by the stride, with the kernel turned round; dL/dw one over all positions of all images. Each is
     summed by the accumulator of its kind of product, as in implicit GEMM.
 
+    Parameters
+    ----------
+    tape : Tape
+        What computes and records.
+    x : Variable
+        Images (n, h, w, c).
+    w, b : Variable
+        Kernel (kh, kw, c, o); bias (o,), from which every sum starts, or None.
+    stride, padding : int
+        Pixels from one output to the next, and of zeros on each side of an image.
+
+    Returns
+    -------
+    Variable
+        (n, (h + 2 padding - kh) // stride + 1, the same of w and kw, o), stored as activations are.
+
+    Raises
+    ------
+    ValueError
+        For a padding not below the kernel's size, or a kernel larger than the padded image.
+
     Examples
     --------
     >>> import numpy as np
@@ -112,6 +133,20 @@ def max_pool(tape: Tape, x: Variable, size: int) -> Variable:
     The gradient goes to the first largest element of each window: a selection, which rounds nothing. Result and
     gradient lie in memory as x does, so that flattening images that lie row by row copies nothing.
 
+    Parameters
+    ----------
+    tape : Tape
+        What computes and records.
+    x : Variable
+        Images (n, h, w, c). A window with a NaN gives a NaN.
+    size : int
+        Side of a window in pixels.
+
+    Returns
+    -------
+    Variable
+        (n, h // size, w // size, c), in the format of x.
+
     Examples
     --------
     >>> import numpy as np
@@ -153,6 +188,18 @@ def global_average(tape: Tape, x: Variable) -> Variable:
     """Return the means over height and width, (n, c), in the arithmetic of batch normalisation.
 
     dL/dx = g / (h w) at every position.
+
+    Parameters
+    ----------
+    tape : Tape
+        What computes and records.
+    x : Variable
+        Images (n, h, w, c).
+
+    Returns
+    -------
+    Variable
+        (n, c), stored as activations are.
 
     Examples
     --------

@@ -17,6 +17,20 @@ def linear(tape: Tape, x: Variable, w: Variable, b: Variable | None = None) -> V
 
     dL/dx = g wᵀ,  dL/dw = xᵀ g,  dL/db = the sum of the rows of g.
 
+    Parameters
+    ----------
+    tape : Tape
+        What computes and records.
+    x : Variable
+        Activations (..., K).
+    w, b : Variable
+        Weights (K, N); bias (N,), from which every sum starts, or None for sums that start from zero.
+
+    Returns
+    -------
+    Variable
+        (..., N), summed by the policy's ``forward`` accumulator and stored as activations are.
+
     Examples
     --------
     >>> import numpy as np
@@ -49,6 +63,18 @@ def matmul(tape: Tape, a: Variable, b: Variable) -> Variable:
     """Return ``y = a b`` for activations a of shape (..., M, K) and b (..., K, N) with equal leading dimensions.
 
     dL/da = g bᵀ,  dL/db = aᵀ g, both summed as gradients of data are.
+
+    Parameters
+    ----------
+    tape : Tape
+        What computes and records.
+    a, b : Variable
+        Activations (..., M, K) and (..., K, N), with the same leading axes.
+
+    Returns
+    -------
+    Variable
+        (..., M, N), summed by the policy's ``forward`` accumulator and stored as activations are.
 
     Examples
     --------
@@ -86,6 +112,25 @@ def embedding(tape: Tape, table: Variable, indices: Array) -> Variable:
     """Return the rows of a table (V, E) at integer indices (...,), of shape (..., E).
 
     dL/dtable: row i is the sum of the rows of g at which the index is i, in their order, in the arithmetic of the bias.
+
+    Parameters
+    ----------
+    tape : Tape
+        What computes and records.
+    table : Variable
+        Weights (V, E).
+    indices : array of int
+        Rows to take, 0 to V - 1, of any shape.
+
+    Returns
+    -------
+    Variable
+        The rows, converted to the format in which activations are stored.
+
+    Raises
+    ------
+    ValueError
+        For an index beyond the table.
 
     Examples
     --------

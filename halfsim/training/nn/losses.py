@@ -19,6 +19,20 @@ def attention_softmax(tape: Tape, x: Variable, causal: bool = False) -> Variable
     With z less the largest element of its row, e = exp z and s = Σ e: p = e / s. dL/dx = p (g - Σ g p). All of it in
     the arithmetic of the softmax, then stored.
 
+    Parameters
+    ----------
+    tape : Tape
+        What computes and records.
+    x : Variable
+        Scores (..., M, N). A row with a NaN or +∞ becomes NaN.
+    causal : bool
+        Whether position i of M sees the columns up to i alone.
+
+    Returns
+    -------
+    Variable
+        Probabilities of the same shape, stored as activations are.
+
     Examples
     --------
     >>> import numpy as np
@@ -30,7 +44,7 @@ def attention_softmax(tape: Tape, x: Variable, causal: bool = False) -> Variable
     >>> x = tape.parameter(np.zeros((1, 2, 2), np.float16))
     >>> nn.attention_softmax(tape, x, causal=True).value
     array([[[1. , 0. ],
-            [0.5, 0.5]]], dtype=float16)
+        [0.5, 0.5]]], dtype=float16)
     """
     machine, r = tape.machine, tape.machine.softmax
     shape = x.value.shape
@@ -70,6 +84,20 @@ def softmax_cross_entropy(tape: Tape, logits: Variable, labels: Array) -> Variab
     With z less its largest element, e = exp z and s = Σ e: p = e / s, and -log p[label] = log s - z[label].
     dL/dlogits = (p - onehot(label)) g / M for M rows. z, e, s and p in the arithmetic of the softmax; what comes after
     in that of the loss; the gradient then stored.
+
+    Parameters
+    ----------
+    tape : Tape
+        What computes and records.
+    logits : Variable
+        Activations (..., N).
+    labels : array of int
+        The right class of every row, 0 to N - 1, of the shape (...,).
+
+    Returns
+    -------
+    Variable
+        The loss in nats, a scalar in the format of the policy's ``loss``.
 
     Examples
     --------
@@ -117,6 +145,20 @@ def sigmoid_cross_entropy(tape: Tape, logits: Variable, targets: Array) -> Varia
     With ``e = exp(-|z|)``, which cannot overflow: p = (1 if z >= 0 else e) / (1 + e), and the loss of one output is
     max(z, 0) - z t + log(1 + e). dL/dlogits = (p - t) g / M, in the arithmetic of the loss, then stored: the mean
     divides by every output of the batch, and this is where small gradients leave the range of binary16.
+
+    Parameters
+    ----------
+    tape : Tape
+        What computes and records.
+    logits : Variable
+        Activations (..., N).
+    targets : array of bool or float
+        Of the same shape: true and false, or probabilities.
+
+    Returns
+    -------
+    Variable
+        The loss in nats, a scalar in the format of the policy's ``loss``.
 
     Examples
     --------

@@ -64,6 +64,26 @@ def batch_norm(
     With h the normalised x: dL/dgain = Σ g h,  dL/dshift = Σ g,
     dL/dx = gain / sqrt(variance + epsilon) (g - Σg / n - h Σ(g h) / n).
 
+    Parameters
+    ----------
+    tape : Tape
+        What computes and records; `Tape.training` chooses the statistics, `Tape.state` holds the running ones.
+    x : Variable
+        Activations (..., C).
+    gain, shift : Variable
+        (C,) each.
+    name : str
+        The running statistics are ``NAME.mean`` and ``NAME.variance``, which start as 0 and 1.
+    momentum : float
+        Share of the new statistics in the running ones.
+    epsilon : float
+        Added to the variance; in binary16 it rounds to 1.0014e-5, a subnormal number.
+
+    Returns
+    -------
+    Variable
+        Of the shape of x, stored as activations are.
+
     Examples
     --------
     >>> import numpy as np
@@ -98,6 +118,22 @@ def layer_norm(tape: Tape, x: Variable, gain: Variable, shift: Variable, epsilon
     """Return ``y = gain (x - mean) / sqrt(variance + epsilon) + shift`` with the statistics of every row.
 
     Derivatives as of `batch_norm`, and in the same arithmetic.
+
+    Parameters
+    ----------
+    tape : Tape
+        What computes and records.
+    x : Variable
+        Activations (..., C).
+    gain, shift : Variable
+        (C,) each.
+    epsilon : float
+        Added to the variance of a row.
+
+    Returns
+    -------
+    Variable
+        Of the shape of x, stored as activations are.
 
     Examples
     --------

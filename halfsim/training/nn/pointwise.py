@@ -1,166 +1,31 @@
-"""Elementwise operations, each rounded in the format of what it works on."""
+"""Sums and products of elements, each rounded in the format of what it works on."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from halfsim.training.arithmetic import Array
 from halfsim.training.tape import Tape, Variable
 
-__all__ = ["add", "gelu", "leaky_relu", "multiply", "relu", "scale", "sigmoid", "tanh"]
-
-
-def relu(tape: Tape, x: Variable) -> Variable:
-    """Return ``y = max(x, 0)``.
-
-    dL/dx = g where x > 0, else 0: a selection, which rounds nothing.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from halfsim.policy import named
-    >>> from halfsim.training import nn
-    >>> from halfsim.training.machine import Machine
-    >>> from halfsim.training.tape import Tape
-    >>> tape = Tape(Machine(named("mixed")))
-    >>> x = tape.parameter(np.float16([-1.0, 2.0]))
-    >>> nn.relu(tape, x).value
-    array([0., 2.], dtype=float16)
-    """
-    machine = tape.machine
-    # In the order of memory: an image may lie channel by channel.
-    axes = np.argsort([-stride for stride in x.value.strides], kind="stable")
-    y = machine.activations.positive_part(x.value.transpose(axes)).transpose(np.argsort(axes))
-
-    def backward(g: Array) -> Sequence[Array | None]:
-        return (machine.selected("activation gradient", np.where(_positive(y), g, np.zeros((), g.dtype))),)
-
-    return tape.record(machine.selected("activation", y), (x,), backward)
-
-
-def leaky_relu(tape: Tape, x: Variable, slope: float) -> Variable:
-    """Return ``y = x`` where x >= 0, else ``slope x``.
-
-    dL/dx = g where x >= 0, else slope g.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from halfsim.policy import named
-    >>> from halfsim.training import nn
-    >>> from halfsim.training.machine import Machine
-    >>> from halfsim.training.tape import Tape
-    >>> tape = Tape(Machine(named("mixed")))
-    >>> x = tape.parameter(np.float16([-1.0, 2.0]))
-    >>> nn.leaky_relu(tape, x, 0.25).value
-    array([-0.25,  2.  ], dtype=float16)
-    """
-    machine = tape.machine
-    below = np.signbit(x.value)
-    y = machine.value(
-        machine.forward_pointwise, lambda a: np.where(below, a.multiply(a.convert(x.value), a.number(slope)), x.value)
-    )
-
-    def backward(g: Array) -> Sequence[Array | None]:
-        return (
-            machine.gradient(
-                "activation gradient",
-                machine.backward_pointwise,
-                lambda a: np.where(below, a.multiply(a.convert(g), a.number(slope)), g),
-            ),
-        )
-
-    return tape.record(y, (x,), backward)
-
-
-def tanh(tape: Tape, x: Variable) -> Variable:
-    """Return ``y = tanh x``, rounded once.
-
-    dL/dx = g (1 - y²), three operations.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from halfsim.policy import named
-    >>> from halfsim.training import nn
-    >>> from halfsim.training.machine import Machine
-    >>> from halfsim.training.tape import Tape
-    >>> tape = Tape(Machine(named("mixed")))
-    >>> x = tape.parameter(np.float16([0.0, 0.5, 9.0]))
-    >>> nn.tanh(tape, x).value
-    array([0.    , 0.4622, 1.    ], dtype=float16)
-    """
-    machine = tape.machine
-    y = machine.value(machine.forward_pointwise, lambda a: a.tanh(x.value))
-
-    def backward(g: Array) -> Sequence[Array | None]:
-        return (
-            machine.gradient(
-                "activation gradient",
-                machine.backward_pointwise,
-                lambda a: a.multiply(a.convert(g), a.subtract(a.number(1), a.multiply(a.convert(y), a.convert(y)))),
-            ),
-        )
-
-    return tape.record(y, (x,), backward)
-
-
-def sigmoid(tape: Tape, x: Variable) -> Variable:
-    """Return ``y = 1 / (1 + exp(-x))``, rounded once.
-
-    dL/dx = g (y (1 - y)), three operations.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from halfsim.policy import named
-    >>> from halfsim.training import nn
-    >>> from halfsim.training.machine import Machine
-    >>> from halfsim.training.tape import Tape
-    >>> tape = Tape(Machine(named("mixed")))
-    >>> x = tape.parameter(np.float16([-20.0, 0.0, 9.0]))
-    >>> nn.sigmoid(tape, x).value
-    array([0. , 0.5, 1. ], dtype=float16)
-    """
-    machine = tape.machine
-    y = machine.value(machine.forward_pointwise, lambda a: a.sigmoid(x.value))
-
-    def backward(g: Array) -> Sequence[Array | None]:
-        return (
-            machine.gradient(
-                "activation gradient",
-                machine.backward_pointwise,
-                lambda a: a.multiply(a.convert(g), a.multiply(a.convert(y), a.subtract(a.number(1), a.convert(y)))),
-            ),
-        )
-
-    return tape.record(y, (x,), backward)
-
-
-def gelu(tape: Tape, x: Variable) -> Variable:
-    """Return ``x sigmoid(1.702 x)``, an approximation of the Gaussian error linear unit [@hendrycks2016].
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from halfsim.policy import named
-    >>> from halfsim.training import nn
-    >>> from halfsim.training.machine import Machine
-    >>> from halfsim.training.tape import Tape
-    >>> tape = Tape(Machine(named("mixed")))
-    >>> x = tape.parameter(np.float16([-1.0, 0.0, 1.0]))
-    >>> nn.gelu(tape, x).value
-    array([-0.1542,  0.    ,  0.8457], dtype=float16)
-    """
-    return multiply(tape, x, sigmoid(tape, scale(tape, x, 1.702)))
+__all__ = ["add", "multiply", "scale"]
 
 
 def add(tape: Tape, a: Variable, b: Variable) -> Variable:
     """Return ``y = a + b`` of equal shapes, or b of the shape of a's last axes.
 
     dL/da = g,  dL/db = g, or its sums over the leading axes in the arithmetic of the bias.
+
+    Parameters
+    ----------
+    tape : Tape
+        What computes and records.
+    a, b : Variable
+        Activations of one shape, or b of the last axes of a: (N, 4, 5) and (4, 5).
+
+    Returns
+    -------
+    Variable
+        Of the shape of a, rounded once and stored as activations are.
 
     Examples
     --------
@@ -191,6 +56,18 @@ def multiply(tape: Tape, a: Variable, b: Variable) -> Variable:
     """Return ``y = a b`` of equal shapes.
 
     dL/da = g b,  dL/db = g a.
+
+    Parameters
+    ----------
+    tape : Tape
+        What computes and records.
+    a, b : Variable
+        Activations of one shape.
+
+    Returns
+    -------
+    Variable
+        Of that shape, rounded once and stored as activations are.
 
     Examples
     --------
@@ -229,6 +106,20 @@ def scale(tape: Tape, x: Variable, constant: float) -> Variable:
 
     dL/dx = constant g.
 
+    Parameters
+    ----------
+    tape : Tape
+        What computes and records.
+    x : Variable
+        Activations of any shape.
+    constant : float
+        Rounded once to the format of activations, and in the backward pass to that of the gradient's arithmetic.
+
+    Returns
+    -------
+    Variable
+        Of the same shape, rounded once and stored as activations are.
+
     Examples
     --------
     >>> import numpy as np
@@ -254,10 +145,3 @@ def scale(tape: Tape, x: Variable, constant: float) -> Variable:
         )
 
     return tape.record(y, (x,), backward)
-
-
-def _positive(y: Array) -> Array:
-    """Return where a result of ReLU, which is never -0, is above zero; a NaN is not."""
-    patterns: Array = y.view(np.uint16 if y.dtype == np.float16 else np.uint32)
-    # Integers compare in a fraction of the time of float16 numbers: 0 < pattern <= that of infinity.
-    return np.asarray(patterns - 1 < (0x7C00 if y.dtype == np.float16 else 0x7F800000))

@@ -15,6 +15,20 @@ __all__ = ["concatenate", "reshape", "take", "transpose"]
 def reshape(tape: Tape, x: Variable, shape: Sequence[int]) -> Variable:
     """Return the elements of x, in C order, in another shape.
 
+    Parameters
+    ----------
+    tape : Tape
+        What records.
+    x : Variable
+        Of any shape and format.
+    shape : sequence of int
+        With as many elements; -1 stands for what is left, as in NumPy.
+
+    Returns
+    -------
+    Variable
+        The same bits; the gradient goes back in the shape of x.
+
     Examples
     --------
     >>> import numpy as np
@@ -34,6 +48,20 @@ def reshape(tape: Tape, x: Variable, shape: Sequence[int]) -> Variable:
 def transpose(tape: Tape, x: Variable, axes: Sequence[int]) -> Variable:
     """Return x with its axes in another order.
 
+    Parameters
+    ----------
+    tape : Tape
+        What records.
+    x : Variable
+        Of any shape and format.
+    axes : sequence of int
+        Which axis of x each axis of the result is: a permutation.
+
+    Returns
+    -------
+    Variable
+        The same bits, as a view; the gradient goes back by the inverse permutation.
+
     Examples
     --------
     >>> import numpy as np
@@ -52,6 +80,22 @@ def transpose(tape: Tape, x: Variable, axes: Sequence[int]) -> Variable:
 
 def take(tape: Tape, x: Variable, index: int | slice, axis: int) -> Variable:
     """Return x at one index, or in a range, of an axis.
+
+    Parameters
+    ----------
+    tape : Tape
+        What records.
+    x : Variable
+        Of any shape and format.
+    index : int or slice
+        Where on the axis; an int drops the axis.
+    axis : int
+        Which axis; negative ones count from the end.
+
+    Returns
+    -------
+    Variable
+        The same bits; the gradient of everything else is +0.
 
     Examples
     --------
@@ -77,6 +121,20 @@ def take(tape: Tape, x: Variable, index: int | slice, axis: int) -> Variable:
 
 def concatenate(tape: Tape, xs: Sequence[Variable], axis: int) -> Variable:
     """Return arrays joined along an axis.
+
+    Parameters
+    ----------
+    tape : Tape
+        What records.
+    xs : sequence of Variable
+        Equal in shape but for the axis, and in format.
+    axis : int
+        Which axis.
+
+    Returns
+    -------
+    Variable
+        The same bits; each input gets its own part of the gradient.
 
     Examples
     --------

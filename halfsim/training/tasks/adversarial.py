@@ -68,17 +68,41 @@ class Adversarial(Task):
         return digits()
 
     def phases(self, model: Model) -> tuple[Phase, ...]:
-        """Return discriminator and generator."""
+        """Return discriminator and generator.
+
+        Parameters
+        ----------
+        model : Adversaries
+            Generator and discriminator, whose parameters begin with these words.
+        """
         return Phase("discriminator", "discriminator."), Phase("generator", "generator.")
 
     def batches(self, seed: int, size: BatchSize) -> Batches:
-        """Return batches of real digits (n, 64), and of latent numbers (n, latent) for each of the two phases."""
+        """Return batches of real digits (n, 64), and of latent numbers (n, latent) for each of the two phases.
+
+        Parameters
+        ----------
+        seed, size : int, int or "full"
+            As of `Task.batches`.
+        """
         return _Confrontations(_centred(self.data.train[0]), self.latent, size, seed)
 
     def loss(
         self, tape: Tape, model: Adversaries, parameters: Parameters, batch: tuple[Array, Array, Array], phase: str
     ) -> Variable:
-        """Return the loss of one of the two."""
+        """Return the loss of one of the two: the binary cross entropy of the discriminator's answers.
+
+        For the discriminator over a batch of real and of generated digits, whose targets are `label` and 0; for the
+        generator
+        over generated digits, whose targets are 1.
+
+        Parameters
+        ----------
+        tape, model, parameters, batch : Tape, Adversaries, mapping, tuple of array
+            As of `Task.loss`.
+        phase : str
+            ``"discriminator"`` or ``"generator"``.
+        """
         real, *latent = batch
         generated = model(tape, parameters, constant(tape, latent[phase == "generator"]))
         if phase == "generator":
@@ -95,6 +119,11 @@ class Adversarial(Task):
         """Return the discriminator's cross entropy on test digits and generated ones, and their Fréchet distance.
 
         Test digits have the distance 0.047 from training digits; generated ones that no weight was trained for, 5.
+
+        Parameters
+        ----------
+        model, parameters, tape_factory : Adversaries, mapping, callable
+            As of `Task.evaluate`.
         """
         generated = self.generate(model, parameters, tape_factory, self.samples)
         on_real, on_generated = (
@@ -109,7 +138,20 @@ class Adversarial(Task):
         return {"loss": float(loss), "distance": distance}
 
     def generate(self, model: Adversaries, parameters: Parameters, tape_factory: TapeFactory, count: int) -> Array:
-        """Return `count` generated digits (count, 64) as float64, always from the same latent numbers."""
+        """Return `count` generated digits (count, 64) as float64, always from the same latent numbers.
+
+        Parameters
+        ----------
+        model, parameters, tape_factory : Adversaries, mapping, callable
+            As of `Task.evaluate`.
+        count : int
+            Digits.
+
+        Returns
+        -------
+        array of float64
+            (count, 64), from -1 to 1.
+        """
         latent = _uniform(Words(0, _TESTED), (count, self.latent))
         return np.concatenate([x for _, x in outputs(model, parameters, tape_factory, latent, _CHUNK)])
 

@@ -83,18 +83,46 @@ class Classification(Task):
         return side, side, 1
 
     def batches(self, seed: int, size: BatchSize) -> Batches:
-        """Return batches of pixels (n, pixels) and labels (n,)."""
+        """Return batches of pixels (n, pixels) and labels (n,).
+
+        Parameters
+        ----------
+        seed, size : int, int or "full"
+            As of `Task.batches`.
+
+        Returns
+        -------
+        Batches
+            Pixels float16 and labels int64.
+        """
         return Examples(*self.data.train, size, seed, sort=self.order == "sorted")
 
     def loss(self, tape: Tape, model: Any, parameters: Parameters, batch: tuple[Array, Array], phase: str) -> Variable:
-        """Return the mean cross entropy of a batch."""
+        """Return the mean cross entropy of a batch.
+
+        Parameters
+        ----------
+        tape, model, parameters, batch, phase : Tape, Model, mapping, tuple of array, str
+            As of `Task.loss`.
+        """
         logits = model(tape, parameters, constant(tape, batch[0]))
         check_outputs(self, logits, _CLASSES)
         with tape.layer("loss"):
             return nn.softmax_cross_entropy(tape, logits, batch[1])
 
     def evaluate(self, model: Any, parameters: Parameters, tape_factory: TapeFactory) -> dict[str, float]:
-        """Return loss per example in nats, and accuracy."""
+        """Return loss per example in nats, and accuracy.
+
+        Parameters
+        ----------
+        model, parameters, tape_factory : Model, mapping, callable
+            As of `Task.evaluate`.
+
+        Returns
+        -------
+        dict of str to float
+            ``"loss"`` and ``"accuracy"`` (a share, 0 to 1).
+        """
         x, labels = self.data.test
         losses, right = np.empty(len(x)), np.empty(len(x), np.bool_)
         for part, logits in outputs(model, parameters, tape_factory, x, _CHUNK):

@@ -96,7 +96,18 @@ class HeatMap(_Detection):
         return heat_map(self.train, self.test, self.size, self.stride)
 
     def inputs(self, x: Array) -> Array:
-        """Return the windows of a batch as the rows of a matrix."""
+        """Return the windows of a batch as the rows of a matrix.
+
+        Parameters
+        ----------
+        x : array
+            (n, positions, 64).
+
+        Returns
+        -------
+        array
+            (n positions, 64).
+        """
         return x.reshape(-1, x.shape[-1])
 
 

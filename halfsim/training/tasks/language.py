@@ -69,18 +69,41 @@ class Language(Task):
         return _windows(self.length, self.text, self.unit, self.vocabulary, self.train, self.test, self.skip)
 
     def batches(self, seed: int, size: BatchSize) -> Batches:
-        """Return batches of tokens (n, length) and of those that come next."""
+        """Return batches of tokens (n, length) and of those that come next.
+
+        Parameters
+        ----------
+        seed, size : int, int or "full"
+            As of `Task.batches`.
+        """
         return Examples(*self.data.train, size, seed)
 
     def loss(self, tape: Tape, model: Any, parameters: Parameters, batch: tuple[Array, Array], phase: str) -> Variable:
-        """Return the mean cross entropy of the tokens of a batch."""
+        """Return the mean cross entropy of the tokens of a batch.
+
+        Parameters
+        ----------
+        tape, model, parameters, batch, phase : Tape, Model, mapping, tuple of array, str
+            As of `Task.loss`.
+        """
         logits = model(tape, parameters, batch[0])
         check_outputs(self, logits, self.vocabulary)
         with tape.layer("loss"):
             return nn.softmax_cross_entropy(tape, logits, batch[1])
 
     def evaluate(self, model: Any, parameters: Parameters, tape_factory: TapeFactory) -> dict[str, float]:
-        """Return loss per token in nats, accuracy, and perplexity, the exponential of the loss."""
+        """Return loss per token in nats, accuracy, and perplexity, the exponential of the loss.
+
+        Parameters
+        ----------
+        model, parameters, tape_factory : Model, mapping, callable
+            As of `Task.evaluate`.
+
+        Returns
+        -------
+        dict of str to float
+            ``"loss"``, ``"accuracy"`` (a share, 0 to 1) and ``"perplexity"``.
+        """
         x, y = self.data.test
         losses, right = np.empty(x.shape), np.empty(x.shape, np.bool_)
         chunk = max(1, _LOGITS // (self.length * self.vocabulary))

@@ -26,7 +26,13 @@ class Batches(Protocol):
         """Return where the next batch begins, as numbers by name."""
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state` was taken, with the same bits."""
+        """Go on where `state` was taken, with the same bits.
+
+        Parameters
+        ----------
+        state : mapping of str to int
+            What `state` returned.
+        """
 
 
 class Order:

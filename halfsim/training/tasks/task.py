@@ -48,16 +48,69 @@ class Task(ABC):
         """The data, read when they are asked for."""
 
     def phases(self, model: Model) -> tuple[Phase, ...]:
-        """Return what is trained in turn at every step."""
+        """Return what is trained in turn at every step.
+
+        Parameters
+        ----------
+        model : Model
+            The network, whose parameters are shared out among the phases.
+
+        Returns
+        -------
+        tuple of Phase
+            One of all parameters, but for games.
+        """
         return (Phase("", ""),)
 
     @abstractmethod
     def batches(self, seed: int, size: BatchSize) -> Batches:
-        """Return batches of `size` training examples ("full": all of them), the same for the same seed."""
+        """Return batches of `size` training examples ("full": all of them), the same for the same seed.
+
+        Parameters
+        ----------
+        seed : int
+            Of the run.
+        size : int or "full"
+            Examples of a batch.
+
+        Returns
+        -------
+        Batches
+            They never end; epoch after epoch in another order.
+
+        Raises
+        ------
+        ValueError
+            For a size that is not 1 to the number of training examples.
+        """
 
     @abstractmethod
     def loss(self, tape: Tape, model: Any, parameters: Parameters, batch: Any, phase: str) -> Variable:
-        """Return the training loss of a batch, a scalar on the tape."""
+        """Return the training loss of a batch, a scalar on the tape.
+
+        Parameters
+        ----------
+        tape : Tape
+            What computes and records.
+        model : Model
+            The network.
+        parameters : mapping of str to Variable
+            All parameters, by name.
+        batch : tuple of array
+            What `batches` gave.
+        phase : str
+            Name of the phase; "" for tasks of one.
+
+        Returns
+        -------
+        Variable
+            Without axes, in the format of the policy's ``loss``; not scaled.
+
+        Raises
+        ------
+        ValueError
+            For a network with too few outputs.
+        """
 
     @abstractmethod
     def evaluate(self, model: Any, parameters: Parameters, tape_factory: TapeFactory) -> dict[str, float]:
@@ -65,6 +118,20 @@ class Task(ABC):
 
         The network runs on tapes of the factory, in the arithmetic of the policy; what is made of its outputs is
         computed in binary64 and is no part of the run.
+
+        Parameters
+        ----------
+        model : Model
+            The network.
+        parameters : mapping of str to Variable
+            All parameters, by name, as stored.
+        tape_factory : callable
+            Without arguments to a tape that is not training; called for every chunk of the test data.
+
+        Returns
+        -------
+        dict of str to float
+            The same keys at every call.
         """
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from halfsim import executors
 from halfsim.executors import Workers, dask_executor, processes
 from halfsim.testvectors.exhaustive import (
     Block,
@@ -305,3 +306,24 @@ def test_wrong_arguments_are_refused(arguments, message):
     assert shown.returncode == 2
     assert message in shown.stderr
     assert len(shown.stderr.splitlines()) == 1
+
+
+def gone() -> None:
+    raise ConnectionError("this worker is gone")
+
+
+def broken() -> None:
+    raise LookupError("this worker lacks something")
+
+
+def test_a_worker_that_dies_at_the_start_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as cluster:
+        monkeypatch.setattr(executors, "one_thread", gone)
+        with dask_executor(cluster.scheduler_address) as executor:
+            assert executor.submit(abs, -3).result() == 3
+        monkeypatch.setattr(executors, "one_thread", broken)
+        with pytest.raises(LookupError, match="lacks something"), dask_executor(cluster.scheduler_address):
+            pass

@@ -1,0 +1,68 @@
+"""Matrix products of a training: which way round, how they lie in memory, and the sums in them that are watched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from halfsim.accumulators import Accumulator, MatrixUnit
+from halfsim.formats import BINARY16, BINARY32, Format
+from halfsim.kernels.product import evaluate, plan
+from halfsim.kernels.swallowed import swallowed, swallowed32
+from halfsim.shapes import matrices
+from halfsim.training.arithmetic import Arithmetic, Array
+
+__all__ = ["multiply", "output", "store", "turned", "watch"]
+
+_NARROW = 8  # columns
+
+
+def turned(a: Array, b: Array) -> bool:
+    """Whether to multiply the transposed matrices: the loops are fast along columns, of which there should be many."""
+    if a.ndim > 2 or b.shape[1] >= a.shape[0]:
+        return False
+    # A copy costs more than a few columns do.
+    return b.shape[1] < _NARROW or a.flags.f_contiguous
+
+
+def multiply(row: Accumulator, a: Array, b: Array, c: Array | None) -> Array:
+    """Return `halfsim.matmul` of float16 arrays, without the questions of its front door."""
+    shape, operands = matrices("matmul", a.view(np.uint16), b.view(np.uint16))
+    start = None
+    if c is not None:
+        # The cast is one of a row, not of all that it starts.
+        row_of_c = c.astype(np.float32, copy=False) if output(row) == BINARY32 else c
+        start = np.empty(shape, row_of_c.dtype)
+        start[...] = row_of_c
+    return evaluate(plan(row), operands, start, False)[0].reshape(shape)
+
+
+def output(row: Accumulator) -> Format:
+    """Return the format of an accumulator's results."""
+    return row.output if isinstance(row, MatrixUnit) else row.format
+
+
+def store(storage: Arithmetic, product: Array) -> Array:
+    """Round a product to storage in the order of memory: one that was computed transposed stays so."""
+    if product.ndim == 2 and product.flags.f_contiguous:
+        return storage.convert(product.T).T
+    return storage.convert(product)
+
+
+def watch(row: Accumulator | None, a: Array, b: Array, c: Array | None, elements: Array) -> tuple[int, int]:
+    """Return (additions that changed nothing, all) of a few elements of a product; without a row, of a binary32 one."""
+    *stack, rows, columns = np.unravel_index(elements, (*a.shape[:-1], b.shape[-1]))
+    # The watched sums alone: row i of the first with column i of the second.
+    column: Any = (*stack, slice(None), columns)
+    left, right = a[(*stack, rows)], b[column] if stack else b[column].T
+    start = (np.zeros(b.shape[-1], np.float32) if c is None else c)[columns]
+    if row is None:
+        counts = np.zeros(2, np.int64)
+        x, y, z = (np.ascontiguousarray(each, np.float32) for each in (left, right, start))
+        swallowed32(x, y, z, counts)
+        return int(counts[0]), int(counts[1])
+    narrow = output(row) == BINARY16
+    addend = start.astype(np.float16 if narrow else np.float32)
+    patterns = addend.view(np.uint16 if narrow else np.uint32).astype(np.int64)
+    return swallowed(row, left.view(np.uint16), right.view(np.uint16), patterns, elements)
