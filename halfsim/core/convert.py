@@ -30,7 +30,7 @@ def convert(a, fields, to, control, random):
     sign, exponent, significand, kind = read(a, fields, control)
     if kind >= Kind.quietNaN:
         flags = _INVALID if to.specials == Specials.none else signals(kind, Kind.finite, Kind.finite)
-        passes = has(control, Bit.passBinary64) and max(fields.precision, to.precision) == 53
+        passes = has(control, Bit.passBinary64) and (fields.precision == 53 or to.precision == 53)
         if nan_operand(control) == NaNOperand.none and to.specials != Specials.none and not passes:
             return default_nan(to, control), flags
         return pass_nan(sign, significand, fields, to), flags

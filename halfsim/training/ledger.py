@@ -187,6 +187,13 @@ class Ledger:
         """Note the vector of an optimizer's state that first holds an infinity or a NaN, where the state is binary16.
 
         An infinite denominator hides: the update it divides is zero.
+
+        Parameters
+        ----------
+        layers : iterable of (str, slice)
+            Paths of the layers, and where their parameters lie in the vectors.
+        vectors : mapping of str to array
+            Vectors of the state by name; those of binary32 are left out.
         """
         for name, vector in vectors.items():
             if vector.dtype == np.float16 and is_special(vector):

@@ -78,6 +78,9 @@ def batch_norm(
         Share of the new statistics in the running ones.
     epsilon : float
         Added to the variance; in binary16 it rounds to 1.0014e-5, a subnormal number.
+    rule : str
+        How running statistics move: ``"weights"``, by a weighted sum of old and new; ``"difference"``, by a share of
+        their difference, which one infinite statistic turns into a NaN for good.
 
     Returns
     -------
