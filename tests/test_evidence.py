@@ -146,7 +146,7 @@ def made_up(row: TensorCore, **changes: Any) -> TensorCore:
             {"kind": EvidenceKind.ownCapture, "source": "8.0/a100"},
             "8.0/a100: no such capture",
         ),
-        ("sm_90-m16n8k8-f16-f32", {"gpus": ("H200",)}, "mmasim2025: says nothing of H200"),
+        ("sm_100-m16n8k8-f16-f32", {"gpus": ("B300",)}, "mmasim2025: says nothing of B300"),
         ("sm_75-m16n8k8-f16-f32", {"source": "fasi2021"}, "fasi2021: is inferred, not simulator"),
     ],
 )

@@ -32,7 +32,11 @@ def problems(folder: Path) -> list[str]:
     if len(tables) < len(manifest["vectors"]):
         found.append("two tables for one file")
     paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    files = {path.as_posix() for path in paths if path.parts[0] not in ("cuda", "digests") and path.name not in SIDE}
+    files = {
+        path.as_posix()
+        for path in paths
+        if path.parts[0] not in ("cuda", "digests", "pytorch") and path.name not in SIDE
+    }
     found += [f"{name}: no table" for name in sorted(files - tables.keys())]
     for name, table in tables.items():
         if table.keys() - {"seed", "bins", "reachable"} != FIELDS:

@@ -218,7 +218,7 @@ def report(agreement: Agreement | Damage) -> str:
     >>> operands = {"a": np.uint16([0x3C00, 0x7E01])}
     >>> record = Record("a GPU", (9, 0), "unary", "neg.f16", "neg.f16", operands, np.uint16([0x3C00, 0x7FFF]))
     >>> print(report(compare(record)))
-    a GPU  unary  neg.f16: 0 of 1 equal, 1 left open
+    a GPU  unary  neg.f16: 1 of 2 equal
         [0]: a = 3c00: GPU 3c00, simulator bc00
     """
     if isinstance(agreement, Damage):

@@ -8,10 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from halfsim.accumulators import FusedDotAdd, factor_formats
-from halfsim.core.control import control_word
 from halfsim.core.fields import layout
-from halfsim.core.nan import default_nan
-from halfsim.environment import CUDA, IEEE
 from halfsim.formats import BINARY16, BINARY32, Format, Specials
 from halfsim.kernels.blocksums import FAR, NEAR, FusedSum, Window
 from halfsim.kernels.decoding import Form, form
@@ -56,11 +53,10 @@ def block(accumulator: FusedDotAdd | ExactDotAdd | TwoStageDotAdd) -> Block | No
     if total is None:
         return None
     codes = np.zeros(0, np.uint8 if window is NEAR else np.uint16)
-    environment = CUDA if isinstance(accumulator, FusedDotAdd) else IEEE
-    nan = int(
-        default_nan(
-            layout(BINARY16 if output == BINARY16 else BINARY32), control_word(Rounding.roundTiesToEven, environment)
-        )
+    fields = layout(BINARY16 if output == BINARY16 else BINARY32)
+    # The default NaN of CUDA, or of IEEE: to ask the core would take its compiler.
+    nan = fields.infinity + (
+        fields.fraction_mask if isinstance(accumulator, FusedDotAdd) else (fields.fraction_mask + 1) >> 1
     )
     forms = form(factors[0], window), form(factors[1], window)
     return Block(*forms, accumulator.terms, -(1 << (24 - output.precision)), nan, total, codes)

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 import halfsim as hs
+from halfsim.core.control import control_word
+from halfsim.core.fields import layout
+from halfsim.core.nan import default_nan
 from halfsim.kernels import fused, pairwise, product, units
 from tests.kernels.test_fused import NAMES, both
 from tests.tensorcores.tiles import Tile
@@ -135,3 +138,14 @@ def test_a_nan_is_that_of_the_unit():
         assert d.view(np.uint32)[:2].tolist() == [[nan, nan], [nan, 0x7F800000]]
         d = hs.matmul(a[2:], np.ones((2, 2), np.float16), np.float32([[np.nan, -np.inf]]), accumulator=row)
         assert d.view(np.uint32).tolist() == [[nan, 0xFF800000]]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_block_gives_the_nan_that_the_core_gives(name):
+    row = NAMES[name]
+    found = units.block(row) if isinstance(row, hs.FusedDotAdd | hs.ExactDotAdd | hs.TwoStageDotAdd) else None
+    if found is None:
+        pytest.skip("no block of its own")
+    environment = hs.CUDA if isinstance(row, hs.FusedDotAdd) else hs.IEEE
+    fields = layout(hs.BINARY16 if row.output == hs.BINARY16 else hs.BINARY32)
+    assert found.nan == default_nan(fields, control_word(hs.Rounding.roundTiesToEven, environment))
