@@ -5,8 +5,11 @@ import numpy as np
 from halfsim import tensorcores as tensorcores
 from halfsim import torch as torch  # optional
 from halfsim._callables import Binary as _Binary
+from halfsim._callables import Cast as _Cast
 from halfsim._callables import Integral as _Integral
+from halfsim._callables import Product as _Product
 from halfsim._callables import Scaling as _Scaling
+from halfsim._callables import Sum as _Sum
 from halfsim._callables import Ternary as _Ternary
 from halfsim._callables import Unary as _Unary
 from halfsim._version import __version__ as __version__
@@ -19,7 +22,6 @@ from halfsim.accumulators import Pairwise as Pairwise
 from halfsim.accumulators import Sequential as Sequential
 from halfsim.arrays import from_bits as from_bits
 from halfsim.arrays import to_bits as to_bits
-from halfsim.conversion import Conversion as _Conversion
 from halfsim.core.compare import Class as Class
 from halfsim.environment import ARM as ARM
 from halfsim.environment import ARM_DEFAULT_NAN as ARM_DEFAULT_NAN
@@ -49,8 +51,6 @@ from halfsim.formats import Format as Format
 from halfsim.formats import Specials as Specials
 from halfsim.kernels.threads import get_num_threads as get_num_threads
 from halfsim.kernels.threads import set_num_threads as set_num_threads
-from halfsim.linalg import MatrixProduct as _MatrixProduct
-from halfsim.linalg import Total as _Total
 from halfsim.mfma import ExactDotAdd as ExactDotAdd
 from halfsim.mfma import PairwiseDotAdd as PairwiseDotAdd
 from halfsim.mfma import TwoStageDotAdd as TwoStageDotAdd
@@ -60,7 +60,7 @@ from halfsim.rounding import Stochastic as Stochastic
 
 # What can be called, as `python -m tests.typing.stub` writes it.
 
-convert: _Conversion  # from halfsim.conversion
+convert: _Cast  # from halfsim.conversion
 """convert(x, to, *, rounding='rne', environment=IEEE, out=None, where=True, exact=False, saturate=False, device=None)
 
 Round numbers to a format, or to integers, with one rounding whatever the width of the source.
@@ -120,7 +120,7 @@ Flagged(value=array([  2, 127], dtype=int8), flags=array([ 0, 16], dtype=uint8))
 array([448.,  nan], dtype=float32)
 """
 
-dot: _MatrixProduct  # from halfsim.linalg
+dot: _Product  # from halfsim.linalg
 """dot(A, B, C=None, *, accumulator=FP32, out=None, device=None)
 
 Return the sum of A * B along the last axis, plus C.
@@ -166,7 +166,7 @@ Examples
 (2048.0, 3000.0)
 """
 
-matmul: _MatrixProduct  # from halfsim.linalg
+matmul: _Product  # from halfsim.linalg
 """matmul(A, B, C=None, *, accumulator=FP32, out=None, device=None)
 
 Return A @ B + C, every element summed as an accumulator says.
@@ -219,7 +219,7 @@ array([[0.]], dtype=float16)
 array([[0.00024414]], dtype=float32)
 """
 
-sum: _Total  # from halfsim.linalg
+sum: _Sum  # from halfsim.linalg
 """sum(x, axis=None, *, accumulator=FP32, keepdims=False, out=None, device=None)
 
 Return the sum of an array's elements, each the product with 1 of a dot product.

@@ -1,18 +1,23 @@
 """How the operations are called, for type checkers and editors: at run time each is a `halfsim.operation.Operation`.
 
 Scalars give a scalar, arrays an array; S is the result's scalar type. On a device, what comes back depends on where
-the operands lie.
+the operands lie. Products, sums and conversions of arrays give arrays of some dtype.
 """
 
+from collections.abc import Sequence
 from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from halfsim.conversion import Conversion
 from halfsim.environment import IEEE, Environment
 from halfsim.flags import Flagged
+from halfsim.formats import Format
+from halfsim.linalg import MatrixProduct, Total
 from halfsim.operation import Operation
 from halfsim.rounding import RoundingLike
+from halfsim.tensorcores import AccumulatorLike
 
 S = TypeVar("S", bound=np.generic)
 
@@ -290,3 +295,101 @@ class Scaling(Operation, Generic[S]):
         where: ArrayLike | bool = True,
         device: str | None = None,
     ) -> Flagged: ...
+
+class Cast(Conversion):
+    """A conversion: the dtype of its result is that of a format, which is a value and no type."""
+
+    @overload  # type: ignore[override]
+    def __call__(
+        self,
+        x: float | np.generic,
+        to: Format | DTypeLike,
+        *,
+        rounding: RoundingLike = "rne",
+        environment: Environment = IEEE,
+        out: None = None,
+        where: ArrayLike | bool = True,
+        exact: bool = False,
+        saturate: bool = False,
+        device: None = None,
+    ) -> Any: ...
+    @overload
+    def __call__(
+        self,
+        x: ArrayLike,
+        to: Format | DTypeLike,
+        *,
+        rounding: RoundingLike = "rne",
+        environment: Environment = IEEE,
+        out: NDArray[Any] | None = None,
+        where: ArrayLike | bool = True,
+        exact: bool = False,
+        saturate: bool = False,
+        device: None = None,
+    ) -> NDArray[Any]: ...
+    @overload
+    def __call__(
+        self,
+        x: Any,
+        to: Format | DTypeLike,
+        *,
+        rounding: RoundingLike = "rne",
+        environment: Environment = IEEE,
+        out: Any = None,
+        where: ArrayLike | bool = True,
+        exact: bool = False,
+        saturate: bool = False,
+        device: str,
+    ) -> Any: ...
+
+class Product(MatrixProduct):
+    """A product: the dtype of its result is that of an accumulator, which is a value and no type."""
+
+    @overload  # type: ignore[override]
+    def __call__(
+        self,
+        A: Any,
+        B: Any,
+        C: Any = None,
+        *,
+        accumulator: AccumulatorLike = ...,
+        out: NDArray[Any] | None = None,
+        device: None = None,
+    ) -> NDArray[Any]: ...
+    @overload
+    def __call__(
+        self,
+        A: Any,
+        B: Any,
+        C: Any = None,
+        *,
+        accumulator: AccumulatorLike = ...,
+        out: Any = None,
+        device: str,
+    ) -> Any: ...
+
+class Sum(Total):
+    """A sum: the dtype of its result is that of an accumulator, which is a value and no type."""
+
+    @overload  # type: ignore[override]
+    def __call__(
+        self,
+        x: Any,
+        axis: int | Sequence[int] | None = None,
+        *,
+        accumulator: AccumulatorLike = ...,
+        keepdims: bool = False,
+        out: NDArray[Any] | None = None,
+        device: None = None,
+    ) -> NDArray[Any]: ...
+    @overload
+    def __call__(
+        self,
+        x: Any,
+        axis: int | Sequence[int] | None = None,
+        *,
+        accumulator: AccumulatorLike = ...,
+        keepdims: bool = False,
+        out: Any = None,
+        device: str,
+    ) -> Any: ...

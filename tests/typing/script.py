@@ -186,7 +186,7 @@ for wrong in (
     lambda: hs.sqrt(x, y),  # type: ignore[call-overload]
     lambda: hs.add(x, y, exact=True),  # type: ignore[call-overload]
     lambda: hs.scaleb.flagged(x),  # type: ignore[call-arg]
-    lambda: hs.matmul(A),  # type: ignore[call-arg]
+    lambda: hs.matmul(A),  # type: ignore[call-overload]
 ):
     try:
         wrong()
@@ -196,7 +196,7 @@ for wrong in (
 operation: hs.Operation = hs.sqrt
 assert_type(operation.name, str)
 
-# --- Conversions, products and sums: the dtype of a result is that of a row, which types do not tell ------------------
+# --- Conversions, products and sums: arrays of some dtype, that of a row, which types do not tell ------------------
 
 assert_type(hs.convert(np.float32(0.1), hs.BINARY16), Any)
 assert_type(hs.convert.flagged(x, np.int8, rounding="rtz", exact=True, saturate=False), hs.Flagged)
@@ -210,10 +210,17 @@ accumulators: list[Accumulator] = [
     hs.tensorcores.row("h100", "f32"),
 ]
 for accumulator in accumulators:
-    assert_type(hs.matmul(A, B, accumulator=accumulator), Any)
+    assert_type(hs.matmul(A, B, accumulator=accumulator), NDArray[Any])
 assert_type(hs.FP16, hs.Sequential)
-assert_type(hs.dot(x, y, np.float32(1), accumulator="a100:f32"), Any)
-assert_type(hs.sum(A, axis=1, keepdims=True, accumulator=hs.FP16), Any)
+assert_type(hs.dot(x, y, np.float32(1), accumulator="a100:f32"), NDArray[Any])
+assert_type(hs.sum(A, axis=1, keepdims=True, accumulator=hs.FP16), NDArray[Any])
+assert_type(hs.convert(x, hs.E4M3), NDArray[Any])
+
+
+def product(a: NDArray[np.float16]) -> NDArray[np.float32]:
+    return hs.matmul(a, a, accumulator="h100:f32")
+
+
 assert_type(hs.matmul.flagged(A, B, accumulator=hs.FP16), hs.Flagged)
 assert_type(hs.tensorcores.row("h100"), hs.FusedDotAdd)
 assert_type(hs.tensorcores.row("ampere", "f16", instruction="m16n8k8").terms, int)
