@@ -227,4 +227,4 @@ CUDA = Environment(
     nan=NaNRule(default=DefaultNaN.allOnes, pass_binary64=True), invalid_integer=InvalidInteger.saturateNaNByWidth
 )
 """NVIDIA GPUs: a NaN result is 0x7FFF, but conversions from and to binary64 keep sign and payload, and a NaN becomes
-the integer 0, or 2**63 in 64 bits: as an H200 answered (vectors/cuda)."""
+the integer 0, or in 64 bits the pattern 0x8000000000000000: as an H200 answered (vectors/cuda)."""

@@ -23,9 +23,9 @@ OTHERWISE = {
     "softmax": (0.999, "the library's exponential has another last bit"),
     "layer_norm": (0.999, "the library's sums have another order, or its functions another last bit"),
     "gelu": (0.999, "the library's error function has another last bit"),
-    "mm 64 x 64 x 4096": (0.95, "the library splits k"),
+    "mm 64 x 64 x 4096": (0.95, "presumably the library splits k"),
     "perceptron": (0.995, "the library adds the bias after the product, in binary32"),
-    "scaled_dot_product_attention": (0.3, "the library's kernel keeps the products of a softmax's parts in binary32"),
+    "scaled_dot_product_attention": (0.3, "presumably its kernel keeps parts of the softmax in binary32"),
 }
 
 
