@@ -16,7 +16,7 @@ from halfsim.training.nn.linear import totals_by_row
 from halfsim.training.tape import Tape
 
 RANDOM = np.random.default_rng(5)
-BIASES = {
+BIASES: dict[str, Any] = {
     "binary32": hs.BINARY32,
     "to nearest": hs.Sequential(format=hs.BINARY16),
     "toward zero": hs.Sequential(format=hs.BINARY16, rounding="rtz"),
