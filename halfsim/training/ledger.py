@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from halfsim.kernels.census import BINS, LOWEST, census, special
+from halfsim.kernels.default_state import default_state
 from halfsim.training.arithmetic import Array, round16
 from halfsim.training.books import Books as Books
 
@@ -238,6 +239,7 @@ class Ledger:
         self.total.add(sample)
         return sample.as_dict()
 
+    @default_state()
     def as_dict(self) -> dict[str, Any]:
         """Return shares, counts by layer, and histograms of all layers together from `LOWEST` up."""
         total = Books()

@@ -169,7 +169,6 @@ class Trainer:
         parameters = {name: Variable(view, needed=False) for side in self._sides for name, view in side.views.items()}
         return task.evaluate(model, parameters, lambda: Tape(self._tester, state=self._state, training=False))
 
-    @default_state()
     def record(self) -> Record:
         """Return what the run has left so far."""
         views = {name: view for side in self._sides for name, view in side.views.items()}
