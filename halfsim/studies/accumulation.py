@@ -41,20 +41,16 @@ _NORMALISATION = Part(
     name="normalisation",
     title="Batch normalisation with binary16 sums",
     claim=(
-        "A channel's sum has 50,176 terms. As a tree it overflows: from the first step on the variance of some "
-        "channel is infinite, and one over its root zero, so that the channel is its shift alone. Before the end "
-        "training has fallen back to the loss of guessing, 2.3, or to NaN, and so has the evaluation, whose running "
-        "variance stays infinite. In ascending order sums stall far below the result, and some overflow as well: in "
-        "nearly every step the variance of some channel is infinite. Training goes on, with a higher loss. What the "
-        "evaluation makes of it hangs on how a running statistic moves, which one infinity poisons for ever. Moved by "
-        "its difference to the batch's, as TensorFlow's moving averages do, it is infinity less infinity, NaN, one "
-        "step later, and the network that trains well is NaN at evaluation in every seed: its accuracy is that of "
-        "guessing. With the very same weights, a running variance that is moved by a weighted mean, as in PyTorch, "
-        "stays infinite, and the channel is its shift alone; mean accuracy is lower, but three seeds do not tell that "
-        "from none. Neither sums of squares instead of squared distances, nor binary16 for the forward sums alone, "
-        "nor n / (n - 1) taken from left to right changed that in one seed. With 128 images the count itself, "
-        "100,352, is no number of binary16, and the network is NaN. Products summed in binary16 cost nothing beside "
-        "that."
+        "A channel's sum has 50,176 terms. As a tree it can overflow: an infinite variance makes one over its root "
+        "zero, so that the channel is its shift alone. At the end training and evaluation are at the loss of "
+        "guessing, 2.3, or NaN. In ascending order sums stall far below the result, and some overflow as well. "
+        "Training goes on, with a higher loss. What the evaluation makes of it hangs on how a running statistic "
+        "moves, which one infinity poisons for ever. Moved by its difference to the batch's, as TensorFlow's moving "
+        "averages do, it is infinity less infinity, NaN, one step later, and the network that trains well is NaN at "
+        "evaluation in every seed: its accuracy is that of guessing. With the very same weights, a running variance "
+        "that is moved by a weighted mean, as in PyTorch, stays infinite, and the channel is its shift alone; mean "
+        "accuracy is lower, but three seeds do not tell that from none. With 128 images the count itself, 100,352, "
+        "is no number of binary16, and the network is NaN. Products summed in binary16 cost nothing beside that."
     ),
     task=IMAGES,
     settings=NORMALISED,
@@ -132,7 +128,8 @@ ACCUMULATION = Study(
     ),
     limits=(
         "The longest sums here have 50,176 terms; convolutions of large images have more. No accuracy is promised to "
-        "fall with binary16 sums of products: in these networks it does not, beyond the noise between seeds."
+        "fall with binary16 sums of products: in these networks it does not, beyond the noise between seeds. Swallowed "
+        "partial sums are those of products: sums of batch normalisation, bias and loss are not watched."
     ),
     parts=(
         _errors("pixels × pixels", "positive", "Error against length, all terms positive"),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from halfsim.kernels.census import BINS, LOWEST, census, special
+from halfsim.kernels.default_state import default_state
 from halfsim.training.arithmetic import Array, round16
 from halfsim.training.books import Books as Books
 
@@ -56,7 +57,8 @@ class Ledger:
     not zero when the same expression of the same stored operands is evaluated in binary32 (products and sums in
     ascending order, whatever accumulator or reductions the policy has). An update is lost when Δ is not zero and the
     weight is the same before and after (for a master copy, the master; for Kahan's rule, weight and compensation).
-    Partial sums are watched in a few elements of every product, of a stack of them in a few of all together. The error
+    Partial sums are watched in a few elements of every product, of a stack of them in a few of all together; those of
+    reductions (batch normalisation, softmax, bias, loss) are not. The error
     of the weight gradients is the root of the summed squares of (stored - binary32 sum) over that of the sums
     themselves, where both are finite: what storing them and any other accumulator cost together. The first tensor of a
     step that holds an infinity or a NaN is noted at every step.
@@ -184,7 +186,7 @@ class Ledger:
             self._now.swallowed[layer, product] += pair
 
     def states(self, layers: Iterable[tuple[str, slice]], vectors: Mapping[str, Array]) -> None:
-        """Note the vector of an optimizer's state that first holds an infinity or a NaN, where the state is binary16.
+        """Note the vector of an optimizer's state that first holds an infinity or a NaN.
 
         An infinite denominator hides: the update it divides is zero.
 
@@ -193,10 +195,10 @@ class Ledger:
         layers : iterable of (str, slice)
             Paths of the layers, and where their parameters lie in the vectors.
         vectors : mapping of str to array
-            Vectors of the state by name; those of binary32 are left out.
+            Vectors of the state by name, float16 or float32.
         """
         for name, vector in vectors.items():
-            if vector.dtype == np.float16 and is_special(vector):
+            if is_special(vector):
                 for layer, where in layers:
                     self.watch(layer, f"optimizer state {name}", vector[where])
 
@@ -237,6 +239,7 @@ class Ledger:
         self.total.add(sample)
         return sample.as_dict()
 
+    @default_state()
     def as_dict(self) -> dict[str, Any]:
         """Return shares, counts by layer, and histograms of all layers together from `LOWEST` up."""
         total = Books()

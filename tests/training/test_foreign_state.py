@@ -64,7 +64,10 @@ def run(policy: str, settings: Settings) -> dict[str, Any]:
     while not trainer.done:
         trainer.advance()
     parts = trainer.state().items()
-    return {name: np.asarray(value).tobytes() for name, value in parts if not name.startswith("ledger:")}
+    return {
+        **{name: np.asarray(value).tobytes() for name, value in parts if not name.startswith("ledger:")},
+        "all that was recorded": repr(trainer.record()).encode(),
+    }
 
 
 @pytest.mark.parametrize(("policy", "settings"), RUNS, ids=[f"{name}-{i}" for i, (name, _) in enumerate(RUNS)])

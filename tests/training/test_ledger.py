@@ -165,6 +165,15 @@ def test_an_optimizer_state_that_overflows_is_named_although_the_update_hides_it
     assert ledger.first == {"layer": "second", "tensor": "optimizer state v", "step": 3}
 
 
+def test_an_optimizer_state_of_binary32_that_overflows_is_named_too() -> None:
+    ledger = Ledger()
+    state = Adam(rate=1e-3).start(2, arithmetic(hs.BINARY32))
+    with np.errstate(all="ignore"):
+        assert state.step(np.float32([1, 3e19]))[1] == 0
+    ledger.states([("a", slice(0, 1)), ("b", slice(1, 2))], state.vectors)
+    assert ledger.first == {"layer": "b", "tensor": "optimizer state v", "step": 0}
+
+
 def test_a_run_names_the_optimizer_state_that_overflows() -> None:
     pytest.importorskip("sklearn")
     policy = replace(named("mixed").scaled(StaticScale(scale=1.0), "x"), optimizer_state=hs.BINARY16)

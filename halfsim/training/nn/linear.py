@@ -9,7 +9,7 @@ import numpy as np
 from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.tape import Tape, Variable
 
-__all__ = ["embedding", "linear", "matmul", "sums_by_row"]
+__all__ = ["embedding", "linear", "matmul", "sums_by_row", "totals_by_row"]
 
 
 def linear(tape: Tape, x: Variable, w: Variable, b: Variable | None = None) -> Variable:
@@ -111,7 +111,7 @@ def matmul(tape: Tape, a: Variable, b: Variable) -> Variable:
 def embedding(tape: Tape, table: Variable, indices: Array) -> Variable:
     """Return the rows of a table (V, E) at integer indices (...,), of shape (..., E).
 
-    dL/dtable: row i is the sum of the rows of g at which the index is i, in their order, in the arithmetic of the bias.
+    dL/dtable: row i is the sum of the rows of g at which the index is i, in their order, made as sums of the bias are.
 
     Parameters
     ----------
@@ -155,15 +155,29 @@ def embedding(tape: Tape, table: Variable, indices: Array) -> Variable:
         rows = g.reshape(-1, g.shape[-1])
 
         def sums(a: Arithmetic) -> Array:
-            return sums_by_row(a, rows, indices.reshape(-1), len(table.value))
+            return totals_by_row(a, rows, indices.reshape(-1), len(table.value))
 
         return (machine.gradient("weight gradient", machine.bias, sums),)
 
     return tape.record(y, (table,), backward)
 
 
+def totals_by_row(a: Arithmetic, rows: Array, indices: Array, count: int) -> Array:
+    """Return (count, E): at i the sum of the rows (M, E) whose index is i, in their order, by the row of `a.total`."""
+    order = np.argsort(indices, kind="stable")
+    occurrences = np.bincount(indices, minlength=count)
+    starts = np.cumsum(occurrences) - occurrences
+    total = np.zeros((count, rows.shape[1]), a.dtype)
+    # Sums of equally many terms lie side by side and are made together.
+    for terms in np.unique(occurrences[occurrences > 0]):
+        chosen = np.flatnonzero(occurrences == terms)
+        each = rows[order[starts[chosen] + np.arange(terms)[:, None]]]
+        total[chosen] = a.sum(a.convert(each.reshape(terms, -1)), 0).reshape(chosen.size, -1)
+    return total
+
+
 def sums_by_row(a: Arithmetic, rows: Array, indices: Array, count: int, start: Array | None = None) -> Array:
-    """Return (count, E): at i the sum of the rows (M, E) whose index is i, in their order, from `start` or from 0."""
+    """Return (count, E): at i the sum of the rows (M, E) whose index is i, by `a.add`, from `start` or from 0."""
     order = np.argsort(indices, kind="stable")
     sorted_indices = indices[order]
     starts = np.flatnonzero(np.diff(sorted_indices, prepend=-1))

@@ -135,6 +135,8 @@ def softmax_cross_entropy(tape: Tape, logits: Variable, labels: Array) -> Variab
         return (machine.gradient("activation gradient", machine.loss, gradient, plain=soft.dtype == np.float32),)
 
     loss = mean(machine.loss)
+    # Divided by a count that overflowed, everything is zero and nothing else tells.
+    machine.ledger.watch(machine.layer, "count", machine.loss.number(len(rows)))
     machine.ledger.watch(machine.layer, "value", loss)
     return tape.record(loss[0, 0], (logits,), backward)
 
@@ -186,6 +188,7 @@ def sigmoid_cross_entropy(tape: Tape, logits: Variable, targets: Array) -> Varia
     chosen = np.where(targets, z, np.zeros((), z.dtype)) if hard else r.multiply(z, r.convert(targets))
     losses = np.asarray(r.add(r.subtract(r.positive_part(z), chosen), r.log(s))).reshape(-1, columns)
     loss = np.asarray(r.divide(r.sum(r.sum(losses, 0), 1), r.number(z.size)))
+    machine.ledger.watch(machine.layer, "count", r.number(z.size))
     machine.ledger.watch(machine.layer, "value", loss)
 
     def backward(g: Array) -> Sequence[Array | None]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from halfsim.training.arithmetic import Arithmetic, Array
+from halfsim.training.ledger import is_special
 from halfsim.training.tape import Tape, Variable
 
 __all__ = ["RULES", "Normalised", "batch_norm", "follow", "layer_norm", "normalise", "normalise_with", "spread"]
@@ -16,7 +17,7 @@ __all__ = ["RULES", "Normalised", "batch_norm", "follow", "layer_norm", "normali
 RULES = ("weights", "difference")
 """How a running statistic moves by m: ``(1 - m) old + m new``, as in PyTorch, or ``old - (old - new) m``, as
 TensorFlow's moving averages do [@tensorflow-moving-averages]. By weights an infinity stays one for ever; by difference
-it becomes a NaN at the next finite statistic, as infinity less infinity."""
+it becomes a NaN at the next statistic, finite or not: infinity less infinity."""
 
 
 class Normalised(NamedTuple):
@@ -112,9 +113,15 @@ def batch_norm(
         return normalise_with(a, rows, *running, epsilon)
 
     forward = normalised(r)
+    sound = [tape.training and not is_special(statistic) for statistic in running]
     if tape.training:
         follow(r, running, forward, momentum, len(rows), rule)
-    return _affine(tape, x, rows, gain, shift, r, forward, normalised, 0)
+    y = _affine(tape, x, rows, gain, shift, r, forward, normalised, 0)
+    # Training never reads them, so nothing else of the step tells; nor do they spoil a later one.
+    for moment, statistic, was_sound in zip(("mean", "variance"), running, sound, strict=True):
+        if was_sound:
+            tape.machine.ledger.watch(tape.machine.layer, f"running {moment}", statistic)
+    return y
 
 
 def layer_norm(tape: Tape, x: Variable, gain: Variable, shift: Variable, epsilon: float = 1e-5) -> Variable:
@@ -201,6 +208,8 @@ def _affine(
     def at(a: Arithmetic) -> Normalised:
         return forward if a is r else normalised(a)
 
+    if training or axis:
+        machine.ledger.watch(machine.layer, "count", r.number(rows.shape[axis]))
     # A variance that overflowed hides: its inverse is zero, and the output finite.
     for name, statistic in (("mean", forward.mean), ("variance", forward.variance)):
         machine.ledger.watch(machine.layer, name, statistic)

@@ -11,7 +11,7 @@ from halfsim.interop.torch.call import Call
 from halfsim.interop.torch.operators.table import operator
 from halfsim.interop.torch.tensors import array_of
 from halfsim.training.arithmetic import Arithmetic, Array
-from halfsim.training.nn.linear import sums_by_row
+from halfsim.training.nn.linear import totals_by_row
 
 __all__ = ["embedding", "embedding_backward", "mse_loss", "mse_loss_backward", "nll_loss", "nll_loss_backward"]
 
@@ -131,4 +131,4 @@ def embedding_backward(
     labels = indices.numpy().reshape(-1)
     rows = call.operand(gradient).reshape(labels.size, -1)[labels != padding]
     labels = labels[labels != padding]
-    return call.stored(call.machine.bias, lambda a: sums_by_row(a, rows, labels, count))
+    return call.stored(call.machine.bias, lambda a: totals_by_row(a, rows, labels, count))
