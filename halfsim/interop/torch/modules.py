@@ -102,7 +102,7 @@ class Modules(ExitStack):
 
     def _owner(self) -> str:
         """Return the path of the module that made the node at work."""
-        node = torch._C._current_autograd_node()
+        node: Any = torch._C._current_autograd_node()
         if node is None:
             return ""
         number = node._sequence_nr()
@@ -218,7 +218,7 @@ def _recomputes() -> bool:
     hooks = torch._C._autograd._top_saved_tensors_default_hooks(True)
     if hooks is not None and _RECOMPUTED in hooks[0].__qualname__:
         return True
-    node = torch._C._current_autograd_node()
+    node: Any = torch._C._current_autograd_node()
     if node is not None and node.name() == _CHECKPOINT:
         return True
     frame = currentframe()

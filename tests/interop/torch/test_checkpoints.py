@@ -80,6 +80,37 @@ def test_a_pass_that_makes_a_graph_of_itself():
     assert plain.simulated["tanh"] == 1
 
 
+class Again(torch.autograd.Function):
+    """A function that keeps its operands alone."""
+
+    @staticmethod
+    def forward(ctx, function, *operands):
+        ctx.function = function
+        ctx.save_for_backward(*operands)
+        with torch.no_grad():
+            return function(*operands)
+
+    @staticmethod
+    def backward(ctx, g):
+        operands = [x.detach().requires_grad_() for x in ctx.saved_tensors]
+        with torch.enable_grad():
+            y = ctx.function(*operands)
+        return None, *torch.autograd.grad(y, operands, g)
+
+
+def test_nodes_that_compute_again_themselves():
+    def function(x, w, b):
+        return torch.tanh(F.linear(x, w, b) * 0.3)
+
+    found = []
+    for call in (function, lambda *operands: Again.apply(function, *operands)):
+        block, x = Block(), torch.randn(5, 40, generator=torch.Generator().manual_seed(1)).requires_grad_()
+        with hs.torch.simulate(WIDE_GRADIENTS):
+            call(x, block.w, block.b).square().sum().backward()
+        found.append([x.grad, block.w.grad, block.b.grad])
+    assert all(map(torch.equal, *found))
+
+
 def test_a_gradient_that_a_module_asks_for():
     """A force from an energy: its products are those of a backward pass although a module is at work."""
 
