@@ -74,6 +74,7 @@ class Machine:
         self._seed, self._stream, self._drawn = seed, stream, 0
         self.ledger = ledger or Ledger()
         self.layer = ""
+        self._fresh: Accumulator | None = None
         of = self._arithmetic
         self.weights, self.activations, self.gradients = (
             of(policy.weights),
@@ -232,8 +233,12 @@ class Machine:
         if watched and product.size:
             # Others in every product, far from each other; of a stack of products those of all of them together.
             elements = (np.arange(watched) * product.size // watched + number * _STRIDE) % product.size
-            ledger.swallow(self.layer, name, watch(row, a, b, c, np.unique(elements)))
+            ledger.swallow(self.layer, name, watch(self._watched(row), a, b, c, np.unique(elements)))
         return stored
+
+    def _watched(self, row: Accumulator | None) -> Accumulator | None:
+        """Return the accumulator in which partial sums are watched, with the words of its own offset if stochastic."""
+        return row
 
     def _product(self, a: Array, b: Array, c: Array | None, accumulator: AccumulatorLike) -> Array:
         if a.dtype == np.float32 or b.dtype == np.float32:
@@ -244,8 +249,8 @@ class Machine:
             return np.stack(products) if products else np.zeros((0, a.shape[1], b.shape[2]), np.float32)
         row = self._sums(accumulator)
         if isinstance(row.rounding, Stochastic):
-            fresh = replace(row, rounding=self._draw(row.rounding, a[..., 0].size * b.shape[-1]))
-            return np.asarray(matmul(a, b, c, accumulator=fresh))
+            self._fresh = replace(row, rounding=self._draw(row.rounding, a[..., 0].size * b.shape[-1]))
+            return np.asarray(matmul(a, b, c, accumulator=self._fresh))
         if not turned(a, b):
             return multiply(row, a, b, c)
         # The transposed product makes the same roundings, but for stochastic ones, which take their random words by the

@@ -8,13 +8,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
-from halfsim.interop.torch.machines import PLAIN32, Machines
+from halfsim.interop.torch.machines import KINDS, PLAIN32, Machines
 from halfsim.interop.torch.marks import Mark, Marks
 from halfsim.interop.torch.modules import BACKWARD, OPTIMIZER
 from halfsim.interop.torch.tensors import array_of, strided_like, tensor_of
 from halfsim.policy import Policy
 from halfsim.training.arithmetic import Arithmetic, Array
-from halfsim.training.machine import Expression, Machine
+from halfsim.training.machine import WIDE, Expression, Machine
 
 __all__ = ["Call", "Function"]
 
@@ -113,7 +113,7 @@ class Call:
     def narrowed(self, x: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         """Return a tensor in float16 or bfloat16, as the policy rounds, and count what that lost."""
         values, machine = array_of(x), self.machine
-        target = self._machines.of(self._policy, "binary16" if dtype == torch.float16 else "bfloat16")
+        target = self._machines.of(self._policy, KINDS[dtype])
         stored = target.weights.convert(values)
         target.ledger.count(machine.layer, "copy", np.asarray(values, np.float32), stored)
         machine.ledger.watch(machine.layer, "copy", stored)
@@ -169,7 +169,11 @@ class Call:
         """Evaluate a result in an arithmetic, store it as the policy says and count the losses; or keep it as it is."""
         machine = self.machine
         if keep:
-            values = np.asarray(expression(a))
+            computed = np.asarray(expression(a))
+            values = self._held(computed, dtype or self.dtype)
+            if machine.ledger.sampling:
+                exact = computed if a.dtype == np.float32 else np.asarray(expression(WIDE))
+                machine.ledger.count(machine.layer, "kept", exact, values)
             machine.ledger.watch(machine.layer, "kept", values)
         elif self.backward:
             values = machine.gradient("gradient", a, expression, plain)
@@ -180,15 +184,22 @@ class Call:
     def tensor(self, values: Array, dtype: torch.dtype | None = None) -> torch.Tensor:
         """Return an array as a tensor, marked as wide where a float32 tensor holds more than the policy stores."""
         dtype = dtype or self.dtype
-        values = np.asarray(values)
-        if dtype == torch.float16 and values.dtype != np.float16:
-            values = self._machines.of(self._policy, "binary16").weights.convert(values)
-        elif dtype == torch.bfloat16:
-            values = self._machines.of(self._policy, "bfloat16").weights.convert(values)
+        computed = np.asarray(values)
+        values = self._held(computed, dtype)
+        if values is not computed and computed.dtype == np.float32:
+            ledger: Any = self.machine.ledger
+            ledger.lost(self.machine.layer, computed, values)
+            ledger.watch(self.machine.layer, "narrow", values)
         result = tensor_of(values, dtype)
         if dtype == torch.float32 and values.dtype == np.float32:
             self._marks.add(result, Mark.wide)
         return result
+
+    def _held(self, values: Array, dtype: torch.dtype) -> Array:
+        """Return the numbers that a tensor of a type holds."""
+        if dtype not in KINDS or (dtype == torch.float16 and values.dtype == np.float16):
+            return values
+        return self._machines.of(self._policy, KINDS[dtype]).weights.convert(values)
 
 
 def _exceeds(marks: Marks, operand: torch.Tensor | float, values: Any) -> bool:

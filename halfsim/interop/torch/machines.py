@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from halfsim.accumulators import FP32, Accumulator, MatrixUnit, Sequential
 from halfsim.conversion import convert
@@ -13,12 +14,15 @@ from halfsim.formats import BFLOAT16, BINARY16, BINARY32
 from halfsim.interop.torch.report import Report, Tally
 from halfsim.linalg import matmul
 from halfsim.policy import Policy
-from halfsim.rounding import Rounding
+from halfsim.rounding import Rounding, Stochastic
 from halfsim.tensorcores import TABLE, AccumulatorLike, row
 from halfsim.training.arithmetic import Arithmetic, Array, arithmetic
 from halfsim.training.machine import Machine
 
-__all__ = ["PLAIN32", "BFloat16Machine", "Machines"]
+__all__ = ["KINDS", "PLAIN32", "BFloat16Machine", "Machines"]
+
+KINDS = {torch.float16: "binary16", torch.bfloat16: "bfloat16"}
+"""Kinds of machines that round to what tensors of a narrow type hold."""
 
 PLAIN32 = arithmetic(BINARY32)
 """Binary32, for what takes operands that the policy's format does not hold."""
@@ -68,10 +72,17 @@ class Machines:
             policy = policy.stored(BINARY16, policy.name)
         elif kind == "binary16":
             policy = policy.stored(BINARY16, policy.name).accumulating(FP32, policy.name)
-        return Machine(policy, tally, self._seed, stream)
+        return TensorMachine(policy, tally, self._seed, stream)
 
 
-class BFloat16Machine(Machine):
+class TensorMachine(Machine):
+    """A machine whose partial sums are watched with the random words that the product drew."""
+
+    def _watched(self, row: Accumulator | None) -> Accumulator | None:
+        return self._fresh if row is not None and isinstance(row.rounding, Stochastic) else row
+
+
+class BFloat16Machine(TensorMachine):
     """What a policy says of binary16, said of bfloat16: weights, activations and gradients are stored in it.
 
     Products of bfloat16 are exact in binary32 and are summed in it, k ascending, or by the bfloat16 instruction of the

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from halfsim.formats import BINARY16
 from halfsim.interop.torch.call import Call
 from halfsim.interop.torch.facts import COPIES, Facts, facts_of
-from halfsim.interop.torch.machines import Machines
+from halfsim.interop.torch.machines import KINDS, Machines
 from halfsim.interop.torch.marks import Mark, Marks
 from halfsim.interop.torch.modules import BACKWARD, FORWARD, OPTIMIZER, Modules
 from halfsim.interop.torch.operators import (
@@ -28,12 +28,14 @@ from halfsim.interop.torch.operators import (
     exact,
     makes,
     narrow,
+    selected_wide,
 )
+from halfsim.interop.torch.refusals import Accepted, refuse_traced, traced
 from halfsim.interop.torch.report import Report
 from halfsim.interop.torch.rules import Rules
 from halfsim.interop.torch.tensors import (
     FLOATS,
-    array_of,
+    NARROW,
     check,
     fills,
     holds_wide,
@@ -71,7 +73,7 @@ class Mode(TorchDispatchMode):
     def __init__(self, rules: Rules, report: Report, marks: Marks, modules: Modules, seed: int) -> None:
         super().__init__()
         self._rules, self._report, self._marks, self._modules = rules, report, marks, modules
-        self._machines = Machines(report, seed)
+        self._machines, self._accepted = Machines(report, seed), Accepted()
         # In the backward pass, only where their formats differ need activations and gradients be told apart.
         self._mixed = any(policy.activations != policy.gradients for policy in rules.policies)
 
@@ -90,6 +92,8 @@ class Mode(TorchDispatchMode):
         for tensor in floats:
             if isinstance(tensor, torch.nn.Parameter):
                 self._marks.add(tensor, Mark.weight)
+        if floats and traced():
+            refuse_traced(name)
         if view:
             return func(*args, **kwargs)
         if forward_ad._current_level >= 0 and floats and all(x.device.type == "meta" for x in floats):
@@ -145,7 +149,7 @@ class Mode(TorchDispatchMode):
             self._marks.narrow(args[0])
         result = func(*args, **kwargs)
         if name in CONSTANTS and not kept and not mark & Mark.wide:
-            self._settle(name, args, kwargs, result)
+            self._settle(func, name, args, kwargs, result)
         phase = self._modules.phase() if self._mixed else ""
         if phase == FORWARD:
             mark |= Mark.activation
@@ -165,17 +169,24 @@ class Mode(TorchDispatchMode):
             )
             self._report.notes += [note] * (note not in self._report.notes)
 
-    def _settle(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
-        """Round a result among whose elements there may be a number of the caller that its format lacks."""
-        if result.dtype != torch.float32 or not result.ndim or all(map(narrow, constants(args, kwargs))):
+    def _settle(self, func: Any, name: str, args: Any, kwargs: Any, result: Any) -> None:
+        """Round and count a result among whose elements there may be a number of the caller that its format lacks."""
+        if result.dtype not in FLOATS or not result.ndim or all(map(narrow, constants(args, kwargs))):
             return
         phase = self._modules.phase()
-        policy = self._rules.policy(name, self._modules.name(phase))
-        if policy is None or phase == OPTIMIZER:
+        module = self._modules.name(phase)
+        policy = self._rules.policy(name, module)
+        wide = selected_wide(func, args, kwargs, result)
+        if policy is None or phase == OPTIMIZER or wide is None:
             return
-        machine = self._machines.of(policy)
+        machine = self._machines.of(policy, KINDS.get(result.dtype, "plain"))
         storage = machine.gradients if phase == BACKWARD else machine.activations
-        result.copy_(tensor_of(storage.convert(array_of(result)), torch.float32))
+        stored = storage.convert(wide)
+        ledger: Any = machine.ledger
+        ledger.count(module, "constant", wide, stored)
+        if self._report.first is None and bool((np.isinf(stored) & np.isfinite(wide)).any()):
+            self._first(name, phase)
+        result.copy_(tensor_of(stored, result.dtype))
 
     def _computed(self, func: Any, facts: Facts, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> Any:
         name, changes, handler = facts.name, facts.changes, facts.handler
@@ -208,8 +219,9 @@ class Mode(TorchDispatchMode):
         target = args[0] if changes else None
         kept = isinstance(target, torch.Tensor) and phase != BACKWARD and bool(self._marks.of(target) & _KEPT)
         out = kwargs.get("out")
-        dtype = dtypes.pop() if len(dtypes) == 1 else _widest(floats)
+        dtype = floats[0].dtype if len(dtypes) == 1 else _widest(floats)
         call = Call(self._machines, self._marks, policy, phase, module, dtype, phase == OPTIMIZER or kept)
+        self._accepted.check(func, name, args, kwargs, len(dtypes))
         if "out" in kwargs:
             kwargs = {key: value for key, value in kwargs.items() if key != "out"}
         # An infinity or a NaN is a result like others, and noted.
@@ -218,6 +230,9 @@ class Mode(TorchDispatchMode):
         if result is NotImplemented:
             return self._left(func, name, "no arithmetic is known for it with such settings", args, kwargs)
         self._report.simulated[name] += 1
+        written = target if isinstance(target, torch.Tensor) else out
+        if isinstance(written, torch.Tensor) and written.dtype in NARROW and result.dtype != written.dtype:
+            result = call.narrowed(result, written.dtype)
         ledger: Any = call.machine.ledger
         if ledger.special:
             ledger.special = False
@@ -253,13 +268,11 @@ class Mode(TorchDispatchMode):
     def _note(self, name: str, result: Any, operands: list[torch.Tensor]) -> None:
         """Note the first infinity or NaN that came of finite numbers."""
         if self._report.first is None and makes_special(tensors_in([result]), operands):
-            phase, number = self._modules.phase(), sum(self._report.simulated.values())
-            self._report.first = {
-                "module": self._modules.name(phase),
-                "operator": name,
-                "phase": phase,
-                "call": number,
-            }
+            self._first(name, self._modules.phase())
+
+    def _first(self, name: str, phase: str) -> None:
+        module, number = self._modules.name(phase), sum(self._report.simulated.values())
+        self._report.first = {"module": module, "operator": name, "phase": phase, "call": number}
 
 
 def _widest(floats: list[torch.Tensor]) -> torch.dtype:

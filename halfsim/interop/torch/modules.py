@@ -22,6 +22,13 @@ __all__ = ["BACKWARD", "FORWARD", "OPTIMIZER", "Modules"]
 FORWARD, BACKWARD, OPTIMIZER = "forward", "backward", "optimizer"
 _ACCUMULATE = 1 << 63
 """Nodes that add a gradient to a parameter have numbers from here."""
+_RECOMPUTED = "_recomputation_hook"
+"""What keeps what a checkpoint computes again, where it does so while saved tensors are asked for."""
+_CHECKPOINT = "CheckpointFunctionBackward"
+"""The node of a checkpoint that computes again at once."""
+_PASSES = {torch.autograd.backward.__code__, torch.autograd.grad.__code__}
+_LIMIT = 1 << 18
+"""Starts of modules that are kept: nodes older than the last half of them belong to no module."""
 _ELSEWHERE = "a module called in another thread, where nothing is simulated"
 
 
@@ -50,9 +57,10 @@ class Modules(ExitStack):
         self.stepped = False
         self._names: WeakKeyDictionary[torch.nn.Module, str] = WeakKeyDictionary()
         self._owners: dict[int, str] = {}
-        self._stack: list[tuple[torch.nn.Module, str]] = []
+        self._stack: list[tuple[torch.nn.Module, str, int]] = []
         self._starts: list[int] = [-1]
         self._at_work: list[str] = [""]
+        self._seen = torch._C._autograd._get_sequence_nr()
         self._steps: list[FrameType] = []
         self._thread = get_ident()
 
@@ -67,18 +75,35 @@ class Modules(ExitStack):
         return self
 
     def phase(self) -> str:
-        """Return which pass is at work; a module that runs again in the backward pass is in the forward one."""
+        """Return which pass is at work; what a node of the backward pass computes again is in the forward one."""
         if self._steps and not torch.is_grad_enabled() and self._stepping():
             return OPTIMIZER
-        backward = torch._C._current_graph_task_id() != -1 and not self._stack
+        task = torch._C._current_graph_task_id()
+        backward = task != -1 and not self._called(task) and not (torch.is_grad_enabled() and _recomputes())
         return BACKWARD if backward else FORWARD
 
     def name(self, phase: str) -> str:
         """Return the path of the module at work, empty outside of all."""
-        if phase == FORWARD:
-            return self._stack[-1][1] if self._stack else ""
-        node = torch._C._current_autograd_node()
-        if phase == OPTIMIZER or node is None:
+        if phase == OPTIMIZER:
+            return ""
+        task = torch._C._current_graph_task_id()
+        if phase == BACKWARD:
+            return self._owner()
+        if self._called(task):
+            return self._stack[-1][1]
+        # A checkpointed function has the module that called it, and so have the nodes that it makes now.
+        name = "" if task == -1 else self._owner()
+        self._note(name, self._seen)
+        return name
+
+    def _called(self, task: int) -> bool:
+        """Whether a module is at work that was called in this pass."""
+        return bool(self._stack) and self._stack[-1][2] == task
+
+    def _owner(self) -> str:
+        """Return the path of the module that made the node at work."""
+        node: Any = torch._C._current_autograd_node()
+        if node is None:
             return ""
         number = node._sequence_nr()
         if number >= _ACCUMULATE:
@@ -99,8 +124,8 @@ class Modules(ExitStack):
             if parameter is not None:
                 self._owners[id(parameter)] = name
                 self._marks.add(parameter, Mark.weight)
-        self._stack.append((module, name))
-        self._note()
+        self._stack.append((module, name, torch._C._current_graph_task_id()))
+        self._note(name)
 
     def _learn(self, module: torch.nn.Module) -> None:
         """Name a module that is called by nobody known, and all in it."""
@@ -124,11 +149,24 @@ class Modules(ExitStack):
             # An error may have kept modules from ending.
             while self._stack and self._stack.pop()[0] is not module:
                 pass
-            self._note()
+            self._note(self._stack[-1][1] if self._stack else "")
 
-    def _note(self) -> None:
-        self._starts.append(torch._C._autograd._get_sequence_nr())
-        self._at_work.append(self._stack[-1][1] if self._stack else "")
+    def _note(self, name: str, start: int | None = None) -> None:
+        """Note whose the nodes are that are made from now on, or were from a start: an operator's before it is seen."""
+        self._seen = torch._C._autograd._get_sequence_nr()
+        if self._at_work[-1] == name:
+            return
+        start = self._seen if start is None else start
+        if self._starts[-1] == start:
+            # Nothing was made since.
+            self._at_work[-1] = name
+            return
+        self._starts.append(start)
+        self._at_work.append(name)
+        if len(self._starts) > _LIMIT:
+            self._starts[1 : _LIMIT // 2] = []
+            self._at_work[1 : _LIMIT // 2] = []
+            self._at_work[0] = ""
 
     def _step(self, optimizer: Any, args: Any, kwargs: Any) -> Any:
         """Note the call that makes a step; a closure that it is given is no part of it."""
@@ -170,3 +208,20 @@ class Modules(ExitStack):
                 self._steps = steps
 
         return evaluated
+
+
+def _recomputes() -> bool:
+    """Whether a node that is at work computes a part of the forward pass again, where gradients are enabled.
+
+    They are enabled in a pass that makes a graph of itself as well, in which only checkpoints are known to do so.
+    """
+    hooks = torch._C._autograd._top_saved_tensors_default_hooks(True)
+    if hooks is not None and _RECOMPUTED in hooks[0].__qualname__:
+        return True
+    node: Any = torch._C._current_autograd_node()
+    if node is not None and node.name() == _CHECKPOINT:
+        return True
+    frame = currentframe()
+    while frame is not None and frame.f_code not in _PASSES:
+        frame = frame.f_back
+    return frame is not None and not frame.f_locals["create_graph"]

@@ -26,6 +26,11 @@ _NEAREST = control_word(Rounding.roundTiesToEven, IEEE)
 class Counts:
     """Losses of the results of a module, and of float32 operands that were rounded to take part in its operations.
 
+    A product is compared with the binary32 sum of the same factors where its accumulator delivers binary16, and with
+    what the accumulator itself delivered where that is binary32: then the losses are those of storing it, and not what
+    the sums of a tensor core lost. Other results are compared with the same operation of the same operands in binary32.
+    Those that are kept, as losses and sums of all elements are, count like those that are stored.
+
     What rounding an operand of a product, a sum or a normalisation takes off, as that of a float32 weight, is no loss
     of the result: it is counted by itself, at every use. Elementwise operations count it with that of the result.
 
@@ -36,11 +41,11 @@ class Counts:
     uncounted : int
         Results that `count` left out, whose losses are not in what follows: 0 by default.
     inexact, overflow, underflow, flushed : int
-        Those that differ from the same operation of the same operands in binary32; of these, those infinite as stored
-        (or the largest number, where the rounding stops there) but not in binary32; those smaller than the smallest
-        normal number; and those stored as zero.
+        Those that differ from what they are compared with; of these, those infinite as stored (or the largest number,
+        where the rounding stops there) but not in the comparison; those smaller than the smallest normal number; and
+        those stored as zero.
     invalid : int
-        Those that are NaN but not in binary32.
+        Those that are NaN but not in the comparison.
     swallowed, additions : int
         Of the additions watched, those that left the sum as it was, and all watched: a sample, in sixteen elements of
         the first and of every eighth product of a module and pass; of stacks of matrices, in the product of the first
@@ -176,8 +181,14 @@ class Tally(Ledger):
         """Count the losses of a result."""
         if not self.sampling:
             return
+        self._report.modules[layer].elements += stored.size
+        self.lost(layer, exact, stored)
+
+    def lost(self, layer: str, exact: Array, stored: Array) -> None:
+        """Count what a result lost that is counted already, in a type that is narrower than the policy's format."""
+        if not self.sampling:
+            return
         counts = self._report.modules[layer]
-        counts.elements += stored.size
         found = self._losses(exact, stored)
         counts.inexact += found["inexact"]
         counts.overflow += found["overflow"]

@@ -11,6 +11,7 @@ from halfsim.training.arithmetic import Array
 
 __all__ = [
     "FLOATS",
+    "NARROW",
     "array_of",
     "check",
     "fills",
@@ -23,6 +24,7 @@ __all__ = [
 
 FLOATS = {torch.float16, torch.float32, torch.bfloat16}
 """The types whose operators are simulated."""
+NARROW = torch.float16, torch.bfloat16
 _NESTS = list, tuple, dict
 _NUMPY = {torch.float16: np.float16, torch.float32: np.float32, torch.float64: np.float64}
 
@@ -87,7 +89,7 @@ def check(operator: str, tensor: torch.Tensor) -> None:
     if tensor.layout != torch.strided:
         raise ValueError(
             f"simulate: {operator} got a tensor of layout {tensor.layout}, of which the zeros are not stored; "
-            "pass tensor.to_dense()"
+            "pass tensor.to_dense(), called before the block"
         )
 
 

@@ -439,7 +439,7 @@ def test_what_rounding_operands_took_off_is_counted():
     values = torch.tensor([[1e6, 1e-9, 1.0, 2.0], [float("nan"), float("inf"), 1 + 2.0**-12, 0.0]])
     with hs.torch.simulate("mixed") as report:
         layer(values)
-        layer(values.half())
+        layer(values.half().float())
     counts = report.modules["Linear"]
     # 0.1 twice; a million, a billionth, and 1 + 2^-12.
     assert (counts.rounded, counts.rounded_overflow, counts.rounded_flushed) == (5, 1, 1)

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils._pytree import tree_map
 
-from halfsim.interop.torch.tensors import tensors_in
+from halfsim.interop.torch.tensors import NARROW, array_of, tensors_in
+from halfsim.training.arithmetic import Array
 
-__all__ = ["CONSTANTS", "EXACT", "RANDOM", "WHOLE", "constants", "exact", "makes", "narrow"]
+__all__ = ["CONSTANTS", "EXACT", "RANDOM", "WHOLE", "constants", "exact", "makes", "narrow", "selected_wide"]
 
 _NAMES = """
 _adaptive_max_pool2d _amp_update_scale _assert_async _foreach_abs _foreach_maximum _foreach_neg
@@ -88,3 +90,17 @@ def narrow(number: float) -> bool:
     """Whether binary16 holds a number."""
     with np.errstate(over="ignore"):
         return number != number or float(np.float16(number)) == number
+
+
+def selected_wide(func: Any, args: Any, kwargs: Any, result: torch.Tensor) -> Array | None:
+    """Return the result of a selection before it is rounded; None in place, where PyTorch refuses what is too large."""
+    if result.dtype not in NARROW:
+        return array_of(result)
+    if func._schema.is_mutable:
+        return None
+
+    def widened(x: Any) -> Any:
+        return x.float() if isinstance(x, torch.Tensor) and x.dtype in NARROW else x
+
+    wide = func(*tree_map(widened, args), **tree_map(widened, kwargs))
+    return array_of(wide).astype(np.float32, copy=False)

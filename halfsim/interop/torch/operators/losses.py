@@ -24,12 +24,12 @@ def _flat(call: Call, x: torch.Tensor) -> Array:
     return np.moveaxis(values, 1, -1).reshape(-1, x.shape[1]) if x.ndim > 1 else values.reshape(1, -1)
 
 
-def _weights(call: Call, a: Arithmetic, weight: torch.Tensor | None, labels: Array, ignored: int) -> Array:
+def _weights(a: Arithmetic, classes: Array | None, labels: Array, ignored: int) -> Array:
     """Return the weight of every position: 1 or that of its class, 0 where it is ignored."""
-    if weight is None:
+    if classes is None:
         return (labels != ignored).astype(a.dtype)
-    per_class = a.convert(call.operand(weight))
-    return np.where(labels == ignored, np.zeros((), a.dtype), per_class[np.where(labels == ignored, 0, labels)])
+    weights = a.convert(classes)
+    return np.where(labels == ignored, np.zeros((), a.dtype), weights[np.where(labels == ignored, 0, labels)])
 
 
 @operator("nll_loss_forward", "nll_loss2d_forward")
@@ -38,19 +38,28 @@ def nll_loss(
 ) -> Any:
     """Return the sum of -w x[label], for the mean over the sum of w; it stays in the arithmetic of the loss."""
     rows, labels, a = _flat(call, x), target.numpy().reshape(-1), call.machine.loss
-    w = _weights(call, a, weight, labels, ignored)
+    classes = None if weight is None else call.operand(weight)
+    outside = labels[(labels != ignored) & ((labels < 0) | (labels >= rows.shape[1]))]
+    if outside.size:
+        raise IndexError(f"Target {outside[0]} is out of bounds.")
     safe = np.where(labels == ignored, 0, labels)
-    picked = -a.convert(np.take_along_axis(rows, safe[:, None], 1)[:, 0])
-    terms = np.where(labels == ignored, np.zeros((), a.dtype), picked)
-    terms = terms if weight is None else np.asarray(a.multiply(terms, w))
-    total = a.sum(w[:, None], 0).reshape(())
+
+    def terms(a: Arithmetic) -> Array:
+        picked = -a.convert(np.take_along_axis(rows, safe[:, None], 1)[:, 0])
+        found = np.where(labels == ignored, np.zeros((), a.dtype), picked)
+        return found if classes is None else np.asarray(a.multiply(found, _weights(a, classes, labels, ignored)))
+
+    def total(a: Arithmetic) -> Array:
+        return a.sum(_weights(a, classes, labels, ignored)[:, None], 0).reshape(())
+
+    def value(a: Arithmetic) -> Array:
+        found = a.sum(terms(a)[:, None], 0).reshape(())
+        return np.asarray(a.divide(found, total(a))) if reduction == _MEAN else found
+
     if reduction == _NONE:
-        return call.tensor(terms.reshape(target.shape)), call.tensor(np.zeros((), a.dtype))
-    value = a.sum(terms[:, None], 0).reshape(())
-    if reduction == _MEAN:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            value = np.asarray(a.divide(value, total))
-    return call.stored(a, lambda _: value, keep=True), call.tensor(total)
+        every = call.stored(a, lambda a: terms(a).reshape(target.shape), keep=True)
+        return every, call.tensor(np.zeros((), a.dtype))
+    return call.stored(a, value, keep=True), call.stored(a, total, keep=True)
 
 
 @operator("nll_loss_backward", "nll_loss2d_backward")
@@ -66,19 +75,25 @@ def nll_loss_backward(
 ) -> Any:
     """Return -w g at the label, for the mean over the sum of w; it stays in the arithmetic of the loss."""
     labels, a = target.numpy().reshape(-1), call.machine.loss
-    w = _weights(call, a, weight, labels, ignored)
-    share = a.convert(call.operand(gradient))
-    if reduction == _MEAN:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            share = np.asarray(a.divide(share, a.convert(call.operand(total))))
-    share = np.broadcast_to(share.reshape(-1), labels.shape)
-    picked = share if weight is None else np.asarray(a.multiply(share, w))
-    dx = np.zeros(_flat(call, x).shape, a.dtype)
+    g, whole = call.operand(gradient), call.operand(total)
+    classes = None if weight is None else call.operand(weight)
+    shape = _flat(call, x).shape
     safe = np.where(labels == ignored, 0, labels)
-    np.put_along_axis(dx, safe[:, None], np.where(labels == ignored, np.zeros((), a.dtype), -picked)[:, None], 1)
-    if x.ndim > 1:
-        dx = np.moveaxis(dx.reshape(x.shape[0], *x.shape[2:], x.shape[1]), -1, 1)
-    return call.stored(a, lambda _: dx.reshape(x.shape), keep=True)
+
+    def dx(a: Arithmetic) -> Array:
+        share = a.convert(g)
+        if reduction == _MEAN:
+            share = np.asarray(a.divide(share, a.convert(whole)))
+        picked = np.broadcast_to(share.reshape(-1), labels.shape)
+        if classes is not None:
+            picked = np.asarray(a.multiply(picked, _weights(a, classes, labels, ignored)))
+        found = np.zeros(shape, a.dtype)
+        np.put_along_axis(found, safe[:, None], np.where(labels == ignored, np.zeros((), a.dtype), -picked)[:, None], 1)
+        if x.ndim > 1:
+            found = np.moveaxis(found.reshape(x.shape[0], *x.shape[2:], x.shape[1]), -1, 1)
+        return found.reshape(x.shape)
+
+    return call.stored(a, dx, keep=True)
 
 
 @operator("mse_loss")
@@ -117,7 +132,8 @@ def mse_loss_backward(call: Call, gradient: torch.Tensor, x: torch.Tensor, y: to
 @operator("embedding")
 def embedding(call: Call, table: torch.Tensor, indices: torch.Tensor, *rest: Any) -> Any:
     """Return rows of the table, stored."""
-    rows = array_of(table)[indices.numpy()]
+    # PyTorch selects them, and refuses an index that is outside.
+    rows = array_of(torch.embedding(table.detach(), indices))
     return call.stored(call.machine.activations, lambda a: a.convert(rows))
 
 

@@ -11,13 +11,12 @@ import torch
 from halfsim.interop.torch.call import Call
 from halfsim.interop.torch.marks import Mark
 from halfsim.interop.torch.operators.table import operator
-from halfsim.interop.torch.tensors import strided_like
+from halfsim.interop.torch.tensors import NARROW, strided_like
 from halfsim.training.arithmetic import Arithmetic, Array
 
 __all__ = ["scaled"]
 
 _Operand: TypeAlias = torch.Tensor | float
-_HALVES = (torch.float16, torch.bfloat16)
 _WHOLE: dict[str, Callable[[Any], Any]] = {"trunc": np.trunc, "floor": np.floor}
 
 
@@ -71,7 +70,7 @@ def converted(
     call: Call, x: torch.Tensor, *, dtype: torch.dtype, memory_format: torch.memory_format | None = None, **options: Any
 ) -> Any:
     """Return a tensor in float16 or bfloat16, rounded as the policy says; smaller formats are left to PyTorch."""
-    if dtype not in _HALVES:
+    if dtype not in NARROW:
         return NotImplemented
     result = strided_like(call.narrowed(x, dtype), x)
     if memory_format not in (None, torch.preserve_format):
@@ -84,7 +83,7 @@ def converted(
 @operator("copy")
 def copied(call: Call, x: torch.Tensor, y: torch.Tensor, *rest: Any) -> Any:
     """Return a tensor in the shape and the type of another, which it is then written to, rounded as the policy says."""
-    return call.narrowed(y.expand(x.shape), x.dtype) if x.dtype in _HALVES else NotImplemented
+    return call.narrowed(y.expand(x.shape), x.dtype) if x.dtype in NARROW else NotImplemented
 
 
 @operator("sqrt")

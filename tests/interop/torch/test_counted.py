@@ -1,0 +1,145 @@
+"""Every result that loses something is counted, those that are kept and constants that are selected too."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import halfsim as hs
+from halfsim.policy import named
+
+torch = pytest.importorskip("torch")
+
+import halfsim.torch  # noqa: E402
+
+F = torch.nn.functional
+PURE = named("binary16-pure")
+MASK = torch.tensor([[True, False]])
+
+
+# Constants among selected numbers.
+
+
+@pytest.mark.parametrize(
+    ("compute", "operator"),
+    [
+        (lambda x: x.masked_fill(MASK, -1e9), "masked_fill"),
+        (lambda x: x.masked_fill_(MASK, 1e9), "masked_fill"),
+        (lambda x: torch.where(MASK, 1e5, x), "where"),
+        (lambda x: F.pad(x, (0, 1), value=7e4), "constant_pad_nd"),
+    ],
+)
+def test_a_constant_that_overflows(compute, operator):
+    with hs.torch.simulate("mixed") as report:
+        result = compute(torch.ones(1, 2))
+    assert result.isinf().sum() == 1
+    counts = report.modules[""]
+    assert (counts.inexact, counts.overflow) == (1, 1)
+    assert report.first["operator"] == operator
+
+
+def test_an_infinity_that_was_written_down():
+    with hs.torch.simulate("mixed") as report:
+        for x in (torch.ones(1, 2), torch.ones(1, 2, dtype=torch.float16)):
+            x.masked_fill(MASK, -math.inf)
+        torch.where(MASK, torch.tensor(math.inf), torch.full((1, 2), 0.5)).clamp(max=math.inf)
+    assert report.first is None
+    assert sum(each.overflow for each in report.modules.values()) == 0
+
+
+def test_a_constant_in_a_narrow_tensor():
+    """It is rounded as the policy says, and what that lost is counted."""
+    up = replace(named("mixed"), name="up", rounding="rup")
+    x = torch.ones(1, 2, dtype=torch.float16)
+    with hs.torch.simulate(up) as report:
+        y = F.pad(x, (0, 1), value=1 + 2.0**-12)
+    assert y.tolist() == [[1.0, 1.0, 1 + 2.0**-10]]
+    assert report.modules[""].inexact == 1
+
+
+# Results that are kept.
+
+
+def test_losses_are_counted():
+    x = torch.tensor([[1.0, 2.0**-11, 2.0**-11]])
+    with hs.torch.simulate(PURE) as report:
+        assert x.sum() == 1
+    assert (report.modules[""].elements, report.modules[""].inexact) == (1, 1)
+    with hs.torch.simulate("mixed") as report:
+        assert x.sum() == 1 + 2.0**-10
+    assert (report.modules[""].elements, report.modules[""].inexact) == (1, 0)
+
+
+def test_every_kind_of_kept_result():
+    x, labels = torch.randn(6, 5, generator=torch.Generator().manual_seed(0)).half().float(), torch.tensor([0, 1] * 3)
+    weight = torch.tensor([1.0, 3.3, 1.0, 1.0, 1.0]).half().float()
+    with hs.torch.simulate("mixed"):
+        wide = x.sum(), F.log_softmax(x, 1), F.mse_loss(x, -x), F.nll_loss(x, labels, weight)
+    with hs.torch.simulate(PURE) as report:
+        pure = x.sum(), F.log_softmax(x, 1), F.mse_loss(x, -x), F.nll_loss(x, labels, weight)
+    counts = report.modules[""]
+    # The negation is exact; the weight of all labels is a result beside the last loss.
+    assert counts.elements == 1 + 30 + 1 + 2
+    differ = sum(int((a != b).sum()) for a, b in zip(wide, pure, strict=True))
+    total = np.float32(0)
+    for each in weight[labels].numpy():
+        total += each
+    assert counts.inexact == differ + int(np.float32(np.float16(total)) != total)
+
+
+def test_a_kept_result_in_a_narrow_tensor():
+    """The sum is one of binary32, and the float16 tensor that it is put in cannot hold it."""
+    with hs.torch.simulate("mixed") as report:
+        y = torch.full((2,), 6e4, dtype=torch.float16).sum()
+    assert y.isinf()
+    assert report.modules[""].overflow == 1
+    assert report.first["operator"] == "sum"
+
+
+def test_a_narrow_tensor_under_a_wide_policy():
+    x = torch.tensor([1.0, 6e4], dtype=torch.float16)
+    with hs.torch.simulate("binary32") as report:
+        y = x + torch.tensor([2.0**-11, 6e4], dtype=torch.float16)
+        x[None, :1] @ x[None, 1:]
+    assert y.tolist() == [1.0, float("inf")]
+    counts = report.modules[""]
+    assert (counts.elements, counts.inexact, counts.overflow) == (3, 2, 1)
+    assert report.first["operator"] == "add"
+
+
+# Targets narrower than a result.
+
+
+@pytest.mark.parametrize("out", [False, True])
+def test_a_narrow_target_is_rounded_as_the_policy_says(out):
+    wide = replace(named("binary32"), name="up", rounding="rup")
+    x, y = torch.ones(2, dtype=torch.float16), torch.full((2,), 2.0**-20)
+    for policy, expected in (("binary32", 1.0), (wide, 1 + 2.0**-10)):
+        with hs.torch.simulate(policy) as report:
+            result = torch.add(x.float(), y, out=torch.zeros(2).half()) if out else x.clone().add_(y)
+        assert result.dtype == torch.float16
+        assert result.tolist() == [expected] * 2
+        assert report.modules[""].inexact == 2
+
+
+# Stochastic sums.
+
+
+def test_swallowed_additions_are_those_of_the_words_that_were_drawn():
+    row = hs.Sequential(format=hs.BINARY16, rounding=hs.Stochastic(bits=13, seed=5))
+    policy = named("mixed").accumulating(row, "stochastic")
+    a = torch.ones(1, 3000, dtype=torch.float16)
+    found = []
+    for seed in (3, 4):
+        with hs.torch.simulate(policy, seed=seed) as report:
+            y = a @ a.T
+        counts = report.modules[""]
+        # Up to 2048 every addition is exact; then each adds 2 or nothing.
+        grown = (y.item() - 2048) / 2
+        assert counts.additions == 3000
+        assert counts.swallowed == 3000 - 2048 - grown
+        found.append(counts.swallowed)
+    assert found[0] != found[1]

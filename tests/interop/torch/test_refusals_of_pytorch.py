@@ -1,0 +1,106 @@
+"""What PyTorch refuses is refused under a simulation, with the same error, however often it is tried."""
+
+from __future__ import annotations
+
+import pytest
+
+import halfsim as hs
+from halfsim.interop.torch import refusals
+
+torch = pytest.importorskip("torch")
+
+import halfsim.torch  # noqa: E402
+
+F = torch.nn.functional
+
+
+def x(*shape, dtype=torch.float32):
+    return torch.ones(*shape, dtype=dtype)
+
+
+HALF, BFLOAT = torch.float16, torch.bfloat16
+CALLS = {
+    "label below": lambda: F.nll_loss(x(1, 3), torch.tensor([-1])),
+    "label above": lambda: F.cross_entropy(x(2, 3), torch.tensor([0, 3])),
+    "row below": lambda: F.embedding(torch.tensor([-1]), x(4, 1)),
+    "row above": lambda: F.embedding(torch.tensor([4]), x(4, 1)),
+    "dimension": lambda: x(2, 3).sum(dim=3),
+    "half and bfloat16": lambda: torch.mm(x(2, 2, dtype=HALF), x(2, 2, dtype=BFLOAT)),
+    "half layer": lambda: F.linear(x(2, 2), x(2, 2, dtype=HALF), x(2, dtype=HALF)),
+    "half layer without bias": lambda: F.linear(x(2, 2), x(2, 2, dtype=HALF)),
+    "convolution of two types": lambda: F.conv2d(x(1, 1, 4, 4), x(1, 1, 2, 2, dtype=HALF)),
+    "matrices to bmm": lambda: torch.bmm(x(2, 2), x(2, 2)),
+    "stacks to mm": lambda: torch.mm(x(2, 2, 2), x(2, 2, 2)),
+    "stacks of two lengths": lambda: torch.bmm(x(1, 3, 4), x(3, 4, 5)),
+    "inner sizes": lambda: torch.mm(x(2, 3), x(2, 3)),
+    "large kernel": lambda: F.conv2d(x(1, 1, 2, 2), x(1, 1, 3, 3)),
+    "whole numbers out": lambda: torch.add(x(2), x(2), out=torch.zeros(2, dtype=torch.int64)),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_the_error_is_that_of_pytorch(name):
+    with pytest.raises((RuntimeError, IndexError)) as expected:
+        CALLS[name]()
+    with hs.torch.simulate("mixed") as report:
+        for _ in range(2):
+            with pytest.raises(type(expected.value)) as found:
+                CALLS[name]()
+            assert str(found.value) == str(expected.value)
+    assert not report.not_simulated
+
+
+def test_labels_that_are_ignored():
+    labels = torch.tensor([0, -100, -7])
+    with hs.torch.simulate("mixed"):
+        assert F.nll_loss(-x(2, 3), labels[:2]) == 1
+        assert F.nll_loss(-x(1, 3), labels[2:], ignore_index=-7, reduction="sum") == 0
+
+
+def test_a_target_is_unchanged_by_a_refusal():
+    target = x(2, 2)
+    with hs.torch.simulate("mixed"), pytest.raises(RuntimeError, match="size"):
+        target.add_(x(3, 3))
+    assert torch.equal(target, x(2, 2))
+
+
+def test_a_call_is_tried_once_for_every_kind(monkeypatch):
+    tried, taken = [], refusals._taken
+    monkeypatch.setattr(refusals, "_taken", lambda func, *rest: tried.append(func) or taken(func, *rest))
+    with hs.torch.simulate("mixed"):
+        for factor in (0.5, 0.25):
+            x(2, 2) * factor
+            x(2, 3) * factor
+    assert len(tried) == 2
+
+
+def test_a_kernel_that_pytorch_lacks_is_no_refusal(monkeypatch):
+    """Tensors without numbers may be refused, and the processor may have no kernel, where the arithmetic is known."""
+    monkeypatch.setattr(refusals, "_taken", lambda *call: False)
+
+    def lacking(*call):
+        raise RuntimeError("\"addmm_impl_cpu_\" not implemented for 'Half'")
+
+    accepted = refusals.Accepted()
+    accepted.check(lacking, "mm", (x(2, 2),), {}, 1)
+    with hs.torch.simulate("mixed"):
+        assert (x(2, 2) + x(2, 2)).tolist() == [[2.0, 2.0]] * 2
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
+def test_traces_are_refused():
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    layer = torch.nn.Linear(8, 4)
+    traced = pytest.raises(RuntimeError, match=r"traced.*torch\.func\.jvp")
+    with hs.torch.simulate("mixed"):
+        with traced:
+            torch.func.linearize(layer, x(3, 8))
+        with traced:
+            make_fx(layer)(x(3, 8))
+        torch.func.jvp(layer, (x(3, 8),), (x(3, 8),))
+
+
+def test_a_sparse_tensor_is_to_be_made_dense_before():
+    with hs.torch.simulate("mixed"), pytest.raises(ValueError, match=r"to_dense\(\), called before the block"):
+        torch.eye(3).to_sparse() @ x(3, 3)
