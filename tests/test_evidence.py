@@ -77,7 +77,9 @@ def _own(row: TensorCore, item: Evidence, cuda: Path) -> list[str]:
         instruction = MATRIX_INSTRUCTIONS.get(record.instruction)
         if instruction is not None and tensor_core(instruction, (capability[0], capability[1])) is row.accumulator:
             records[record.group, record.instruction] = record
-    agreements = [item for item in check(cuda / item.source) if (item.group, item.instruction) in records]
+    groups = tuple(dict.fromkeys(group for group, _ in records))
+    agreed_in = check(cuda / item.source, only=groups) if groups else ()
+    agreements = [item for item in agreed_in if (item.group, item.instruction) in records]
     agreed, differing = (
         (sum(each) for each in zip(*((a.equal, a.count - a.equal) for a in agreements), strict=True))
         if agreements
