@@ -9,7 +9,7 @@ import numpy as np
 from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.tape import Tape, Variable
 
-__all__ = ["embedding", "linear", "matmul", "sums_by_row", "totals_by_row"]
+__all__ = ["embedding", "linear", "matmul", "totals_by_row"]
 
 
 def linear(tape: Tape, x: Variable, w: Variable, b: Variable | None = None) -> Variable:
@@ -173,17 +173,4 @@ def totals_by_row(a: Arithmetic, rows: Array, indices: Array, count: int) -> Arr
         chosen = np.flatnonzero(occurrences == terms)
         each = rows[order[starts[chosen] + np.arange(terms)[:, None]]]
         total[chosen] = a.sum(a.convert(each.reshape(terms, -1)), 0).reshape(chosen.size, -1)
-    return total
-
-
-def sums_by_row(a: Arithmetic, rows: Array, indices: Array, count: int, start: Array | None = None) -> Array:
-    """Return (count, E): at i the sum of the rows (M, E) whose index is i, by `a.add`, from `start` or from 0."""
-    order = np.argsort(indices, kind="stable")
-    sorted_indices = indices[order]
-    starts = np.flatnonzero(np.diff(sorted_indices, prepend=-1))
-    rank = np.arange(indices.size) - np.repeat(starts, np.diff(starts, append=indices.size))
-    total = np.zeros((count, rows.shape[1]), a.dtype) if start is None else start.copy()
-    for turn in range(int(rank.max(initial=-1)) + 1):
-        chosen = order[rank == turn]
-        total[indices[chosen]] = a.add(total[indices[chosen]], a.convert(rows[chosen]))
     return total

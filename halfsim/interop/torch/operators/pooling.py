@@ -12,7 +12,6 @@ import torch
 from halfsim.interop.torch.call import Call
 from halfsim.interop.torch.operators.table import operator
 from halfsim.training.arithmetic import Arithmetic, Array
-from halfsim.training.nn.linear import sums_by_row
 
 __all__ = [
     "adaptive_maximum_backward",
@@ -74,7 +73,7 @@ def average_backward(
     def dx(a: Arithmetic) -> Array:
         share = np.asarray(a.divide(a.convert(g), a.number(divisor or math.prod(k))))
         rows = np.broadcast_to(share[..., None, None], where.shape).reshape(-1, 1)
-        return sums_by_row(a, rows, where.reshape(-1), x.numel()).reshape(x.shape)
+        return _sums_by_row(a, rows, where.reshape(-1), x.numel()).reshape(x.shape)
 
     return call.stored(call.machine.batch_norm, dx)
 
@@ -98,7 +97,7 @@ def maximum_backward(
     rows = call.operand(gradient).reshape(-1, 1)
     return call.stored(
         call.pointwise_arithmetic,
-        lambda a: sums_by_row(a, rows, where.reshape(-1), images * plane).reshape(x.shape),
+        lambda a: _sums_by_row(a, rows, where.reshape(-1), images * plane).reshape(x.shape),
     )
 
 
@@ -107,7 +106,7 @@ def _added(call: Call, x: torch.Tensor, where: Array, rows: Array) -> Any:
 
     def sums(a: Arithmetic) -> Array:
         start = a.convert(call.operand(x)).reshape(-1, rows.shape[1])
-        return sums_by_row(a, rows, where, len(start), start).reshape(x.shape)
+        return _sums_by_row(a, rows, where, len(start), start).reshape(x.shape)
 
     return call.stored(call.pointwise_arithmetic, sums)
 
@@ -174,3 +173,16 @@ def index_add(
 def adaptive_maximum_backward(call: Call, gradient: torch.Tensor, x: torch.Tensor, indices: torch.Tensor) -> Any:
     """Return the gradient at the largest element of every window."""
     return maximum_backward(call, gradient, x, None, None, None, None, False, indices)
+
+
+def _sums_by_row(a: Arithmetic, rows: Array, indices: Array, count: int, start: Array | None = None) -> Array:
+    """Return (count, E): at i the sum of the rows (M, E) whose index is i, by `a.add`, from `start` or from 0."""
+    order = np.argsort(indices, kind="stable")
+    sorted_indices = indices[order]
+    starts = np.flatnonzero(np.diff(sorted_indices, prepend=-1))
+    rank = np.arange(indices.size) - np.repeat(starts, np.diff(starts, append=indices.size))
+    total = np.zeros((count, rows.shape[1]), a.dtype) if start is None else start.copy()
+    for turn in range(int(rank.max(initial=-1)) + 1):
+        chosen = order[rank == turn]
+        total[indices[chosen]] = a.add(total[indices[chosen]], a.convert(rows[chosen]))
+    return total
