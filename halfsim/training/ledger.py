@@ -9,7 +9,7 @@ import numpy as np
 
 from halfsim.kernels.census import BINS, LOWEST, census, special
 from halfsim.kernels.default_state import default_state
-from halfsim.training.arithmetic import Array, round16
+from halfsim.training.arithmetic import Array
 from halfsim.training.books import Books as Books
 
 __all__ = ["KINDS", "WATCHED", "Books", "Ledger", "is_special"]
@@ -55,7 +55,10 @@ class Ledger:
 
     Updates are counted at every step, all else at every `every`-th. A number is flushed when it is zero once stored and
     not zero when the same expression of the same stored operands is evaluated in binary32 (products and sums in
-    ascending order, whatever accumulator or reductions the policy has). An update is lost when Δ is not zero and the
+    ascending order, whatever accumulator or reductions the policy has). An update is flushed when Δ is zero in the
+    format of the weights, as their update rounds it, and not zero when the optimizer's step is evaluated in binary32.
+    Gradients that meet, at a residual connection or at weights that are used more than once, count once as they are
+    delivered and once as their sum. An update is lost when Δ is not zero and the
     weight is the same before and after (for a master copy, the master; for Kahan's rule, weight and compensation).
     Partial sums are watched in a few elements of every product, of a stack of them in a few of all together; those of
     reductions (batch normalisation, softmax, bias, loss) are not. The error
@@ -203,7 +206,14 @@ class Ledger:
                     self.watch(layer, f"optimizer state {name}", vector[where])
 
     def update(
-        self, layers: Iterable[tuple[str, slice]], delta: Array, unchanged: Array, full: Array, stored: Array
+        self,
+        layers: Iterable[tuple[str, slice]],
+        delta: Array,
+        unchanged: Array,
+        exact: Array,
+        narrow: Array,
+        full: Array,
+        stored: Array,
     ) -> None:
         """Count the updates of one step, and the weights after it.
 
@@ -212,9 +222,12 @@ class Ledger:
         layers : iterable of (str, slice)
             Names of layers, and where their parameters lie.
         delta : float32 array
-            The updates Δ; flushed and subnormal ones are those that would be so in the format of the weights.
+            The updates Δ.
         unchanged : bool array
             Which weights did not move.
+        exact, narrow : array
+            Δ as binary32 arithmetic has it, and Δ in the format of the weights: flushed and subnormal updates are those
+            that are so there. Outside of a sampled step both are ignored.
         full, stored : array
             The weights as precisely as they are kept, and as they are stored.
         """
@@ -224,8 +237,7 @@ class Ledger:
         for layer, where in layers:
             self._now.lost[layer] += (np.count_nonzero(lost[where]), np.count_nonzero(moves[where]))
             if self.sampling:
-                narrow = round16(delta[where]) if stored.dtype == np.float16 else delta[where]
-                self.count(layer, "update", delta[where], narrow)
+                self.count(layer, "update", exact[where], narrow[where])
                 self.count(layer, "weight", full[where], stored[where])
             if wrong:
                 self.watch(layer, "update", delta[where])

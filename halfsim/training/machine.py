@@ -181,6 +181,18 @@ class Machine:
         """
         return self._evaluate(kind, a, expression, self.gradients, plain)
 
+    def meet(self, kind: str, first: Array, second: Array) -> Array:
+        """Return the sum of two gradients of one variable, stored and counted.
+
+        Parameters
+        ----------
+        kind : str
+            As of `gradient`.
+        first, second : array
+            Of one shape, in the format of gradients.
+        """
+        return self.gradient(kind, self.gradients, lambda a: a.add(a.convert(first), a.convert(second)))
+
     def selected(self, kind: str, values: Array) -> Array:
         """Count numbers that were selected among stored ones, which lost nothing; return them.
 
@@ -233,12 +245,10 @@ class Machine:
         if watched and product.size:
             # Others in every product, far from each other; of a stack of products those of all of them together.
             elements = (np.arange(watched) * product.size // watched + number * _STRIDE) % product.size
-            ledger.swallow(self.layer, name, watch(self._watched(row), a, b, c, np.unique(elements)))
+            if row is not None and isinstance(row.rounding, Stochastic):
+                row = self._fresh
+            ledger.swallow(self.layer, name, watch(row, a, b, c, np.unique(elements)))
         return stored
-
-    def _watched(self, row: Accumulator | None) -> Accumulator | None:
-        """Return the accumulator in which partial sums are watched, with the words of its own offset if stochastic."""
-        return row
 
     def _product(self, a: Array, b: Array, c: Array | None, accumulator: AccumulatorLike) -> Array:
         if a.dtype == np.float32 or b.dtype == np.float32:

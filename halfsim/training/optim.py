@@ -73,7 +73,7 @@ class SGD:
 
 class _SGDState(OptimizerState):
     def __init__(self, row: SGD, size: int, arithmetic: Arithmetic) -> None:
-        super().__init__(size, arithmetic, *(("velocity",) if row.momentum else ()))
+        super().__init__(row.start, size, arithmetic, *(("velocity",) if row.momentum else ()))
         self._rate, self._momentum = self.constant(-row.rate), self.constant(row.momentum)
 
     def change(self, g: Array) -> Array:
@@ -143,7 +143,7 @@ def _decays(beta: object) -> bool:
 
 class _AdamState(OptimizerState):
     def __init__(self, row: Adam, size: int, arithmetic: Arithmetic) -> None:
-        super().__init__(size, arithmetic, "m", "v")
+        super().__init__(row.start, size, arithmetic, "m", "v")
         self._row = row
         self._betas = [self.constant(beta) for beta in row.betas]
         self._rest = [self.constant(1 - beta) for beta in row.betas]
@@ -204,7 +204,7 @@ class Adagrad:
 
 class _AdagradState(OptimizerState):
     def __init__(self, row: Adagrad, size: int, arithmetic: Arithmetic) -> None:
-        super().__init__(size, arithmetic, "squares")
+        super().__init__(row.start, size, arithmetic, "squares")
         self._rate, self._epsilon = self.constant(-row.rate), self.constant(row.epsilon)
 
     def change(self, g: Array) -> Array:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from halfsim.training.arithmetic import Arithmetic, Array
+from halfsim.formats import BINARY32
+from halfsim.training.arithmetic import Arithmetic, Array, arithmetic
 
 __all__ = ["OptimizerState"]
 
@@ -18,6 +19,8 @@ class OptimizerState(ABC):
 
     Parameters
     ----------
+    start : callable
+        Makes the first state of the same optimizer, from a size and an arithmetic.
     size : int
         Number of parameters.
     arithmetic : Arithmetic
@@ -26,7 +29,10 @@ class OptimizerState(ABC):
         Names of the vectors of state, which start as zeros.
     """
 
-    def __init__(self, size: int, arithmetic: Arithmetic, *names: str) -> None:
+    def __init__(
+        self, start: Callable[[int, Arithmetic], OptimizerState], size: int, arithmetic: Arithmetic, *names: str
+    ) -> None:
+        self._start, self._size = start, size
         self.arithmetic = arithmetic
         self.vectors = {name: np.zeros(size, arithmetic.dtype) for name in names}
         self.scalars: dict[str, float] = {}
@@ -45,6 +51,20 @@ class OptimizerState(ABC):
             The change Δ of every parameter, (size,); the vectors of state have moved.
         """
         return self.change(self.arithmetic.convert(gradient)).astype(np.float32, copy=False)
+
+    def as_binary32(self, gradient: Array) -> Array:
+        """Return what `step` would, were every operation and constant of this one step binary32; nothing moves.
+
+        Parameters
+        ----------
+        gradient : array
+            As of `step`.
+        """
+        wide = arithmetic(BINARY32)
+        twin = self._start(self._size, wide)
+        twin.vectors = {name: wide.convert(vector) for name, vector in self.vectors.items()}
+        twin.scalars = dict(self.scalars)
+        return twin.step(gradient)
 
     @abstractmethod
     def change(self, g: Array) -> Array:

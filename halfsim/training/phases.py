@@ -9,15 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from halfsim.formats import BINARY16
 from halfsim.kernels.binary32 import multiply
 from halfsim.kernels.updates import sum_of_squares
+from halfsim.policy import Policy
 from halfsim.training.arithmetic import Array
 from halfsim.training.experiment import Experiment
+from halfsim.training.ledger import Ledger
 from halfsim.training.loss_scale import LossScaler, loss_scaler, unscale
 from halfsim.training.machine import Machine
 from halfsim.training.optim import OptimizerState
 from halfsim.training.tape import Variable
-from halfsim.training.weights import Weights, make_weights, split
+from halfsim.training.weights import Weights, make_weights, narrow, split
 
 __all__ = ["Side", "clipped", "flat_gradient", "sides_of"]
 
@@ -48,6 +51,28 @@ class Side:
     scaler: LossScaler
     views: dict[str, Array]
     layers: list[tuple[str, slice]]
+
+    def move(self, gradient: Array, policy: Policy, ledger: Ledger) -> None:
+        """Take one step, and count what it lost.
+
+        Parameters
+        ----------
+        gradient : float32 array
+            Of all its parameters, unscaled and clipped.
+        policy : Policy
+            Of the run.
+        ledger : Ledger
+            Where the updates, the weights and the state of the optimizer are counted.
+        """
+        counted = ledger.sampling
+        # What binary16 arithmetic flushed, the same step in binary32 shows; it starts from the state before.
+        wide = self.optimizer.as_binary32(gradient) if counted and policy.optimizer_state == BINARY16 else None
+        delta = self.optimizer.step(gradient)
+        ledger.states(self.layers, self.optimizer.vectors)
+        unchanged = self.weights.move(delta)
+        held = narrow(delta, policy) if counted else delta
+        exact = delta if wide is None else wide
+        ledger.update(self.layers, delta, unchanged, exact, held, self.weights.full, self.weights.stored)
 
     def state(self) -> dict[str, Any]:
         """Return everything that its later steps depend on, by name."""

@@ -8,10 +8,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from halfsim.kernels.binary32 import multiply
 from halfsim.training.arithmetic import Array
 from halfsim.training.loss_scale import layer_factor
-from halfsim.training.machine import Machine
+from halfsim.training.machine import WIDE, Machine
 
 __all__ = ["Tape", "Variable"]
 
@@ -31,15 +30,18 @@ class Variable:
         The loss scale that the gradient carries.
     needed : bool
         Whether anyone wants the gradient.
+    kind : str
+        The column of the ledger for its gradient: ``"activation gradient"`` or ``"weight gradient"``.
     """
 
-    __slots__ = ("gradient", "needed", "scale", "value")
+    __slots__ = ("gradient", "kind", "needed", "scale", "value")
 
-    def __init__(self, value: Array, needed: bool = True) -> None:
+    def __init__(self, value: Array, needed: bool = True, kind: str = "activation gradient") -> None:
         self.value = value
         self.gradient: Array | None = None
         self.scale = 1.0
         self.needed = needed
+        self.kind = kind
 
 
 class _Step(NamedTuple):
@@ -104,7 +106,7 @@ class Tape:
         Variable
             Whose `Variable.gradient` is there after `backward`, if the output depends on it.
         """
-        return Variable(value)
+        return Variable(value, kind="weight gradient")
 
     @contextmanager
     def layer(self, name: str) -> Iterator[None]:
@@ -170,6 +172,8 @@ class Tape:
     ) -> None:
         """Propagate the gradient of `output` to every variable it depends on; gradients that meet are added.
 
+        Sums of gradients that meet, and gradients that are scaled, are stored tensors: the ledger counts them.
+
         Parameters
         ----------
         output : Variable
@@ -190,7 +194,7 @@ class Tape:
             self.machine.layer = step.layer
             if bound is not None and step.layer != layer is not None:
                 factor = layer_factor(_largest(step.output.gradient), bound)
-                step.output.gradient = self._times(step.output.gradient, factor)
+                step.output.gradient = self._times(step.output, step.output.gradient, factor)
                 step.output.scale *= factor
             layer = step.layer
             for x, g in zip(step.inputs, step.backward(step.output.gradient), strict=True):
@@ -205,15 +209,15 @@ class Tape:
             return
         if scale != x.scale:
             smaller = min(scale, x.scale)
-            gradient = self._times(gradient, smaller / scale)
-            x.gradient, x.scale = self._times(x.gradient, smaller / x.scale), smaller
-        x.gradient = self.machine.gradients.add(x.gradient, gradient)
+            gradient = self._times(x, gradient, smaller / scale)
+            x.gradient, x.scale = self._times(x, x.gradient, smaller / x.scale), smaller
+        x.gradient = self.machine.meet(x.kind, x.gradient, gradient)
 
-    def _times(self, gradient: Array, factor: float) -> Array:
-        """Return a gradient times a power of two, rounded once: binary16 has no such large factors of its own."""
+    def _times(self, x: Variable, gradient: Array, factor: float) -> Array:
+        """Return a gradient of x times a power of two, rounded once: binary16 has no such large factors of its own."""
         if factor == 1.0:
             return gradient
-        return self.machine.gradients.convert(multiply(gradient.astype(np.float32), np.asarray(factor, np.float32)))
+        return self.machine.gradient(x.kind, WIDE, lambda a: a.multiply(a.convert(gradient), a.number(factor)))
 
     def kept(self) -> list[Array]:
         """Return the distinct arrays that the backward pass reads or that hold values of variables, largest first."""

@@ -113,10 +113,8 @@ class Trainer:
         if skipped:
             curve.skipped.append(self.step)
         else:
-            delta = side.optimizer.step(clipped(gradient, self.experiment.settings.clip_norm))
-            self._ledger.states(side.layers, side.optimizer.vectors)
-            unchanged = side.weights.move(delta)
-            self._ledger.update(side.layers, delta, unchanged, side.weights.full, side.weights.stored)
+            gradient = clipped(gradient, self.experiment.settings.clip_norm)
+            side.move(gradient, self.experiment.policy, self._ledger)
         curve.scaled(self.step, scaler.scale)
         if due:
             curve.reported.append(loss)

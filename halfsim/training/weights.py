@@ -16,13 +16,13 @@ from halfsim.formats import BINARY16
 from halfsim.kernels import binary32
 from halfsim.kernels.updates import truncated_sums
 from halfsim.operations import add, multiply
-from halfsim.policy import WeightUpdate
-from halfsim.rounding import Rounding, Stochastic
+from halfsim.policy import Policy, WeightUpdate
+from halfsim.rounding import Rounding, Stochastic, as_rounding
 from halfsim.training.arithmetic import Arithmetic, Array, round16
 from halfsim.training.machine import Machine
 from halfsim.training.words import Words
 
-__all__ = ["Kahan", "Master", "Rounded", "Weights", "make_weights", "split"]
+__all__ = ["Kahan", "Master", "Rounded", "Weights", "make_weights", "narrow", "split"]
 
 
 class Weights(ABC):
@@ -202,6 +202,27 @@ class Kahan(Weights):
 
     def _parts(self) -> dict[str, Array]:
         return {"stored": self.stored, "compensation": self.compensation}
+
+
+def narrow(delta: Array, policy: Policy) -> Array:
+    """Return Δ as the format of the weights holds it.
+
+    Parameters
+    ----------
+    delta : float32 array
+        Changes of weights.
+    policy : Policy
+        Binary16 weights take Δ as their update rounds it, a master copy's as the policy rounds what it stores, and
+        flush where the policy does; to nearest, ties to even, where those round stochastically. Binary32 ones take it
+        as it is.
+    """
+    if policy.weights != BINARY16:
+        return delta
+    moved = policy.update if isinstance(policy.update, Rounding) else Rounding.roundTiesToEven
+    if policy.update in (WeightUpdate.master, WeightUpdate.kahan):
+        stored = as_rounding(policy.rounding)
+        moved = moved if isinstance(stored, Stochastic) else stored
+    return np.asarray(convert(delta, BINARY16, rounding=moved, environment=policy.environment))
 
 
 def make_weights(initial: Array, machine: Machine, seed: int, stream: int = 0) -> Weights:

@@ -10,14 +10,20 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import halfsim as hs
+from halfsim.formats import BINARY16, BINARY32
 from halfsim.kernels.census import COUNTS
-from halfsim.policy import StaticScale, named
+from halfsim.policy import Policy, StaticScale, named
+from halfsim.rounding import Rounding, Stochastic
 from halfsim.training.arithmetic import arithmetic, round16
 from halfsim.training.ledger import KINDS, Ledger
+from halfsim.training.loss_scale import loss_scaler
+from halfsim.training.machine import Machine
 from halfsim.training.models import Perceptron
-from halfsim.training.optim import Adagrad, Adam
+from halfsim.training.optim import SGD, Adagrad, Adam
+from halfsim.training.phases import Side
 from halfsim.training.tasks import Classification
 from halfsim.training.trainer import Experiment, Settings, Trainer
+from halfsim.training.weights import make_weights
 
 
 def counted(exact: Any, stored: Any, kind: str = "weight gradient") -> dict[str, int]:
@@ -31,8 +37,9 @@ def test_lost_updates_of_a_hand_example() -> None:
     layers = [("a", slice(0, 2)), ("b", slice(2, 4))]
     full = np.float32([1, 2**-26, 2**-15, 1e6])
     stored = round16(full)
-    ledger.update(layers, np.float32([0, 1e-9, 0.5, -1e-9]), np.array([True, True, False, True]), full, stored)
-    ledger.update(layers, np.float32([1, 0, 0, 0]), np.array([False, True, True, True]), full, stored)
+    for delta, same in (([0, 1e-9, 0.5, -1e-9], [1, 1, 0, 1]), ([1, 0, 0, 0], [0, 1, 1, 1])):
+        change = np.float32(delta)
+        ledger.update(layers, change, np.bool_(same), change, round16(change), full, stored)
     found = ledger.as_dict()
     assert found["updates_lost"] == 2 / 4
     updates, weights = ({name: layer[kind] for name, layer in found["layers"].items()} for kind in ("update", "weight"))
@@ -86,7 +93,7 @@ def test_only_sampled_steps_are_counted_but_every_update_is() -> None:
         ledger.begin(step)
         ledger.count("a", "activation", np.ones(1, np.float32), np.ones(1, np.float16))
         one = np.ones(1, np.float16)
-        ledger.update([("a", slice(None))], np.ones(1, np.float32), np.array([step % 2 == 0]), one, one)
+        ledger.update([("a", slice(None))], one, np.array([step % 2 == 0]), one, one, one, one)
         samples.append(ledger.end())
     assert [i for i, sample in enumerate(samples) if sample is not None] == [0, 3, 6]
     updates = [sample["ledger"]["a"]["update"] for sample in samples if sample is not None]
@@ -135,7 +142,7 @@ def test_a_restored_ledger_is_the_same() -> None:
         ledger.compare("a.b", x, round16(x))
         ledger.swallow("a.b", "forward", (step, 5))
         ledger.watch("a.b", "activation", np.float16([np.inf]))
-        ledger.update([("a.b", slice(None))], x, np.zeros(50, np.bool_), x, round16(x))
+        ledger.update([("a.b", slice(None))], x, np.zeros(50, np.bool_), x, round16(x), x, round16(x))
         if step < 2:
             ledger.end()
     other = Ledger(every=2)
@@ -184,3 +191,50 @@ def test_a_run_names_the_optimizer_state_that_overflows() -> None:
     trainer._sides[0].optimizer.vectors["squares"][:] = np.inf
     trainer.advance()
     assert trainer.record().first_nonfinite == {"layer": "linear1", "tensor": "optimizer state squares", "step": 0}
+
+
+def update_counts(policy: Policy, gradient: float) -> dict[str, int]:
+    """One step of plain SGD at rate 1 over one number; return its counts of the update."""
+    machine, ledger = Machine(policy), Ledger()
+    side = Side(
+        name="",
+        weights=make_weights(np.zeros(1, np.float32), machine, 0),
+        optimizer=SGD(1.0).start(1, machine.optimizer),
+        scaler=loss_scaler(policy.loss_scale),
+        views={},
+        layers=[("a", slice(None))],
+    )
+    side.move(np.float32([-gradient]), policy, ledger)
+    return ledger.as_dict()["layers"]["a"]["update"]  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("changes", "delta", "flushed", "subnormal"),
+    [
+        ({}, 2**-25, 1, 0),
+        ({}, 2**-24, 0, 1),
+        ({"rounding": "roundTowardPositive"}, 2**-40, 0, 1),
+        ({"rounding": "roundTowardPositive"}, -(2**-40), 1, 0),
+        ({"rounding": "roundTowardZero"}, 1.9 * 2**-25, 1, 0),
+        ({"flush_to_zero": True}, 2**-15, 1, 0),
+        ({"flush_to_zero": True, "update": "nearest"}, 2**-15, 1, 0),
+        ({"update": Rounding.roundTowardPositive}, 2**-40, 0, 1),
+        ({"update": "stochastic"}, 2**-25, 1, 0),
+        ({"rounding": Stochastic(bits=8, seed=0)}, 2**-25, 1, 0),
+        ({"update": "kahan", "rounding": "roundTowardPositive"}, 2**-40, 0, 1),
+        ({"weights": BINARY32, "activations": BINARY32, "gradients": BINARY32}, 2**-40, 0, 0),
+    ],
+)
+def test_updates_are_flushed_as_their_policy_does(
+    changes: dict[str, Any], delta: float, flushed: int, subnormal: int
+) -> None:
+    found = update_counts(replace(named("mixed"), **changes), delta)
+    assert (found["elements"], found["zero"], found["flushed"], found["subnormal"]) == (1, 0, flushed, subnormal)
+
+
+def test_an_update_that_a_binary16_optimizer_flushes_is_counted() -> None:
+    pure = replace(named("mixed"), optimizer_state=BINARY16)
+    # The gradient itself becomes zero as the optimizer takes it; the step in binary32 is not zero.
+    found = update_counts(pure, 2**-26)
+    assert (found["zero"], found["flushed"], found["moves"], found["lost"]) == (0, 1, 0, 0)
+    assert update_counts(pure, 0.0)["zero"] == 1

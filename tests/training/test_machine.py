@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -167,6 +168,27 @@ def test_which_words_a_stochastic_sum_draws() -> None:
     for call, product in enumerate(products):
         fresh = replace(STOCHASTIC, rounding=Stochastic(bits=16, seed=key, offset=3 + 36 * call))
         assert np.array_equal(product(x, w), hs.matmul(x, w, accumulator=fresh))
+
+
+def test_stochastic_sums_are_watched_with_the_words_they_drew() -> None:
+    # Sixteen elements: all are watched. The second product, whose words are not those of the accumulator as given.
+    x, w = np.abs(binary16(2, 300)), np.full((300, 8), 2**-6, np.float16)
+    machine = Machine(named("mixed").accumulating(STOCHASTIC, "x"), None, 7)
+    machine.forward(x, w, np.zeros(8, np.float16))
+    machine.ledger.end()
+    before = machine.ledger.as_dict()["swallowed_by_layer"][""]["forward"]
+    machine.forward(x, w, np.zeros(8, np.float16))
+    after = machine.ledger.as_dict()["swallowed_by_layer"][""]["forward"]
+
+    def lost(call: int) -> int:
+        key = int(np.random.Philox(key=np.array([1, 7], np.uint64)).random_raw())
+        fresh = replace(STOCHASTIC, rounding=Stochastic(bits=16, seed=key, offset=3 + 16 * call))
+        sums = [np.zeros((2, 8)), *(hs.matmul(x[:, :k], w[:k], accumulator=fresh) for k in range(1, 301))]
+        return sum(int((a == b).sum()) for a, b in pairwise(sums))
+
+    assert before == [lost(0), 300 * 16]
+    assert after == [lost(0) + lost(1), 2 * 300 * 16]
+    assert lost(0) != lost(1)
 
 
 @pytest.mark.parametrize("norm", ["batch", "layer"])

@@ -51,6 +51,20 @@ def reference(row: Optimizer) -> Callable[[Any], Any]:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=IDS)
+def test_a_step_can_be_asked_of_binary32_and_moves_nothing(row: Optimizer) -> None:
+    mine = row.start(40, NARROW)
+    for gradient in GRADIENTS[:5]:
+        fresh = row.start(40, WIDE)
+        fresh.restore({name: np.float32(value) for name, value in mine.state().items()})
+        # Numbers of state are binary64 whatever the vectors are.
+        fresh.scalars = dict(mine.scalars)
+        before = mine.state()
+        assert np.array_equal(mine.as_binary32(gradient), fresh.step(gradient))
+        assert all(np.array_equal(value, before[name]) for name, value in mine.state().items())
+        mine.step(gradient)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=IDS)
 def test_binary32_follows_the_definition(row: Optimizer) -> None:
     mine, theirs = row.start(40, WIDE), reference(row)
     for gradient in GRADIENTS:

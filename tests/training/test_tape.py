@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
-from halfsim.policy import named
+import numpy as np
+import pytest
+
+from halfsim.policy import Policy, named
 from halfsim.training import nn
+from halfsim.training.ledger import Ledger
 from halfsim.training.machine import Machine
 from halfsim.training.tape import Tape, Variable
 
@@ -59,6 +63,47 @@ def test_gradients_that_a_constant_loses_are_kept() -> None:
         assert one.gradient is not None and other.gradient is not None and reference.gradient is not None
         assert not one.gradient.any()
         np.testing.assert_allclose(other.gradient / other.scale, reference.gradient, rtol=0.05, atol=0.01)
+
+
+def twice(policy: Policy, first: float, second: float, *, parameter: bool) -> tuple[Ledger, Variable]:
+    """Two gradients of one number meet in the layer ``"shared"``."""
+    tape = Tape(Machine(policy, Ledger()))
+    x = tape.parameter(np.float16([1.0]))
+    if not parameter:
+        x = tape.record(x.value, (x,), lambda g: (None,))
+    with tape.layer("shared"):
+        y = tape.record(x.value, (x, x), lambda g: (np.float16([first]), np.float16([second])))
+    tape.backward(y, np.float16([1.0]))
+    return tape.machine.ledger, x
+
+
+@pytest.mark.parametrize(("parameter", "kind"), [(True, "weight gradient"), (False, "activation gradient")])
+def test_sums_of_gradients_that_meet_are_counted_and_named(parameter: bool, kind: str) -> None:
+    ledger, x = twice(named("mixed"), 60_000, 60_000, parameter=parameter)
+    assert x.gradient is not None and x.gradient.tolist() == [np.inf]
+    assert ledger.first == {"layer": "shared", "tensor": kind, "step": 0}
+    assert ledger.as_dict()["layers"]["shared"][kind]["overflowed"] == 1
+    # Both are normal, and their sum is not.
+    flushing = replace(named("mixed"), flush_to_zero=True)
+    for policy, expected in ((named("mixed"), (0, 1)), (flushing, (1, 0))):
+        ledger, x = twice(policy, 1.5 * 2**-14, -(2**-14), parameter=parameter)
+        counts = ledger.as_dict()["layers"]["shared"][kind]
+        assert (counts["flushed"], counts["subnormal"]) == expected
+        assert (counts["elements"], ledger.first) == (1, None)
+
+
+def test_gradients_that_a_scale_makes_zero_are_counted() -> None:
+    tape = Tape(Machine(named("mixed"), Ledger()))
+    x = tape.parameter(np.float16([1.0, 1.0]))
+    with tape.layer("before"):
+        h = tape.record(x.value, (x,), lambda g: (g,))
+    with tape.layer("after"):
+        y = tape.record(h.value, (h,), lambda g: (g,))
+    # The layer before is brought below 1: 2^15 to 1/2, and 2^-12 with it to 2^-28.
+    tape.backward(y, np.float16([2**15, 2**-12]), 1.0, 1.0)
+    assert x.gradient is not None and x.gradient.tolist() == [0.5, 0] and x.scale == 2.0**-16
+    counts = tape.machine.ledger.as_dict()["layers"]["before"]["activation gradient"]
+    assert (counts["elements"], counts["flushed"]) == (2, 1)
 
 
 def test_layers_have_names_within_names() -> None:

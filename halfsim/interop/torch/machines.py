@@ -14,7 +14,7 @@ from halfsim.formats import BFLOAT16, BINARY16, BINARY32
 from halfsim.interop.torch.report import Report, Tally
 from halfsim.linalg import matmul
 from halfsim.policy import Policy
-from halfsim.rounding import Rounding, Stochastic
+from halfsim.rounding import Rounding
 from halfsim.tensorcores import TABLE, AccumulatorLike, row
 from halfsim.training.arithmetic import Arithmetic, Array, arithmetic
 from halfsim.training.machine import Machine
@@ -72,17 +72,10 @@ class Machines:
             policy = policy.stored(BINARY16, policy.name)
         elif kind == "binary16":
             policy = policy.stored(BINARY16, policy.name).accumulating(FP32, policy.name)
-        return TensorMachine(policy, tally, self._seed, stream)
+        return Machine(policy, tally, self._seed, stream)
 
 
-class TensorMachine(Machine):
-    """A machine whose partial sums are watched with the random words that the product drew."""
-
-    def _watched(self, row: Accumulator | None) -> Accumulator | None:
-        return self._fresh if row is not None and isinstance(row.rounding, Stochastic) else row
-
-
-class BFloat16Machine(TensorMachine):
+class BFloat16Machine(Machine):
     """What a policy says of binary16, said of bfloat16: weights, activations and gradients are stored in it.
 
     Products of bfloat16 are exact in binary32 and are summed in it, k ascending, or by the bfloat16 instruction of the
