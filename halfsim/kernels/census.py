@@ -19,6 +19,7 @@ COUNTS = ("elements", "zero", "flushed", "subnormal", "overflowed", "nan")
 LOSSES = ("inexact", "overflow", "underflow", "flushed", "invalid")
 """What `losses16` and `losses32` count, as `halfsim.interop.torch.report.Counts` explains it."""
 _MAGNITUDE, _LARGEST, _BEYOND, _INFINITY = 0x7FFFFFFF, 0x477FE000, 0x47800000, 0x7F800000
+_EXPONENTS = 256
 # Elements that are counted in int32, of which a register holds twice as many.
 _PART = 1 << 16
 
@@ -30,26 +31,29 @@ def census(exact, stored, magnitude, normal, infinity, histogram, counts):
     `exact` are the binary32 patterns before the tensor was stored, `stored` the patterns after; `magnitude` masks the
     sign of a stored pattern off, `normal` is the smallest normal one and `infinity` the infinite one.
     """
+    zero = flushed = subnormal = overflowed = nan = 0
+    for start in range(0, exact.size, _PART):
+        before, after = exact[start : start + _PART], stored[start : start + _PART]
+        a = b = c = d = e = int32(0)
+        for i in range(before.size):
+            bits, size = int32(before[i] & _MAGNITUDE), int32(after[i] & magnitude)
+            a = int32(a + (bits == 0))
+            b = int32(b + (less(0, bits) & less(bits, _INFINITY) & (size == 0)))
+            c = int32(c + (less(0, size) & less(size, normal)))
+            d = int32(d + (size == infinity))
+            e = int32(e + less(infinity, size))
+        zero, flushed, subnormal, overflowed, nan = zero + a, flushed + b, subnormal + c, overflowed + d, nan + e
+    counts += np.array((exact.size, zero, flushed, subnormal, overflowed, nan))
+    # Neighbours often share an exponent, whose count would wait for itself: they are counted apart.
+    exponents = np.zeros(2 * _EXPONENTS, np.int64)
     for i in range(exact.size):
-        bits = np.int64(exact[i]) & 0x7FFFFFFF
-        after = np.int64(stored[i]) & magnitude
-        exponent = bits >> 23
-        counts[0] += 1
-        if bits == 0:
-            histogram[0] += 1
-            counts[1] += 1
-        elif exponent == 255:
-            histogram[BINS - 1] += 1
-        else:
-            histogram[min(max(exponent - 127 - LOWEST, 0), 16 - LOWEST) + 1] += 1
-            if after == 0:
-                counts[2] += 1
-        if 0 < after < normal:
-            counts[3] += 1
-        elif after == infinity:
-            counts[4] += 1
-        elif after > infinity:
-            counts[5] += 1
+        exponents[((exact[i] >> 23) & 0xFF) + (i & 1) * _EXPONENTS] += 1
+    histogram[0] += zero
+    histogram[1] -= zero
+    for i in range(exponents.size):
+        exponent = i & 0xFF
+        unit = min(max(exponent - 127 - LOWEST, 0), 16 - LOWEST) + 1
+        histogram[BINS - 1 if exponent == 255 else unit] += exponents[i]
 
 
 @kernel

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from halfsim.accumulators import Accumulator, FusedDotAdd, MatrixUnit, Sequential
+from halfsim.accumulators import FP32, Accumulator, FusedDotAdd, MatrixUnit, Sequential
 from halfsim.core import arithmetic, dot
 from halfsim.core._jit import choose_by_type, kernel, scalar
 from halfsim.core.fields import F16, layout, smaller
 from halfsim.core.philox import draw
+from halfsim.formats import BINARY16
 from halfsim.kernels import gemm, mfma
 from halfsim.kernels.product import plan
+from halfsim.kernels.simd import bits_of, decode, make_rule, rounded, sum_to_odd
 from halfsim.mfma import ExactDotAdd, PairwiseDotAdd, TwoStageDotAdd
+from halfsim.rounding import Stochastic
 
 __all__ = ["swallowed", "swallowed32"]
 
@@ -42,20 +46,33 @@ def swallowed(
         Flat indices of the sums into the result: which random words they draw.
     """
     counts = np.zeros(2, np.int64)
-    chosen = plan(accumulator)
-    x, y = np.ascontiguousarray(a), np.ascontiguousarray(b)
     if isinstance(accumulator, Sequential):
-        to = layout(chosen.format)
-        words = chosen.control, chosen.seed, chosen.offset
-        _sequential(x, y, c.copy(), elements, to, *words, accumulator.fused, counts)
+        _watch(accumulator, a, b, c, elements, counts)
     elif isinstance(accumulator, MatrixUnit):
+        chosen = plan(accumulator)
         unit = _UNITS[type(accumulator)](*chosen.extra)
+        x, y = np.ascontiguousarray(a), np.ascontiguousarray(b)
         each, flags = np.arange(elements.size), np.zeros(elements.size, np.uint8)
         length, to = accumulator.terms, layout(chosen.format)
         scratch, d = np.empty(chosen.scratch(length), np.int64), c.copy()
         words = chosen.control, chosen.seed, chosen.offset
         _blocks(unit, length, x[:, None], y[:, :, None], d, c.copy(), each, flags, to, *words, scratch, counts)
     return int(counts[0]), int(counts[1])
+
+
+def _watch(row: Sequential, a: Any, b: Any, c: Any, elements: Any, counts: Any) -> None:
+    """Add the (swallowed, counted) additions of sequential sums, in vectors where the processor or `simd` rounds so."""
+    chosen = plan(row)
+    deterministic = not isinstance(row.rounding, Stochastic)
+    if deterministic and row.format == BINARY16:
+        _lanes16(*_columns(a, b), c.astype(np.int32), chosen.control, row.fused, counts)
+    elif deterministic and replace(row, fused=False) == replace(FP32, fused=False):
+        # Products of binary16 are exact in binary32: fused or not, the sums are those of the processor.
+        x, y = (patterns.view(np.float16).astype(np.float32) for patterns in (a, b))
+        counts += swallowed32(x, y, c.astype(np.uint32).view(np.float32))
+    else:
+        words = elements, layout(chosen.format), chosen.control, chosen.seed, chosen.offset
+        _sequential(np.ascontiguousarray(a), np.ascontiguousarray(b), c.copy(), *words, row.fused, counts)
 
 
 @kernel
@@ -153,18 +170,60 @@ def _blocks(unit, length, x, y, d, before, each, flags, to, control, seed, index
                 counts[0] += before[i] == d[i]
 
 
-@kernel
-def swallowed32(a, b, c, counts):
-    """Add (swallowed, counted) additions of n binary32 sums of `halfsim.kernels.gemm32` to `counts`.
+def swallowed32(a: NDArray[Any], b: NDArray[Any], c: NDArray[Any]) -> tuple[int, int]:
+    """Return the same of n binary32 sums of `halfsim.kernels.gemm32`: (swallowed, counted).
 
-    `a` and `b` (n, K) are the float32 factors, `c` (n,) the float32 addends.
+    Parameters
+    ----------
+    a, b : float32 array, shape (n, K)
+        Factors.
+    c : float32 array, shape (n,)
+        Addends.
     """
-    for i in range(c.size):
-        total = c[i]
-        for k in range(a.shape[1]):
-            before = total
-            term = a[i, k] * b[i, k]
-            total = total + term
-            if term != np.float32(0.0) and before - before == np.float32(0.0):
-                counts[1] += 1
-                counts[0] += total == before
+    counts = np.zeros(2, np.int64)
+    _lanes32(*_columns(a, b), c.copy(), counts)
+    return int(counts[0]), int(counts[1])
+
+
+def _columns(a: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the factors of all sums side by side, term after term: sums are the lanes of vectors."""
+    return np.ascontiguousarray(a.T), np.ascontiguousarray(b.T)
+
+
+@kernel
+def _lanes32(x, y, totals, counts):
+    swallowed, counted = np.zeros(totals.size, np.int32), np.zeros(totals.size, np.int32)
+    zero = np.float32(0.0)
+    for k in range(x.shape[0]):
+        left, right = x[k], y[k]
+        for i in range(totals.size):
+            before, term = totals[i], left[i] * right[i]
+            after = before + term
+            totals[i] = after
+            # Zero times infinity adds nothing either.
+            due = (left[i] != zero) & (right[i] != zero) & (term != zero) & (before - before == zero)
+            counted[i] += np.int32(due)
+            swallowed[i] += np.int32(due & (after == before))
+    counts[0] += swallowed.sum()
+    counts[1] += counted.sum()
+
+
+@kernel
+def _lanes16(x, y, totals, control, fused, counts):
+    """Do the same of binary16 sums with a deterministic rounding, as `halfsim.kernels.simd` rounds."""
+    rule = make_rule(control)
+    swallowed, counted = np.zeros(totals.size, np.int32), np.zeros(totals.size, np.int32)
+    for k in range(x.shape[0]):
+        left, right = x[k], y[k]
+        for i in range(totals.size):
+            p, q, before = np.int32(left[i]), np.int32(right[i]), totals[i]
+            term = decode(p, rule) * decode(q, rule)
+            if not fused:
+                term = decode(rounded(bits_of(term), rule, np.int32(0))[0], rule)
+            after, _, _ = rounded(sum_to_odd(term, decode(before, rule), rule), rule, np.int32(0))
+            totals[i] = after
+            due = (p & _MAGNITUDE != 0) & (q & _MAGNITUDE != 0) & (before & 0x7C00 != 0x7C00)
+            counted[i] += np.int32(due)
+            swallowed[i] += np.int32(due & (after == before))
+    counts[0] += swallowed.sum()
+    counts[1] += counted.sum()

@@ -26,7 +26,7 @@ from halfsim.rounding import Rounding, Stochastic, as_rounding
 from halfsim.training import functions
 from halfsim.training.functions import Array
 
-__all__ = ["Arithmetic", "Array", "Draw", "arithmetic", "product32", "round16"]
+__all__ = ["Arithmetic", "Array", "Draw", "arithmetic", "product32", "round16", "widen"]
 
 Draw: TypeAlias = Callable[[Stochastic, int], Stochastic]
 """Gives the rounding of so many elements words that nobody has drawn before."""
@@ -215,7 +215,29 @@ def _tree(plus: _Binary, x: Array, axis: int) -> Array:
 def _round32(x: Any) -> Array:
     x = np.asarray(x)
     # Of the others every number is one of binary32.
-    return binary32.narrow(x) if x.dtype == np.float64 else x.astype(np.float32, copy=False)
+    return binary32.narrow(x) if x.dtype == np.float64 else widen(x)
+
+
+def widen(x: Array) -> Array:
+    """Return numbers as binary32, which has all of them, in the order of memory; binary32 ones as they are.
+
+    Parameters
+    ----------
+    x : array
+        float16, float32 or integers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> widen(np.float16([0.1]))
+    array([0.09997559], dtype=float32)
+    """
+    if x.dtype != np.float16:
+        return x.astype(np.float32, copy=False)
+    if x.flags.c_contiguous:
+        # NumPy's own cast takes an element at a time.
+        return np.asarray(convert(x, BINARY32))
+    return np.asarray(convert(x.T, BINARY32)).T if x.flags.f_contiguous else x.astype(np.float32)
 
 
 def _positive(x: Array) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 
 from halfsim.kernels.census import BINS, LOWEST, census, special
 from halfsim.kernels.default_state import default_state
-from halfsim.training.arithmetic import Array
+from halfsim.training.arithmetic import Array, widen
 from halfsim.training.books import Books as Books
 
 __all__ = ["KINDS", "WATCHED", "Books", "Ledger", "is_special"]
@@ -116,7 +116,10 @@ class Ledger:
         """
         if self.sampling:
             book = layer, kind
-            before, after = _patterns(np.asarray(exact, np.float32)), _patterns(stored)
+            if not stored.flags.c_contiguous and stored.flags.f_contiguous:
+                # In the order of memory, which costs no copy: that of a product computed transposed.
+                exact, stored = exact.T, stored.T
+            before, after = _patterns(widen(exact)), _patterns(stored)
             masks = _PATTERNS[stored.dtype.itemsize]
             census(before, after, *masks, self._now.histograms[book], self._now.counts[book])
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from halfsim.kernels.binary32 import multiply
 from halfsim.policy import DynamicScale, LayerScale, LossScale, StaticScale
-from halfsim.training.arithmetic import Array
+from halfsim.training.arithmetic import Array, widen
 
 __all__ = ["LossScaler", "layer_factor", "loss_scaler", "unscale"]
 
@@ -203,8 +203,8 @@ def unscale(gradient: Array, scale: float) -> Array:
     >>> unscale(np.float16([3.0, np.inf]), 1024.0)
     array([0.00292969,        inf], dtype=float32)
     """
-    wide = gradient.astype(np.float32)
-    return wide if scale == 1.0 else multiply(wide, np.asarray(_binary32(1.0 / scale), np.float32))
+    wide = widen(gradient)
+    return wide.copy() if scale == 1.0 else multiply(wide, np.asarray(_binary32(1.0 / scale), np.float32))
 
 
 def layer_factor(largest: float, bound: float) -> float:

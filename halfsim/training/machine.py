@@ -13,7 +13,7 @@ from halfsim.linalg import matmul
 from halfsim.policy import REDUCTIONS, Policy
 from halfsim.rounding import Stochastic, as_rounding
 from halfsim.tensorcores import AccumulatorLike, as_accumulator
-from halfsim.training.arithmetic import Arithmetic, Array, arithmetic, product32
+from halfsim.training.arithmetic import Arithmetic, Array, arithmetic, product32, widen
 from halfsim.training.ledger import Ledger
 from halfsim.training.products import multiply, output, store, turned, watch
 from halfsim.training.words import Words
@@ -252,7 +252,7 @@ class Machine:
 
     def _product(self, a: Array, b: Array, c: Array | None, accumulator: AccumulatorLike) -> Array:
         if a.dtype == np.float32 or b.dtype == np.float32:
-            wide = a.astype(np.float32, copy=False), b.astype(np.float32, copy=False)
+            wide = widen(a), widen(b)
             if a.ndim == 2:
                 return product32(*wide, c)
             products = [product32(*pair) for pair in zip(*wide, strict=True)]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from halfsim.formats import BINARY32
-from halfsim.training.arithmetic import Arithmetic, Array, arithmetic
+from halfsim.training.arithmetic import Arithmetic, Array, arithmetic, widen
 
 __all__ = ["OptimizerState"]
 
@@ -50,7 +50,7 @@ class OptimizerState(ABC):
         array of float32
             The change Δ of every parameter, (size,); the vectors of state have moved.
         """
-        return self.change(self.arithmetic.convert(gradient)).astype(np.float32, copy=False)
+        return widen(self.change(self.arithmetic.convert(gradient)))
 
     def as_binary32(self, gradient: Array) -> Array:
         """Return what `step` would, were every operation and constant of this one step binary32; nothing moves.

@@ -11,7 +11,7 @@ from halfsim.formats import BINARY16, BINARY32, Format
 from halfsim.kernels.product import evaluate, plan
 from halfsim.kernels.swallowed import swallowed, swallowed32
 from halfsim.shapes import matrices
-from halfsim.training.arithmetic import Arithmetic, Array
+from halfsim.training.arithmetic import Arithmetic, Array, widen
 
 __all__ = ["multiply", "output", "store", "turned", "watch"]
 
@@ -32,7 +32,7 @@ def multiply(row: Accumulator, a: Array, b: Array, c: Array | None) -> Array:
     start = None
     if c is not None:
         # The cast is one of a row, not of all that it starts.
-        row_of_c = c.astype(np.float32, copy=False) if output(row) == BINARY32 else c
+        row_of_c = widen(c) if output(row) == BINARY32 else c
         start = np.empty(shape, row_of_c.dtype)
         start[...] = row_of_c
     return evaluate(plan(row), operands, start, False)[0].reshape(shape)
@@ -58,10 +58,7 @@ def watch(row: Accumulator | None, a: Array, b: Array, c: Array | None, elements
     left, right = a[(*stack, rows)], b[column] if stack else b[column].T
     start = (np.zeros(b.shape[-1], np.float32) if c is None else c)[columns]
     if row is None:
-        counts = np.zeros(2, np.int64)
-        x, y, z = (np.ascontiguousarray(each, np.float32) for each in (left, right, start))
-        swallowed32(x, y, z, counts)
-        return int(counts[0]), int(counts[1])
+        return swallowed32(*(widen(each) for each in (left, right, start)))
     narrow = output(row) == BINARY16
     addend = start.astype(np.float16 if narrow else np.float32)
     patterns = addend.view(np.uint16 if narrow else np.uint32).astype(np.int64)

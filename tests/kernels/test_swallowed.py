@@ -13,7 +13,19 @@ from halfsim.tensorcores import as_accumulator
 ROWS = {
     "FP16": (hs.FP16, 1),
     "unfused": (hs.Sequential(format=hs.BINARY16), 1),
-    "toward zero": (hs.Sequential(format=hs.BINARY16, rounding="rtz"), 1),
+    **{
+        f"{mode} {fused} {flush}": (
+            hs.Sequential(format=hs.BINARY16, rounding=mode, fused=fused, flush_to_zero=flush),
+            1,
+        )
+        for mode in hs.Rounding
+        for fused in (False, True)
+        for flush in (
+            (False, True) if mode in (hs.Rounding.roundTiesToEven, hs.Rounding.roundTowardNegative) else (False,)
+        )
+    },
+    "binary32 toward zero": (hs.Sequential(format=hs.BINARY32, rounding="rtz"), 1),
+    "binary32 fused": (hs.Sequential(format=hs.BINARY32, fused=True), 1),
     "FP32": (hs.FP32, 1),
     "v100:f16": (as_accumulator("v100:f16"), 4),
     "a100:f32": (as_accumulator("a100:f32"), 8),
@@ -71,7 +83,10 @@ def test_sums_without_partial_sums_are_not_counted(row: Accumulator) -> None:
 
 
 def test_binary32_sums() -> None:
-    counts = np.zeros(2, np.int64)
-    a, b = np.ones((1, 11), np.float32), np.float32([[2**24, *[1] * 9, 0]])
-    swallowed32(a, b, np.zeros(1, np.float32), counts)
-    assert counts.tolist() == [9, 10]
+    a, b = np.ones((1, 11), np.float32), np.array([[2**24, *[1] * 9, 0]], np.float32)
+    assert swallowed32(a, b, np.zeros(1, np.float32)) == (9, 10)
+    a, b = np.array([[1e-30, 0, 1, np.inf, 1]], np.float32), np.array([[1e-30, np.inf, 3, 1, 1]], np.float32)
+    # A product that underflows to zero, zero times infinity, a sum, an infinite one, and one that is infinite already.
+    assert swallowed32(a[:, 2:], b[:, 2:], np.zeros(1, np.float32)) == (0, 2)
+    assert swallowed32(a[:, :1], b[:, :1], np.zeros(1, np.float32)) == (0, 0)
+    assert swallowed32(a[:, :2], b[:, :2], np.zeros(1, np.float32)) == (0, 0)
