@@ -77,7 +77,7 @@ docs: $(STAMPS)/docs  ## build the site, offline; a warning is an error
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html $(ARGS)
 	$(BIN)/python -m docs._ext.built docs/_build/html
 
-notebooks: $(STAMPS)/docs  ## execute the notebooks
+notebooks: $(STAMPS)/docs $(STAMPS)/test  ## execute the notebooks
 	$(BIN)/python -m pytest -n 0 --nbmake docs/notebooks/*.ipynb
 
 slow: $(STAMPS)/test  ## run the tests that take minutes
