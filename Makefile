@@ -61,8 +61,9 @@ studies: $(STAMPS)/studies  ## run every study at its full size (under 45 minute
 results: $(STAMPS)/studies  ## copy what make studies found into docs/results
 	$(BIN)/python docs/results/collect.py runs docs/results
 
+# Each process begins with files of its own, so that what a file prepares and compiles is made once; then it takes over.
 test: $(STAMPS)/test  ## run the tests
-	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 check: $(STAMPS)/dev  ## lint, format, types, layers, docstrings, spelling, metadata
 	$(BIN)/ruff check
