@@ -283,5 +283,6 @@ def _extraordinary(stored: Array) -> Array:
     word, mask, normal, largest = (
         (np.uint16, 0x7FFF, 0x0400, 0x7BFF) if narrow else (np.uint32, 0x7FFFFFFF, 0x38800000, 0x477FE000)
     )
-    size: Array = (stored.view(word) & word(mask)) - word(normal)
+    patterns: Any = stored.view(word)
+    size = (patterns & word(mask)) - word(normal)
     return np.asarray((size >= word(largest - normal)).any(axis=1))
