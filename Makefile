@@ -61,8 +61,9 @@ studies: $(STAMPS)/studies  ## run every study at its full size (under 45 minute
 results: $(STAMPS)/studies  ## copy what make studies found into docs/results
 	$(BIN)/python docs/results/collect.py runs docs/results
 
+# Each process begins with files of its own, so that what a file prepares and compiles is made once; then it takes over.
 test: $(STAMPS)/test  ## run the tests
-	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 check: $(STAMPS)/dev  ## lint, format, types, layers, docstrings, spelling, metadata
 	$(BIN)/ruff check
@@ -77,7 +78,7 @@ docs: $(STAMPS)/docs  ## build the site, offline; a warning is an error
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html $(ARGS)
 	$(BIN)/python -m docs._ext.built docs/_build/html
 
-notebooks: $(STAMPS)/docs  ## execute the notebooks
+notebooks: $(STAMPS)/docs $(STAMPS)/test  ## execute the notebooks
 	$(BIN)/python -m pytest -n 0 --nbmake docs/notebooks/*.ipynb
 
 slow: $(STAMPS)/test  ## run the tests that take minutes

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -67,15 +68,22 @@ def _untold(records: Iterable[Record]) -> set[str]:
     return {found.neighbour for found in joined(of_record(record) for record in records) if not found.told}
 
 
+@lru_cache(maxsize=1)  # rows of one GPU have one capture
+def _products(folder: Path) -> list[Record]:
+    """Read what a capture holds of matrix instructions."""
+    (found,) = read(folder)
+    return [record for record in found.records() if record.instruction in MATRIX_INSTRUCTIONS]
+
+
 def _own(row: TensorCore, item: Evidence, cuda: Path) -> list[str]:
     if not (cuda / item.source).is_dir() or not read(cuda / item.source):
         return ["no such capture"]
     (found,) = read(cuda / item.source)
     capability = tuple(int(part) for part in found.manifest["compute_capability"].split("."))
     records = {}
-    for record in found.records():
-        instruction = MATRIX_INSTRUCTIONS.get(record.instruction)
-        if instruction is not None and tensor_core(instruction, (capability[0], capability[1])) is row.accumulator:
+    for record in _products(cuda / item.source):
+        instruction = MATRIX_INSTRUCTIONS[record.instruction]
+        if tensor_core(instruction, (capability[0], capability[1])) is row.accumulator:
             records[record.group, record.instruction] = record
     groups = tuple(dict.fromkeys(group for group, _ in records))
     agreed_in = check(cuda / item.source, only=groups) if groups else ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import halfsim as hs
 from halfsim.accumulators import Accumulator, factor_formats
 from halfsim.benchmarks.peers import installed
 from halfsim.benchmarks.rows import OURS, Case, Contender, Row, Sizes
+from halfsim.core._processor import has_feature
 from halfsim.tensorcores import as_accumulator
 
 __all__ = ["PRODUCTS"]
@@ -102,16 +103,8 @@ def _eight_bits(a: NDArray[Any], b: NDArray[Any]) -> Sequence[Contender | None]:
     return [*_mmasim("Ada Lovelace", "m16n8k32.f32.e4m3.e4m3.f32", a, b), *_mmaemu(a, b)]
 
 
-@lru_cache(maxsize=1)
-def _features() -> Mapping[str, bool]:
-    from llvmlite import binding
-
-    found: Mapping[str, bool] = binding.get_host_cpu_features()
-    return found
-
-
 def _block_targets(terms: int) -> Mapping[str, tuple[float, float]]:
-    wide = _features().get("avx512f", False)
+    wide = has_feature("avx512f")
     table = (
         {4: (0.07, 0.13), 8: (0.10, 0.17), 16: (0.12, 0.20)}
         if wide
@@ -122,7 +115,7 @@ def _block_targets(terms: int) -> Mapping[str, tuple[float, float]]:
 
 def _rows() -> list[Row]:
     half = partial(hs.Sequential, format=hs.BINARY16, fused=True)
-    native = _features().get("avx512fp16", False)
+    native = has_feature("avx512fp16")
     nearest, directed = ((1.0, 2.0), (1.0, 2.0)) if native else ((0.05, 0.10), (0.025, 0.036))
     whole = 1 << 30
     rows = [

@@ -66,7 +66,8 @@ def parse(text: str, name: str, fmt: Format) -> Literal:
         return Literal(bits, fmt)
     if match := _SPECIAL.fullmatch(text):
         return Literal(_special(match, text, name, fmt), fmt)
-    value = _value(text)
+    # Python reads the digits of every script.
+    value = _value(text) if text.isascii() else None
     if value is None:
         raise ValueError(f"operand {name}: {text!r} is not {_FORMS}")
     return _rounded(value, text.startswith("-"), text, name, fmt)
@@ -76,7 +77,7 @@ def integer(text: str, name: str) -> int:
     """Read the exponent that scaleb takes; raises a ValueError for anything but an integer of 64 bits."""
     text = _stripped(text, name)
     try:
-        value = int(text, 0)
+        value = int(text if text.isascii() else "", 0)
     except ValueError:
         raise ValueError(f"operand {name}: {text!r} is not an integer; scaleb takes an exponent such as -3") from None
     if not -(2**63) <= value < 2**63:

@@ -8,6 +8,7 @@ from halfsim._version import __version__
 from halfsim.explanation.cases import CASES
 from halfsim.explanation.elementwise import operation_rows
 from halfsim.explore.dot import MOST_ROWS, MOST_TERMS
+from halfsim.explore.fields import MOST_BYTES
 from halfsim.explore.operation import ENVIRONMENTS
 from halfsim.flags import Flags
 from halfsim.operation import Operation
@@ -88,7 +89,7 @@ def catalogue() -> dict[str, Any]:
         "flags": [flag.name for flag in Flags],
         "environments": list(ENVIRONMENTS),
         "accumulators": _accumulators(),
-        "limits": {"terms": str(MOST_TERMS), "rows": str(MOST_ROWS)},
+        "limits": {"terms": str(MOST_TERMS), "rows": str(MOST_ROWS), "bytes": str(MOST_BYTES)},
         "examples": {"operation": list(EXAMPLES), "dot": list(dot_examples())},
     }
 

@@ -6,7 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["FieldError", "blamed", "chosen", "text", "texts"]
+__all__ = ["MOST_BYTES", "FieldError", "blamed", "chosen", "text", "texts"]
+
+MOST_BYTES = 1 << 16
+"""Of a request."""
 
 
 class FieldError(ValueError):

@@ -17,13 +17,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from halfsim.explore.dot import explore_dot
-from halfsim.explore.fields import FieldError
+from halfsim.explore.fields import MOST_BYTES, FieldError
 from halfsim.explore.operation import explore_operation
 from halfsim.explore.page import POLICY, files
 
-__all__ = ["MOST_BYTES", "Server"]
+__all__ = ["Server"]
 
-MOST_BYTES = 1 << 16
 _ADDRESS = "127.0.0.1"
 _ANSWERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "/api/operation": explore_operation,

@@ -174,6 +174,7 @@ def test_a_bit_is_flipped_by_a_click(shown: Shown) -> None:
         ("a", "two", "operand a: 'two' is not a bit pattern"),
         ("b", "0x12345", "wider than the 16 bits"),
         ("bits", "99", "integer from 1 to 32"),
+        ("a", "\uff11\uff12", "operand a: '\uff11\uff12' is not a bit pattern"),
         ("a", "<img src=x onerror=alert(1)>", "operand a: '<img src=x onerror=alert(1)>' is not"),
     ],
 )
@@ -189,6 +190,17 @@ def test_invalid_input_shows_a_message_beside_its_field(shown: Shown, field_: st
     page.wait_for_selector("#operation-answer:not([hidden])")
     assert page.is_hidden(f"#{field_}-error")
     assert page.get_attribute(f"#{field_}", "aria-invalid") is None
+
+
+@pytest.mark.parametrize(("view", "field_"), [("operation", "a"), ("dot", "dot-a")])
+def test_input_without_end_is_refused_without_a_request(shown: Shown, view: str, field_: str) -> None:
+    # The fixture fails for whatever the console reports, as it would a refused request.
+    shown.open(f"view={view}")
+    shown.page.fill(f"#{field_}", "1 " * 200_000)
+    shown.page.wait_for_selector(f"#{view}-error:not([hidden])")
+    assert "the input is too long: 4" in shown.page.inner_text(f"#{view}-error")
+    shown.page.fill(f"#{field_}", "1")
+    shown.page.wait_for_selector(f"#{view}-error", state="hidden")
 
 
 def test_invalid_dot_products_show_a_message(shown: Shown) -> None:

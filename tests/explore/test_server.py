@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from halfsim.explore.fields import MOST_BYTES
 from halfsim.explore.operation import explore_operation
-from halfsim.explore.server import MOST_BYTES, Server
+from halfsim.explore.server import Server
 from tests.explore.questions import operations, serving
 from tests.explore.test_answers import ADD, DOT
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from functools import cmp_to_key
+from functools import cmp_to_key, lru_cache
 from typing import Literal
 
 from halfsim.formats import BINARY16, Format
@@ -160,12 +160,14 @@ def class_name(a: int) -> str:
     return ("negative" if d.sign else "positive") + word
 
 
-_ORDERED = sorted(
-    (bits for bits in range(65536) if not decode(bits).is_nan and bits != 0x8000),
-    key=cmp_to_key(lambda p, q: _greater_than(decode(p), decode(q)) - _greater_than(decode(q), decode(p))),
-)
-"""Every binary16 number but -0, ascending."""
-_PLACE = {bits: place for place, bits in enumerate(_ORDERED)}
+@lru_cache(maxsize=1)
+def _ordered() -> tuple[list[int], dict[int, int]]:
+    """Every binary16 number but -0, ascending, and the place of each."""
+    numbers = sorted(
+        (bits for bits in range(65536) if not decode(bits).is_nan and bits != 0x8000),
+        key=cmp_to_key(lambda p, q: _greater_than(decode(p), decode(q)) - _greater_than(decode(q), decode(p))),
+    )
+    return numbers, {bits: place for place, bits in enumerate(numbers)}
 
 
 def next_toward(a: int, up: bool, ctx: Context = PLAIN) -> tuple[int, int]:
@@ -173,8 +175,9 @@ def next_toward(a: int, up: bool, ctx: Context = PLAIN) -> tuple[int, int]:
     d = decode(a)
     if d.is_nan:
         return nan_result([d], [BINARY16], ctx.machine, BINARY16)
-    place = _PLACE[0 if a == 0x8000 else a] + (1 if up else -1)
-    result = _ORDERED[min(max(place, 0), len(_ORDERED) - 1)]
+    numbers, places = _ordered()
+    place = places[0 if a == 0x8000 else a] + (1 if up else -1)
+    result = numbers[min(max(place, 0), len(numbers) - 1)]
     return (d.sign << 15 if result == 0 else result), 0
 
 

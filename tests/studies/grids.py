@@ -13,8 +13,8 @@ from halfsim.training.tasks import Classification
 
 __all__ = ["LONG", "contents", "grid", "part"]
 
-LONG = 3000
-"""Steps of a run that takes seconds: longer than the time between two checkpoints."""
+LONG = 1000
+"""Steps of a run that takes about a second: long enough to be killed under way."""
 
 _BITS = ("config.toml", "events.jsonl", "hist.parquet")
 

@@ -83,7 +83,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Whole:
-    """Runs that take longer than the time between two checkpoints."""
+    """Runs that are long enough to be killed under way."""
     folder = tmp_path_factory.mktemp("undisturbed")
     return folder, runner.execute(grid(LONG, 1), folder, processes=1, progress=False)
 
@@ -255,6 +255,7 @@ def test_a_killed_runner_goes_on_to_the_same_bits(
         return advance(trainer)
 
     monkeypatch.setattr(Trainer, "advance", counted)
+    monkeypatch.setattr(runs, "_LONGEST", 0.2)  # checkpoints and journal in turns
     assert bits(runner.execute(grid(LONG, 1), tmp_path, processes=1, progress=False)) == bits(undisturbed[1])
     assert contents(tmp_path) == contents(undisturbed[0])
     assert len(steps) == LONG * (3 - len(finished)) - sum(kept.values()), "it began anew"

@@ -15,12 +15,16 @@ from halfsim.testvectors.shipped import ENVIRONMENTS, FLUSHING, Member, compact,
 from tests.oracles import rational
 from tests.oracles.rows import row
 
-EVERY = list(members())
+
+@pytest.fixture(scope="module")
+def every() -> list[Member]:
+    """All files of the set; which there are is computed."""
+    return list(members())
 
 
-def test_every_operation_mode_and_environment_is_there():
-    found = {(m.subject.name, m.rounding, m.environment) for m in EVERY}
-    assert {m.subject for m in EVERY} == set(SUBJECTS)
+def test_every_operation_mode_and_environment_is_there(every: list[Member]):
+    found = {(m.subject.name, m.rounding, m.environment) for m in every}
+    assert {m.subject for m in every} == set(SUBJECTS)
     for known in SUBJECTS:
         modes = ("rne", "rna", "rtz", "rup", "rdn", "odd") if known.rounds else ()
         assert {(known.name, mode, env) for mode in modes for env in ENVIRONMENTS} <= found
@@ -44,12 +48,12 @@ def machine(environment: str) -> rational.Machine:
 
 
 @pytest.mark.parametrize("environment", FLUSHING)
-def test_what_flushes_is_there(environment: str):
+def test_what_flushes_is_there(environment: str, every: list[Member]):
     _, there, absent = FLUSHED[environment]
-    found = {(m.subject.name, m.rounding) for m in EVERY if m.environment == environment}
+    found = {(m.subject.name, m.rounding) for m in every if m.environment == environment}
     assert there <= found
     assert not absent & found
-    for member in EVERY:
+    for member in every:
         if member.environment == environment and member.subject.name in ("multiply", "fma", "divide"):
             _, block = compact(member)
             magnitude = block.result & 0x7FFF
@@ -92,8 +96,8 @@ def disagreements(path: Path, member: Member, *, sealed: bool = True) -> list[st
 
 
 @pytest.mark.parametrize("environment", [*ENVIRONMENTS, *FLUSHING])
-def test_all_rows_of_every_file_equal_exact_arithmetic(root: Path, environment: str):
-    for member in EVERY:
+def test_all_rows_of_every_file_equal_exact_arithmetic(root: Path, environment: str, every: list[Member]):
+    for member in every:
         if member.environment == environment:
             assert disagreements(root / "vectors" / member.file, member) == []
 

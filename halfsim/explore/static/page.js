@@ -12,11 +12,11 @@
 
   const ask = async (view) => {
     if (catalogue.answers) return catalogue.answers[current][view.example()];
-    const reply = await fetch(view.path, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(view.asked()),
-    });
+    const body = new TextEncoder().encode(JSON.stringify(view.asked()));
+    const most = catalogue.limits.bytes;
+    // The server would refuse it, which browsers report in their console.
+    if (body.length > most) return { error: `the input is too long: ${body.length} bytes, at most ${most}`, field: "" };
+    const reply = await fetch(view.path, { method: "POST", headers: { "Content-Type": "application/json" }, body });
     return reply.json();
   };
 

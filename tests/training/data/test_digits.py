@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from importlib import resources
 
 import numpy as np
 import pytest
 
 pytest.importorskip("sklearn")
+
+from sklearn import datasets
 
 from halfsim.training.data import digits, enlarged_digits
 
@@ -31,6 +35,19 @@ def test_the_order_of_the_digits_is_fixed() -> None:
 def test_the_file_is_named_by_its_digest() -> None:
     content = (resources.files("sklearn.datasets.data") / "digits.csv.gz").read_bytes()
     assert digits().sha256 == hashlib.sha256(content).hexdigest()
+
+
+def test_the_digits_are_those_that_scikit_learn_reads() -> None:
+    theirs, mine = datasets.load_digits(), digits()
+    pixels = np.concatenate([mine.train[0], mine.test[0]]).astype(np.float64) * 16
+    labels = np.concatenate([mine.train[1], mine.test[1]])
+    found, wanted = (np.column_stack(pair) for pair in ((pixels, labels), (theirs.data, theirs.target)))
+    assert np.array_equal(found[np.lexsort(found.T)], wanted[np.lexsort(wanted.T)])
+
+
+def test_scikit_learn_is_not_imported_for_its_file() -> None:
+    code = "import sys; from halfsim.training.data import digits; digits(); sys.exit('sklearn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_fewer_digits_are_the_first_ones() -> None:
