@@ -66,10 +66,10 @@ def transformer() -> nn.Module:
 
 
 def simulated(
-    model: nn.Module, x: torch.Tensor, policy: Policy | str, count: bool | int, calls: int = 1
+    model: nn.Module, x: torch.Tensor, policy: Policy | str, count: bool | int, calls: int = 1, rows: int = 4
 ) -> Callable[[], object]:
     def run() -> object:
-        with torch.no_grad(), hs.torch.simulate(policy, count=count):
+        with torch.no_grad(), hs.torch.simulate(policy, count=count, rows=rows):
             return [model(x) for _ in range(calls)]
 
     return run
@@ -118,6 +118,7 @@ def layer(rounds: int, size: tuple[int, int, int], accumulator: str) -> None:
         "product": lambda: [hs.matmul(a, b, c, accumulator=accumulator) for _ in range(_CALLS)],
         "layer": simulated(module, x, policy, False, _CALLS),
         "layer, counted": simulated(module, x, policy, True, _CALLS),
+        "layer, every row": simulated(module, x, policy, True, _CALLS, 1),
         "layer, count=8": simulated(module, x, policy, 8, _CALLS),
         "layer, held in float32": simulated(nn.Linear(inputs, outputs), x.float(), policy, False, _CALLS),
     }

@@ -236,10 +236,12 @@ class Machine:
         stored = store(storage, product)
         ledger.watch(self.layer, kind, stored)
         if alone or due:
-            exact = product if alone else self._product(a, b, c, FP32)
-            ledger.count(self.layer, kind, exact, stored)
+            rows = None if alone else self._compared(stored, number)
+            part, shown = (a, stored) if rows is None else (a[rows], stored[rows])
+            exact = product if alone else self._product(part, b, c, FP32)
+            ledger.count(self.layer, kind, exact, shown)
             if kind == "weight gradient":
-                ledger.compare(self.layer, exact, stored)
+                ledger.compare(self.layer, exact, shown)
         else:
             ledger.skip(self.layer, stored.size)
         if watched and product.size:
@@ -249,6 +251,10 @@ class Machine:
                 row = self._fresh
             ledger.swallow(self.layer, name, watch(row, a, b, c, np.unique(elements)))
         return stored
+
+    def _compared(self, stored: Array, number: int) -> Array | None:
+        """Return which rows of a product are compared with another one, None for all; the number is the ledger's."""
+        return None
 
     def _product(self, a: Array, b: Array, c: Array | None, accumulator: AccumulatorLike) -> Array:
         if a.dtype == np.float32 or b.dtype == np.float32:

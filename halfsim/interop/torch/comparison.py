@@ -157,7 +157,7 @@ def compare(
     exact, output = _run(copy.deepcopy(model).to(reference), _cast(inputs, reference))
     layers, first, outputs, reports = [], {}, {"reference": output}, {}
     for name, policy in chosen.items():
-        with simulate(policy, seed=seed, count=True) as report:
+        with simulate(policy, seed=seed, rows=1) as report:
             found, outputs[name] = _run(copy.deepcopy(model), _cast(inputs, None))
         stored = _format(policy, model)
         rows = [_error(name, layer, found[layer], exact[layer], stored) for layer in found if layer in exact]

@@ -72,10 +72,19 @@ class Machines:
             policy = policy.stored(BINARY16, policy.name)
         elif kind == "binary16":
             policy = policy.stored(BINARY16, policy.name).accumulating(FP32, policy.name)
-        return Machine(policy, tally, self._seed, stream)
+        return TensorMachine(policy, tally, self._seed, stream)
 
 
-class BFloat16Machine(Machine):
+class TensorMachine(Machine):
+    """A machine that compares a sample of the rows of a product with those of another one, as its tally says."""
+
+    ledger: Tally
+
+    def _compared(self, stored: Array, number: int) -> Array | None:
+        return self.ledger.compared(self.layer, stored, number)
+
+
+class BFloat16Machine(TensorMachine):
     """What a policy says of binary16, said of bfloat16: weights, activations and gradients are stored in it.
 
     Products of bfloat16 are exact in binary32 and are summed in it, k ascending, or by the bfloat16 instruction of the

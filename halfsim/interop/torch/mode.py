@@ -28,6 +28,7 @@ from halfsim.interop.torch.operators import (
     exact,
     makes,
     narrow,
+    narrows,
     selected_wide,
 )
 from halfsim.interop.torch.refusals import Accepted, refuse_traced, traced
@@ -77,6 +78,9 @@ class Mode(TorchDispatchMode):
         # In the backward pass, only where their formats differ need activations and gradients be told apart.
         self._mixed = any(policy.activations != policy.gradients for policy in rules.policies)
 
+    # Inside of `simulate` nothing is compiled, so that PyTorch's guard of every call would only take time.
+    _should_skip_dynamo = classmethod(lambda cls: False)
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if FakeTensor in types:
             # It has a shape, and no numbers.
@@ -90,7 +94,7 @@ class Mode(TorchDispatchMode):
         found = tensors_in(args) + tensors_in(kwargs) if kwargs else tensors_in(args)
         floats = [x for x in found if x.is_floating_point() or x.is_complex()]
         for tensor in floats:
-            if isinstance(tensor, torch.nn.Parameter):
+            if type(tensor) is not torch.Tensor and isinstance(tensor, torch.nn.Parameter):
                 self._marks.add(tensor, Mark.weight)
         if floats and traced():
             refuse_traced(name)
@@ -104,9 +108,10 @@ class Mode(TorchDispatchMode):
                 check(name, tensor)
         if direct and floats:
             return self._computed(func, facts, args, kwargs, floats)
-        copies = name in COPIES and not _narrows(name, args, kwargs)
+        copies = name in COPIES and not narrows(name, args, kwargs)
         if space in _OTHERS or copies or exact(name, func._schema.overload_name, args, floats):
-            return self._moved(func, name, args, kwargs, floats) if floats else func(*args, **kwargs)
+            moves = floats or name in CONSTANTS
+            return self._moved(func, name, args, kwargs, floats) if moves else func(*args, **kwargs)
         if space != "aten" and floats:
             return self._left(func, f"{space}::{full}", "not PyTorch's own", args, kwargs)
         if name in RANDOM and (floats or name in _DRAWN):
@@ -171,7 +176,7 @@ class Mode(TorchDispatchMode):
 
     def _settle(self, func: Any, name: str, args: Any, kwargs: Any, result: Any) -> None:
         """Round and count a result among whose elements there may be a number of the caller that its format lacks."""
-        if result.dtype not in FLOATS or not result.ndim or all(map(narrow, constants(args, kwargs))):
+        if result.dtype not in (FLOATS if result.ndim else NARROW) or all(map(narrow, constants(args, kwargs))):
             return
         phase = self._modules.phase()
         module = self._modules.name(phase)
@@ -291,10 +296,3 @@ def _written(target: torch.Tensor, result: torch.Tensor, marks: Marks) -> torch.
     if marks.of(result) & Mark.wide:
         marks.add(target, Mark.wide)
     return target
-
-
-def _narrows(name: str, args: Any, kwargs: Any) -> bool:
-    """Whether a copy is a rounding to a format of 16 bits or fewer, of whole numbers as well."""
-    source, target = (args[1], args[0].dtype) if name == "copy" else (args[0], kwargs.get("dtype"))
-    narrow = target is not None and target.is_floating_point and target.itemsize <= 2
-    return bool(narrow and source.dtype not in (target, torch.bool))

@@ -17,6 +17,8 @@ from halfsim.training.ledger import WATCHED, Ledger, is_special
 
 __all__ = ["Counts", "Report", "Tally"]
 
+_LEAST = 16
+"""Rows that are compared at least."""
 _EVERY = 8
 """Products of a module and pass from one whose additions are watched to the next."""
 _NEAREST = control_word(Rounding.roundTiesToEven, IEEE)
@@ -26,9 +28,10 @@ _NEAREST = control_word(Rounding.roundTiesToEven, IEEE)
 class Counts:
     """Losses of the results of a module, and of float32 operands that were rounded to take part in its operations.
 
-    A product is compared with the binary32 sum of the same factors where its accumulator delivers binary16, and with
-    what the accumulator itself delivered where that is binary32: then the losses are those of storing it, and not what
-    the sums of a tensor core lost. Other results are compared with the same operation of the same operands in binary32.
+    A product is compared with the binary32 sum of the same factors where its accumulator delivers binary16, in a sample
+    of its rows unless `rows` is 1; and with what the accumulator itself delivered where that is binary32: then the
+    losses are those of storing it, and not what the sums of a tensor core lost. Other results are compared with the
+    same operation of the same operands in binary32.
     Those that are kept, as losses and sums of all elements are, count like those that are stored.
 
     What rounding an operand of a product, a sum or a normalisation takes off, as that of a float32 weight, is no loss
@@ -39,7 +42,9 @@ class Counts:
     elements : int
         Results counted.
     uncounted : int
-        Results that `count` left out, whose losses are not in what follows: 0 by default.
+        Results beside those. What `rows` left out are normal numbers below the largest, of which none can be anything
+        but inexact, so that overflow, underflow, flushed and invalid are those of all results; of products that `count`
+        left out, all that follows lacks.
     inexact, overflow, underflow, flushed : int
         Those that differ from what they are compared with; of these, those infinite as stored (or the largest number,
         where the rounding stops there) but not in the comparison; those smaller than the smallest normal number; and
@@ -84,6 +89,9 @@ class Report:
     count : int
         What `simulate` was given: 1 where every result is counted, 0 where none is; otherwise, of the products whose
         losses another product must show, the first of a module and pass is, and every `count`-th then.
+    rows : int
+        What `simulate` was given: of such a product, one row in so many is compared, sixteen at least and others in the
+        next product, and every row with a result that is zero, subnormal, infinite, NaN or the largest number.
     first : dict or None
         ``{"module", "operator", "phase", "call"}`` of the first operator that made an infinity or a NaN of finite
         numbers; `call` counts simulated calls.
@@ -97,6 +105,7 @@ class Report:
     first: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
     count: int = 1
+    rows: int = 1
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain values."""
@@ -110,6 +119,7 @@ class Report:
             "first": self.first,
             "notes": list(self.notes),
             "count": self.count,
+            "rows": self.rows,
         }
 
     def __str__(self) -> str:
@@ -143,12 +153,19 @@ class Report:
         if not self.count:
             return "losses: not counted, as count=False says"
         watched = f"additions: a sample, {WATCHED} sums of one product in {_EVERY} of a module and pass"
-        if self.count == 1:
-            return f"losses: of all results; {watched}"
         left = sum(counts.uncounted for counts in self.modules.values())
+        if self.count == 1 and not left:
+            return f"losses: of all results; {watched}"
+        reasons = []
+        if self.count > 1:
+            reasons.append(f"as count={self.count} takes the first of a module and pass, and one in {self.count} then")
+        if self.rows > 1:
+            sample = f"as rows={self.rows} compares one row in {self.rows}, and all with a result out of the ordinary"
+            exact = "inexact is of that sample, and overflow, underflow, flushed and invalid of all"
+            reasons.append(f"{sample}: {exact}" if self.count == 1 else sample)
         return (
-            f"losses: of all results but {left}, of products whose losses another product must show, as count="
-            f"{self.count} takes the first of a module and pass, and one in {self.count} then; {watched}"
+            f"losses: of all results but {left}, of products whose losses another product must show, "
+            f"{', and '.join(reasons)}; {watched}"
         )
 
 
@@ -236,6 +253,19 @@ class Tally(Ledger):
         self._products[layer, product] += 1
         return number % self._report.count == 0, 0 if number % _EVERY else WATCHED, number
 
+    def compared(self, layer: str, stored: Array, number: int) -> Array | None:
+        """Return which rows of a product are compared with another, as the report's `rows` says; None for all."""
+        step = min(self._report.rows, len(stored) // _LEAST)
+        if stored.ndim != 2 or step < 2:
+            return None
+        chosen = _extraordinary(stored)
+        chosen[number % step :: step] = True
+        rows = np.flatnonzero(chosen)
+        if len(rows) == len(stored):
+            return None
+        self.skip(layer, (len(stored) - len(rows)) * stored.shape[1])
+        return rows
+
     def skip(self, layer: str, elements: int) -> None:
         """Note results of a product that is not counted."""
         self._report.modules[layer].uncounted += elements
@@ -245,3 +275,14 @@ class Tally(Ledger):
         counts = self._report.modules[layer]
         counts.swallowed += pair[0]
         counts.additions += pair[1]
+
+
+def _extraordinary(stored: Array) -> Array:
+    """Return which rows hold a number that is zero, subnormal, the largest of binary16, infinite or NaN."""
+    narrow = stored.dtype == np.float16
+    word, mask, normal, largest = (
+        (np.uint16, 0x7FFF, 0x0400, 0x7BFF) if narrow else (np.uint32, 0x7FFFFFFF, 0x38800000, 0x477FE000)
+    )
+    patterns: Any = stored.view(word)
+    size = (patterns & word(mask)) - word(normal)
+    return np.asarray((size >= word(largest - normal)).any(axis=1))

@@ -34,6 +34,7 @@ def simulate(
     operators: Mapping[str, PolicyLike] = _NONE,
     modules: Mapping[str, PolicyLike] = _NONE,
     count: bool | int = True,
+    rows: int = 4,
     seed: int = 0,
 ) -> Iterator[Report]:
     """Compute what PyTorch does inside in the arithmetic of a policy: forward, backward, and optimizer.
@@ -53,11 +54,15 @@ def simulate(
         fits nothing is noted in the report. Names are the dispatcher's (``"addmm"``), or those of the functions
         ``linear matmul conv2d softmax log_softmax layer_norm group_norm batch_norm nll_loss`` and the like.
     count : bool or int
-        Whether losses are counted by module, those of every result, and additions watched in a sample of sums. It costs
-        about a tenth of a product with a binary32 accumulator, more of small ones. What an accumulator in binary16 lost
-        is seen beside the binary32 sums of the same products, which cost up to half of the product: n > 1 makes those
-        for the first product of a module and pass and for one in n then alone, and the report says how many results
-        were left out. Infinities are noted in any case.
+        Whether losses are counted by module, and additions watched in a sample of sums. What an accumulator in binary16
+        lost is seen beside the binary32 sums of the same products: n > 1 makes those for the first product of a module
+        and pass and for one in n then alone, and the report says how many results were left out. Infinities are noted
+        in any case.
+    rows : int
+        Of a matrix product whose losses such sums must show, one row in so many is compared, sixteen at least, and
+        every row with a result that is zero, subnormal, infinite, NaN or the largest number. So what is inexact is
+        counted in a sample, whose size the report says; everything else is counted in all results. 1 compares every
+        row, which costs a quarter of the product to half of it.
     seed : int
         Of stochastic rounding.
 
@@ -123,12 +128,13 @@ def simulate(
             "binary16 accumulators in one product of n"
         )
     every = integer("simulate", "count", int(count), 0, 2**63 - 1)
+    rows = integer("simulate", "rows", rows, 1, 2**63 - 1)
     if not _SWITCHES.acquire(blocking=False):
         raise RuntimeError(
             "simulate: another thread is inside of simulate, and PyTorch has one set of switches for all threads; "
             "simulate one after the other, or in processes of their own"
         )
-    report = Report(count=every)
+    report = Report(count=every, rows=rows)
     with ExitStack() as stack:
         stack.callback(_SWITCHES.release)
         # Fused kernels of the processor are one operator each, of which nothing could be simulated.

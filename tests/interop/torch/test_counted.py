@@ -143,3 +143,80 @@ def test_swallowed_additions_are_those_of_the_words_that_were_drawn():
         assert counts.swallowed == 3000 - 2048 - grown
         found.append(counts.swallowed)
     assert found[0] != found[1]
+
+
+# Samples of rows.
+
+
+def product(scale, **options):
+    """Return the counts of three products of 64 rows, and those of comparing each by hand."""
+    rng = np.random.default_rng(11)
+    a, b = (rng.normal(size=shape).astype(np.float16) for shape in ((64, 48), (48, 80)))
+    a *= np.float16(scale)
+    # A row of zeros, one that overflows.
+    a[5], a[6] = 0, 60000
+    x, y = torch.from_numpy(a), torch.from_numpy(b)
+    with hs.torch.simulate("h100:f16", **options) as report:
+        for _ in range(3):
+            x @ y
+    exact = hs.matmul(a, b)
+    stored = hs.matmul(a, b, accumulator="h100:f16").astype(np.float32)
+    return report, exact, stored
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-4, 3e3])
+@pytest.mark.parametrize("rows", [1, 2, 4, 100])
+def test_what_rows_leave_out_could_only_be_inexact(scale, rows):
+    report, exact, stored = product(scale, rows=rows)
+    counts, differs, size = report.modules[""], exact != stored, np.abs(stored)
+    beyond = np.isinf(stored) & np.isfinite(exact)
+    assert counts.overflow == 3 * np.count_nonzero(beyond)
+    assert counts.underflow == 3 * np.count_nonzero(differs & (size < 2.0**-14))
+    assert counts.flushed == 3 * np.count_nonzero(differs & (stored == 0))
+    assert counts.invalid == 3 * np.count_nonzero(np.isnan(stored) & ~np.isnan(exact))
+    assert counts.elements + counts.uncounted == 3 * stored.size
+    strange = ((size < 2.0**-14) | ~(size < 65504)).any(axis=1)
+    step, inexact, left = min(rows, 4), 0, 0
+    for number in range(3):
+        chosen = strange.copy()
+        chosen[number % step :: step] = True
+        inexact += np.count_nonzero((differs & ~np.isnan(stored))[chosen])
+        left += np.count_nonzero(~chosen) * stored.shape[1]
+    assert (counts.inexact, counts.uncounted) == (inexact, left)
+    assert report.as_dict()["rows"] == rows
+    assert (f"as rows={rows} compares one row in {rows}" in str(report)) == (left > 0)
+    if rows == 1:
+        assert left == 0
+
+
+def test_rows_are_sampled_unless_all_are_asked_for():
+    assert product(1.0)[0].modules[""].uncounted > 0
+    assert product(1.0, rows=1)[0].modules[""].uncounted == 0
+    with (
+        pytest.raises(ValueError, match="simulate: rows=0 must be an integer from 1"),
+        hs.torch.simulate("mixed", rows=0),
+    ):
+        pass
+    # An error has left nothing switched.
+    with hs.torch.simulate("mixed"):
+        pass
+
+
+def test_few_rows_and_sums_of_binary32_are_compared_whole():
+    x = torch.randn(31, 8, generator=torch.Generator().manual_seed(0)).half()
+    for policy, y in (("h100:f16", x), ("h100:f32", torch.cat([x, x, x]))):
+        with hs.torch.simulate(policy) as report:
+            y @ x.mT
+        assert (report.modules[""].elements, report.modules[""].uncounted) == (len(y) * 31, 0)
+
+
+def test_a_constant_beside_a_narrow_tensor_that_becomes_infinite():
+    x, chosen = torch.ones(2, dtype=torch.float16), torch.tensor([True, False])
+    with hs.torch.simulate("mixed") as report:
+        assert torch.where(chosen, 1e5, x).tolist() == [float("inf"), 1.0]
+    assert (report.modules[""].elements, report.modules[""].overflow) == (1, 1)
+    assert report.first["operator"] == "scalar_tensor"
+    with hs.torch.simulate("mixed") as report:
+        torch.where(chosen, 2.0, x), torch.where(chosen, float("inf"), x)
+    assert not report.modules
+    assert report.first is None

@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_map
 from halfsim.interop.torch.tensors import NARROW, array_of, tensors_in
 from halfsim.training.arithmetic import Array
 
-__all__ = ["CONSTANTS", "EXACT", "RANDOM", "WHOLE", "constants", "exact", "makes", "narrow", "selected_wide"]
+__all__ = ["CONSTANTS", "EXACT", "RANDOM", "WHOLE", "constants", "exact", "makes", "narrow", "narrows", "selected_wide"]
 
 _NAMES = """
 _adaptive_max_pool2d _amp_update_scale _assert_async _foreach_abs _foreach_maximum _foreach_neg
@@ -50,10 +50,10 @@ RANDOM = frozenset(_DRAWING.split())
 """Operators that draw numbers."""
 
 _SELECTING = """
-clamp clamp_max clamp_min constant_pad_nd hardtanh index_fill masked_fill scatter threshold where
+clamp clamp_max clamp_min constant_pad_nd hardtanh index_fill masked_fill scalar_tensor scatter threshold where
 """
 CONSTANTS = frozenset(_SELECTING.split())
-"""Operators among the exact ones that select between elements and a number of the caller."""
+"""Operators among the exact ones that select between elements and a number of the caller, or hold one for that."""
 
 WHOLE = ("affine_grid", "grid_sampler", "upsample_", "_upsample_")
 """How the names of operators begin whose pieces compute places in a tensor, which no format of numbers may round."""
@@ -92,6 +92,13 @@ def narrow(number: float) -> bool:
         return number != number or float(np.float16(number)) == number
 
 
+def narrows(name: str, args: Any, kwargs: Any) -> bool:
+    """Whether a copy is a rounding to a format of 16 bits or fewer, of whole numbers as well."""
+    source, target = (args[1], args[0].dtype) if name == "copy" else (args[0], kwargs.get("dtype"))
+    narrow = target is not None and target.is_floating_point and target.itemsize <= 2
+    return bool(narrow and source.dtype not in (target, torch.bool))
+
+
 def selected_wide(func: Any, args: Any, kwargs: Any, result: torch.Tensor) -> Array | None:
     """Return the result of a selection before it is rounded; None in place, where PyTorch refuses what is too large."""
     if result.dtype not in NARROW:
@@ -100,6 +107,8 @@ def selected_wide(func: Any, args: Any, kwargs: Any, result: torch.Tensor) -> Ar
         return None
 
     def widened(x: Any) -> Any:
+        if isinstance(x, torch.dtype):
+            return torch.float32 if x in NARROW else x
         return x.float() if isinstance(x, torch.Tensor) and x.dtype in NARROW else x
 
     wide = func(*tree_map(widened, args), **tree_map(widened, kwargs))
