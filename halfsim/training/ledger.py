@@ -57,9 +57,9 @@ class Ledger:
     not zero when the same expression of the same stored operands is evaluated in binary32 (products and sums in
     ascending order, whatever accumulator or reductions the policy has). An update is flushed when Δ is zero in the
     format of the weights, as their update rounds it, and not zero when the optimizer's step is evaluated in binary32.
-    Gradients that meet, at a residual connection or at weights that are used more than once, count once as they are
-    delivered and once as their sum. An update is lost when Δ is not zero and the
-    weight is the same before and after (for a master copy, the master; for Kahan's rule, weight and compensation).
+    Gradients that meet, at a residual connection or at weights that are used more than once, count as they were
+    computed and, where neither is zero, once more as their sum. An update is lost when Δ is not zero and the weight is
+    the same before and after (for a master copy, the master; for Kahan's rule, weight and compensation).
     Partial sums are watched in a few elements of every product, of a stack of them in a few of all together; those of
     reductions (batch normalisation, softmax, bias, loss) are not. The error
     of the weight gradients is the root of the summed squares of (stored - binary32 sum) over that of the sums

@@ -220,8 +220,8 @@ def layer_factor(largest: float, bound: float) -> float:
     Returns
     -------
     float
-        The power of two that brings `largest` into [bound / 2, bound); 1 where there is none, for zero,
-        infinity and NaN.
+        The power of two that brings `largest` into [bound / 2, bound), or the nearest to it that is a normal number of
+        binary32; 1 where there is none, for zero, infinity and NaN.
 
     Examples
     --------
@@ -231,7 +231,7 @@ def layer_factor(largest: float, bound: float) -> float:
     if not 0 < largest < math.inf:
         return 1.0
     (fraction, exponent), (limit, wanted) = math.frexp(largest), math.frexp(bound)
-    return math.ldexp(1.0, wanted - exponent - (fraction >= limit))
+    return math.ldexp(1.0, min(max(wanted - exponent - (fraction >= limit), -126), 127))
 
 
 def _binary32(scale: float) -> float:

@@ -182,7 +182,9 @@ class Machine:
         return self._evaluate(kind, a, expression, self.gradients, plain)
 
     def meet(self, kind: str, first: Array, second: Array) -> Array:
-        """Return the sum of two gradients of one variable, stored and counted.
+        """Return the sum of two gradients of one variable, stored and counted where both are not zero.
+
+        A zero adds nothing: those that stand around the gradient of a slice are no gradients that were lost.
 
         Parameters
         ----------
@@ -191,7 +193,13 @@ class Machine:
         first, second : array
             Of one shape, in the format of gradients.
         """
-        return self.gradient(kind, self.gradients, lambda a: a.add(a.convert(first), a.convert(second)))
+        stored = np.asarray(self.gradients.add(first, second))
+        if self.ledger.sampling:
+            both = (first != 0) & (second != 0)
+            exact = WIDE.add(WIDE.convert(first[both]), WIDE.convert(second[both]))
+            self.ledger.count(self.layer, kind, exact, stored[both])
+        self.ledger.watch(self.layer, kind, stored)
+        return stored
 
     def selected(self, kind: str, values: Array) -> Array:
         """Count numbers that were selected among stored ones, which lost nothing; return them.

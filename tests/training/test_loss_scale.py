@@ -261,7 +261,10 @@ def test_the_factor_of_a_layer_is_the_power_of_two_that_fits(largest: float, bou
     exact = Fraction(factor)
     assert exact > 0 and 1 in (exact.numerator, exact.denominator)
     assert (exact.numerator * exact.denominator).bit_count() == 1
-    assert Fraction(bound) / 2 <= Fraction(largest) * exact < Fraction(bound)
+    # The largest and the smallest factor are those that are normal numbers of binary32.
+    assert Fraction(bound) / 2 <= Fraction(largest) * exact or factor == 2.0**127
+    assert Fraction(largest) * exact < Fraction(bound) or factor == 2.0**-126
+    assert 2.0**-126 <= factor <= 2.0**127
 
 
 @pytest.mark.parametrize("largest", [0.0, float("inf"), float("nan")])

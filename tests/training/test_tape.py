@@ -92,6 +92,28 @@ def test_sums_of_gradients_that_meet_are_counted_and_named(parameter: bool, kind
         assert (counts["elements"], ledger.first) == (1, None)
 
 
+def test_zeros_around_the_gradient_of_a_slice_are_not_counted() -> None:
+    tape = Tape(Machine(named("mixed"), Ledger()))
+    x = tape.parameter(np.float16([1.0, 2.0, 3.0]))
+    with tape.layer("shared"):
+        y = tape.record(x.value, (x, x), lambda g: (np.float16([1, 0, 2]), np.float16([0, 0, 3])))
+    tape.backward(y, np.ones(3, np.float16))
+    assert x.gradient is not None and x.gradient.tolist() == [1, 0, 5]
+    counts = tape.machine.ledger.as_dict()["layers"]["shared"]["weight gradient"]
+    assert (counts["elements"], counts["zero"]) == (1, 0)
+
+
+def test_a_tiny_binary32_gradient_is_not_scaled_to_infinity() -> None:
+    tape = Tape(Machine(named("binary32"), Ledger()))
+    x = tape.parameter(np.float32([1.0]))
+    with tape.layer("before"):
+        h = tape.record(x.value, (x,), lambda g: (g,))
+    with tape.layer("after"):
+        y = tape.record(h.value, (h,), lambda g: (g,))
+    tape.backward(y, np.float32([2.0**-130]), 1.0, 65504.0)
+    assert x.gradient is not None and x.gradient.tolist() == [2.0**-3] and x.scale == 2.0**127
+
+
 def test_gradients_that_a_scale_makes_zero_are_counted() -> None:
     tape = Tape(Machine(named("mixed"), Ledger()))
     x = tape.parameter(np.float16([1.0, 1.0]))
