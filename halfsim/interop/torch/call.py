@@ -45,6 +45,11 @@ class Call:
         The widest of the floating-point operands.
     master : bool
         Whether numbers are kept that the policy does not store: an optimizer's, a master copy, what is wide already.
+
+    Attributes
+    ----------
+    hidden : bool
+        Whether it made an infinity or a NaN of finite numbers that its result does not show.
     """
 
     def __init__(
@@ -60,7 +65,7 @@ class Call:
         kind = "master" if master else "bfloat16" if dtype == torch.bfloat16 else "plain"
         self.machine: Machine = machines.of(policy, kind)
         self.machine.layer = module
-        self.dtype = dtype
+        self.dtype, self.hidden = dtype, False
         self.backward = phase == BACKWARD
         self.optimizer = phase == OPTIMIZER or master
         self._machines, self._marks, self._policy = machines, marks, policy
@@ -91,7 +96,8 @@ class Call:
         turned = values.ndim == 2 and values.flags.f_contiguous and not values.flags.c_contiguous
         values = values.T if turned else values
         stored = storage.convert(values)
-        if tensor.dtype == torch.float32 and stored is not values:
+        # Float16 operands are other ones only where their subnormals are flushed.
+        if tensor.dtype != torch.bfloat16 and stored is not values:
             ledger: Any = machine.ledger
             ledger.operand(machine.layer, values, stored)
         return stored.T if turned else stored

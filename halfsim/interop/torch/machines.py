@@ -99,10 +99,8 @@ class BFloat16Machine(TensorMachine):
                 "bfloat16 tensors are rounded to nearest, ties to even, and keep subnormals; pass float16 tensors"
             )
         super().__init__(policy.stored(BINARY32, policy.name), ledger, seed, stream)
-        self._accumulators = {
-            name: _SUM32 if policy.product_format(name) == BINARY32 else _twin(policy, name)
-            for name in ("forward", "data_gradient", "weight_gradient")
-        }
+        self._given = policy
+        self._accumulators: dict[str, Accumulator] = {}
         stored = _bfloat16()
         self.weights = self.activations = self.gradients = stored
         self.forward_pointwise = self.backward_pointwise = stored
@@ -124,7 +122,11 @@ class BFloat16Machine(TensorMachine):
         return super().weight_gradient(x_transposed, g)
 
     def _product(self, a: Array, b: Array, c: Array | None, accumulator: AccumulatorLike) -> Array:
-        chosen = self._accumulators[self._kind]
+        kind, policy = self._kind, self._given
+        if kind not in self._accumulators:
+            # Of a product alone: copies to bfloat16, as Muon makes them, need no sums.
+            self._accumulators[kind] = _SUM32 if policy.product_format(kind) == BINARY32 else _twin(policy, kind)
+        chosen = self._accumulators[kind]
         if isinstance(chosen, MatrixUnit):
             return np.asarray(matmul(a, b, c, accumulator=chosen))
         return super()._product(a, b, c, accumulator)

@@ -241,7 +241,7 @@ class Mode(TorchDispatchMode):
         ledger: Any = call.machine.ledger
         if ledger.special:
             ledger.special = False
-            self._note(name, result, floats)
+            self._note(name, result, floats, call.hidden)
         if self._mixed and phase == FORWARD:
             for tensor in (*floats, *tensors_in(result)):
                 self._marks.add(tensor, Mark.activation)
@@ -270,9 +270,9 @@ class Mode(TorchDispatchMode):
     def _list(self, name: str, reason: str) -> None:
         self._report.not_simulated[name, reason][self._modules.name(self._modules.phase())] += 1
 
-    def _note(self, name: str, result: Any, operands: list[torch.Tensor]) -> None:
+    def _note(self, name: str, result: Any, operands: list[torch.Tensor], hidden: bool = False) -> None:
         """Note the first infinity or NaN that came of finite numbers."""
-        if self._report.first is None and makes_special(tensors_in([result]), operands):
+        if self._report.first is None and (hidden or makes_special(tensors_in([result]), operands)):
             self._first(name, self._modules.phase())
 
     def _first(self, name: str, phase: str) -> None:

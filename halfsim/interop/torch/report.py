@@ -56,8 +56,8 @@ class Counts:
         the first and of every eighth product of a module and pass; of stacks of matrices, in the product of the first
         ones.
     rounded, rounded_overflow, rounded_flushed : int
-        Operands that rounding to the stored format changed; of these, those that became infinite, and those that became
-        zero.
+        Operands that rounding to the stored format changed, or flushing where the policy does; of these, those that
+        became infinite, and those that became zero.
     """
 
     elements: int = 0
@@ -228,7 +228,7 @@ class Tally(Ledger):
         return dict(zip(LOSSES, counts.tolist(), strict=True))
 
     def operand(self, layer: str, values: Array, stored: Array) -> None:
-        """Count what rounding a float32 operand took off."""
+        """Count what rounding a float32 operand, or flushing a float16 one, took off."""
         if not self.sampling:
             return
         found = self._losses(values, stored)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -447,6 +448,33 @@ def test_what_rounding_operands_took_off_is_counted():
     with hs.torch.simulate("binary32") as report:
         layer(values)
     assert report.modules["Linear"].rounded == 0
+
+
+def test_flushed_operands_are_counted_in_both_types():
+    policy = replace(named("mixed"), name="flushing", flush_to_zero=True)
+    x = torch.full((64, 64), 8.0)
+    for weight in (torch.full((64, 32), 2.0**-16), torch.full((64, 32), 2.0**-16).half()):
+        with hs.torch.simulate(policy) as report:
+            y = x.to(weight.dtype) @ weight
+        assert not y.any()
+        counts = report.modules[""]
+        assert (counts.rounded, counts.rounded_flushed, counts.rounded_overflow) == (64 * 32, 64 * 32, 0)
+
+
+def test_running_statistics_that_overflow_are_named():
+    norm = torch.nn.Sequential(torch.nn.BatchNorm1d(4))
+    x = torch.linspace(-6000, 6000, 128).reshape(32, 4)
+    with hs.torch.simulate("binary16-pure") as report:
+        norm(x)
+    assert norm[0].running_var.isinf().all()
+    assert report.first is not None
+    assert (report.first["module"], report.first["operator"]) == ("0", "native_batch_norm")
+
+
+def test_a_tensor_that_takes_the_memory_of_another_is_no_arithmetic():
+    with hs.torch.simulate("mixed") as report:
+        torch.zeros(3).set_(torch.ones(2))
+    assert not report.not_simulated
 
 
 def test_additions_of_stacks_are_watched():

@@ -350,6 +350,20 @@ def test_inference(model, x):
         assert not report.not_simulated
 
 
+@pytest.mark.parametrize("shape", [(7, 32), (6, 5, 32), (2, 3, 5, 32)])
+@pytest.mark.parametrize("turned", [False, True])
+def test_inference_mode_starts_sums_from_the_bias_where_pytorch_does(shape, turned):
+    layer = torch.nn.Linear(32, 16)
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    x = x.transpose(0, -2) if turned else x
+    found = []
+    for guard in (torch.no_grad, torch.inference_mode):
+        with guard(), hs.torch.simulate("binary16-pure") as report:
+            found.append(layer(x).tolist())
+        assert not report.not_simulated
+    assert found[0] == found[1]
+
+
 def test_autocast_gives_the_same(model, x):
     expected, _, _ = outcome(model, x)
     with torch.autocast("cpu", dtype=torch.float16):

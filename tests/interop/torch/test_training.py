@@ -452,3 +452,19 @@ def test_mistakes_have_a_way_out():
     p = torch.nn.Parameter(torch.ones(1))
     with pytest.raises(TypeError, match="LowPrecisionWeights: policy=3"):
         hs.torch.LowPrecisionWeights(torch.optim.SGD([p], lr=1.0), policy=3)
+
+
+@pytest.mark.parametrize("policy", ["h100:f16", "v100:f32", "binary16-pure"])
+def test_an_optimizer_that_works_in_bfloat16_needs_no_bfloat16_accumulator(policy):
+    """Muon orthogonalises its update in bfloat16; its step is one of binary32 under any policy."""
+
+    def moved(name):
+        weight = torch.nn.Parameter(torch.linspace(-1, 1, 128).reshape(8, 16))
+        optimizer = torch.optim.Muon([weight], lr=0.01)
+        weight.grad = torch.linspace(-3, 5, 128).cos().reshape(8, 16)
+        with hs.torch.simulate(name) as report:
+            optimizer.step()
+        assert not report.not_simulated
+        return weight.detach()
+
+    assert torch.equal(moved(policy), moved("mixed"))

@@ -29,7 +29,7 @@ max_pool3d_with_indices maximum median min minimum mode msort narrow_copy ne neg
 new_full new_ones new_zeros nonzero ones_like pixel_shuffle pixel_unshuffle positive
 reflection_pad1d reflection_pad2d reflection_pad3d relu relu6 repeat repeat_interleave
 replication_pad1d replication_pad2d replication_pad3d resize roll rot90 round scalar_tensor scatter searchsorted
-select_backward select_scatter set_ sgn sign signbit slice_backward slice_scatter sort split_with_sizes_copy squeeze
+select_backward select_scatter set sgn sign signbit slice_backward slice_scatter sort split_with_sizes_copy squeeze
 stack swapaxes swapdims t take threshold threshold_backward topk transpose tril triu trunc unfold unique
 unique2 unsqueeze upsample_nearest1d upsample_nearest2d upsample_nearest3d vstack where zero zeros_like
 """

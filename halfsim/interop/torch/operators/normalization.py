@@ -154,6 +154,9 @@ def batch_norm(
         running = [r.convert(array_of(t)).copy() for t in (running_mean, running_variance)]
         follow(r, (running[0], running[1]), now, momentum, len(rows))
         for tensor, values in zip((running_mean, running_variance), running, strict=True):
+            call.machine.ledger.watch(call.machine.layer, "running statistics", values)
+            finite = np.isfinite(rows).all() and np.isfinite(array_of(tensor)).all()
+            call.hidden |= bool(finite) and not np.isfinite(values).all()
             tensor.copy_(tensor_of(values.astype(np.float32), torch.float32))
 
     def value(a: Arithmetic) -> Array:

@@ -9,7 +9,7 @@ import torch
 from halfsim.interop.torch.call import Call
 from halfsim.interop.torch.operators.table import operator
 
-__all__ = ["addmm", "dot", "linear", "mm", "mv"]
+__all__ = ["addmm", "dot", "mm", "mv"]
 
 
 @operator("mm", "bmm")
@@ -46,11 +46,3 @@ def addmm(
     if beta == 1:
         return call.pointwise(lambda r, x, y: r.add(x, y), product, addend)
     return call.pointwise(lambda r, x, y, s: r.add(x, r.multiply(y, s)), product, addend, beta)
-
-
-@operator("linear")
-def linear(call: Call, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> Any:
-    """Return ``x @ weight.T + bias``, sums starting from the bias; met in inference mode alone."""
-    rows = x.reshape(-1, x.shape[-1])
-    y = call.tensor(call.product(rows, weight.t(), bias))
-    return y.view(*x.shape[:-1], weight.shape[0])
