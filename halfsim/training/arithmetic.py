@@ -18,15 +18,15 @@ from halfsim.conversion import convert
 from halfsim.environment import FLUSHING, IEEE
 from halfsim.formats import BINARY16, BINARY32, Format
 from halfsim.kernels import binary32, conversion
-from halfsim.kernels.gemm32 import matmul32
 from halfsim.linalg import matmul
 from halfsim.operations import add, divide, multiply, sqrt, subtract
 from halfsim.options import rounding_control
 from halfsim.rounding import Rounding, Stochastic, as_rounding
 from halfsim.training import functions
+from halfsim.training.binary32 import product32, widen
 from halfsim.training.functions import Array
 
-__all__ = ["Arithmetic", "Array", "Draw", "arithmetic", "product32", "round16", "widen"]
+__all__ = ["Arithmetic", "Array", "Draw", "arithmetic", "round16"]
 
 Draw: TypeAlias = Callable[[Stochastic, int], Stochastic]
 """Gives the rounding of so many elements words that nobody has drawn before."""
@@ -218,28 +218,6 @@ def _round32(x: Any) -> Array:
     return binary32.narrow(x) if x.dtype == np.float64 else widen(x)
 
 
-def widen(x: Array) -> Array:
-    """Return numbers as binary32, which has all of them, in the order of memory; binary32 ones as they are.
-
-    Parameters
-    ----------
-    x : array
-        float16, float32 or integers.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> widen(np.float16([0.1]))
-    array([0.09997559], dtype=float32)
-    """
-    if x.dtype != np.float16:
-        return x.astype(np.float32, copy=False)
-    if x.flags.c_contiguous:
-        # NumPy's own cast takes an element at a time.
-        return np.asarray(convert(x, BINARY32))
-    return np.asarray(convert(x.T, BINARY32)).T if x.flags.f_contiguous else x.astype(np.float32)
-
-
 def _positive(x: Array) -> Array:
     """Return what `halfsim.maximum` of x and +0 is, but signaling NaNs as they are: a selection, on integers."""
     word, negative, infinity = (
@@ -253,43 +231,6 @@ def _total32(x: Array, axis: int) -> Array:
     if axis == 0:
         return product32(np.ones((1, x.shape[0]), np.float32), x)
     return product32(x, np.ones((x.shape[1], 1), np.float32))
-
-
-def product32(a: Array, b: Array, c: Array | None = None) -> Array:
-    """Return ``c + a @ b`` of float32 matrices, every product and sum rounded to binary32, k ascending.
-
-    Parameters
-    ----------
-    a, b : float32 array, shape (M, K) and (K, N)
-        Factors.
-    c : float32 array, optional
-        Where every sum starts; broadcast to (M, N), +0 by default.
-
-    Raises
-    ------
-    ValueError
-        If A has another number of columns than B has rows.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> ones = np.ones((1, 3), np.float32)
-    >>> product32(ones, np.array([[2.0**24], [1], [1]], np.float32)).item() == 2**24
-    True
-    """
-    if a.shape[1] != b.shape[0]:
-        raise ValueError(f"product32: A {a.shape} and B {b.shape} do not fit; make columns of A and rows of B equal")
-    rows, columns = a.shape[0], b.shape[1]
-    z = np.zeros((rows, columns), np.float32)
-    if c is not None:
-        z[...] = c
-    if columns >= rows:
-        matmul32(np.ascontiguousarray(a), np.ascontiguousarray(b), z)
-        return z
-    # The loop is fast along the columns; the transposed product makes the same roundings.
-    z = np.ascontiguousarray(z.T)
-    matmul32(np.ascontiguousarray(b.T), np.ascontiguousarray(a.T), z)
-    return np.ascontiguousarray(z.T)
 
 
 _BINARY32 = Arithmetic(

@@ -9,7 +9,8 @@ import numpy as np
 
 from halfsim.kernels.census import BINS, LOWEST, census, special
 from halfsim.kernels.default_state import default_state
-from halfsim.training.arithmetic import Array, widen
+from halfsim.training.arithmetic import Array
+from halfsim.training.binary32 import widen
 from halfsim.training.books import Books as Books
 
 __all__ = ["KINDS", "WATCHED", "Books", "Ledger", "is_special"]

@@ -15,7 +15,8 @@ import numpy as np
 
 from halfsim.kernels.binary32 import multiply
 from halfsim.policy import DynamicScale, LayerScale, LossScale, StaticScale
-from halfsim.training.arithmetic import Array, widen
+from halfsim.training.arithmetic import Array
+from halfsim.training.binary32 import widen
 
 __all__ = ["LossScaler", "layer_factor", "loss_scaler", "unscale"]
 

@@ -13,7 +13,8 @@ from halfsim.linalg import matmul
 from halfsim.policy import REDUCTIONS, Policy
 from halfsim.rounding import Stochastic, as_rounding
 from halfsim.tensorcores import AccumulatorLike, as_accumulator
-from halfsim.training.arithmetic import Arithmetic, Array, arithmetic, product32, widen
+from halfsim.training.arithmetic import Arithmetic, Array, arithmetic
+from halfsim.training.binary32 import product32, widen
 from halfsim.training.ledger import Ledger
 from halfsim.training.products import multiply, output, store, turned, watch
 from halfsim.training.words import Words

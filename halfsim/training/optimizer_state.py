@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from halfsim.formats import BINARY32
-from halfsim.training.arithmetic import Arithmetic, Array, arithmetic, widen
+from halfsim.training.arithmetic import Arithmetic, Array, arithmetic
+from halfsim.training.binary32 import widen
 
 __all__ = ["OptimizerState"]
 

@@ -11,7 +11,8 @@ from halfsim.formats import BINARY16, BINARY32, Format
 from halfsim.kernels.product import evaluate, plan
 from halfsim.kernels.swallowed import swallowed, swallowed32
 from halfsim.shapes import matrices
-from halfsim.training.arithmetic import Arithmetic, Array, widen
+from halfsim.training.arithmetic import Arithmetic, Array
+from halfsim.training.binary32 import widen
 
 __all__ = ["multiply", "output", "store", "turned", "watch"]
 

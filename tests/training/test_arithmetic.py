@@ -10,7 +10,8 @@ import pytest
 import halfsim as hs
 from halfsim.formats import BFLOAT16, BINARY16, BINARY32
 from halfsim.kernels import elementary
-from halfsim.training.arithmetic import arithmetic, product32
+from halfsim.training.arithmetic import arithmetic
+from halfsim.training.binary32 import product32
 
 RANDOM = np.random.default_rng(20)
 
