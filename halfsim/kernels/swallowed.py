@@ -63,10 +63,9 @@ def swallowed(
 def _watch(row: Sequential, a: Any, b: Any, c: Any, elements: Any, counts: Any) -> None:
     """Add the (swallowed, counted) additions of sequential sums, in vectors where the processor or `simd` rounds so."""
     chosen = plan(row)
-    deterministic = not isinstance(row.rounding, Stochastic)
-    if deterministic and row.format == BINARY16:
+    if row.format == BINARY16 and not isinstance(row.rounding, Stochastic):
         _lanes16(*_columns(a, b), c.astype(np.int32), chosen.control, row.fused, counts)
-    elif deterministic and replace(row, fused=False) == replace(FP32, fused=False):
+    elif replace(row, fused=False) == replace(FP32, fused=False):
         # Products of binary16 are exact in binary32: fused or not, the sums are those of the processor.
         x, y = (patterns.view(np.float16).astype(np.float32) for patterns in (a, b))
         counts += swallowed32(x, y, c.astype(np.uint32).view(np.float32))

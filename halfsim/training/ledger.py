@@ -62,10 +62,10 @@ class Ledger:
     computed and, where neither is zero, once more as their sum. An update is lost when Δ is not zero and the weight is
     the same before and after (for a master copy, the master; for Kahan's rule, weight and compensation).
     Partial sums are watched in a few elements of every product, of a stack of them in a few of all together; those of
-    reductions (batch normalisation, softmax, bias, loss) are not. The error
-    of the weight gradients is the root of the summed squares of (stored - binary32 sum) over that of the sums
-    themselves, where both are finite: what storing them and any other accumulator cost together. The first tensor of a
-    step that holds an infinity or a NaN is noted at every step.
+    reductions (batch normalisation, softmax, bias, loss) are not. The error of the weight gradients is the root of the
+    summed squares of (stored - binary32 sum) over that of the sums themselves, where both are finite: what storing them
+    and any other accumulator cost together. The first tensor of a step that holds an infinity or a NaN is noted at
+    every step.
 
     Parameters
     ----------
