@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from halfsim.core._jit import inlined, kernel, scalar
-from halfsim.kernels.simd import float64_of
+from halfsim.kernels.simd import bits64_of, float64_of
 
 __all__ = ["exp", "log", "sigmoid", "tanh"]
 
@@ -19,6 +19,9 @@ _LN2_HIGH = float.fromhex("0x1.62e42fee00000p-1")  # 32 bits: k times it is exac
 _LN2_LOW = float.fromhex("0x1.a39ef35793c76p-33")
 _LOG2_E = float.fromhex("0x1.71547652b82fep+0")
 _HALF_ROOT = float.fromhex("0x1.6a09e667f3bcdp-1")
+_SMALLEST_NORMAL = 2.0**-1022
+_SCALE = 2.0**54
+_FRACTION, _ONE_HALF = (1 << 52) - 1, 1022 << 52
 
 
 @scalar
@@ -76,24 +79,31 @@ def sigmoid(x, y):
         y[i] = (1.0 if x[i] >= 0.0 else e) / (1.0 + e)
 
 
+@inlined
+def _logarithm(x):
+    """Return the natural logarithm of a binary64 number: -inf at zero, NaN below it; no branch, so that loops are SIMD."""
+    tiny = x < _SMALLEST_NORMAL
+    bits = bits64_of(x * _SCALE if tiny else x)
+    # x = m 2**e, m from the root of a half to that of two.
+    m = float64_of(bits & _FRACTION | _ONE_HALF)
+    e = np.float64(np.int32(bits >> 52) - (1076 if tiny else 1022))
+    low = m < _HALF_ROOT
+    m = m * 2.0 if low else m
+    e = e - 1.0 if low else e
+    s = (m - 1.0) / (m + 1.0)
+    # log m = 2 artanh s, |s| < 0.172: the first term left out is below 2**-60 of the sum.
+    t = s * s
+    p = 1.0 / 23.0
+    for j in range(21, 0, -2):
+        p = p * t + 1.0 / j
+    y = e * _LN2_HIGH + (e * _LN2_LOW + 2.0 * s * p)
+    y = y if x > 0.0 else math.nan
+    y = x if x == math.inf else y
+    return -math.inf if x == 0.0 else y
+
+
 @kernel
 def log(x, y):
     """Write the natural logarithms of binary64 numbers to `y`: -inf at zero, NaN below it."""
     for i in range(x.size):
-        if x[i] == 0.0:
-            y[i] = -math.inf
-        elif not x[i] > 0.0:
-            y[i] = math.nan
-        elif x[i] == math.inf:
-            y[i] = math.inf
-        else:
-            m, e = math.frexp(x[i])
-            if m < _HALF_ROOT:
-                m, e = m * 2.0, e - 1
-            s = (m - 1.0) / (m + 1.0)
-            # log m = 2 artanh s, |s| < 0.172: the first term left out is below 2**-60 of the sum.
-            t = s * s
-            p = 1.0 / 23.0
-            for j in range(21, 0, -2):
-                p = p * t + 1.0 / j
-            y[i] = e * _LN2_HIGH + (e * _LN2_LOW + 2.0 * s * p)
+        y[i] = _logarithm(x[i])

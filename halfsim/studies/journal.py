@@ -8,6 +8,7 @@ then holds the step before. A crash of the system may tear both, which their che
 from __future__ import annotations
 
 import json
+import math
 import os
 import zlib
 from collections.abc import Mapping
@@ -38,7 +39,10 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self._paths = [folder / f"journal.{slot}" for slot in range(2)]
         self._files: list[int] = []
-        self._buffer = bytearray()
+        self._layout: list[tuple[str, str, tuple[int, ...]]] = []
+        self._names = 0
+        self._whole = np.empty(0, np.uint8)
+        self._places: list[Array] = []
         self._number = 0
 
     def __enter__(self) -> Journal:
@@ -54,25 +58,35 @@ class Journal:
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
             for path in self._paths:
                 self._files.append(os.open(path, flags, 0o666))
-        arrays = [(name, np.asarray(value)) for name, value in state.items()]
-        names = json.dumps([(name, array.dtype.str, array.shape) for name, array in arrays]).encode()
-        size = len(names) + sum(array.nbytes for _, array in arrays)
+        arrays = [np.asarray(value) for value in state.values()]
+        layout = [(name, array.dtype.str, array.shape) for name, array in zip(state, arrays, strict=True)]
+        if layout != self._layout:
+            self._arrange(layout)
+        for place, array in zip(self._places, arrays, strict=True):
+            place[...] = array
         begin = _HEAD.itemsize
-        if len(self._buffer) < begin + size:
-            self._buffer = bytearray(2 * (begin + size))
-        whole = memoryview(self._buffer)[: begin + size]
-        place = begin
-        for part in (names, *(array.tobytes() for _, array in arrays)):
-            whole[place : place + len(part)] = part
-            place += len(part)
-        head = np.array((0, len(names), size, self._number), _HEAD)
-        head["checksum"] = _checksum(head, whole[begin:])
-        whole[:begin] = head.tobytes()
+        head = np.array((0, self._names, len(self._whole) - begin, self._number), _HEAD)
+        head["checksum"] = _checksum(head, self._whole.data[begin:])
+        self._whole[:begin] = np.frombuffer(head.tobytes(), np.uint8)
         slot = self._number % 2
         with naming(self._paths[slot]):
             os.lseek(self._files[slot], 0, os.SEEK_SET)
-            write_whole(self._files[slot], whole)
+            write_whole(self._files[slot], self._whole.data)
         self._number += 1
+
+    def _arrange(self, layout: list[tuple[str, str, tuple[int, ...]]]) -> None:
+        """Make memory for a slot, whose arrays are the same from one step to the next, with a place for each."""
+        names = json.dumps(layout).encode()
+        kinds = [(np.dtype(code), shape) for _, code, shape in layout]
+        sizes = [dtype.itemsize * math.prod(shape) for dtype, shape in kinds]
+        begin = _HEAD.itemsize + len(names)
+        self._whole = np.empty(begin + sum(sizes), np.uint8)
+        self._whole[_HEAD.itemsize : begin] = np.frombuffer(names, np.uint8)
+        self._places = []
+        for size, (dtype, shape) in zip(sizes, kinds, strict=True):
+            self._places.append(self._whole[begin : begin + size].view(dtype).reshape(shape))
+            begin += size
+        self._layout, self._names = layout, len(names)
 
     def read(self) -> list[dict[str, Array]]:
         """Return the states in the slots that are whole, the newest first, and go on behind them."""

@@ -44,11 +44,11 @@ def is_special(stored: Array) -> bool:
     """
     magnitude, _, infinity = _PATTERNS[stored.dtype.itemsize]
     # In the order of memory, which costs no copy.
-    return bool(special(_patterns(stored.ravel("K")), magnitude, infinity))
+    return bool(special(_patterns(stored if stored.flags.c_contiguous else stored.ravel("K")), magnitude, infinity))
 
 
 def _patterns(x: Array) -> Array:
-    return np.ascontiguousarray(x).reshape(-1).view(np.uint16 if x.dtype == np.float16 else np.uint32)
+    return x.reshape(-1).view(np.uint16 if x.dtype == np.float16 else np.uint32)
 
 
 class Ledger:
@@ -93,6 +93,7 @@ class Ledger:
         self.first_of_step: dict[str, Any] | None = None
         self._step = 0
         self._now = Books()
+        self._totals: dict[str, Array] | None = None
 
     def begin(self, step: int) -> None:
         """Start a step, and decide whether it is sampled.
@@ -253,6 +254,7 @@ class Ledger:
             return None
         sample, self._now = self._now, Books()
         self.total.add(sample)
+        self._totals = None
         return sample.as_dict()
 
     @default_state()
@@ -276,9 +278,10 @@ class Ledger:
 
     def state(self) -> dict[str, Any]:
         """Return everything that `restore` needs, by name: arrays, and the first infinity or NaN."""
-        books = {"total": self.total, "now": self._now}
-        arrays = {f"{name}/{key}": value for name, book in books.items() for key, value in book.state().items()}
-        return {**arrays, "first": self.first}
+        if self._totals is None:
+            # They change with a sample, and the state is wanted after every step.
+            self._totals = _prefixed("total/", self.total.state())
+        return {**self._totals, **_prefixed("now/", self._now.state()), "first": self.first}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take the counts of `state`.
@@ -288,7 +291,11 @@ class Ledger:
         state : mapping
             What `state` returned.
         """
-        self.first = state["first"]
+        self.first, self._totals = state["first"], None
         for name, book in (("total", self.total), ("now", self._now)):
             prefix = f"{name}/"
             book.restore({key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)})
+
+
+def _prefixed(prefix: str, state: Mapping[str, Array]) -> dict[str, Array]:
+    return {prefix + key: value for key, value in state.items()}

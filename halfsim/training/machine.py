@@ -150,7 +150,7 @@ class Machine:
 
         def sums(a: Arithmetic) -> Array:
             if g.dtype == np.float16 and a.total is WIDE.total:
-                return np.asarray(matmul(np.ones((1, g.shape[0]), g.dtype), g, accumulator=FP32))
+                return multiply(FP32, np.ones((1, g.shape[0]), g.dtype), g, None)
             return a.sum(a.convert(g), 0)
 
         return np.asarray(self.gradient("weight gradient", self.bias, sums)[0])

@@ -162,6 +162,7 @@ def estimate(values: Sequence[float]) -> dict[str, Any]:
 
 def _student(degrees: int) -> float:
     """Return the quantile of Student's distribution that leaves half of what `CONFIDENCE` leaves above it."""
-    from scipy.stats import t
+    # What scipy.stats.t.ppf calls; that package takes a second or two to import.
+    from scipy.special import stdtrit
 
-    return float(t.ppf((1 + CONFIDENCE) / 2, degrees))
+    return float(stdtrit(degrees, (1 + CONFIDENCE) / 2))

@@ -43,9 +43,13 @@ def relu(tape: Tape, x: Variable) -> Variable:
     array([0., 2.], dtype=float16)
     """
     machine = tape.machine
-    # In the order of memory: an image may lie channel by channel.
-    axes = np.argsort([-stride for stride in x.value.strides], kind="stable")
-    y = machine.activations.positive_part(x.value.transpose(axes)).transpose(np.argsort(axes))
+    positive = machine.activations.positive_part
+    if x.value.flags.c_contiguous:
+        y = positive(x.value)
+    else:
+        # In the order of memory: an image may lie channel by channel.
+        axes = np.argsort([-stride for stride in x.value.strides], kind="stable")
+        y = positive(x.value.transpose(axes)).transpose(np.argsort(axes))
 
     def backward(g: Array) -> Sequence[Array | None]:
         return (machine.selected("activation gradient", np.where(_positive(y), g, np.zeros((), g.dtype))),)
