@@ -79,7 +79,13 @@ def as_patterns(function: str, argument: str, value: Any) -> NDArray[np.uint16]:
 
 def contiguous(array: NDArray[Any]) -> NDArray[Any]:
     """Return an array as compiled loops know them: contiguous, aligned, writeable; a copy where it is not so."""
-    return array if array.flags.carray else array.copy()
+    if array.flags.carray:
+        return array
+    # Imported where it is needed: it brings Numba, which bit patterns alone do not ask for.
+    from halfsim.kernels.transposition import transposed
+
+    turned = transposed(array)
+    return array.copy() if turned is None else turned
 
 
 def broadcast_shape(function: str, names: tuple[str, ...], shapes: list[tuple[int, ...]]) -> tuple[int, ...]:

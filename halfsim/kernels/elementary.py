@@ -81,7 +81,7 @@ def sigmoid(x, y):
 
 @inlined
 def _logarithm(x):
-    """Return the natural logarithm of a binary64 number: -inf at zero, NaN below it; no branch, so that loops are SIMD."""
+    """Return the natural logarithm of a binary64 number, -inf at zero, NaN below it, without a branch."""
     tiny = x < _SMALLEST_NORMAL
     bits = bits64_of(x * _SCALE if tiny else x)
     # x = m 2**e, m from the root of a half to that of two.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from halfsim.arrays import contiguous
 from halfsim.conversion import convert
 from halfsim.environment import IEEE
 from halfsim.formats import BINARY16, BINARY32
@@ -71,9 +72,9 @@ def product32(a: Array, b: Array, c: Array | None = None) -> Array:
     if c is not None:
         z[...] = c
     if columns >= rows:
-        matmul32(np.ascontiguousarray(a), np.ascontiguousarray(b), z)
+        matmul32(contiguous(a), contiguous(b), z)
         return z
     # The loop is fast along the columns; the transposed product makes the same roundings.
-    z = np.ascontiguousarray(z.T)
-    matmul32(np.ascontiguousarray(b.T), np.ascontiguousarray(a.T), z)
-    return np.ascontiguousarray(z.T)
+    z = contiguous(z.T)
+    matmul32(contiguous(b.T), contiguous(a.T), z)
+    return contiguous(z.T)

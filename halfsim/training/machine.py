@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from halfsim.accumulators import FP32, Accumulator, Compensated, Pairwise, Sequential
+from halfsim.arrays import contiguous
 from halfsim.formats import BINARY16, BINARY32, Format
 from halfsim.linalg import matmul
 from halfsim.policy import REDUCTIONS, Policy
@@ -240,7 +241,7 @@ class Machine:
         due, watched, number = ledger.watches(self.layer, name)
         if due and not alone and not turned(a, b):
             # Both products would make the copy.
-            b = np.ascontiguousarray(b)
+            b = contiguous(b)
         product = self._product(a, b, c, accumulator)
         stored = store(storage, product)
         ledger.watch(self.layer, kind, stored)
