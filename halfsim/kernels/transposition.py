@@ -20,7 +20,7 @@ _SIDE = 8
 _LINE = 32
 """Columns read at a time: those of a line of a cache."""
 _WORTH = 1 << 12
-_WORDS = {2: np.dtype(np.uint16), 4: np.dtype(np.uint32)}
+_WORDS: dict[int, np.dtype[Any]] = {2: np.dtype(np.uint16), 4: np.dtype(np.uint32)}
 _LOW = [place for i in range(_SIDE // 2) for place in (i, i + _SIDE)]
 _HIGH = [place + _SIDE // 2 for place in _LOW]
 
