@@ -280,8 +280,9 @@ class Ledger:
         """Return everything that `restore` needs, by name: arrays, and the first infinity or NaN."""
         if self._totals is None:
             # They change with a sample, and the state is wanted after every step.
-            self._totals = _prefixed("total/", self.total.state())
-        return {**self._totals, **_prefixed("now/", self._now.state()), "first": self.first}
+            self._totals = {f"total/{key}": value for key, value in self.total.state().items()}
+        now = {f"now/{key}": value for key, value in self._now.state().items()}
+        return {**self._totals, **now, "first": self.first}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take the counts of `state`.
@@ -295,7 +296,3 @@ class Ledger:
         for name, book in (("total", self.total), ("now", self._now)):
             prefix = f"{name}/"
             book.restore({key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)})
-
-
-def _prefixed(prefix: str, state: Mapping[str, Array]) -> dict[str, Array]:
-    return {prefix + key: value for key, value in state.items()}
