@@ -85,12 +85,22 @@ def compute(
         else:
             run(loops, operands, z, flags, options, extra)
             return
+        if z.size <= _PIECE:
+            # Copies of a few, all of them at a time.
+            parts = [x if _is_flat(x) else np.array(x, _kept(x), order="C").reshape(-1) for x in operands]
+            run(loops, parts, z, flags, options, extra)
+            return
     _in_blocks(loops, operands, z, flags, options, extra, grain)
 
 
 def _is_flat(x: NDArray[Any]) -> bool:
     """Whether loops take an operand as it is."""
     return x.ndim == 1 and x.flags.carray and x.dtype.num in _LOOPS and x.dtype.isnative
+
+
+def _kept(x: NDArray[Any]) -> Any:
+    """Return the dtype in which loops take an operand."""
+    return x.dtype.newbyteorder("=") if x.dtype.num in _LOOPS else np.dtype(np.int64)
 
 
 def _in_blocks(
@@ -184,7 +194,7 @@ def _gathered(
     stop: int,
 ) -> None:
     """Run the loops of an operation over a range of elements, on contiguous copies of a few at a time."""
-    kept: list[Any] = [x.dtype.newbyteorder("=") if x.dtype.num in _LOOPS else np.dtype(np.int64) for x in operands]
+    kept = [_kept(x) for x in operands]
     elements: Any = np.nditer(  # type: ignore[call-overload]
         operands,
         flags=["external_loop", "buffered", "ranged"],
