@@ -99,9 +99,11 @@ array or scalar
 Raises
 ------
 TypeError
-    For other dtypes of `x`, other targets, or integers to integers.
+    For other dtypes of `x`, `out` or `where`, other targets, or integers to integers.
 ValueError
-    For an unknown rounding, or an `out` or `where` of the wrong shape.
+    For an unknown rounding or device, or an `out` or `where` of the wrong shape.
+RuntimeError
+    If `device` is ``"cuda"`` and no GPU can be used.
 
 Notes
 -----
@@ -153,10 +155,16 @@ array or scalar
 Raises
 ------
 TypeError
-    If an operand has not the dtype that the accumulator takes.
+    If an operand has not the dtype that the accumulator takes, or `out` not that of the result.
 ValueError
-    If shapes do not fit, a float32 operand holds what its format lacks, an accumulator is unknown, or flags are asked
-    of a matrix unit, which defines none.
+    If shapes do not fit, a float32 operand holds what its format lacks, an accumulator or the device is unknown, or
+    flags are asked of a matrix unit, which defines none.
+RuntimeError
+    If `device` is ``"cuda"`` and no GPU can be used.
+
+Notes
+-----
+A reduction of IEEE 754-2019 §9.4, which leaves order and precision of the sum open; here the accumulator says both.
 
 Examples
 --------
@@ -199,14 +207,18 @@ array or scalar
 Raises
 ------
 TypeError
-    If an operand has not the dtype that the accumulator takes.
+    If an operand has not the dtype that the accumulator takes, or `out` not that of the result.
 ValueError
-    If shapes do not fit, a float32 operand holds what its format lacks, an accumulator is unknown, or flags are asked
-    of a matrix unit, which defines none.
+    If shapes do not fit, a float32 operand holds what its format lacks, an accumulator or the device is unknown, or
+    flags are asked of a matrix unit, which defines none.
+RuntimeError
+    If `device` is ``"cuda"`` and no GPU can be used.
 
 Notes
 -----
-The sum of no terms (K = 0) is C, rounded to the result's format. The result is the same for any number of threads.
+Every element is a reduction of IEEE 754-2019 §9.4, which leaves order and precision of the sum open; here the
+accumulator says both. The sum of no terms (K = 0) is C, rounded to the result's format. The result is the same for any
+number of threads.
 
 Examples
 --------
@@ -253,10 +265,16 @@ array or scalar
 Raises
 ------
 TypeError
-    If an operand has not the dtype that the accumulator takes.
+    If an operand has not the dtype that the accumulator takes, or `out` not that of the result.
 ValueError
-    If shapes do not fit, a float32 operand holds what its format lacks, an accumulator is unknown, or flags are asked
-    of a matrix unit, which defines none.
+    If shapes do not fit, a float32 operand holds what its format lacks, an accumulator or the device is unknown, or
+    flags are asked of a matrix unit, which defines none.
+RuntimeError
+    If `device` is ``"cuda"`` and no GPU can be used.
+
+Notes
+-----
+A reduction of IEEE 754-2019 §9.4, which leaves order and precision of the sum open; here the accumulator says both.
 
 Examples
 --------
@@ -443,8 +461,8 @@ Larger operand.
 
 Notes
 -----
-x86 maximum, Intel SDM, VMINSH and VMAXSH. The second operand if either is a NaN or both are zeros; any NaN raises
-invalid. Flags: invalid.
+x86 maximum, Intel SDM [@intel-sdm], VMINSH and VMAXSH. The second operand if either is a NaN or both are zeros; any NaN
+raises invalid. Flags: invalid.
 
 Examples
 --------
@@ -561,8 +579,8 @@ Smaller operand.
 
 Notes
 -----
-x86 minimum, Intel SDM, VMINSH and VMAXSH. The second operand if either is a NaN or both are zeros; any NaN raises
-invalid. Flags: invalid.
+x86 minimum, Intel SDM [@intel-sdm], VMINSH and VMAXSH. The second operand if either is a NaN or both are zeros; any NaN
+raises invalid. Flags: invalid.
 
 Examples
 --------

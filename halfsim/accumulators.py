@@ -52,10 +52,10 @@ def _normalise(accumulator: Sequential | Pairwise | Compensated | Exact) -> None
 @names_its_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sequential:
-    """One term after the other in ascending k, each step rounded.
+    """One term after the other in ascending k, each step rounded: recursive summation [@higham2002], section 4.1.
 
     ``acc = round(acc + round(a * b))``, two roundings per term (steps 2k and 2k + 1), or with `fused`
-    ``acc = round(acc + a * b)``, one rounding per term (step k). The accumulator starts as C.
+    ``acc = round(acc + a * b)``, one rounding per term (step k), as IEEE 754-2019 §5.4.1 has them. The start is C.
 
     Parameters
     ----------
@@ -67,6 +67,13 @@ class Sequential:
         Whether product and sum are rounded together.
     flush_to_zero : bool
         Whether every step takes binary16 subnormals as zeros and returns zeros for them.
+
+    Raises
+    ------
+    TypeError
+        If `format` is no format, or `rounding` no rounding.
+    ValueError
+        If `format` has no infinity, `rounding` is unknown, or `flush_to_zero` meets another format than `BINARY16`.
 
     Examples
     --------
@@ -104,6 +111,11 @@ class Pairwise:
     flush_to_zero : bool
         As of `Sequential`.
 
+    Raises
+    ------
+    TypeError, ValueError
+        As of `Sequential`.
+
     Examples
     --------
     >>> import numpy as np, halfsim as hs
@@ -123,7 +135,7 @@ class Pairwise:
 @names_its_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compensated:
-    """Kahan's compensated sum in ascending k.
+    """Kahan's compensated sum [@kahan1965] in ascending k.
 
     From ``s = C`` and ``e = +0``, for each k five roundings (steps 5k to 5k + 4): ``p = round(a * b)``,
     ``y = round(p - e)``, ``t = round(s + y)``, ``e = round(round(t - s) - y)``, then ``s = t``. The result is s; the
@@ -138,9 +150,10 @@ class Compensated:
     flush_to_zero : bool
         As of `Sequential`.
 
-    References
-    ----------
-    W. Kahan, "Further remarks on reducing truncation errors", Comm. ACM 8 (1965), 40 [@kahan1965].
+    Raises
+    ------
+    TypeError, ValueError
+        As of `Sequential`.
 
     Examples
     --------
@@ -161,7 +174,7 @@ class Compensated:
 @names_its_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exact:
-    """The exact sum, rounded once at the end (Kulisch's long accumulator); the one rounding is step 0.
+    """The exact sum, rounded once at the end: Kulisch's long accumulator [@kulisch2013], chapter 8.
 
     C enters exactly, whatever its format. An exactly zero sum is +0 (-0 when rounding toward negative), except that it
     keeps the sign of its terms when C and all products are zeros of one sign. No term overflows.
@@ -171,11 +184,12 @@ class Exact:
     format : Format
         Format of the result.
     rounding : Rounding, Stochastic or str
-        How the exact sum is rounded.
+        How the exact sum is rounded, in step 0.
 
-    References
-    ----------
-    U. Kulisch, *Computer Arithmetic and Validity*, 2nd ed., De Gruyter, 2013, chapter 8 [@kulisch2013].
+    Raises
+    ------
+    TypeError, ValueError
+        As of `Sequential`, for `format` and `rounding`.
 
     Examples
     --------
@@ -195,7 +209,7 @@ class Exact:
 @names_its_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FusedDotAdd:
-    """The block of a matrix unit: a few products and C, aligned to the largest, cut, added exactly, rounded once.
+    """The block of a matrix unit [@khattak2025]: products and C, aligned to the largest, cut, added, rounded once.
 
     k is split in ascending order into blocks of `terms` (the last may be shorter); the result of a block, in `output`
     format, is the C of the next. In a block:
@@ -228,9 +242,12 @@ class FusedDotAdd:
     source, evidence : str
         Where the numbers come from and what supports them; not compared.
 
-    References
-    ----------
-    F. A. Khattak and M. Mikaitis, "Accurate Models of NVIDIA Tensor Cores" [@khattak2025].
+    Raises
+    ------
+    TypeError
+        If what should be a format or a rounding is not.
+    ValueError
+        If a field is not as above, or a rounding is unknown.
 
     Examples
     --------
@@ -269,18 +286,7 @@ Accumulator: TypeAlias = Sequential | Pairwise | Compensated | Exact | MatrixUni
 
 
 def factor_formats(accumulator: Accumulator) -> tuple[Format, Format]:
-    """Return the formats of A and of B that an accumulator multiplies.
-
-    Parameters
-    ----------
-    accumulator : accumulator row
-        The row.
-
-    Returns
-    -------
-    tuple of Format
-        The `inputs` of a matrix unit, binary16 for the others.
-    """
+    """Return the formats of A and of B: the `inputs` of a matrix unit, binary16 for the other accumulators."""
     if not isinstance(accumulator, MatrixUnit):
         return BINARY16, BINARY16
     inputs = accumulator.inputs  # a pair since the row was made
@@ -288,7 +294,7 @@ def factor_formats(accumulator: Accumulator) -> tuple[Format, Format]:
 
 
 FP16 = Sequential(format=BINARY16, fused=True)
-"""binary16 fused multiply-add, one rounding per term: what a chain of binary16 FMA instructions computes."""
+"""binary16 fused multiply-add (IEEE 754-2019 §5.4.1), one rounding per term: a chain of binary16 FMA instructions."""
 
 FP32 = Sequential(format=BINARY32, fused=True)
-"""binary32 fused multiply-add; fused or not makes no difference, since products of binary16 are exact in binary32."""
+"""binary32 fused multiply-add (IEEE 754-2019 §5.4.1); fused or not is the same, as products of binary16 are exact."""

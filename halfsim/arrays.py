@@ -165,7 +165,7 @@ def from_bits(bits: int | np.integer[Any]) -> np.float16: ...
 @overload
 def from_bits(bits: ArrayLike) -> NDArray[np.float16]: ...
 def from_bits(bits: ArrayLike) -> Any:
-    """Read 16-bit patterns as binary16 numbers.
+    """Read 16-bit patterns as binary16 numbers, in the encoding of IEEE 754-2019 §3.4.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ def to_bits(x: np.float16) -> np.uint16: ...
 @overload
 def to_bits(x: ArrayLike) -> NDArray[np.uint16]: ...
 def to_bits(x: Any) -> Any:
-    """Return the 16-bit patterns of binary16 numbers.
+    """Return the 16-bit patterns of binary16 numbers, in the encoding of IEEE 754-2019 §3.4.
 
     Parameters
     ----------

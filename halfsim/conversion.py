@@ -264,9 +264,11 @@ array or scalar
 Raises
 ------
 TypeError
-    For other dtypes of `x`, other targets, or integers to integers.
+    For other dtypes of `x`, `out` or `where`, other targets, or integers to integers.
 ValueError
-    For an unknown rounding, or an `out` or `where` of the wrong shape.
+    For an unknown rounding or device, or an `out` or `where` of the wrong shape.
+RuntimeError
+    If `device` is ``"cuda"`` and no GPU can be used.
 
 Notes
 -----

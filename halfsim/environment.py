@@ -57,7 +57,7 @@ class Tininess(IntEnum):
 
 
 class DefaultNaN(IntEnum):
-    """The NaN an operation makes when it has none to pass on.
+    """The NaN an operation makes when it has none to pass on (IEEE 754-2019 §6.2).
 
     Examples
     --------
@@ -75,7 +75,7 @@ class DefaultNaN(IntEnum):
 
 
 class NaNOperand(IntEnum):
-    """Which NaN operand becomes the result, quieted.
+    """Which NaN operand becomes the result, quieted (IEEE 754-2019 §6.2.3).
 
     Examples
     --------
@@ -94,7 +94,7 @@ class NaNOperand(IntEnum):
 
 
 class InvalidInteger(IntEnum):
-    """Integer results of invalid conversions.
+    """Integer results of invalid conversions (IEEE 754-2019 §5.8).
 
     Examples
     --------
@@ -118,7 +118,7 @@ class InvalidInteger(IntEnum):
 @names_its_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NaNRule:
-    """How an operation chooses its NaN result.
+    """How an operation chooses its NaN result (IEEE 754-2019 §6.2.3).
 
     Parameters
     ----------
@@ -133,6 +133,11 @@ class NaNRule:
         leaves it open); otherwise the NaN operand decides and no flag is raised.
     pass_binary64 : bool
         Whether conversions from and to binary64 pass their NaN on, quieted, although `operand` is ``none``.
+
+    Raises
+    ------
+    TypeError
+        If a field is not of its type.
 
     Examples
     --------
@@ -158,7 +163,8 @@ class NaNRule:
 class Environment:
     """The implementation-defined part of the arithmetic.
 
-    Flushing an input raises no flag. Flushing concerns arithmetic,
+    IEEE 754-2019 leaves tininess (§7.5), NaN results (§6.2.3) and those of invalid conversions (§5.8) open;
+    flushing is no part of it. Flushing an input raises no flag. Flushing concerns arithmetic,
     remainder, round_to_integral, scaleb, logb, minimum and maximum, comparisons, and conversions (in the source's
     format and in the target's). Sign-bit operations, class predicates, total order, nextup and nextdown see operands
     as they are.
@@ -177,6 +183,11 @@ class Environment:
         Whether a flushed result raises inexact as well: x86's masked response does, Arm's FPRound does not.
     invalid_integer : InvalidInteger
         What an invalid conversion to an integer returns.
+
+    Raises
+    ------
+    TypeError
+        If a field is not of its type.
 
     Examples
     --------
@@ -199,32 +210,34 @@ class Environment:
 _PASS_FIRST = NaNRule(operand=NaNOperand.first, inf_times_zero_invalid=False)
 
 IEEE = Environment(nan=_PASS_FIRST)
-"""The default: tininess after rounding; a NaN result is the first NaN operand, quieted."""
+"""The default, a choice that IEEE 754-2019 §6.2.3 and §7.5 allow: tininess after rounding;
+a NaN result is the first NaN operand, quieted."""
 
 FLUSHING = replace(IEEE, flush_inputs=True, flush_results=True)
 """`IEEE` with subnormal operands and tiny results replaced by zeros."""
 
 RISCV = Environment(nan=NaNRule(), invalid_integer=InvalidInteger.saturateNaNMax)
-"""RISC-V: tininess after rounding, the canonical NaN 0x7E00, a NaN becomes the largest integer."""
+"""RISC-V [@riscv-unprivileged]: tininess after rounding, the canonical NaN 0x7E00, NaNs are the largest integer."""
 
 ARM = Environment(
     tininess=Tininess.beforeRounding,
     nan=NaNRule(operand=NaNOperand.signalingFirst, addend_first=True),
     flush_inexact=False,
 )
-"""Arm: tininess before rounding; a NaN result is the first signaling NaN operand, or else the first NaN, quieted."""
+"""Arm [@arm-arm]: tininess before rounding; a NaN result is the first signaling NaN operand, or else the first NaN,
+quieted."""
 
 ARM_DEFAULT_NAN = replace(ARM, nan=NaNRule())
-"""`ARM` with FPCR.DN set: every NaN result is 0x7E00."""
+"""`ARM` with FPCR.DN set [@arm-arm]: every NaN result is 0x7E00."""
 
 X86 = Environment(
     nan=NaNRule(default=DefaultNaN.negative, operand=NaNOperand.first, inf_times_zero_invalid=False),
     invalid_integer=InvalidInteger.indefinite,
 )
-"""x86: tininess after rounding, the default NaN 0xFE00, operands' NaNs pass on, the integer indefinite."""
+"""x86 [@intel-sdm]: tininess after rounding, the default NaN 0xFE00, operands' NaNs pass on, the integer indefinite."""
 
 CUDA = Environment(
     nan=NaNRule(default=DefaultNaN.allOnes, pass_binary64=True), invalid_integer=InvalidInteger.saturateNaNByWidth
 )
-"""NVIDIA GPUs: a NaN result is 0x7FFF, but conversions from and to binary64 keep sign and payload, and a NaN becomes
-the integer 0, or in 64 bits the pattern 0x8000000000000000: as an H200 answered (vectors/cuda)."""
+"""NVIDIA GPUs [@ptx-isa]: a NaN result is 0x7FFF, but conversions from and to binary64 keep sign and payload, and a
+NaN becomes the integer 0, or in 64 bits the pattern 0x8000000000000000: as an H200 answered (vectors/cuda)."""

@@ -40,7 +40,7 @@ class Flags(IntFlag):
 
 
 class Flagged(NamedTuple):
-    """A result and its flags, element by element; unpacks as ``value, flags``.
+    """A result and its flags (IEEE 754-2019 §7), element by element; unpacks as ``value, flags``.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ __all__ = [
 
 
 class Specials(IntEnum):
-    """What the largest exponent field encodes.
+    """What the largest exponent field encodes: IEEE 754-2019 §3.4, OFP8 [@ocp-fp8], or numbers alone.
 
     Examples
     --------
@@ -34,7 +34,7 @@ class Specials(IntEnum):
     ieee = 0
     """Infinity (fraction 0) and NaNs, as IEEE 754-2019 §3.4."""
     nan_only = 1
-    """One NaN per sign, all ones; no infinity (OCP 8-bit E4M3 [@ocp-fp8])."""
+    """One NaN per sign, all ones; no infinity (OCP 8-bit E4M3)."""
     none = 2
     """Numbers only, no infinity and no NaN (Arm's alternative half precision, OCP E2M1)."""
 
@@ -154,22 +154,22 @@ class Format:
 
 
 BINARY16 = Format("binary16", 16, 11, -14, 15)
-"""IEEE 754 binary16: largest 65504, smallest normal 2**-14, smallest subnormal 2**-24."""
+"""binary16 of IEEE 754-2019 §3.6: largest 65504, smallest normal 2**-14, smallest subnormal 2**-24."""
 
 BINARY32 = Format("binary32", 32, 24, -126, 127)
-"""IEEE 754 binary32."""
+"""binary32 of IEEE 754-2019 §3.6."""
 
 BINARY64 = Format("binary64", 64, 53, -1022, 1023)
-"""IEEE 754 binary64."""
+"""binary64 of IEEE 754-2019 §3.6."""
 
 BFLOAT16 = Format("bfloat16", 16, 8, -126, 127)
-"""bfloat16: the exponents of binary32, 8 bits of precision."""
+"""bfloat16 [@ptx-isa]: the exponents of binary32, 8 bits of precision."""
 
 TF32 = Format("TF32", 19, 11, -126, 127)
-"""TensorFloat-32: the exponents of binary32, the precision of binary16; held in float32 arrays."""
+"""TensorFloat-32 [@ptx-isa]: the exponents of binary32, the precision of binary16; held in float32 arrays."""
 
 E5M2 = Format("E5M2", 8, 3, -14, 15)
-"""OCP 8-bit E5M2: the exponents of binary16, 3 bits of precision; it has infinities."""
+"""OCP 8-bit E5M2 [@ocp-fp8]: the exponents of binary16, 3 bits of precision; it has infinities."""
 
 E4M3 = Format("E4M3", 8, 4, -6, 8, Specials.nan_only)
-"""OCP 8-bit E4M3: 4 bits of precision, largest 448; it has no infinities, and one NaN of either sign."""
+"""OCP 8-bit E4M3 [@ocp-fp8]: 4 bits of precision, largest 448; it has no infinities, and one NaN of either sign."""

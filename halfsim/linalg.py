@@ -186,10 +186,12 @@ array or scalar
 Raises
 ------
 TypeError
-    If an operand has not the dtype that the accumulator takes.
+    If an operand has not the dtype that the accumulator takes, or `out` not that of the result.
 ValueError
-    If shapes do not fit, a float32 operand holds what its format lacks, an accumulator is unknown, or flags are asked
-    of a matrix unit, which defines none.
+    If shapes do not fit, a float32 operand holds what its format lacks, an accumulator or the device is unknown, or
+    flags are asked of a matrix unit, which defines none.
+RuntimeError
+    If `device` is ``"cuda"`` and no GPU can be used.
 """
 
 _FACTORS = """float16, or as the accumulator's `inputs` say: bfloat16, float8_e5m2 or float8_e4m3fn of
@@ -217,7 +219,9 @@ A, B : array
 
 Notes
 -----
-The sum of no terms (K = 0) is C, rounded to the result's format. The result is the same for any number of threads.
+Every element is a reduction of IEEE 754-2019 §9.4, which leaves order and precision of the sum open; here the
+accumulator says both. The sum of no terms (K = 0) is C, rounded to the result's format. The result is the same for any
+number of threads.
 
 Examples
 --------
@@ -245,6 +249,10 @@ A, B : array
 {_ADDEND.strip()}
 {_PARAMETERS.strip()}
 
+Notes
+-----
+A reduction of IEEE 754-2019 §9.4, which leaves order and precision of the sum open; here the accumulator says both.
+
 Examples
 --------
 >>> import numpy as np, halfsim as hs
@@ -269,6 +277,10 @@ axis : int or tuple of int, optional
 keepdims : bool
     Whether axes summed over stay, with length 1.
 {_PARAMETERS.strip()}
+
+Notes
+-----
+A reduction of IEEE 754-2019 §9.4, which leaves order and precision of the sum open; here the accumulator says both.
 
 Examples
 --------

@@ -51,6 +51,14 @@ class ExactDotAdd:
     source, evidence : str
         Where the numbers come from and what supports them; not compared.
 
+    Raises
+    ------
+    TypeError
+        If what should be a format or a rounding is not.
+    ValueError
+        If `terms` is out of its range, the precisions of `inputs` add up to more than 24, `output` has no infinity
+        or too many bits, or the rounding is unknown.
+
     Examples
     --------
     >>> import numpy as np, halfsim as hs
@@ -105,6 +113,14 @@ class PairwiseDotAdd:
         How every step rounds.
     source, evidence : str
         Where the numbers come from and what supports them; not compared.
+
+    Raises
+    ------
+    TypeError
+        If what should be a format, a rounding or an environment is not.
+    ValueError
+        If a number is out of its range, `depth` is no multiple of `terms`, `inputs` are not within binary32,
+        `output` has no infinity or too many bits, or the rounding is unknown or stochastic.
 
     Examples
     --------
@@ -172,6 +188,14 @@ class TwoStageDotAdd:
         How the total is rounded.
     source, evidence : str
         Where the numbers come from and what supports them; not compared.
+
+    Raises
+    ------
+    TypeError
+        If what should be a format or a rounding is not.
+    ValueError
+        If a number is out of its range, `inputs` are not within binary32, `output` has no infinity or too many
+        bits, a rounding is unknown, or `align` or `join` is stochastic.
 
     Examples
     --------

@@ -34,9 +34,11 @@ Returns
 Raises
 ------
 TypeError
-    If an operand is not float16.
+    If an operand has another dtype, `out` or `where` has, or an argument is of another type or unknown.
 ValueError
-    If shapes do not broadcast, or the rounding is unknown.
+    If shapes do not broadcast, `out` has another shape, or the rounding or the device is unknown.
+RuntimeError
+    If `device` is ``"cuda"`` and no GPU can be used.
 """
 
 _OPTIONS = {"exact": "Whether a result that differs from the operand raises inexact, by default False."}

@@ -198,7 +198,7 @@ nextdown = Operation(
 
 _2019 = "IEEE 754-2019 §9.6"
 _2008 = "IEEE 754-2008 §5.3.1"
-_X86 = "Intel SDM, VMINSH and VMAXSH"
+_X86 = "Intel SDM [@intel-sdm], VMINSH and VMAXSH"
 _PROPAGATE = "A NaN operand gives a NaN; -0 orders below +0."
 _NUMBER = "The number beside a NaN, even a signaling one, which raises invalid; -0 orders below +0."
 _NUM = "The number beside a quiet NaN; a signaling NaN gives a NaN and raises invalid. -0 orders below +0."

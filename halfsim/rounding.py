@@ -30,13 +30,13 @@ class Rounding(IntEnum):
     roundTowardPositive = 3
     roundTiesToAway = 4
     roundToOdd = 5
-    """Not in 754: an inexact result takes the neighbour whose last bit is 1; overflow gives the largest finite."""
+    """Not in 754 [@boldo2008]: an inexact result takes the neighbour whose last bit is 1; overflow: the largest one."""
 
 
 @names_its_arguments
 @dataclass(frozen=True, slots=True)
 class Stochastic:
-    """Stochastic rounding: away from zero with probability equal to the discarded fraction.
+    """Stochastic rounding [@gupta2015]: away from zero with probability equal to the discarded fraction.
 
     With d the discarded fraction of an ulp and r the `bits` leading bits of the random word, the magnitude is rounded
     up when ``d + r / 2**bits >= 1``; so exact values never change and the probability is d cut to `bits` bits. A
@@ -47,12 +47,17 @@ class Stochastic:
     bits : int
         Random bits per rounding, 1 to 32.
     seed : int
-        Key of Philox4x32-10, 0 to 2**64 - 1.
+        Key of Philox4x32-10 [@salmon2011], 0 to 2**64 - 1.
     offset : int
         Added to the C-order index of the result element. That and the step, the number of a rounding within the
         element, which accumulators state (0 for operations), are the Philox counter: a computation cut in chunks
         with matching offsets equals the whole, and a call takes one offset for each element of its result, however
         many roundings each needs. 0 to 2**62.
+
+    Raises
+    ------
+    ValueError
+        If a field is no integer within its range.
 
     Examples
     --------
