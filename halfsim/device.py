@@ -44,6 +44,13 @@ class Gpu:
         For another device than ``"cuda"``.
     RuntimeError
         Where no GPU can be used.
+
+    Examples
+    --------
+    >>> from halfsim.device import Gpu
+    >>> Gpu("add", "gpu")
+    Traceback (most recent call last):
+    ValueError: add: device='gpu' is not known; pass 'cuda', or None for the CPU
     """
 
     def __init__(self, function: str, device: str, *values: Any) -> None:
@@ -86,6 +93,11 @@ class Gpu:
             Name of the argument, for messages.
         value : array or scalar
             Read where it lies if that is the device, else copied there.
+
+        Raises
+        ------
+        TypeError
+            If it is not an array, or one that cannot be read on the device.
         """
         if on_gpu(value):
             return self._adopt(argument, value)
@@ -135,6 +147,13 @@ class Gpu:
         -------
         array
             On the device if an operand was there, else on the CPU.
+
+        Raises
+        ------
+        TypeError
+            If `where` is not of bool.
+        ValueError
+            If it does not broadcast to the shape.
         """
         kernels = self.kernels
         if not self.resident:

@@ -61,7 +61,7 @@ class Operation:
     special : str
         Special cases and flags, as prose.
     clause : str
-        Where it is defined.
+        Where it is defined, such as ``"IEEE 754-2019 §5.4.1"``.
     testfloat : str
         Name in TestFloat, empty where it has none.
     dtype : numpy dtype

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from docs._ext.public import PAGES, Page, found, of_page, sources, undocumented
 
-__all__ = ["write_pages"]
+__all__ = ["comment", "write_pages"]
 
 _LONG = 100  # a longer value is left out: it is a table, and has a page of its own
 
@@ -71,7 +71,7 @@ def _entry(module: str, name: str) -> list[str]:
         lines.append(f"   :type: {type(value).__name__}")
     if len(shown) <= _LONG and " object at 0x" not in shown:
         lines.append(f"   :value: {shown}")
-    return [*lines, "", f"   {_comment(module, name)}", ""]
+    return [*lines, "", f"   {comment(module, name)}", ""]
 
 
 def _is_function(value: object, name: str) -> bool:
@@ -106,7 +106,7 @@ def _summary(module: str, name: str) -> str:
         return _first(str(value.__doc__).strip().split("\n", 1)[1])
     if inspect.isclass(value) or inspect.isroutine(value):
         return _first(inspect.getdoc(value) or "")
-    return _first(_comment(module, name)) or f"``{type(value).__name__}``"
+    return _first(comment(module, name)) or f"``{type(value).__name__}``"
 
 
 def _first(text: str) -> str:
@@ -115,7 +115,7 @@ def _first(text: str) -> str:
     return re.split(r"(?<=\.)\s(?=[A-Z])", paragraph)[0]
 
 
-def _comment(module: str, name: str) -> str:
+def comment(module: str, name: str) -> str:
     """Return the string below an assignment, in the module where it is made, on one line."""
     origin = sources()[name] if module == "halfsim" else module
     for source in (origin, *_imports(origin, name)):

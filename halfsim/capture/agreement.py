@@ -26,6 +26,12 @@ class Disagreement:
         Coverage class or name of the experiment; may be empty.
     reasons : tuple of str
         How the simulator comes to its result.
+
+    Examples
+    --------
+    >>> from halfsim.capture import Disagreement
+    >>> print(Disagreement((0,), {"a": "3c00"}, got="3c00", wanted="bc00", where=""))
+    [0]: a = 3c00: GPU 3c00, simulator bc00
     """
 
     index: tuple[int, ...]
@@ -61,6 +67,12 @@ class Agreement:
         The first differences.
     discrimination : tuple of Discrimination
         Which neighbours of the row the results can tell from it, where that was asked.
+
+    Examples
+    --------
+    >>> from halfsim.capture import Agreement
+    >>> Agreement("a GPU", "unary", "neg.f16", count=2, equal=2, open=0).agrees
+    True
     """
 
     gpu: str

@@ -37,6 +37,12 @@ class Facts:
         Compute capability.
     driver, cuda : str
         Versions of the driver and of the CUDA it implements, whose assembler made the machine code.
+
+    Examples
+    --------
+    >>> from halfsim.capture import Facts
+    >>> Facts(gpu="NVIDIA H100", capability=(9, 0), driver="560.35", cuda="12.6").capability
+    (9, 0)
     """
 
     gpu: str

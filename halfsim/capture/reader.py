@@ -35,6 +35,13 @@ class Record:
         Bit patterns, aligned with the operands; chains and experiments have one D per entry of ``K``.
     coverage, labels : tuple of str
         Names of the coverage classes, and of the tiles of experiments.
+
+    Examples
+    --------
+    >>> from halfsim.capture import Record
+    >>> operands = {"a": np.uint16([0x3C00])}
+    >>> Record("a GPU", (9, 0), "unary", "neg.f16", "neg.f16", operands, np.uint16([0xBC00])).result.size
+    1
     """
 
     gpu: str
@@ -58,6 +65,12 @@ class Damage:
         One sentence: what, and the way out.
     gpu, group, instruction : str
         Where; empty as far as it is not known.
+
+    Examples
+    --------
+    >>> from halfsim.capture import Damage
+    >>> Damage("read: the manifest is damaged; capture again").agrees
+    False
     """
 
     message: str
@@ -81,6 +94,12 @@ class Capture:
         Where its files are.
     manifest : dict
         Provenance of everything: GPU, driver, CUDA, dates, seeds, digests, opcodes, machine code.
+
+    Examples
+    --------
+    >>> from halfsim.capture import Capture
+    >>> list(Capture(Path("nowhere"), {"gpu": "a GPU", "groups": {}}).records())
+    []
     """
 
     folder: Path

@@ -63,6 +63,13 @@ class Scoreboard:
     **options : bool
         Further keywords of the operation, such as ``exact=True``.
 
+    Raises
+    ------
+    TypeError
+        If a dot product has no accumulator, or another operation has one.
+    ValueError
+        If the order of the flags is unknown.
+
     Examples
     --------
     >>> import numpy as np, halfsim as hs
@@ -136,6 +143,10 @@ class Scoreboard:
         ------
         MismatchError
             If they differ, or no operands are waiting.
+        TypeError
+            If the result is a Python float.
+        ValueError
+            If the flags have a bit that is no flag.
         """
         if not self._queue:
             raise MismatchError(f"{self.operation.name}: the design gave a result for which no operands are waiting")
@@ -176,6 +187,8 @@ class Scoreboard:
         ------
         MismatchError
             If the result differs, or others are still to be observed.
+        TypeError, ValueError
+            As of `observe`.
         """
         if self._queue:
             raise MismatchError(f"{self.operation.name}: {len(self._queue)} expected results are still to be observed")

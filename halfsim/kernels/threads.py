@@ -34,6 +34,11 @@ def _available() -> int:
 def get_num_threads() -> int:
     """Return how many threads a large operation is split over.
 
+    Raises
+    ------
+    ValueError
+        If the environment variable ``HALFSIM_NUM_THREADS`` is no positive integer.
+
     Examples
     --------
     >>> import halfsim as hs

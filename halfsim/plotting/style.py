@@ -53,6 +53,12 @@ class Look:
         Line style as matplotlib takes it.
     marker : str
         Marker as matplotlib names it.
+
+    Examples
+    --------
+    >>> from halfsim.plotting import Look
+    >>> Look("#0072b2", "-", "o").colour
+    '#0072b2'
     """
 
     colour: str

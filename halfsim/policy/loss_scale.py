@@ -34,7 +34,14 @@ def _numbers(row: object, *names: str) -> None:
 @names_its_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoScale:
-    """The loss as it is."""
+    """The loss as it is.
+
+    Examples
+    --------
+    >>> from halfsim.policy import NoScale, named
+    >>> named("mixed").loss_scale == NoScale()
+    True
+    """
 
     def __str__(self) -> str:
         return "none"
@@ -43,12 +50,25 @@ class NoScale:
 @names_its_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaticScale:
-    """A constant factor on the loss.
+    """A constant factor on the loss [@micikevicius2018], section 3.2.
 
     Parameters
     ----------
     scale : float
         The factor, positive; a power of two makes unscaling exact.
+
+    Raises
+    ------
+    TypeError
+        If `scale` is no number.
+    ValueError
+        If it is not positive and finite in binary32.
+
+    Examples
+    --------
+    >>> from halfsim.policy import StaticScale
+    >>> StaticScale(scale=1024)
+    StaticScale(scale=1024.0)
     """
 
     scale: float
@@ -69,7 +89,7 @@ class StaticScale:
 class DynamicScale:
     """A factor that backs off when a gradient overflows and grows when none has for a while.
 
-    The state machine and the defaults are those of PyTorch's ``torch.amp.GradScaler``. The bounds are additions, and so
+    State machine and defaults are those of PyTorch's GradScaler [@pytorch-gradscaler]. The bounds are additions, and so
     is the hysteresis, which follows Megatron-LM [@megatron-lm]; with its default it changes nothing.
 
     Parameters
@@ -85,6 +105,20 @@ class DynamicScale:
     hysteresis : int
         The overflow that backs off: with 1 the first, with 2 the second and every one after it, consecutive or not,
         until the scale is due to grow; then the count starts again. Every overflow skips its step.
+
+    Raises
+    ------
+    TypeError
+        If a factor or a scale is no number.
+    ValueError
+        If `growth` does not exceed 1 or `backoff` does not lie between 0 and 1, a count is no integer from 1 on, or
+        the scales are not in order, positive and finite in binary32.
+
+    Examples
+    --------
+    >>> from halfsim.policy import DynamicScale, named
+    >>> named("mixed").scaled(DynamicScale(initial=1024.0, interval=100), "dynamic").loss_scale.growth
+    2.0
     """
 
     initial: float = 65536.0
@@ -129,6 +163,19 @@ class LayerScale:
         Factor on the loss, a power of two.
     largest : float
         What the incoming gradients stay below at first, at most 65504.
+
+    Raises
+    ------
+    TypeError
+        If a field is no number.
+    ValueError
+        If `initial` is no power of two of binary32, or `largest` no positive magnitude of binary16.
+
+    Examples
+    --------
+    >>> from halfsim.policy import LayerScale, named
+    >>> named("mixed").scaled(LayerScale(largest=256), "per layer").loss_scale
+    LayerScale(initial=65536.0, largest=256.0)
     """
 
     initial: float = 65536.0

@@ -24,7 +24,7 @@ _NO_SCALE = NoScale()
 @names_its_arguments
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Every precision decision of a training run, each on its own.
+    """Every precision decision of a training run [@micikevicius2018], each on its own.
 
     Parameters
     ----------
@@ -53,9 +53,10 @@ class Policy:
     loss_scale : NoScale, StaticScale, DynamicScale or LayerScale
         The factor on the loss, taken out again in binary32 before the optimizer sees the gradient.
 
-    References
-    ----------
-    P. Micikevicius et al., "Mixed Precision Training" [@micikevicius2018].
+    Raises
+    ------
+    TypeError, ValueError
+        If a field is of another type, unknown, or at odds with what is stored.
 
     Examples
     --------
@@ -247,9 +248,8 @@ class Policy:
     def rounded(self, rounding: RoundingLike, name: str) -> Policy:
         """Return this policy with one rounding wherever software rounds to binary16, under another name.
 
-        That is `rounding`; the accumulators and reductions in binary16, but for matrix units, which round as their
-        hardware does; and an update that is ``"nearest"``. Master copies, Kahan's compensation and stochastic updates
-        keep their rule.
+        That is `rounding`; accumulators and reductions in binary16, but matrix units, which round as hardware does; and
+        an update that is ``"nearest"``. Master copies, Kahan's compensation and stochastic updates keep their rule.
 
         Parameters
         ----------
@@ -257,6 +257,11 @@ class Policy:
             Any direction; a `Stochastic` draws new bits for every operation of a run.
         name : str
             Of the new policy.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `rounding` is no rounding, or unknown.
         """
         chosen = as_rounding(rounding, "Policy.rounded")
         rows = {**{key: self.accumulator(key) for key in PRODUCTS}, **{key: self.reduction(key) for key in REDUCTIONS}}

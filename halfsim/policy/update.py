@@ -11,17 +11,26 @@ __all__ = ["Update", "UpdateLike", "WeightUpdate", "as_update"]
 
 
 class WeightUpdate(StrEnum):
-    """What happens to a weight w when the optimizer asks for a change Δ (a binary32 number)."""
+    """What happens to a weight w when the optimizer asks for a change Δ (a binary32 number).
+
+    Examples
+    --------
+    >>> from halfsim.policy import WeightUpdate, named
+    >>> named("binary16-kahan").update is WeightUpdate("kahan")
+    True
+    """
 
     master = "master"
-    """A binary32 copy moves, ``m = round32(m + Δ)``; the stored weight is m rounded to its format by the policy."""
+    """A binary32 copy moves, ``m = round32(m + Δ)``; the stored weight is m rounded to its format by the policy
+    [@micikevicius2018]."""
     nearest = "nearest"
     """The stored weight moves, ``w = round16(w + round16(Δ))``, to nearest, ties to even."""
     stochastic = "stochastic"
-    """The stored weight moves, ``w = SR16(w + Δ)``: the exact sum, rounded stochastically once, with 32 random bits."""
+    """The stored weight moves, ``w = SR16(w + Δ)``: the exact sum, rounded stochastically once, with 32 random bits
+    [@gupta2015]."""
     kahan = "kahan"
-    """As `nearest`, with what the addition lost kept in a binary16 compensation and added to the next Δ; every
-    operation rounds as the policy says."""
+    """As `nearest`, with what the addition lost kept in a binary16 compensation and added to the next Δ
+    [@kahan1965]; every operation rounds as the policy says."""
 
 
 Update: TypeAlias = "WeightUpdate | Rounding | Stochastic"

@@ -35,6 +35,13 @@ class Variant:
         Precision.
     settings, task : Settings, Task, optional
         Instead of those of the part.
+
+    Examples
+    --------
+    >>> from halfsim.policy import named
+    >>> from halfsim.studies import Variant
+    >>> Variant(name="as in the paper", policy=named("mixed")).settings is None
+    True
     """
 
     name: str
@@ -64,6 +71,17 @@ class Part:
         seed.
     shown : tuple of str
         Rows whose learning curves are drawn.
+
+    Raises
+    ------
+    ValueError
+        If there are no rows, two of one name, or one shown that is not there.
+
+    Examples
+    --------
+    >>> from halfsim.studies import STUDIES
+    >>> [row.name for row in STUDIES["quickstart"].parts[0].rows][:2]
+    ['binary32', 'master']
     """
 
     name: str
@@ -115,6 +133,13 @@ class Table:
         Its keyword arguments.
     caption : str
         What the figure shows.
+
+    Examples
+    --------
+    >>> from halfsim.studies import Table
+    >>> columns = {"function": "halfsim.studies.tables.memory:layers", "arguments": {"network": "AlexNet"}}
+    >>> Table(name="layers", title="Layers", claim="", **columns).call(Path("runs"))[-1]["parameters"]
+    60965224
     """
 
     name: str

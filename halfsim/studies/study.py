@@ -38,6 +38,17 @@ class Check:
     data : str
         Name of the data that the part must have for this to be checked, "" for any: others that stand in for them, as
         digits do for Fashion-MNIST, need not show the same.
+
+    Raises
+    ------
+    ValueError
+        If `low` exceeds `high`, or `relative` is set without `against`.
+
+    Examples
+    --------
+    >>> from halfsim.studies import Check
+    >>> Check(name="learns", part="digits", row="mixed", measure="accuracy", low=0.9, high=1.0).against is None
+    True
     """
 
     name: str
@@ -81,6 +92,17 @@ class Study:
         How many seeds it takes by default.
     order : int
         Place in lists.
+
+    Raises
+    ------
+    ValueError
+        If two parts have one name, or a check names a part or row that is not there.
+
+    Examples
+    --------
+    >>> from halfsim.studies import STUDIES
+    >>> STUDIES["quickstart"].seeds, [part.name for part in STUDIES["quickstart"].parts]
+    (3, ['weights', 'scale'])
     """
 
     name: str
@@ -136,6 +158,15 @@ class Study:
         -------
         Path
             `out`, with ``results.json``, tables, figures, the report, and ``runs/``.
+
+        Raises
+        ------
+        ValueError
+            If `seeds` is no positive number, or they are not different non-negative integers.
+        FileNotFoundError
+            If workers of the scheduler write where this machine cannot see it.
+        RuntimeError
+            If workers die time after time.
         """
         out = Path(out)
         grid = jobs_of(self.parts, runner.check_seeds(self.seeds if seeds is None else seeds))

@@ -28,7 +28,14 @@ class EvidenceKind(IntEnum):
 
     ``inferred``: from another instruction, from boards of another architecture, or from properties that do not decide
     the row. ``simulator``: a model that its authors say they compared with the instruction on the hardware.
-    ``publishedCapture``: raw outputs of the hardware, published by others. ``ownCapture``: raw outputs in vectors/cuda.
+    ``publishedCapture``: raw outputs of the hardware, published by others, as [@khattak2025] and [@mmascope] are.
+    ``ownCapture``: raw outputs in vectors/cuda.
+
+    Examples
+    --------
+    >>> import halfsim as hs
+    >>> max(item.kind for item in hs.tensorcores.TABLE[0].evidence).name
+    'publishedCapture'
     """
 
     inferred = 0
@@ -46,7 +53,7 @@ class Evidence:
     kind : EvidenceKind
         How it is known.
     source : str
-        Key in docs/references.bib; for an own capture its folder below vectors/cuda.
+        Key in docs/references.bib, as of [@mmasim2025]; for an own capture its folder below vectors/cuda.
     gpus : tuple of str
         The boards, as the source names them.
     outputs : int

@@ -19,7 +19,8 @@ AccumulatorLike: TypeAlias = "Accumulator | str"
 
 
 TABLE: tuple[TensorCore, ...] = (*nvidia.ROWS, *nvidia_formats.ROWS, *amd.ROWS)
-"""Every row; the first of a key, its factors and output is its default instruction."""
+"""Every row, of NVIDIA [@khattak2025] and AMD [@mmasim2025]; the first of a key, its factors and output is its default
+instruction."""
 
 SUMS: dict[str, Accumulator] = {
     "fp16": FP16,
@@ -68,8 +69,9 @@ def row(gpu: str, output: str = ..., instruction: str | None = ..., inputs: str 
 def row(gpu: str, output: str = "f32", instruction: str | None = None, inputs: str | None = None) -> MatrixUnit:
     """Return how a GPU's matrix unit sums.
 
-    NVIDIA's have `halfsim.FusedDotAdd`; AMD's `halfsim.ExactDotAdd` (CDNA 1), `halfsim.PairwiseDotAdd` (2) and
-    `halfsim.TwoStageDotAdd` (3). Type checkers know which where the name stands in the call, in lower case.
+    NVIDIA's have `halfsim.FusedDotAdd` [@khattak2025]; AMD's `halfsim.ExactDotAdd` (CDNA 1), `halfsim.PairwiseDotAdd`
+    (2) and `halfsim.TwoStageDotAdd` (3) [@mmasim2025]. Type checkers know which where the name stands in the call, in
+    lower case.
 
     Parameters
     ----------

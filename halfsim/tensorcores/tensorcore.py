@@ -21,7 +21,7 @@ class TensorCore:
     gpus : tuple of str
         Keys of the boards.
     instruction : str
-        PTX shape (``mma.sync``), or instruction.
+        Shape of ``mma.sync`` [@ptx-isa], or instruction.
     inputs : str
         Format of the factors: ``"f16"``, ``"bf16"``, ``"tf32"``, ``"e4m3"`` or ``"e5m2"``, as PTX names them.
     output : str
@@ -30,6 +30,18 @@ class TensorCore:
         The arithmetic; its `source` and `evidence` are the text of the evidence.
     evidence : tuple of Evidence
         What supports the row.
+
+    Raises
+    ------
+    ValueError
+        If there is no evidence.
+
+    Examples
+    --------
+    >>> import halfsim as hs
+    >>> volta = hs.tensorcores.TABLE[0]
+    >>> volta.instruction, volta.inputs, volta.output, volta.confidence
+    ('m8n8k4', 'f16', 'f32', 'A')
     """
 
     generation: str

@@ -50,6 +50,15 @@ class Report:
         Whether the file has a digest of its rows and they are those: none is missing, changed, or in another place.
     damage : str
         What is wrong with the file, if its rows are not those of its digest.
+
+    Examples
+    --------
+    >>> from halfsim import IEEE
+    >>> from halfsim.testvectors import subject
+    >>> from halfsim.testvectors.check import Report
+    >>> from halfsim.testvectors.setting import Setting
+    >>> Report("add.tv", Setting(subject("add"), "rne", IEEE), rows=3, wrong=1).wrong
+    1
     """
 
     name: str

@@ -39,6 +39,13 @@ class Disagreement:
         What the simulator says.
     mistake : str
         What it looks like.
+
+    Examples
+    --------
+    >>> from halfsim.testvectors.check import Disagreement
+    >>> row = Disagreement(7, 2, (0x3C00, 0x3C00), 0x4001, 0, 0x4000, 0, "other value")
+    >>> f"{row.got:04X}, not {row.wanted:04X}"
+    '4001, not 4000'
     """
 
     line: int

@@ -99,6 +99,13 @@ class Subject:
         -------
         tuple of (unsigned array, uint8 array)
             Patterns in the smallest unsigned dtype that holds the type, and `Flags` bits.
+
+        Raises
+        ------
+        TypeError
+            If a rounding or an option is none.
+        ValueError
+            If the rounding is unknown, or operands are too few, too many or of unequal length.
         """
         mode = as_rounding(rounding, self.name)
         if isinstance(mode, Stochastic) and first:

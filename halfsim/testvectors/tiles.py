@@ -38,6 +38,13 @@ class Part(NamedTuple):
         As below.
     A, B, C, D : array
         Unsigned words as wide as their format.
+
+    Examples
+    --------
+    >>> from halfsim.testvectors.tiles import parts_of, tile_header
+    >>> (part,) = parts_of(tile_header("exact", shape=(1, 1, 4)))
+    >>> part.first, part.A.shape[1:], part.D.shape[1:]
+    (0, (1, 4), (1, 1))
     """
 
     first: int
@@ -74,6 +81,8 @@ def tile_header(
 
     Raises
     ------
+    TypeError
+        For an accumulator that is no name.
     ValueError
         For an unknown accumulator or class, or a shape or count that cannot be.
 
@@ -172,6 +181,11 @@ def numbers(words: NDArray[Any], kind: str) -> NDArray[Any]:
     -------
     array
         float16, float32 or 8-bit numbers, as `halfsim.matmul` takes them.
+
+    Raises
+    ------
+    ValueError
+        For an unknown format.
 
     Examples
     --------

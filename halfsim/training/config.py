@@ -59,10 +59,13 @@ class Point:
 
     Parameters
     ----------
-    changes : dict
-        The values of the swept keys, by dotted key.
-    table : dict
-        The whole configuration with them.
+    changes, table : dict
+        The values of the swept keys, by dotted key, and the whole configuration with them.
+
+    Examples
+    --------
+    >>> Point({"seed": 1}, {"seed": 1, "steps": 10}).changes
+    {'seed': 1}
     """
 
     changes: dict[str, Any]

@@ -37,6 +37,18 @@ class Settings:
         Steps between two evaluations, and between two samples of the ledger.
     clip_norm : float, optional
         Largest norm of a gradient: a longer one, once unscaled, is shortened to it.
+
+    Raises
+    ------
+    ValueError
+        If a count is no integer from 1 on, or `clip_norm` is not positive and finite.
+
+    Examples
+    --------
+    >>> from halfsim.training.models import Perceptron
+    >>> from halfsim.training.optim import Adam
+    >>> Settings(model=Perceptron(sizes=(64, 10)), optimizer=Adam(0.01), batch=8, steps=100, evaluate_every=50).batch
+    8
     """
 
     model: Model
@@ -70,6 +82,22 @@ class Experiment:
     seed : int
         Of the initial weights, the order of the data and stochastic rounding, 0 to 2**63 - 1. Runs of one seed differ
         in their policy alone.
+
+    Raises
+    ------
+    ValueError
+        If `seed` is no integer within its range.
+
+    Examples
+    --------
+    >>> from halfsim.policy import named
+    >>> from halfsim.training.models import Perceptron
+    >>> from halfsim.training.optim import Adam
+    >>> from halfsim.training.tasks import Classification
+    >>> short = Settings(model=Perceptron(sizes=(64, 10)), optimizer=Adam(0.01), batch=8, steps=2, evaluate_every=2)
+    >>> run = Experiment(task=Classification(dataset="digits"), settings=short, policy=named("mixed"), seed=0)
+    >>> Experiment.from_config(run.config()) == run
+    True
     """
 
     task: Task

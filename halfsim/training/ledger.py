@@ -81,6 +81,12 @@ class Ledger:
     trusts_wide_sums : bool
         Whether a product whose accumulator delivers binary32 is counted against itself rather than against `FP32`,
         which would cost another product.
+
+    Examples
+    --------
+    >>> ledger = Ledger(every=4)
+    >>> [(ledger.begin(step), ledger.sampling)[1] for step in range(5)]
+    [True, False, False, False, True]
     """
 
     trusts_wide_sums = False

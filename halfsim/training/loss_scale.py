@@ -1,7 +1,7 @@
 """The loss scale of a run: a value that `adjust` replaces after every step.
 
-The dynamic scale is the state machine of PyTorch's ``torch.amp.GradScaler``, with a floor, a ceiling and the hysteresis
-of [@megatron-lm]; the idea is that of [@micikevicius2018].
+The dynamic scale is the state machine of ``torch.amp.GradScaler`` [@pytorch-gradscaler], with a floor, a ceiling and
+the hysteresis of [@megatron-lm]; the idea is that of [@micikevicius2018].
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LEAST = 2.0**-24
 
 @dataclass(frozen=True, slots=True)
 class LossScaler:
-    """A loss scale at one moment of a run.
+    """A loss scale [@micikevicius2018] at one moment of a run; a dynamic one is that of [@pytorch-gradscaler].
 
     Parameters
     ----------

@@ -41,6 +41,11 @@ class SGD:
     momentum : float
         0 for none, which keeps no state.
 
+    Raises
+    ------
+    ValueError
+        If a number is out of its range.
+
     Examples
     --------
     >>> import numpy as np
@@ -100,6 +105,11 @@ class Adam:
         Decay rates of the two moments.
     epsilon : float
         Added to the denominator.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range.
 
     Examples
     --------
@@ -171,6 +181,11 @@ class Adagrad:
         Learning rate.
     epsilon : float
         Added to the denominator.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range.
 
     Examples
     --------

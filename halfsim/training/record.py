@@ -152,6 +152,12 @@ class Event:
         Number of the step, from 0.
     lines : tuple of dict
         Losses and scales by phase, evaluations, samples of the ledger.
+
+    Examples
+    --------
+    >>> from halfsim.training.trainer import Event
+    >>> Event(0, ({"loss": 2.3},)).lines
+    ({'loss': 2.3},)
     """
 
     step: int

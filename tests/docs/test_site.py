@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import inspect
 import re
 import zlib
-from collections.abc import Iterable, Iterator
-from enum import Enum
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -36,89 +31,6 @@ def test_names_of_pages_exist_and_stand_on_one_page() -> None:
     for module, name in defined:
         if module != "halfsim.torch":  # PyTorch need not be here
             assert hasattr(importlib.import_module(module), name), f"{module}.{name}"
-
-
-def entries() -> Iterator[tuple[str, Any]]:
-    """Yield what the pages of the reference describe: functions, classes and their public methods."""
-    for module, name in (entry for page in public.PAGES for entry in public.of_page(page)):
-        if module == "halfsim.torch" and importlib.util.find_spec("torch") is None:
-            continue
-        value = public.found(module, name)
-        yield f"{module}.{name}", value
-        for key, member in vars(value).items() if inspect.isclass(value) else ():
-            function = getattr(member, "__func__", member)  # of class methods
-            if not key.startswith("_") and inspect.isfunction(function):
-                yield f"{module}.{name}.{key}", function
-
-
-def is_function(path: str, value: Any) -> bool:
-    """Whether a name of the reference is called as a function, with a docstring of its own; methods are not."""
-    name = path.rpartition(".")[2]
-    if inspect.isroutine(value):
-        return value.__qualname__ == value.__name__
-    return str(value.__doc__).strip().startswith(f"{name}(")
-
-
-def without_parameters(found: Iterable[tuple[str, Any]]) -> list[str]:
-    """Return what numpydoc says of functions, classes and methods that do not describe exactly what they take.
-
-    Members of enumerations are listed, not made; protocols are implemented; and the attributes of a record that the
-    package makes are described as such.
-    """
-    docscrape = pytest.importorskip("numpydoc.docscrape")
-    validate = pytest.importorskip("numpydoc.validate")
-    problems = []
-    for path, value in found:
-        if inspect.isclass(value):
-            attributes = docscrape.NumpyDocString(inspect.cleandoc(str(value.__doc__)))["Attributes"]
-            told = {name for entry in attributes for name in entry.name.split(", ")}
-            if (
-                issubclass(value, Enum)
-                or is_protocol(value)
-                or (told and told >= set(inspect.signature(value).parameters))
-            ):
-                continue
-        elif not inspect.isroutine(value):
-            continue
-        errors = validate.Validator(docscrape.get_doc_object(value)).parameter_mismatches
-        problems += [f"{path}: {text}" for code, text in errors if code in ("PR01", "PR02")]
-    return problems
-
-
-def is_protocol(value: Any) -> bool:
-    return bool(getattr(value, "_is_protocol", False))
-
-
-def test_every_function_of_the_reference_has_an_example() -> None:
-    lacking = [
-        path
-        for path, value in entries()
-        if is_function(path, value) and "\n>>> " not in inspect.cleandoc(str(value.__doc__))
-    ]
-    assert lacking == []
-
-
-def test_every_docstring_of_the_reference_says_what_is_taken() -> None:
-    assert without_parameters(entries()) == []
-
-
-def test_a_parameter_that_is_not_described_is_noticed() -> None:
-    def taking(a: int, b: int) -> int:
-        """Return the sum.
-
-        Parameters
-        ----------
-        a, c : int
-            Numbers.
-        """
-        return a + b
-
-    assert without_parameters([("taking", taking)]) == [
-        "taking: Parameters {'b'} not documented",
-        "taking: Unknown parameters {'c'}",
-    ]
-    taking.__doc__ = "Return the sum."
-    assert len(without_parameters([("taking", taking)])) == 1
 
 
 def test_every_public_page_is_in_the_reference() -> None:

@@ -131,6 +131,8 @@ def compare(
         For what is no module, for a single policy, and for a threshold that is no number.
     ValueError
         For another reference, no policies, or two of one name, and for a model elsewhere than on the processor.
+    RuntimeError
+        As of `simulate`.
 
     Examples
     --------

@@ -144,6 +144,11 @@ class LowPrecisionWeights:
         -------
         object
             The loss that the closure returned, None without one.
+
+        Raises
+        ------
+        ValueError
+            If the optimizer has other parameters than it had at first.
         """
         self._check()
         with _disable_current_modes():

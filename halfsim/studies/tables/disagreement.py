@@ -50,6 +50,11 @@ def disagreement(
         ``first``, ``second``; ``share``: of the results that differ in some bit; ``largest``: the greatest difference
         in ulps of the second's results in binary16.
 
+    Raises
+    ------
+    ValueError
+        If a unit, the kind or the dataset is unknown, or a product longer than the images.
+
     Examples
     --------
     >>> rows = disagreement(("v100:f16", "h100:f16"), dataset="digits", side=8)

@@ -40,6 +40,11 @@ def bytes_of_a_parameter(optimizers: Sequence[str] = tuple(STATES)) -> list[dict
     list of dict
         ``policy``; ``weights``, ``copies`` and ``gradients``; and for every optimizer the sum with its state.
 
+    Raises
+    ------
+    ValueError
+        If an optimizer is unknown.
+
     Examples
     --------
     >>> [row["Adam"] for row in bytes_of_a_parameter()]
@@ -66,6 +71,11 @@ def layers(network: str) -> list[dict[str, Any]]:
     list of dict
         ``layer``, ``parameters``, ``activations``: numbers kept per example; the last row is the sum.
 
+    Raises
+    ------
+    ValueError
+        If the network is unknown.
+
     Examples
     --------
     >>> layers("AlexNet")[-1]
@@ -91,6 +101,11 @@ def paper_models(batches: Sequence[int] = (1, 8, 32, 128), optimizer: str = "mom
     list of dict
         ``model``, ``policy``, ``batch``, ``example``; bytes of ``weights``, ``copies``, ``gradients``, ``optimizer``
         and ``activations``, their ``total``, and its ``ratio`` to that of binary32.
+
+    Raises
+    ------
+    ValueError
+        If the optimizer is unknown, or a batch is not positive.
 
     Examples
     --------
@@ -126,6 +141,11 @@ def nearly_half(policy: str = "mixed", share: float = 0.55, optimizer: str = "mo
         ``model``, ``example``, ``parameters``, ``activations``: numbers per example; ``at_1`` and ``usual``: the ratio
         at batch 1 and at the usual batch; ``usual_batch``; ``batch``: the smallest power of two at which the ratio is
         at most `share`, None if none up to 2**30 is.
+
+    Raises
+    ------
+    ValueError
+        If the policy or the optimizer is unknown.
 
     Examples
     --------

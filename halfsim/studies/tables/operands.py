@@ -36,6 +36,17 @@ class Images:
         ``k / 255`` of the pixels of clothes, ``k / 16`` of those of digits, rounded once.
     labels : int64 array, shape (n,)
         Their classes.
+
+    Raises
+    ------
+    ValueError
+        If the dataset is unknown, or has fewer images of clothes than asked for.
+
+    Examples
+    --------
+    >>> from halfsim.studies.tables.operands import Images
+    >>> Images("digits", 20).rows(2, length=100).shape
+    (2, 100)
     """
 
     def __init__(self, dataset: str, count: int) -> None:

@@ -94,6 +94,11 @@ def own_models(
         ``activations``, their ``total``, and its ``ratio`` to that of binary32, all measured; ``accounted``: the total
         by accounting, None for networks that have no table of layers.
 
+    Raises
+    ------
+    ValueError
+        If the dataset or the optimizer is unknown.
+
     Examples
     --------
     >>> rows = own_models(batches=(4,), dataset="digits")

@@ -53,6 +53,11 @@ def lost_updates(
         first; ``sd``, ``low`` and ``high``: its standard deviation over the seeds and the ends of Student's 95 %
         interval of its mean, None for one seed.
 
+    Raises
+    ------
+    ValueError
+        If a rate, a size or a number of steps is not positive.
+
     Examples
     --------
     >>> row = lost_updates((1e-5,), steps=20, seeds=1)[0]

@@ -58,6 +58,11 @@ def sample_order(
         shuffles), ``by_class`` and ``by_magnitude`` (samples sorted by label, and by the sum of their pixels), None
         when nothing is finite; ``spread``: the largest less the smallest result over all orders, as a relative error.
 
+    Raises
+    ------
+    ValueError
+        If the kind or the dataset is unknown.
+
     Examples
     --------
     >>> rows = sample_order(dataset="digits", samples=1024, side=2, shuffles=2)

@@ -58,6 +58,11 @@ def networks(
         bears, None if a seed's is. ``least_room`` and ``most_room``: the least and the most of the seeds' log2(largest
         / smallest_999), negative where no scale keeps 99.9 % and does not overflow.
 
+    Raises
+    ------
+    ValueError
+        If a network is unknown.
+
     Examples
     --------
     >>> row = networks(["perceptron"], steps=5)[0]
@@ -84,6 +89,11 @@ def layers(names: Sequence[str], steps: int = 50, seeds: int = 1, *, runs: Path 
     -------
     list of dict
         Columns as of `networks`, and ``layer``.
+
+    Raises
+    ------
+    ValueError
+        If a network is unknown.
 
     Examples
     --------

@@ -34,6 +34,13 @@ class Block(NamedTuple):
         (rows,), of the result's dtype: bits that count.
     lines : array of int64, optional
         (rows,), as below.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.testvectors.formats import Block
+    >>> Block((np.uint16([0x3C00]),), np.uint16([0x3C00]), np.uint8([0])).result.size
+    1
     """
 
     operands: tuple[NDArray[Any], ...]

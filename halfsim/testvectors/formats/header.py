@@ -57,6 +57,11 @@ class Header:
     testfloat : str
         TestFloat's name of the operation, empty where it has none; for readers alone, and no part of equality.
 
+    Raises
+    ------
+    ValueError
+        If a type, the order of the flags, the rounding or the NaN rule is unknown.
+
     Examples
     --------
     >>> from halfsim.testvectors.formats import Header

@@ -135,6 +135,13 @@ def rounding_name(rounding: RoundingLike) -> str:
     str
         What `rounding_of` reads.
 
+    Raises
+    ------
+    TypeError
+        If it is neither a rounding nor a name.
+    ValueError
+        If the name is unknown.
+
     Examples
     --------
     >>> import halfsim as hs

@@ -105,6 +105,8 @@ def write(path: Path | None, header: Header, blocks: Iterable[Block], format: st
     ------
     ValueError
         If the format is unknown or cannot hold what the header asks for, or the number of rows is another one.
+    IsADirectoryError
+        If the path is a folder.
 
     Examples
     --------
@@ -183,6 +185,12 @@ class Vectors:
     digest : RowDigest
         After the last block, whether the rows are those, in that order, that the file's digest was made of. If it has
         one and they are not, reading ends with a `DigestError`.
+
+    Examples
+    --------
+    >>> from halfsim.testvectors.formats import Header, Vectors
+    >>> Vectors("sqrt.tv", Header(operation="sqrt", operands=("f16",), result="f16"), iter(())).header.names
+    ('A', 'Z', 'FF')
     """
 
     name: str

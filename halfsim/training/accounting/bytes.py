@@ -68,6 +68,11 @@ def memory(network: Network, policy: Policy, states: int, batch: int) -> dict[st
     dict of str to int
         Bytes of each of `CLASSES`.
 
+    Raises
+    ------
+    ValueError
+        If `batch` is not positive.
+
     Examples
     --------
     >>> from halfsim.policy import named

@@ -32,6 +32,12 @@ class Layer:
     touched : (int, int), optional
         For a table of which a step reads a few rows only: an upper bound of the parameters that have a gradient,
         per step and per example. None when every parameter has one.
+
+    Examples
+    --------
+    >>> from halfsim.training.accounting import Layer
+    >>> Layer(name="fc", parameters=64 * 10 + 10, activations=10).gradients(batch=8)
+    650
     """
 
     name: str

@@ -40,6 +40,13 @@ def heat_map(train: int = 1536, test: int = 256, size: int = 32, stride: int = 2
     Dataset
         Inputs float16, targets bool. The same bits at every call.
 
+    Raises
+    ------
+    ModuleNotFoundError
+        Without scikit-learn (extra ``studies``).
+    ValueError
+        If `size` is less than 8 or no multiple of `stride`.
+
     Examples
     --------
     >>> from halfsim.training.data import heat_map
@@ -81,6 +88,13 @@ def canvases(train: int = 2000, test: int = 300, size: int = 32, stride: int = 2
         Pixels of a side, and pixels between two positions of the map.
     noise : float
         Standard deviation.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        Without scikit-learn (extra ``studies``).
+    ValueError
+        If `size` is less than 8 or no multiple of `stride`.
 
     Examples
     --------

@@ -27,6 +27,13 @@ class Dataset:
     normalised : (float, float, int), optional
         Of images whose pixels are not from 0 to 1: the mean and the deviation that they were normalised with, and the
         largest pixel of the file.
+
+    Examples
+    --------
+    >>> from halfsim.training.data import digits
+    >>> data = digits()
+    >>> data.name, [part.shape for part in data.test]
+    ('digits', [(397, 64), (397,)])
     """
 
     name: str

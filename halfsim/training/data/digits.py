@@ -30,6 +30,7 @@ _MEAN, _DEVIATION = 0.2246, 0.3493
 def digits(train: int = 1400, test: int = 397, pool: int = 1) -> Dataset:
     """Return the 1,797 digits of 8 × 8 pixels in a fixed random order, of which 1,400 are to train and 397 to test.
 
+    They are digits of [@alpaydin1998], as scikit-learn has them.
     Inputs are (n, 64 / pool²), pixels 0 to 16 divided by 16, exact in binary16; targets are labels 0 to 9.
 
     Parameters
@@ -89,6 +90,13 @@ def enlarged_digits(train: int = 1400, test: int = 397, pool: int = 1) -> Datase
         How many to test, at most: there are 397.
     pool : int
         Side of the squares of pixels that are averaged: 1, 2, 4, 7, 14 or 28.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        Without scikit-learn (extra ``studies``).
+    ValueError
+        If `pool` is none of these.
 
     Examples
     --------

@@ -34,6 +34,12 @@ class Corpus:
         What the numbers stand for; 0 is every token that is not in it.
     train, test : array
         The tokens, int64, in the order of the text.
+
+    Examples
+    --------
+    >>> from halfsim.training.data import Corpus
+    >>> Corpus("abc", "abc.txt", "", ("<unk>", "a", "b"), np.array([1, 2]), np.array([0])).vocabulary[2]
+    'b'
     """
 
     name: str

@@ -32,6 +32,11 @@ class Adversaries(Model):
     slope : float
         Of the leaky ReLU below zero.
 
+    Raises
+    ------
+    ValueError
+        If a size is no positive integer, or `slope` no number from 0 to 1.
+
     Examples
     --------
     >>> [name for name, shape in Adversaries().shapes.items() if len(shape) == 2][2:4]

@@ -32,6 +32,12 @@ class ConvNet(Model):
     head : float
         Factor on the linear layer's weights.
 
+    Raises
+    ------
+    ValueError
+        If a size is no positive integer, a kernel is even, there is not one for every convolution, or the sides of
+        `image` cannot be halved as often as there are convolutions.
+
     Examples
     --------
     >>> ConvNet().shapes["linear1.weight"], ConvNet(image=(8, 8, 1)).shapes["linear1.weight"]
@@ -107,6 +113,11 @@ class BatchNormNet(ConvNet):
     rule : str
         How running statistics move, one of `halfsim.training.nn.normalization.RULES`.
 
+    Raises
+    ------
+    ValueError
+        As of `ConvNet`, and if a number is out of its range or `rule` is unknown.
+
     Examples
     --------
     >>> BatchNormNet().state_shapes
@@ -162,6 +173,12 @@ class HeatMapNet(Model):
         Factor on the last layer's weights.
     bias : float
         Start of the last layer's biases; -log 99 by default, the probability 0.01.
+
+    Raises
+    ------
+    ValueError
+        If a size is no positive integer, a kernel is even, there is not one for every convolution, or the sides of
+        `image` are odd.
 
     Examples
     --------

@@ -38,6 +38,11 @@ class LSTM(Model):
     layers : int
         How many.
 
+    Raises
+    ------
+    ValueError
+        If a field is no positive integer.
+
     Examples
     --------
     >>> LSTM(vocabulary=96, embedding=24, hidden=64).shapes["lstm1.weight"]

@@ -18,8 +18,8 @@ __all__ = ["Perceptron"]
 class Perceptron(Model):
     """Linear layers with ReLU between them.
 
-    Weights start uniform with He's variance, 2 / inputs, times `head` in the last layer; biases start at zero, the
-    last one at `bias`.
+    Weights start uniform with He's variance [@he2015], 2 / inputs, times `head` in the last layer; biases start at
+    zero, the last one at `bias`.
 
     Parameters
     ----------
@@ -29,6 +29,11 @@ class Perceptron(Model):
         Factor on the last layer's weights.
     bias : float
         Start of the last layer's biases.
+
+    Raises
+    ------
+    ValueError
+        If `sizes` are not two positive integers at least, or a factor is no number.
 
     Examples
     --------

@@ -44,6 +44,11 @@ class Transformer(Model):
     function : str
         "gelu" or "relu", between these.
 
+    Raises
+    ------
+    ValueError
+        If a size is no positive integer, `heads` do not divide `width`, or `function` is unknown.
+
     Examples
     --------
     >>> Transformer(vocabulary=96, width=32, heads=4, layers=2, length=16).shapes["block2.expand.weight"]

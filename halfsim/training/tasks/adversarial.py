@@ -43,6 +43,11 @@ class Adversarial(Task):
     samples : int
         How many digits are generated for a measurement.
 
+    Raises
+    ------
+    ValueError
+        If a number is out of its range.
+
     Examples
     --------
     >>> real, *latent = Adversarial().batches(seed=0, size=4).next()
@@ -83,6 +88,11 @@ class Adversarial(Task):
         Parameters
         ----------
         seed, size : int, int or "full"
+            As of `Task.batches`.
+
+        Raises
+        ------
+        ValueError
             As of `Task.batches`.
         """
         return _Confrontations(_centred(self.data.train[0]), self.latent, size, seed)

@@ -46,6 +46,11 @@ class Classification(Task):
         "shuffled", or "sorted": the same batches, every one sorted by class, so that sums over the batch add up in
         another order.
 
+    Raises
+    ------
+    ValueError
+        If `dataset` or `order` is unknown, or a number is no integer of its range.
+
     Examples
     --------
     >>> task = Classification(dataset="digits")
@@ -94,6 +99,11 @@ class Classification(Task):
         -------
         Batches
             Pixels float16 and labels int64.
+
+        Raises
+        ------
+        ValueError
+            As of `Task.batches`.
         """
         return Examples(*self.data.train, size, seed, sort=self.order == "sorted")
 
@@ -103,6 +113,11 @@ class Classification(Task):
         Parameters
         ----------
         tape, model, parameters, batch, phase : Tape, Model, mapping, tuple of array, str
+            As of `Task.loss`.
+
+        Raises
+        ------
+        ValueError
             As of `Task.loss`.
         """
         logits = model(tape, parameters, constant(tape, batch[0]))

@@ -75,6 +75,11 @@ class HeatMap(_Detection):
     size, stride : int
         Pixels of a side, and between two windows.
 
+    Raises
+    ------
+    ValueError
+        If a field is no positive integer.
+
     Examples
     --------
     >>> x, y = HeatMap(train=8, test=2).batches(seed=0, size=4).next()
@@ -123,6 +128,11 @@ class Canvases(_Detection):
         Pixels of a side; the map has half as many positions.
     noise : float
         Standard deviation.
+
+    Raises
+    ------
+    ValueError
+        If a count is no positive integer, or `noise` no number from 0 to 1.
 
     Examples
     --------

@@ -42,6 +42,11 @@ class Language(Task):
     train, test, skip : int
         Tokens for training, the tokens after them for testing, and those left out before both.
 
+    Raises
+    ------
+    ValueError
+        If a number is no integer of its range.
+
     Examples
     --------
     >>> x, y = Language(train=1000, test=100, length=8).batches(seed=0, size=4).next()
@@ -75,6 +80,11 @@ class Language(Task):
         ----------
         seed, size : int, int or "full"
             As of `Task.batches`.
+
+        Raises
+        ------
+        ValueError
+            As of `Task.batches`.
         """
         return Examples(*self.data.train, size, seed)
 
@@ -84,6 +94,11 @@ class Language(Task):
         Parameters
         ----------
         tape, model, parameters, batch, phase : Tape, Model, mapping, tuple of array, str
+            As of `Task.loss`.
+
+        Raises
+        ------
+        ValueError
             As of `Task.loss`.
         """
         logits = model(tape, parameters, batch[0])

@@ -31,6 +31,12 @@ class Phase:
         Handed to `Task.loss`.
     prefix : str
         What the names of the parameters begin with; "" for all.
+
+    Examples
+    --------
+    >>> from halfsim.training.tasks import Phase
+    >>> Phase("generator", "generator.").prefix
+    'generator.'
     """
 
     name: str
