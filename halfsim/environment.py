@@ -217,7 +217,7 @@ FLUSHING = replace(IEEE, flush_inputs=True, flush_results=True)
 """`IEEE` with subnormal operands and tiny results replaced by zeros."""
 
 RISCV = Environment(nan=NaNRule(), invalid_integer=InvalidInteger.saturateNaNMax)
-"""RISC-V [@riscv-unprivileged]: tininess after rounding, the canonical NaN 0x7E00, NaNs are the largest integer."""
+"""RISC-V: tininess after rounding, the canonical NaN 0x7E00, the largest integer for a NaN [@riscv-unprivileged]."""
 
 ARM = Environment(
     tininess=Tininess.beforeRounding,

@@ -46,6 +46,7 @@ def named(node: ast.expr, function: FunctionType, owner: type | None) -> Any:
 
 def functions(value: Any, owner: type | None = None) -> list[tuple[FunctionType, type | None]]:
     """Return the functions of the package that a call of a value runs, and whose methods they are."""
+    chosen: list[tuple[Any, type | None]]
     if inspect.isclass(value):
         chosen = [
             (inspect.unwrap(vars(value)[name]), value) for name in ("__init__", "__post_init__") if name in vars(value)
