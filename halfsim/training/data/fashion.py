@@ -75,7 +75,7 @@ def fashion_mnist(train: int = 8000, test: int = 2000, *, pool: int = 1, folder:
     """Return the first `train` and the first `test` images of clothes, 28 × 28 pixels in ten classes.
 
     Inputs are (n, 784 / pool²): ``(x / 255 - 0.2860) / 0.3530`` of the pixels 0 to 255 in binary64, rounded to binary16
-    once; targets are labels 0 to 9.
+    once; targets are labels 0 to 9. The data are those of [@xiao2017].
 
     Parameters
     ----------

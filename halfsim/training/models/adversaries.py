@@ -21,7 +21,8 @@ __all__ = ["Adversaries"]
 class Adversaries(Model):
     """Two perceptrons, leaky ReLU between their layers: latent numbers to pixels in [-1, 1] by tanh, pixels to a logit.
 
-    Weights start uniform with Glorot's variance, biases at zero.
+    They are those of [@goodfellow2014] in kind. Weights start uniform with Glorot's variance [@glorot2010], biases at
+    zero.
 
     Parameters
     ----------

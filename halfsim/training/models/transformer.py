@@ -24,10 +24,11 @@ _FUNCTIONS = {"gelu": nn.gelu, "relu": nn.relu}
 class Transformer(Model):
     """Which token comes next: tokens and positions are embedded, then blocks of attention and of two linear layers.
 
-    A block is ``x = x + attention(norm(x))``, ``x = x + contract(function(expand(norm(x))))``; a last normalisation and
-    a linear layer make the logits. Attention weighs the values of a token and those before it by
-    ``softmax((q / sqrt(width / heads)) kᵀ)``. Embeddings start uniform with variance 1 / 4, the other weights with
-    Glorot's variance (queries, keys and values each by themselves), gains at one, biases and shifts at zero.
+    It is the decoder of [@vaswani2017] with normalisation first. A block is ``x = x + attention(norm(x))``, ``x = x +
+    contract(function(expand(norm(x))))``; a last normalisation and a linear layer make the logits. Attention weighs the
+    values of a token and those before it by ``softmax((q / sqrt(width / heads)) kᵀ)``. Embeddings start uniform with
+    variance 1 / 4, the other weights with Glorot's variance (queries, keys and values each by themselves), gains at
+    one, biases and shifts at zero.
 
     Parameters
     ----------

@@ -16,8 +16,8 @@ __all__ = ["attention_softmax", "exponentials", "sigmoid_cross_entropy", "softma
 def attention_softmax(tape: Tape, x: Variable, causal: bool = False) -> Variable:
     """Return the softmax over the last axis of x (..., M, N); if causal, 0 where the column is beyond the row.
 
-    With z less the largest element of its row, e = exp z and s = Σ e: p = e / s. dL/dx = p (g - Σ g p). All of it in
-    the arithmetic of the softmax, then stored.
+    It is that of attention [@vaswani2017]. With z less the largest element of its row, e = exp z and s = Σ e: p = e /
+    s. dL/dx = p (g - Σ g p). All of it in the arithmetic of the softmax, then stored.
 
     Parameters
     ----------
