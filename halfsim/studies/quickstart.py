@@ -37,7 +37,7 @@ _WEIGHTS = Part(
         model=Perceptron(sizes=(64, 128, 10)),
         optimizer=Adam(rate=2e-5),
         batch=8,
-        steps=4000,
+        steps=3200,
         evaluate_every=400,
         sample_every=40,
     ),
