@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -187,6 +188,7 @@ def _largest_carries(left: str, right: str, output: str, length: int) -> Iterato
     yield Rung("largest carry, negative", tuple((k, -a, b) for k in range(length)), top | _number(output, -0.0))
 
 
+@cache  # thousands of factors, hundreds of different ones
 def _representable(kind: str, factor: Factor) -> bool:
     return isinstance(factor, str) or bool(decode(kind, encode(kind, factor)) == factor)
 

@@ -92,8 +92,11 @@ def _source(value: Any) -> FunctionType | None:
 
 def _number(value: Any) -> Any:
     """NumPy's integers as Python's, so that a record prints and serialises."""
-    if isinstance(value, tuple) and type(value) is tuple:
-        return tuple(_number(item) for item in value)
+    kind = type(value)
+    if kind is int:
+        return value
+    if kind is tuple:
+        return tuple(map(_number, value))
     return int(value) if isinstance(value, np.integer) else value
 
 

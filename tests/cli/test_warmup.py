@@ -16,7 +16,7 @@ from tests.cli.running import ROOT, process
 
 def test_warmup_fills_the_cache(tmp_path: Path) -> None:
     cache = {"HALFSIM_CACHE_DIR": str(tmp_path)}
-    first = process("warmup", "sqrt", "negative", **cache)
+    first = process("warmup", "absolute", "negative", **cache)
     assert first.returncode == 0, first.stderr
     assert re.search(r"^2 operation\(s\) ready in [\d.]+ s$", first.stdout, re.MULTILINE)
     files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
@@ -26,7 +26,7 @@ def test_warmup_fills_the_cache(tmp_path: Path) -> None:
         rf"^cache: {re.escape(str(tmp_path))}.*, {len(files)} file\(s\), {size / 1e6:.1f} MB$", first.stdout, re.M
     )
     start = time.process_time()
-    again = process("warmup", "sqrt", "negative", **cache)
+    again = process("warmup", "absolute", "negative", **cache)
     assert again.returncode == 0
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == files
     assert time.process_time() - start < 5

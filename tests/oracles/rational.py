@@ -64,10 +64,19 @@ def decode(bits: int, fmt: Format = BINARY16) -> Datum:
         return Datum(sign, "quiet" if digits[1 + exponent_bits] == "1" else "signaling", Fraction(0), fraction)
     if fmt.specials == Specials.nan_only and all_ones and fraction == 2**fraction_bits - 1:
         return Datum(sign, "quiet", Fraction(0), fraction)
-    scaled = Fraction(fraction, 2**fraction_bits)
     if exponent == 0:
-        return Datum(sign, "finite", scaled * _power(fmt.emin), 0)
-    return Datum(sign, "finite", (1 + scaled) * _power(exponent - 1 + fmt.emin), 0)
+        return Datum(sign, "finite", fraction * _power(fmt.emin - fraction_bits), 0)
+    significand = 2**fraction_bits + fraction
+    return Datum(sign, "finite", significand * _power(exponent - 1 + fmt.emin - fraction_bits), 0)
+
+
+@lru_cache(maxsize=1 << 18)
+def _flushed(bits: int, fmt: Format) -> Datum:
+    """Read a pattern, a subnormal number as zero."""
+    datum = decode(bits, fmt)
+    if datum.kind == "finite" and datum.magnitude < _power(fmt.emin):
+        return datum._replace(magnitude=Fraction(0))
+    return datum
 
 
 def encode(sign: int, magnitude: Fraction, fmt: Format = BINARY16) -> int:
@@ -107,6 +116,13 @@ def largest(sign: int, fmt: Format = BINARY16) -> int:
     return (sign << (fmt.width - 1)) | magnitude
 
 
+@lru_cache
+def _limit(fmt: Format) -> tuple[int, int]:
+    """Numerator and denominator of the largest finite number."""
+    return decode(largest(0, fmt), fmt).magnitude.as_integer_ratio()
+
+
+@lru_cache(maxsize=1 << 14)
 def _power(exponent: int) -> Fraction:
     return Fraction(2**exponent) if exponent >= 0 else Fraction(1, 2**-exponent)
 
@@ -169,16 +185,17 @@ def round_ratio(
         return sign << (fmt.width - 1), 0
     exponent = _exponent(numerator, denominator)
     tiny = exponent < fmt.emin
-    # With an exponent range without limits (§7.4, §7.5).
-    unbounded, _ = _to_multiple(sign, numerator, denominator, exponent - fmt.precision + 1, mode, random, random_bits)
     if tiny and tininess == "after":
-        tiny = unbounded * _power(exponent - fmt.precision + 1) < _power(fmt.emin)
+        # With an exponent range without limits (§7.5).
+        finest = exponent - fmt.precision + 1
+        unbounded, _ = _to_multiple(sign, numerator, denominator, finest, mode, random, random_bits)
+        tiny = unbounded * _power(finest) < _power(fmt.emin)
     if tiny and flush_results:
         return sign << (fmt.width - 1), UNDERFLOW | (INEXACT if flush_inexact else 0)
     quantum = max(exponent, fmt.emin) - fmt.precision + 1
     kept, exact = _to_multiple(sign, numerator, denominator, quantum, mode, random, random_bits)
-    limit = decode(largest(0, fmt), fmt).magnitude
-    if (kept << max(quantum, 0)) * limit.denominator > limit.numerator << max(-quantum, 0):
+    limit, parts = _limit(fmt)
+    if (kept << max(quantum, 0)) * parts > limit << max(-quantum, 0):
         away = mode in ("rne", "rna", "stochastic") or (mode == "rup" and not sign) or (mode == "rdn" and sign)
         if saturate and fmt.specials != Specials.ieee:
             away = False
@@ -203,11 +220,11 @@ def round_fraction(
     saturate: bool = False,
 ) -> tuple[int, int]:
     """Round an exact value to a format: (bits, flags); `zero_sign` is the sign of an exact zero."""
-    sign = zero_sign if value == 0 else int(value < 0)
+    numerator, denominator = value.as_integer_ratio()
     return round_ratio(
-        sign,
-        abs(value.numerator),
-        value.denominator,
+        int(numerator < 0) if numerator else zero_sign,
+        abs(numerator),
+        denominator,
         fmt,
         mode,
         tininess,
@@ -296,10 +313,7 @@ class Context(NamedTuple):
         )
 
     def read(self, bits: int, fmt: Format) -> Datum:
-        datum = decode(bits, fmt)
-        if self.machine.flush_inputs and datum.kind == "finite" and datum.magnitude < _power(fmt.emin):
-            return datum._replace(magnitude=Fraction(0))
-        return datum
+        return _flushed(bits, fmt) if self.machine.flush_inputs else decode(bits, fmt)
 
 
 PLAIN = Context()

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 
 from halfsim import executors
 from halfsim.executors import Workers, dask_executor, processes
@@ -31,6 +32,7 @@ from halfsim.testvectors.exhaustive import (
     save,
     summary,
 )
+from tests.cli.running import invoke, process
 
 JOB = Job("add")
 ROOT = str(Path(__file__).parents[3])
@@ -212,11 +214,13 @@ def test_digests_tell_runs_apart(tmp_path):
         load(tmp_path / "table.toml")
 
 
-def command(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
-    script = "from halfsim.cli import main; main()"
-    line = [sys.executable, "-c", script, "verify", "exhaustive", *arguments]
-    environment = {**os.environ, "PYTHONPATH": ROOT}
-    return subprocess.run(line, capture_output=True, text=True, env=environment, check=False, **options)
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return process("verify", "exhaustive", *arguments)
+
+
+def exhaustive(*arguments: str) -> Result:
+    """The command in this process; its workers are processes of their own."""
+    return invoke("verify", "exhaustive", *arguments)
 
 
 def test_the_command_goes_on_after_a_kill(tmp_path):
@@ -269,11 +273,13 @@ def test_unreadable_lines_are_told(tmp_path):
     with store.path.open("ab") as file:
         file.write(b"nothing\n")
     arguments = ("--op", "less", "--blocks", "1", "-j", "1", "-o", str(tmp_path))
-    shown = command(*arguments)
-    assert shown.returncode == 0, shown.stderr
+    shown = exhaustive(*arguments)
+    assert shown.exit_code == 0, shown.stderr
     assert "2 of 4096 blocks agree" in shown.stdout
     assert f"{store.path}: lines that could not be read: 1; their blocks count as not done" in shown.stdout
-    assert "could not be read" not in command(*arguments).stdout
+    again = exhaustive(*arguments)
+    assert again.exit_code == 0, again.stderr
+    assert "could not be read" not in again.stdout
 
 
 def test_a_part_that_is_of_other_results_is_told_as_far_as_it_can_be(tmp_path):
@@ -283,8 +289,8 @@ def test_a_part_that_is_of_other_results_is_told_as_far_as_it_can_be(tmp_path):
             store.add(check(job, number))
     digests = Digests(1 << 32, "0" * 64, ("0" * 64,) * 64, "0")
     save(table, {job.name: digests})
-    shown = command("--op", "less", "--blocks", "1", "-j", "2", "-o", str(tmp_path), "--digests", str(table))
-    assert shown.returncode == 1, shown.stderr
+    shown = exhaustive("--op", "less", "--blocks", "1", "-j", "2", "-o", str(tmp_path), "--digests", str(table))
+    assert shown.exit_code == 1, shown.stderr
     assert (
         f"blocks 0 to 63 differ from {table}, but agree with the witness: the table is of other results; "
         "it has one digest for the part, so which of its blocks differ cannot be told"
@@ -302,8 +308,8 @@ def test_a_part_that_is_of_other_results_is_told_as_far_as_it_can_be(tmp_path):
     ],
 )
 def test_wrong_arguments_are_refused(arguments, message):
-    shown = command(*arguments)
-    assert shown.returncode == 2
+    shown = exhaustive(*arguments)
+    assert shown.exit_code == 2
     assert message in shown.stderr
     assert len(shown.stderr.splitlines()) == 1
 
