@@ -69,6 +69,22 @@ def test_version() -> None:
     assert invoke("--version").stdout == f"halfsim {__version__}\n"
 
 
+def test_the_package_runs_as_a_module() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "halfsim", "explain", "0x3c00", "--brief"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert (shown.returncode, shown.stdout) == (2, "")
+    assert shown.stderr.startswith("halfsim explain: ")
+    shown = subprocess.run(
+        [sys.executable, "-m", "halfsim", "--version"], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert __version__ in shown.stdout
+
+
 def test_no_arguments_show_the_help_and_fail() -> None:
     for command in ((), ("study",)):
         shown = invoke(*command)
