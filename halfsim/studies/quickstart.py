@@ -27,19 +27,19 @@ _WEIGHTS = Part(
     name="weights",
     title="Weights: a classifier of digits, small steps",
     claim=(
-        "Adam's steps of 2e-5 are below half an ulp of most binary16 weights. Added to binary16 weights they are lost; "
-        "a binary32 master copy, stochastic rounding or Kahan's compensation keeps them. Pure binary16 has binary16 "
-        "sums, softmax and loss as well, which do not matter here; in every row, this one too, the optimizer's state "
-        "and arithmetic stay binary32."
+        "Adam's steps of 2.5e-5 are below half an ulp of most binary16 weights. Added to binary16 weights they are "
+        "lost; a binary32 master copy, stochastic rounding or Kahan's compensation keeps them. Pure binary16 has "
+        "binary16 sums, softmax and loss as well, which do not matter here; in every row, this one too, the "
+        "optimizer's state and arithmetic stay binary32."
     ),
     task=Classification(dataset="digits"),
     settings=Settings(
         model=Perceptron(sizes=(64, 128, 10)),
-        optimizer=Adam(rate=2e-5),
+        optimizer=Adam(rate=2.5e-5),
         batch=8,
-        steps=3200,
-        evaluate_every=400,
-        sample_every=40,
+        steps=2560,
+        evaluate_every=320,
+        sample_every=32,
     ),
     policies=(
         named("binary32"),
@@ -79,7 +79,6 @@ _SCALE = Part(
         _MASTER.scaled(DynamicScale(initial=2.0**24, interval=15), "dynamic scale"),
         _SCALED.accumulating(FP16, "scale 1024, FP16 sums"),
         _SCALED.accumulating("v100:f16", "scale 1024, V100 f16"),
-        _SCALED.accumulating("a100:f32", "scale 1024, A100 f32"),
         _SCALED.accumulating("h100:f16", "scale 1024, H100 f16"),
     ),
     shown=("binary32", "scale 1", "scale 8", "scale 1024", "dynamic scale", "scale 1024, FP16 sums"),
