@@ -165,9 +165,9 @@ class Environment:
 
     IEEE 754-2019 leaves tininess (§7.5), NaN results (§6.2.3) and those of invalid conversions (§5.8) open;
     flushing is no part of it. Flushing an input raises no flag. Flushing concerns arithmetic,
-    remainder, round_to_integral, scaleb, logb, minimum and maximum, comparisons, and conversions (in the source's
-    format and in the target's). Sign-bit operations, class predicates, total order, nextup and nextdown see operands
-    as they are.
+    remainder, round_to_integral, scaleb, logb, conversions (in the source's format and in the target's), and the
+    operands of comparisons, minimum and maximum. Sign-bit operations, class predicates, total order, nextup and
+    nextdown see operands as they are.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ __all__ = ["Flagged", "Flags"]
 class Flags(IntFlag):
     """Exception flags of IEEE 754-2019 §7, one bit each.
 
-    No flag is false, and like that of every flag enumeration of Python its `name` is None.
+    `Flags(0)`, no flag, is false, and like that of every flag enumeration of Python its `name` is None.
 
     Examples
     --------

@@ -80,6 +80,9 @@ class Format:
     specials: Specials = Specials.ieee
 
     def __post_init__(self) -> None:
+        label: object = self.name
+        if not isinstance(label, str):
+            raise TypeError(f"Format: name={label!r} is of type {type(label).__name__}; pass a text")
         for name in ("width", "precision", "emin", "emax"):
             value = getattr(self, name)
             if isinstance(value, bool) or not hasattr(value, "__index__"):

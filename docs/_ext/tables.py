@@ -44,8 +44,9 @@ def operations() -> str:
     return _page(
         "Operations",
         "One row for each operation; *clause* is of IEEE 754-2019 unless it says otherwise, *rounds* says whether the "
-        "rounding can matter, and *flags* are those that some operands raise. Environments that flush raise underflow "
-        "and inexact where they flush.",
+        "rounding can matter, and *flags* are those that some operands raise. Environments that flush results raise "
+        "underflow where they do, and inexact with it, but for Arm's, which raise underflow alone; flushed operands "
+        "raise no flag.",
         head,
         rows,
     )

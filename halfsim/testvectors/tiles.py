@@ -92,6 +92,9 @@ def tile_header(
     >>> tile_header("h100:f32").shape, tile_header("mi300x:f32").shape, tile_header("exact").shape
     ((16, 8, 16), (16, 16, 16), (16, 8, 16))
     """
+    given: object = accumulator
+    if not isinstance(given, str):
+        raise TypeError(f"tile_header: accumulator={given!r} is of type {type(given).__name__}; pass a name")
     row = as_accumulator(accumulator, "tile_header")
     for name in classes:
         if name not in CLASSES:

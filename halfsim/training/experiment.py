@@ -85,6 +85,8 @@ class Experiment:
 
     Raises
     ------
+    TypeError
+        If `policy` is no `halfsim.policy.Policy`.
     ValueError
         If `seed` is no integer within its range.
 
@@ -106,6 +108,12 @@ class Experiment:
     seed: int
 
     def __post_init__(self) -> None:
+        policy: object = self.policy
+        if not isinstance(policy, Policy):
+            raise TypeError(
+                f"Experiment: policy={policy!r} is of type {type(policy).__name__}; pass a halfsim.policy.Policy, "
+                "such as halfsim.policy.named('mixed')"
+            )
         object.__setattr__(self, "seed", integer("Experiment", "seed", self.seed, 0, 2**63 - 1))
 
     def config(self) -> dict[str, Any]:

@@ -268,6 +268,13 @@ def train(
     progress : callable, optional
         Called with the number of every finished step.
 
+    Raises
+    ------
+    TypeError
+        If `policy` is no `halfsim.policy.Policy`.
+    ValueError
+        If the network does not fit the task.
+
     Examples
     --------
     >>> from halfsim.policy import named

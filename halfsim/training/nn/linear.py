@@ -147,8 +147,11 @@ def embedding(tape: Tape, table: Variable, indices: Array) -> Variable:
            [0., 1.]], dtype=float16)
     """
     machine = tape.machine
-    if indices.size and (largest := int(indices.max())) >= (rows := len(table.value)):
-        raise ValueError(f"embedding: index {largest} is not one of a table of {rows} rows; enlarge the vocabulary")
+    if indices.size:
+        least, largest, rows = int(indices.min()), int(indices.max()), len(table.value)
+        if least < 0 or largest >= rows:
+            wrong = least if least < 0 else largest
+            raise ValueError(f"embedding: index {wrong} is not one of a table of {rows} rows; enlarge the vocabulary")
     y = machine.value(machine.activations, lambda a: a.convert(table.value[indices]))
 
     def backward(g: Array) -> Sequence[Array | None]:

@@ -99,6 +99,11 @@ def softmax_cross_entropy(tape: Tape, logits: Variable, labels: Array) -> Variab
     Variable
         The loss in nats, a scalar in the format of the policy's ``loss``.
 
+    Raises
+    ------
+    ValueError
+        For a label below 0 or above N - 1.
+
     Examples
     --------
     >>> import numpy as np
@@ -115,7 +120,12 @@ def softmax_cross_entropy(tape: Tape, logits: Variable, labels: Array) -> Variab
     >>> logits.gradient
     array([[-0.213 ,  0.1065,  0.1065]], dtype=float16)
     """
-    machine, soft = tape.machine, tape.machine.softmax
+    machine, soft, classes = tape.machine, tape.machine.softmax, logits.value.shape[-1]
+    if labels.size and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        raise ValueError(
+            f"softmax_cross_entropy: labels from {labels.min()} to {labels.max()} are not all from 0 to {classes - 1}; "
+            "give the network an output for every class"
+        )
     rows, target = logits.value.reshape(-1, logits.value.shape[-1]), labels.reshape(-1, 1)
     z, *forward = exponentials(soft, rows)
 

@@ -88,6 +88,11 @@ def batch_norm(
     Variable
         Of the shape of x, stored as activations are.
 
+    Raises
+    ------
+    ValueError
+        For another rule.
+
     Examples
     --------
     >>> import numpy as np
@@ -103,6 +108,8 @@ def batch_norm(
     >>> sorted(tape.state)
     ['first.mean', 'first.variance']
     """
+    if rule not in RULES:
+        raise ValueError(f"batch_norm: rule={rule!r} is not one of {', '.join(RULES)}; pass one of them")
     r = tape.machine.batch_norm
     rows = x.value.reshape(-1, x.value.shape[-1])
     running = _running(tape, name, rows.shape[1], r)

@@ -121,7 +121,7 @@ class Classification(Task):
             As of `Task.loss`.
         """
         logits = model(tape, parameters, constant(tape, batch[0]))
-        check_outputs(self, logits, _CLASSES)
+        check_outputs(self, logits.value, _CLASSES)
         with tape.layer("loss"):
             return nn.softmax_cross_entropy(tape, logits, batch[1])
 
@@ -141,6 +141,7 @@ class Classification(Task):
         x, labels = self.data.test
         losses, right = np.empty(len(x)), np.empty(len(x), np.bool_)
         for part, logits in outputs(model, parameters, tape_factory, x, _CHUNK):
+            check_outputs(self, logits, _CLASSES)
             losses[part] = nats(logits, labels[part])
             right[part] = logits.argmax(axis=1) == labels[part]
         return {"loss": float(losses.mean()), "accuracy": float(right.mean())}

@@ -102,7 +102,7 @@ class Language(Task):
             As of `Task.loss`.
         """
         logits = model(tape, parameters, batch[0])
-        check_outputs(self, logits, self.vocabulary)
+        check_outputs(self, logits.value, self.vocabulary)
         with tape.layer("loss"):
             return nn.softmax_cross_entropy(tape, logits, batch[1])
 
@@ -123,6 +123,7 @@ class Language(Task):
         losses, right = np.empty(x.shape), np.empty(x.shape, np.bool_)
         chunk = max(1, _LOGITS // (self.length * self.vocabulary))
         for part, logits in outputs(model, parameters, tape_factory, x, chunk):
+            check_outputs(self, logits, self.vocabulary)
             losses[part] = nats(logits, y[part])
             right[part] = logits.argmax(axis=-1) == y[part]
         loss = float(losses.mean())

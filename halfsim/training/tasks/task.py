@@ -141,9 +141,9 @@ class Task(ABC):
         """
 
 
-def check_outputs(task: Task, logits: Variable, classes: int) -> None:
+def check_outputs(task: Task, logits: Array, classes: int) -> None:
     """Raise ValueError unless the logits (..., N) have one for every class that a label can be."""
-    if (found := logits.value.shape[-1]) < classes:
+    if (found := logits.shape[-1]) < classes:
         raise ValueError(f"{type(task).__name__}: {found} outputs are too few; give the last layer {classes} or more")
 
 

@@ -1,0 +1,59 @@
+"""What networks, tasks and their functions say of input that they cannot take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from halfsim.formats import Format
+from halfsim.policy import named
+from halfsim.testvectors.tiles import tile_header
+from halfsim.training import nn
+from halfsim.training.experiment import Settings
+from halfsim.training.machine import Machine
+from halfsim.training.models import Perceptron
+from halfsim.training.optim import SGD
+from halfsim.training.tape import Tape, Variable
+from halfsim.training.tasks import Classification
+from halfsim.training.trainer import train
+
+TAPE = Tape(Machine(named("mixed")))
+ROWS = TAPE.constant(np.ones((2, 3), np.float16))
+ONES = TAPE.constant(np.ones(3, np.float16))
+
+
+def training(policy: Any, outputs: int) -> Callable[[], object]:
+    settings = Settings(
+        model=Perceptron(sizes=(64, outputs)), optimizer=SGD(rate=0.1), batch=4, steps=1, evaluate_every=1
+    )
+    return lambda: train(Classification(dataset="digits"), policy, settings, seed=0)
+
+
+def embedded(index: int) -> Callable[[], Variable]:
+    return lambda: nn.embedding(TAPE, ROWS, np.array([0, index]))
+
+
+def labelled(label: int) -> Callable[[], Variable]:
+    return lambda: nn.softmax_cross_entropy(TAPE, ROWS, np.array([0, label]))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (training("mixed", 10), TypeError, "policy='mixed' is of type str; pass a halfsim.policy.Policy"),
+        (training(named("mixed"), 5), ValueError, "5 outputs are too few; give the last layer 10 or more"),
+        (embedded(-1), ValueError, "index -1 is not one of a table of 2 rows"),
+        (embedded(2), ValueError, "index 2 is not one of a table of 2 rows"),
+        (labelled(-1), ValueError, "labels from -1 to 0 are not all from 0 to 2"),
+        (labelled(3), ValueError, "labels from 0 to 3 are not all from 0 to 2"),
+        (lambda: nn.batch_norm(TAPE, ROWS, ONES, ONES, "n", rule="q"), ValueError, "rule='q' is not one of weights"),
+        (lambda: Format(3, 16, 11, -14, 15), TypeError, "name=3 is of type int; pass a text"),  # type: ignore[arg-type]
+        (lambda: tile_header(None), TypeError, "accumulator=None is of type NoneType; pass a name"),  # type: ignore[arg-type]
+    ],
+)
+def test_wrong_input_is_told(call: Callable[[], object], error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        call()
