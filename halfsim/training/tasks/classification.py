@@ -137,6 +137,11 @@ class Classification(Task):
         -------
         dict of str to float
             ``"loss"`` and ``"accuracy"`` (a share, 0 to 1).
+
+        Raises
+        ------
+        ValueError
+            As of `Task.loss`.
         """
         x, labels = self.data.test
         losses, right = np.empty(len(x)), np.empty(len(x), np.bool_)

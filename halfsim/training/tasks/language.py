@@ -118,6 +118,11 @@ class Language(Task):
         -------
         dict of str to float
             ``"loss"``, ``"accuracy"`` (a share, 0 to 1) and ``"perplexity"``.
+
+        Raises
+        ------
+        ValueError
+            As of `Task.loss`.
         """
         x, y = self.data.test
         losses, right = np.empty(x.shape), np.empty(x.shape, np.bool_)
