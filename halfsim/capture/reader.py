@@ -38,6 +38,7 @@ class Record:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from halfsim.capture import Record
     >>> operands = {"a": np.uint16([0x3C00])}
     >>> Record("a GPU", (9, 0), "unary", "neg.f16", "neg.f16", operands, np.uint16([0xBC00])).result.size
@@ -97,6 +98,7 @@ class Capture:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from halfsim.capture import Capture
     >>> list(Capture(Path("nowhere"), {"gpu": "a GPU", "groups": {}}).records())
     []

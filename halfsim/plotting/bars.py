@@ -51,6 +51,7 @@ def required_scale(
     Examples
     --------
     >>> from matplotlib.figure import Figure
+    >>> from halfsim.plotting import required_scale
     >>> rows = [{"model": "detector", "smallest_99": 64.0, "smallest_999": 512.0, "largest": 2.0**24}]
     >>> required_scale(Figure().subplots(), rows).get_xscale()
     'log'
@@ -97,6 +98,7 @@ def memory_bars(axes: Axes, rows: Rows, *, by: str = "policy", classes: Sequence
     Examples
     --------
     >>> from matplotlib.figure import Figure
+    >>> from halfsim.plotting import memory_bars
     >>> rows = [{"policy": "binary32", "weights": 400, "activations": 9000}]
     >>> memory_bars(Figure().subplots(), rows).get_xlabel()
     'memory, kB'

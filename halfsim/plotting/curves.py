@@ -58,6 +58,7 @@ def learning_curves(
     Examples
     --------
     >>> from matplotlib.figure import Figure
+    >>> from halfsim.plotting import learning_curves
     >>> axes = Figure().subplots()
     >>> curves = [("binary32", [[2.3, 0.5], [2.2, 0.4]]), ("mixed", [[2.3, 0.6], [2.2, 0.5]])]
     >>> learning_curves(axes, [0, 100], curves, ylabel="test loss, nats").get_ylabel()
@@ -143,6 +144,7 @@ def loss_scale(
     Examples
     --------
     >>> from matplotlib.figure import Figure
+    >>> from halfsim.plotting import loss_scale
     >>> axes = Figure().subplots()
     >>> loss_scale(axes, [("dynamic", [[(0, 65536.0), (3, 32768.0)]])], last=10, skipped={"dynamic": [2]}).get_yscale()
     'log'

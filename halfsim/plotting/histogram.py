@@ -58,6 +58,7 @@ def gradient_histogram(
     Examples
     --------
     >>> from matplotlib.figure import Figure
+    >>> from halfsim.plotting import gradient_histogram
     >>> counts = [0] * 79
     >>> counts[1 + 60 - 20] = 5  # five gradients in [2^-20, 2^-19)
     >>> axes = gradient_histogram(Figure().subplots(), [("weight gradients", counts)], scale=1024.0)

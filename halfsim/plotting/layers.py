@@ -49,6 +49,7 @@ def ledger_map(
     Examples
     --------
     >>> from matplotlib.figure import Figure
+    >>> from halfsim.plotting import ledger_map
     >>> axes = ledger_map(Figure().subplots(), [0, 10], ["conv1", "fc"], [[0, 0.5], [1e-4, 1]], title="flushed")
     >>> [label.get_text() for label in axes.get_yticklabels()]
     ['conv1', 'fc']
@@ -109,6 +110,7 @@ def layer_errors(
     Examples
     --------
     >>> from matplotlib.figure import Figure
+    >>> from halfsim.plotting import layer_errors
     >>> rows = [{"policy": "mixed", "layer": layer, "relative": 1e-4} for layer in ("fc", "out")]
     >>> axes = layer_errors(Figure().subplots(), rows)
     >>> [label.get_text() for label in axes.get_xticklabels()]

@@ -41,6 +41,7 @@ def roofline(
     Examples
     --------
     >>> from matplotlib.figure import Figure
+    >>> from halfsim.plotting import roofline
     >>> series = [("conversions", [(1 / 6, 4e9)]), ("numpy", [(1 / 6, 5e8)])]
     >>> axes = roofline(Figure().subplots(), series, bandwidth=2e10, peak=9e10, ours=1)
     >>> axes.get_xscale()

@@ -76,6 +76,7 @@ def palette(names: Iterable[str]) -> dict[str, Look]:
 
     Examples
     --------
+    >>> from halfsim.plotting import palette
     >>> looks = palette(["binary32", "mixed", "binary32", "binary16 weights"])
     >>> list(looks), looks["binary32"].colour
     (['binary32', 'mixed', 'binary16 weights'], '#4d4d4d')

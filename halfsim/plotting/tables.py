@@ -57,6 +57,7 @@ def error_against_length(
     Examples
     --------
     >>> from matplotlib.figure import Figure
+    >>> from halfsim.plotting import error_against_length
     >>> rows = [{"accumulator": "fp16", "K": k, "error": k / 2**20} for k in (64, 1024)]
     >>> error_against_length(Figure().subplots(), rows).get_xscale()
     'log'
@@ -111,6 +112,7 @@ def lost_updates(
     Examples
     --------
     >>> from matplotlib.figure import Figure
+    >>> from halfsim.plotting import lost_updates
     >>> rows = [{"policy": "binary16 weights", "updates_lost": 0.93, "accuracy_gap": -0.66}]
     >>> lost_updates(Figure().subplots(), rows).get_xlabel()
     'updates lost, %'
@@ -153,6 +155,7 @@ def disagreement(
     Examples
     --------
     >>> from matplotlib.figure import Figure
+    >>> from halfsim.plotting import disagreement
     >>> rows = [{"first": "V100", "second": "H100", "share": 0.25}]
     >>> [text.get_text() for text in disagreement(Figure().subplots(), rows).texts]
     ['25 %', '25 %']

@@ -67,8 +67,7 @@ class Part:
     policies : tuple of Policy
         Rows of the table, named as the policies are.
     variants : tuple of Variant
-        More rows, after those of the policies. The first row is the baseline that the others are compared with, seed by
-        seed.
+        More rows, after those of the policies. The first row is the baseline of the others, seed by seed.
     shown : tuple of str
         Rows whose learning curves are drawn.
 
@@ -136,6 +135,7 @@ class Table:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from halfsim.studies import Table
     >>> columns = {"function": "halfsim.studies.tables.memory:layers", "arguments": {"network": "AlexNet"}}
     >>> Table(name="layers", title="Layers", claim="", **columns).call(Path("runs"))[-1]["parameters"]

@@ -64,6 +64,7 @@ class Point:
 
     Examples
     --------
+    >>> from halfsim.training.config import Point
     >>> Point({"seed": 1}, {"seed": 1, "steps": 10}).changes
     {'seed': 1}
     """
@@ -147,10 +148,7 @@ def _unquoted(key: str, path: Path) -> str:
 def _parsed(text: str) -> Any:
     """Return what a value is in TOML; a word that is nothing there stands for itself.
 
-    Raises
-    ------
-    ConfigError
-        For a list or a table that is none in TOML, as one is that has words without quotes.
+    A list or a table that is none in TOML, as one is that has words without quotes, is a `ConfigError`.
     """
     try:
         return tomllib.loads(f"value = {text}")["value"]
@@ -174,6 +172,7 @@ def change(table: dict[str, Any], key: str, value: Any) -> None:
 
     Examples
     --------
+    >>> from halfsim.training.config import change
     >>> table = {"policy": "mixed"}
     >>> change(table, "policy.update", "kahan")
     >>> table

@@ -45,6 +45,7 @@ class Settings:
 
     Examples
     --------
+    >>> from halfsim.training.experiment import Settings
     >>> from halfsim.training.models import Perceptron
     >>> from halfsim.training.optim import Adam
     >>> Settings(model=Perceptron(sizes=(64, 10)), optimizer=Adam(0.01), batch=8, steps=100, evaluate_every=50).batch
@@ -93,6 +94,7 @@ class Experiment:
     Examples
     --------
     >>> from halfsim.policy import named
+    >>> from halfsim.training.experiment import Experiment, Settings
     >>> from halfsim.training.models import Perceptron
     >>> from halfsim.training.optim import Adam
     >>> from halfsim.training.tasks import Classification

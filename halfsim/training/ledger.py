@@ -38,6 +38,7 @@ def is_special(stored: Array) -> bool:
     Examples
     --------
     >>> import numpy as np
+    >>> from halfsim.training.ledger import is_special
     >>> is_special(np.float16([1.0, 65504.0])), is_special(np.float16([1.0, np.nan]))
     (False, True)
     """
@@ -61,8 +62,7 @@ class Ledger:
     computed and, where neither is zero, once more as their sum. An update is lost when Δ is not zero and the weight is
     the same before and after (of a master copy, the master; of Kahan's rule, weight and compensation). Partial sums are
     watched in a few elements of every product or stack of products, not in reductions. The error of the weight
-    gradients is the root of the summed squares of (stored - binary32 sum) over that of the sums themselves, where both
-    are finite: what storing them and any other accumulator cost. The first infinity or NaN of every step is noted.
+    gradients is the root of the summed squares of (stored - binary32 sum) over that of the sums, where both are finite.
 
     Parameters
     ----------
@@ -76,11 +76,11 @@ class Ledger:
     first : dict or None
         {"layer", "tensor", "step"} of the first infinity or NaN of the run; `first_of_step` the same of this step.
     trusts_wide_sums : bool
-        Whether a product whose accumulator delivers binary32 is counted against itself rather than against `FP32`,
-        which would cost another product.
+        Whether a product whose accumulator delivers binary32 is its own reference, which saves the product of `FP32`.
 
     Examples
     --------
+    >>> from halfsim.training.ledger import Ledger
     >>> Ledger(every=4).total.shares()["updates_lost"]
     0.0
     """

@@ -45,6 +45,7 @@ class LossScaler:
     Examples
     --------
     >>> from halfsim.policy import DynamicScale
+    >>> from halfsim.training.loss_scale import loss_scaler
     >>> scaler = loss_scaler(DynamicScale(initial=1024.0, interval=2))
     >>> scaler, why = scaler.adjust(finite=False)
     >>> scaler.scale, why
@@ -226,6 +227,7 @@ def layer_factor(largest: float, bound: float) -> float:
 
     Examples
     --------
+    >>> from halfsim.training.loss_scale import layer_factor
     >>> layer_factor(3e-6, 256.0)
     67108864.0
     """

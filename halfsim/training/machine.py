@@ -66,6 +66,7 @@ class Machine:
     --------
     >>> import numpy as np
     >>> from halfsim.policy import named
+    >>> from halfsim.training.machine import Machine
     >>> machine = Machine(named("mixed"))
     >>> machine.forward(np.float16([[3.0]]), np.float16([[0.5]]), np.float16([1.0]))
     array([[2.5]], dtype=float16)

@@ -51,6 +51,7 @@ class SGD:
     >>> import numpy as np
     >>> from halfsim.formats import BINARY32
     >>> from halfsim.training.arithmetic import arithmetic
+    >>> from halfsim.training.optim import SGD
     >>> state = SGD(0.5, momentum=0.5).start(2, arithmetic(BINARY32))
     >>> [state.step(np.float32([1, -2])).tolist() for _ in range(2)]
     [[-0.5, 1.0], [-0.75, 1.5]]
@@ -116,6 +117,7 @@ class Adam:
     >>> import numpy as np
     >>> from halfsim.formats import BINARY16, BINARY32
     >>> from halfsim.training.arithmetic import arithmetic
+    >>> from halfsim.training.optim import Adam
     >>> Adam(0.25).start(2, arithmetic(BINARY32)).step(np.float32([3, 0])).tolist()
     [-0.25, -0.0]
     >>> Adam(0.25).start(2, arithmetic(BINARY16)).step(np.float32([3, 0])).tolist()
@@ -192,6 +194,7 @@ class Adagrad:
     >>> import numpy as np
     >>> from halfsim.formats import BINARY32
     >>> from halfsim.training.arithmetic import arithmetic
+    >>> from halfsim.training.optim import Adagrad
     >>> state = Adagrad(0.5).start(1, arithmetic(BINARY32))
     >>> [state.step(np.float32([g])).tolist() for g in (3, 4)]
     [[-0.5], [-0.4000000059604645]]

@@ -69,6 +69,8 @@ class Tape:
     >>> import numpy as np
     >>> from halfsim.policy import named
     >>> from halfsim.training import nn
+    >>> from halfsim.training.machine import Machine
+    >>> from halfsim.training.tape import Tape
     >>> tape = Tape(Machine(named("mixed")))
     >>> x = tape.parameter(np.float16([[-1.0, 2.0]]))
     >>> y = nn.relu(tape, x)
@@ -120,6 +122,8 @@ class Tape:
         Examples
         --------
         >>> from halfsim.policy import named
+        >>> from halfsim.training.machine import Machine
+        >>> from halfsim.training.tape import Tape
         >>> tape = Tape(Machine(named("mixed")))
         >>> with tape.layer("block"), tape.layer("conv1"):
         ...     tape.machine.layer
@@ -155,6 +159,8 @@ class Tape:
         --------
         >>> import numpy as np
         >>> from halfsim.policy import named
+        >>> from halfsim.training.machine import Machine
+        >>> from halfsim.training.tape import Tape
         >>> tape = Tape(Machine(named("mixed")))
         >>> x = tape.parameter(np.float16([1.0, 2.0]))
         >>> y = tape.record(-x.value, (x,), lambda g: (-g,))

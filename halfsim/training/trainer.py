@@ -45,9 +45,11 @@ class Trainer:
     Examples
     --------
     >>> from halfsim.policy import named
+    >>> from halfsim.training.experiment import Experiment, Settings
     >>> from halfsim.training.models import Perceptron
     >>> from halfsim.training.optim import Adam
     >>> from halfsim.training.tasks import Classification
+    >>> from halfsim.training.trainer import Trainer
     >>> settings = Settings(
     ...     model=Perceptron(sizes=(64, 8, 10)), optimizer=Adam(rate=1e-3), batch=8, steps=2, evaluate_every=2
     ... )

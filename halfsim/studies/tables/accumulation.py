@@ -111,6 +111,7 @@ def error_against_k(
 
     Examples
     --------
+    >>> from halfsim.studies.tables.accumulation import error_against_k
     >>> rows = error_against_k(dataset="digits", lengths=(4096,), side=2)
     >>> error = {row["accumulator"]: row["error"] for row in rows}
     >>> error["binary32"] < error["h100 f16"] < error["binary16"]
@@ -180,6 +181,7 @@ def stochastic_bits(
 
     Examples
     --------
+    >>> from halfsim.studies.tables.accumulation import stochastic_bits
     >>> few, many = stochastic_bits(dataset="digits", bits=(1, 10), length=4096, side=2)
     >>> few["bias"] < -0.05 < many["bias"] < 0.05
     True

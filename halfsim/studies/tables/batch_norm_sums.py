@@ -55,6 +55,7 @@ def batch_norm_sums(
 
     Examples
     --------
+    >>> from halfsim.studies.tables.batch_norm_sums import batch_norm_sums
     >>> rows = batch_norm_sums(scales=(2.0,), channels=1)
     >>> wide, sequential, _, pairwise = rows[:4]
     >>> sequential["mean"] < wide["mean"] / 4  # stalls

@@ -57,6 +57,7 @@ def disagreement(
 
     Examples
     --------
+    >>> from halfsim.studies.tables.disagreement import disagreement
     >>> rows = disagreement(("v100:f16", "h100:f16"), dataset="digits", side=8)
     >>> rows[0]["share"] > 0.1
     True

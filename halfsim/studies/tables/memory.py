@@ -47,6 +47,7 @@ def bytes_of_a_parameter(optimizers: Sequence[str] = tuple(STATES)) -> list[dict
 
     Examples
     --------
+    >>> from halfsim.studies.tables.memory import bytes_of_a_parameter
     >>> [row["Adam"] for row in bytes_of_a_parameter()]
     [16, 16, 18, 12, 14, 8]
     """
@@ -78,6 +79,7 @@ def layers(network: str) -> list[dict[str, Any]]:
 
     Examples
     --------
+    >>> from halfsim.studies.tables.memory import layers
     >>> layers("AlexNet")[-1]
     {'layer': 'all', 'parameters': 60965224, 'activations': 1891371}
     """
@@ -109,6 +111,7 @@ def paper_models(batches: Sequence[int] = (1, 8, 32, 128), optimizer: str = "mom
 
     Examples
     --------
+    >>> from halfsim.studies.tables.memory import paper_models
     >>> rows = paper_models(batches=(1,))
     >>> [round(row["ratio"], 2) for row in rows if row["model"] == "ResNet-50" and row["policy"] == "mixed"]
     [0.9, 0.51]
@@ -149,6 +152,7 @@ def nearly_half(policy: str = "mixed", share: float = 0.55, optimizer: str = "mo
 
     Examples
     --------
+    >>> from halfsim.studies.tables.memory import nearly_half
     >>> {row["model"]: row["batch"] for row in nearly_half()}["ResNet-50"]
     64
     """

@@ -135,6 +135,8 @@ def normal(words: Words, count: int) -> Array:
 
     Examples
     --------
+    >>> from halfsim.studies.tables.operands import normal
+    >>> from halfsim.training.words import Words
     >>> normal(Words(7, 1), 3).round(3).tolist()
     [0.872, -0.299, 0.21]
     """
@@ -215,6 +217,7 @@ def exact_product(a: Array, b: Array) -> Array:
     Examples
     --------
     >>> import numpy as np
+    >>> from halfsim.studies.tables.operands import exact_product
     >>> a = np.array([[65504, 2**-24, -65504]], np.float16)
     >>> exact_product(a, np.array([[65504], [1], [65504]], np.float16)).item() == 2**-24
     True

@@ -101,6 +101,7 @@ def own_models(
 
     Examples
     --------
+    >>> from halfsim.studies.tables.own_memory import own_models
     >>> rows = own_models(batches=(4,), dataset="digits")
     >>> [row["total"] - row["accounted"] for row in rows if row["accounted"] is not None]
     [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]

@@ -60,6 +60,7 @@ def lost_updates(
 
     Examples
     --------
+    >>> from halfsim.studies.tables.rates import lost_updates
     >>> row = lost_updates((1e-5,), steps=20, seeds=1)[0]
     >>> row["optimizer"], row["updates_lost"] > 0.5
     ('Adam', True)

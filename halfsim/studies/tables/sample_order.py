@@ -65,6 +65,7 @@ def sample_order(
 
     Examples
     --------
+    >>> from halfsim.studies.tables.sample_order import sample_order
     >>> rows = sample_order(dataset="digits", samples=1024, side=2, shuffles=2)
     >>> {row["accumulator"]: row["spread"] for row in rows}["binary16, exact"]
     0.0

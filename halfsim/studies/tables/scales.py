@@ -65,6 +65,7 @@ def networks(
 
     Examples
     --------
+    >>> from halfsim.studies.tables.scales import networks
     >>> row = networks(["perceptron"], steps=5)[0]
     >>> row["network"], row["kind"], row["smallest_99"] <= row["largest"]
     ('perceptron', 'activation gradient', True)
@@ -97,6 +98,7 @@ def layers(names: Sequence[str], steps: int = 50, seeds: int = 1, *, runs: Path 
 
     Examples
     --------
+    >>> from halfsim.studies.tables.scales import layers
     >>> sorted({row["layer"] for row in layers(["perceptron"], steps=5)})
     ['linear1', 'linear2', 'loss']
     """

@@ -36,6 +36,7 @@ def bytes_per_parameter(policy: Policy, states: int) -> dict[str, int]:
     Examples
     --------
     >>> from halfsim.policy import named
+    >>> from halfsim.training.accounting import STATES, bytes_per_parameter
     >>> bytes_per_parameter(named("mixed"), STATES["Adam"])
     {'weights': 2, 'copies': 4, 'gradients': 2, 'optimizer': 8}
     """
@@ -76,7 +77,7 @@ def memory(network: Network, policy: Policy, states: int, batch: int) -> dict[st
     Examples
     --------
     >>> from halfsim.policy import named
-    >>> from halfsim.training.accounting import PAPER
+    >>> from halfsim.training.accounting import PAPER, memory
     >>> alexnet = PAPER[0]
     >>> bytes32, bytes16 = (sum(memory(alexnet, named(name), 1, 128).values()) for name in ("binary32", "mixed"))
     >>> round(bytes16 / bytes32, 2)

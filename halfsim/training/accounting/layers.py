@@ -62,6 +62,7 @@ class Layer:
 
         Examples
         --------
+        >>> from halfsim.training.accounting import Layer
         >>> table = Layer(name="embedding", parameters=1000, touched=(0, 10))
         >>> table.gradients(8), table.gradients(1000)
         (80, 1000)
@@ -91,6 +92,7 @@ class Network:
 
     Examples
     --------
+    >>> from halfsim.training.accounting import Layer, Network
     >>> two = Network(
     ...     name="two",
     ...     example="image",

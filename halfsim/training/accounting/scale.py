@@ -45,6 +45,7 @@ def required_scale(counts: Sequence[int], share: float = 0.999) -> dict[str, Any
     Examples
     --------
     >>> from halfsim.kernels.census import BINS, LOWEST
+    >>> from halfsim.training.accounting import required_scale
     >>> counts = [0] * BINS
     >>> counts[1 - 30 - LOWEST], counts[1 - 3 - LOWEST] = 90, 10  # 90 gradients near 2**-30 and 10 near 2**-3
     >>> required_scale(counts)
@@ -99,6 +100,7 @@ def required_scales(
 
     Examples
     --------
+    >>> from halfsim.training.accounting import required_scales
     >>> event = {"histogram": {"fc": {"weight gradient": {"41": 7}}}}  # bin 41 is 2**-20
     >>> [row["smallest_999"] for row in required_scales([event])]
     [0.03125, 0.03125]

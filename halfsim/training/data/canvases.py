@@ -98,6 +98,7 @@ def canvases(train: int = 2000, test: int = 300, size: int = 32, stride: int = 2
 
     Examples
     --------
+    >>> from halfsim.training.data import canvases
     >>> data = canvases(train=3, test=2)
     >>> data.train[0].shape, data.train[1].shape
     ((3, 32, 32, 1), (3, 16, 16, 10))

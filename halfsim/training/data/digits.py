@@ -49,6 +49,7 @@ def digits(train: int = 1400, test: int = 397, pool: int = 1) -> Dataset:
 
     Examples
     --------
+    >>> from halfsim.training.data import digits
     >>> data = digits()
     >>> data.train[0].shape, data.test[1][:5].tolist()
     ((1400, 64), [6, 7, 6, 1, 1])
@@ -100,6 +101,7 @@ def enlarged_digits(train: int = 1400, test: int = 397, pool: int = 1) -> Datase
 
     Examples
     --------
+    >>> from halfsim.training.data import enlarged_digits
     >>> data = enlarged_digits(train=6000, test=2000)
     >>> data.train[0].shape, data.test[0].shape
     ((6000, 784), (397, 784))

@@ -37,6 +37,7 @@ class Corpus:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from halfsim.training.data import Corpus
     >>> Corpus("abc", "abc.txt", "", ("<unk>", "a", "b"), np.array([1, 2]), np.array([0])).vocabulary[2]
     'b'
@@ -76,6 +77,7 @@ def corpus(text: str, unit: str, vocabulary: int, train: int, test: int, skip: i
 
     Examples
     --------
+    >>> from halfsim.training.data import corpus
     >>> hello = corpus("pydoc", "char", vocabulary=30, train=1000, test=100)
     >>> hello.vocabulary[:3], hello.train.shape
     (('<unk>', ' ', 'e'), (1000,))

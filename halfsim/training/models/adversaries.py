@@ -40,6 +40,7 @@ class Adversaries(Model):
 
     Examples
     --------
+    >>> from halfsim.training.models import Adversaries
     >>> [name for name, shape in Adversaries().shapes.items() if len(shape) == 2][2:4]
     ['generator.linear3.weight', 'discriminator.linear1.weight']
     """

@@ -40,6 +40,7 @@ class ConvNet(Model):
 
     Examples
     --------
+    >>> from halfsim.training.models import ConvNet
     >>> ConvNet().shapes["linear1.weight"], ConvNet(image=(8, 8, 1)).shapes["linear1.weight"]
     ((784, 10), (64, 10))
     """
@@ -120,6 +121,7 @@ class BatchNormNet(ConvNet):
 
     Examples
     --------
+    >>> from halfsim.training.models import BatchNormNet
     >>> BatchNormNet().state_shapes
     {'bn1.mean': (8,), 'bn1.variance': (8,), 'bn2.mean': (16,), 'bn2.variance': (16,)}
     """
@@ -182,6 +184,7 @@ class HeatMapNet(Model):
 
     Examples
     --------
+    >>> from halfsim.training.models import HeatMapNet
     >>> list(HeatMapNet().shapes.items())[-2:]
     [('conv4.weight', (1, 1, 12, 10)), ('conv4.bias', (10,))]
     """

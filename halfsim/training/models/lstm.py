@@ -45,6 +45,7 @@ class LSTM(Model):
 
     Examples
     --------
+    >>> from halfsim.training.models import LSTM
     >>> LSTM(vocabulary=96, embedding=24, hidden=64).shapes["lstm1.weight"]
     (88, 256)
     """

@@ -37,6 +37,7 @@ class Perceptron(Model):
 
     Examples
     --------
+    >>> from halfsim.training.models import Perceptron
     >>> Perceptron(sizes=(64, 10)).shapes
     {'linear1.weight': (64, 10), 'linear1.bias': (10,)}
     """

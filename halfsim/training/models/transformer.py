@@ -52,6 +52,7 @@ class Transformer(Model):
 
     Examples
     --------
+    >>> from halfsim.training.models import Transformer
     >>> Transformer(vocabulary=96, width=32, heads=4, layers=2, length=16).shapes["block2.expand.weight"]
     (32, 128)
     """

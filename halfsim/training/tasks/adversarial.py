@@ -50,6 +50,7 @@ class Adversarial(Task):
 
     Examples
     --------
+    >>> from halfsim.training.tasks import Adversarial
     >>> real, *latent = Adversarial().batches(seed=0, size=4).next()
     >>> real.shape, [z.shape for z in latent]
     ((4, 64), [(4, 16), (4, 16)])

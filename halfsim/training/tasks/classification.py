@@ -53,6 +53,7 @@ class Classification(Task):
 
     Examples
     --------
+    >>> from halfsim.training.tasks import Classification
     >>> task = Classification(dataset="digits")
     >>> x, y = task.batches(seed=0, size=4).next()
     >>> x.shape, y.tolist()

@@ -82,6 +82,7 @@ class HeatMap(_Detection):
 
     Examples
     --------
+    >>> from halfsim.training.tasks import HeatMap
     >>> x, y = HeatMap(train=8, test=2).batches(seed=0, size=4).next()
     >>> x.shape, y.shape
     ((4, 256, 64), (4, 256, 10))
@@ -136,6 +137,7 @@ class Canvases(_Detection):
 
     Examples
     --------
+    >>> from halfsim.training.tasks import Canvases
     >>> x, y = Canvases(train=8, test=2).batches(seed=0, size=4).next()
     >>> x.shape, y.shape
     ((4, 32, 32, 1), (4, 16, 16, 10))

@@ -49,6 +49,7 @@ class Language(Task):
 
     Examples
     --------
+    >>> from halfsim.training.tasks import Language
     >>> x, y = Language(train=1000, test=100, length=8).batches(seed=0, size=4).next()
     >>> x.shape, bool((x[:, 1:] == y[:, :-1]).all())
     ((4, 8), True)
