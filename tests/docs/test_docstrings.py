@@ -42,9 +42,9 @@ CANNOT_RAISE = {
 SOURCE = re.compile(r"§\d|\[@[\w-]+\]")
 
 
-def entries() -> Iterator[tuple[str, Any]]:
-    """Yield what the pages of the reference describe: functions, classes and their public methods."""
-    for module, name in (entry for page in public.PAGES for entry in public.of_page(page)):
+def entries(pages: Iterable[public.Page] = public.PAGES) -> Iterator[tuple[str, Any]]:
+    """Yield what pages of the reference describe: functions, classes and their public methods."""
+    for module, name in (entry for page in pages for entry in public.of_page(page)):
         if module == "halfsim.torch" and importlib.util.find_spec("torch") is None:
             continue
         value = public.found(module, name)
