@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import halfsim as hs
-from docs._ext.api import write
+from docs._ext.api import members, write
 from docs._ext.public import sources
 from halfsim.operation import Operation
 from halfsim.policy import ALIASES, POLICIES
@@ -107,16 +107,22 @@ def formats() -> str:
 
 def roundings() -> str:
     """Return the table of roundings."""
+    does = members(hs.Rounding)
     rows = [
-        (_code(f'"{alias}"'), f"{{py:attr}}`~halfsim.Rounding.{member.name}`", str(int(member)))
+        (
+            _code(f'"{alias}"'),
+            f"{{py:attr}}`~halfsim.Rounding.{member.name}`",
+            str(int(member)),
+            does[member.name],
+        )
         for alias, member in ROUNDINGS.items()
     ]
     return _page(
         "Roundings",
         "Every public function takes the member, its name or its alias. {py:class}`halfsim.Stochastic` goes wherever a "
         "rounding goes; on the command line it is `stochastic:BITS:SEED`. The codes of the five of IEEE 754 are those "
-        "of RISC-V's `rm` field.",
-        ("alias", "member", "code"),
+        "of RISC-V's `rm` field, and § is of IEEE 754-2019.",
+        ("alias", "member", "code", "what it does"),
         rows,
     )
 
