@@ -184,6 +184,21 @@ def test_a_member_that_is_not_described_is_noticed() -> None:
     assert without_text([("Turn", Turn), ("entries", entries)]) == ["Turn.right", "Turn.last"]
 
 
+# --- Constants and aliases --------------------------------------------------------------------------------------------
+
+
+def test_every_constant_and_alias_is_described() -> None:
+    bare = [
+        path
+        for path, value in entries()
+        if not inspect.isclass(value)
+        and not is_function(path, value)
+        and not inspect.isroutine(value)
+        and not comment(*path.rsplit(".", 1))
+    ]
+    assert bare == []
+
+
 # --- Errors -----------------------------------------------------------------------------------------------------------
 
 
