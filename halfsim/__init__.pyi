@@ -774,7 +774,7 @@ np.float16(-3.0)
 equal: _Binary[np.bool]  # from halfsim.predicates
 """equal(a, b, *, rounding='rne', environment=IEEE, out=None, where=True, device=None)
 
-Whether a and b are equal.
+Whether a is equal to b.
 
 Notes
 -----
@@ -791,7 +791,7 @@ Flagged(value=np.False_, flags=np.uint8(0))
 equal_signaling: _Binary[np.bool]  # from halfsim.predicates
 """equal_signaling(a, b, *, rounding='rne', environment=IEEE, out=None, where=True, device=None)
 
-Whether a and b are equal.
+Whether a is equal to b.
 
 Notes
 -----
@@ -808,7 +808,7 @@ Flagged(value=np.False_, flags=np.uint8(16))
 greater: _Binary[np.bool]  # from halfsim.predicates
 """greater(a, b, *, rounding='rne', environment=IEEE, out=None, where=True, device=None)
 
-Whether a and b are greater.
+Whether a is greater than b.
 
 Notes
 -----
@@ -825,7 +825,7 @@ Flagged(value=np.False_, flags=np.uint8(16))
 greater_equal: _Binary[np.bool]  # from halfsim.predicates
 """greater_equal(a, b, *, rounding='rne', environment=IEEE, out=None, where=True, device=None)
 
-Whether a and b are equal or greater.
+Whether a is greater than or equal to b.
 
 Notes
 -----
@@ -842,7 +842,7 @@ Flagged(value=np.False_, flags=np.uint8(16))
 greater_equal_quiet: _Binary[np.bool]  # from halfsim.predicates
 """greater_equal_quiet(a, b, *, rounding='rne', environment=IEEE, out=None, where=True, device=None)
 
-Whether a and b are equal or greater.
+Whether a is greater than or equal to b.
 
 Notes
 -----
@@ -859,7 +859,7 @@ Flagged(value=np.False_, flags=np.uint8(0))
 greater_quiet: _Binary[np.bool]  # from halfsim.predicates
 """greater_quiet(a, b, *, rounding='rne', environment=IEEE, out=None, where=True, device=None)
 
-Whether a and b are greater.
+Whether a is greater than b.
 
 Notes
 -----
@@ -876,7 +876,7 @@ Flagged(value=np.False_, flags=np.uint8(0))
 greater_unordered: _Binary[np.bool]  # from halfsim.predicates
 """greater_unordered(a, b, *, rounding='rne', environment=IEEE, out=None, where=True, device=None)
 
-Whether a and b are greater or unordered.
+Whether a is greater than b, or they are unordered.
 
 Notes
 -----
@@ -893,7 +893,7 @@ Flagged(value=np.True_, flags=np.uint8(16))
 greater_unordered_quiet: _Binary[np.bool]  # from halfsim.predicates
 """greater_unordered_quiet(a, b, *, rounding='rne', environment=IEEE, out=None, where=True, device=None)
 
-Whether a and b are greater or unordered.
+Whether a is greater than b, or they are unordered.
 
 Notes
 -----
@@ -910,7 +910,7 @@ Flagged(value=np.True_, flags=np.uint8(0))
 iscanonical: _Unary[np.bool]  # from halfsim.predicates
 """iscanonical(a, *, rounding='rne', environment=IEEE, out=None, where=True, device=None)
 
-Whether a is of any class.
+Whether a is canonical: always true.
 
 Notes
 -----
@@ -1038,7 +1038,7 @@ np.True_
 less: _Binary[np.bool]  # from halfsim.predicates
 """less(a, b, *, rounding='rne', environment=IEEE, out=None, where=True, device=None)
 
-Whether a and b are less.
+Whether a is less than b.
 
 Notes
 -----
@@ -1055,7 +1055,7 @@ Flagged(value=np.False_, flags=np.uint8(16))
 less_equal: _Binary[np.bool]  # from halfsim.predicates
 """less_equal(a, b, *, rounding='rne', environment=IEEE, out=None, where=True, device=None)
 
-Whether a and b are less or equal.
+Whether a is less than or equal to b.
 
 Notes
 -----
@@ -1072,7 +1072,7 @@ Flagged(value=np.False_, flags=np.uint8(16))
 less_equal_quiet: _Binary[np.bool]  # from halfsim.predicates
 """less_equal_quiet(a, b, *, rounding='rne', environment=IEEE, out=None, where=True, device=None)
 
-Whether a and b are less or equal.
+Whether a is less than or equal to b.
 
 Notes
 -----
@@ -1089,7 +1089,7 @@ Flagged(value=np.False_, flags=np.uint8(0))
 less_quiet: _Binary[np.bool]  # from halfsim.predicates
 """less_quiet(a, b, *, rounding='rne', environment=IEEE, out=None, where=True, device=None)
 
-Whether a and b are less.
+Whether a is less than b.
 
 Notes
 -----
@@ -1106,7 +1106,7 @@ Flagged(value=np.False_, flags=np.uint8(0))
 less_unordered: _Binary[np.bool]  # from halfsim.predicates
 """less_unordered(a, b, *, rounding='rne', environment=IEEE, out=None, where=True, device=None)
 
-Whether a and b are less or unordered.
+Whether a is less than b, or they are unordered.
 
 Notes
 -----
@@ -1123,7 +1123,7 @@ Flagged(value=np.True_, flags=np.uint8(16))
 less_unordered_quiet: _Binary[np.bool]  # from halfsim.predicates
 """less_unordered_quiet(a, b, *, rounding='rne', environment=IEEE, out=None, where=True, device=None)
 
-Whether a and b are less or unordered.
+Whether a is less than b, or they are unordered.
 
 Notes
 -----
@@ -1156,7 +1156,7 @@ np.float16(-0.0)
 not_equal: _Binary[np.bool]  # from halfsim.predicates
 """not_equal(a, b, *, rounding='rne', environment=IEEE, out=None, where=True, device=None)
 
-Whether a and b are less or greater or unordered.
+Whether a is less than or greater than b, or they are unordered.
 
 Notes
 -----
@@ -1173,7 +1173,7 @@ Flagged(value=np.True_, flags=np.uint8(0))
 not_equal_signaling: _Binary[np.bool]  # from halfsim.predicates
 """not_equal_signaling(a, b, *, rounding='rne', environment=IEEE, out=None, where=True, device=None)
 
-Whether a and b are less or greater or unordered.
+Whether a is less than or greater than b, or they are unordered.
 
 Notes
 -----
@@ -1190,7 +1190,7 @@ Flagged(value=np.True_, flags=np.uint8(16))
 not_greater: _Binary[np.bool]  # from halfsim.predicates
 """not_greater(a, b, *, rounding='rne', environment=IEEE, out=None, where=True, device=None)
 
-Whether a and b are less or equal or unordered.
+Whether a is less than or equal to b, or they are unordered.
 
 Notes
 -----
@@ -1207,7 +1207,7 @@ Flagged(value=np.True_, flags=np.uint8(16))
 not_greater_quiet: _Binary[np.bool]  # from halfsim.predicates
 """not_greater_quiet(a, b, *, rounding='rne', environment=IEEE, out=None, where=True, device=None)
 
-Whether a and b are less or equal or unordered.
+Whether a is less than or equal to b, or they are unordered.
 
 Notes
 -----
@@ -1224,7 +1224,7 @@ Flagged(value=np.True_, flags=np.uint8(0))
 not_less: _Binary[np.bool]  # from halfsim.predicates
 """not_less(a, b, *, rounding='rne', environment=IEEE, out=None, where=True, device=None)
 
-Whether a and b are equal or greater or unordered.
+Whether a is greater than or equal to b, or they are unordered.
 
 Notes
 -----
@@ -1241,7 +1241,7 @@ Flagged(value=np.True_, flags=np.uint8(16))
 not_less_quiet: _Binary[np.bool]  # from halfsim.predicates
 """not_less_quiet(a, b, *, rounding='rne', environment=IEEE, out=None, where=True, device=None)
 
-Whether a and b are equal or greater or unordered.
+Whether a is greater than or equal to b, or they are unordered.
 
 Notes
 -----
@@ -1258,7 +1258,7 @@ Flagged(value=np.True_, flags=np.uint8(0))
 ordered: _Binary[np.bool]  # from halfsim.predicates
 """ordered(a, b, *, rounding='rne', environment=IEEE, out=None, where=True, device=None)
 
-Whether a and b are less or equal or greater.
+Whether a is less than or greater than or equal to b.
 
 Notes
 -----

@@ -28,10 +28,15 @@ class Flags(IntFlag):
     """
 
     inexact = 1
+    """The result differs from what unbounded exponent and precision would give (§7.6)."""
     underflow = 2
+    """A tiny result that is inexact as well (§7.5); `Tininess` says when a result is tiny."""
     overflow = 4
+    """The rounded result would be larger than the largest finite number (§7.4)."""
     divideByZero = 8
+    """An exactly infinite result of finite operands, as of 1 / 0 (§7.3)."""
     invalid = 16
+    """No result can be defined, as of 0 / 0 or the square root of -1, or an operand is a signaling NaN (§7.2)."""
 
     @classmethod
     def _missing_(cls, value: object) -> Any:

@@ -51,6 +51,7 @@ __all__ = [
 
 _BOOL = np.dtype(np.bool_)
 _LESS, _EQUAL, _GREATER, _UNORDERED = (int(relation) for relation in Relation)
+_WORDS = {_LESS: "less than", _GREATER: "greater than", _EQUAL: "equal to"}
 
 # --- Comparisons ------------------------------------------------------------------------------------------------------
 
@@ -58,14 +59,15 @@ _LESS, _EQUAL, _GREATER, _UNORDERED = (int(relation) for relation in Relation)
 def _comparison(name: str, ieee: str, mask: int, testfloat: str = "") -> Operation:
     """Row of one comparison; the IEEE name says whether quiet NaNs signal."""
     signaling = ieee.startswith("compareSignaling")
-    relations = " or ".join(relation.name for relation in Relation if mask & relation)
+    relation = " or ".join(words for bit, words in _WORDS.items() if mask & bit)
+    unordered = ", or they are unordered" if mask & _UNORDERED else ""
     nan = "any NaN" if signaling else "a signaling NaN"
     return Operation(
         name,
         ieee,
         2,
         loops.compare_relation,
-        f"Whether a and b are {relations}.",
+        f"Whether a is {relation} b{unordered}." if relation else "Whether a and b are unordered.",
         f">>> hs.{name}.flagged(np.float16(1), np.float16(np.nan))\n"
         f"Flagged(value=np.{bool(mask & _UNORDERED)}_, flags=np.uint8({16 if signaling else 0}))",
         f"A NaN operand is unordered; {nan} raises invalid. -0 equals +0.",
@@ -134,13 +136,13 @@ total_order_mag = Operation(
 
 def _predicate(name: str, ieee: str, classes: tuple[Class, ...], example: str) -> Operation:
     """Row of one class predicate: the set of classes for which it holds."""
-    members = ", ".join(member.name for member in classes) if len(classes) < len(Class) else "any class"
+    members = ", ".join(member.name for member in classes)
     return Operation(
         name,
         ieee,
         1,
         loops.is_class,
-        f"Whether a is of {members}." if len(classes) == len(Class) else f"Whether a is one of: {members}.",
+        f"Whether a is one of: {members}." if len(classes) < len(Class) else "Whether a is canonical: always true.",
         f">>> hs.{name}(np.float16({example}))\nnp.True_",
         "Signaling NaNs raise nothing.",
         "IEEE 754-2019 §5.7.2",

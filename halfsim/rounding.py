@@ -25,10 +25,15 @@ class Rounding(IntEnum):
     """
 
     roundTiesToEven = 0
+    """To the nearest number; of two that are as near, to the one whose last bit is 0 (§4.3.1)."""
     roundTowardZero = 1
+    """To the nearest number that is no larger in magnitude (§4.3.2)."""
     roundTowardNegative = 2
+    """To the nearest number that is no greater, perhaps -inf (§4.3.2)."""
     roundTowardPositive = 3
+    """To the nearest number that is no less, perhaps +inf (§4.3.2)."""
     roundTiesToAway = 4
+    """To the nearest number; of two that are as near, to the one of larger magnitude (§4.3.1)."""
     roundToOdd = 5
     """Not in 754 [@boldo2008]: an inexact result takes the neighbour whose last bit is 1; overflow: the largest one."""
 

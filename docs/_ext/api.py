@@ -7,11 +7,13 @@ import importlib
 import inspect
 import itertools
 import re
+import textwrap
+from enum import Enum
 from pathlib import Path
 
 from docs._ext.public import PAGES, Page, found, of_page, sources, undocumented
 
-__all__ = ["comment", "write_pages"]
+__all__ = ["comment", "members", "write", "write_pages"]
 
 _LONG = 100  # a longer value is left out: it is a table, and has a page of its own
 
@@ -119,14 +121,29 @@ def comment(module: str, name: str) -> str:
     """Return the string below an assignment, in the module where it is made, on one line."""
     origin = sources()[name] if module == "halfsim" else module
     for source in (origin, *_imports(origin, name)):
-        body = ast.parse(inspect.getsource(importlib.import_module(source))).body
-        for statement, after in itertools.pairwise(body):
-            targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
-            if any(isinstance(target, ast.Name) and target.id == name for target in targets):
-                value = after.value if isinstance(after, ast.Expr) else None
-                if isinstance(value, ast.Constant) and isinstance(value.value, str):
-                    return " ".join(value.value.split())
+        text = _below(ast.parse(inspect.getsource(importlib.import_module(source))).body).get(name)
+        if text:
+            return text
     return ""
+
+
+def members(kind: type[Enum]) -> dict[str, str]:
+    """Return the string below each member of an enumeration, on one line, or "" where there is none."""
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+    assert isinstance(definition, ast.ClassDef)
+    texts = _below(definition.body)
+    return {name: texts.get(name, "") for name in kind.__members__}
+
+
+def _below(body: list[ast.stmt]) -> dict[str, str]:
+    """Return the strings below assignments by what they assign, each on one line."""
+    texts = {}
+    for statement, after in itertools.pairwise(body):
+        targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+        value = after.value if isinstance(after, ast.Expr) else None
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            texts |= {target.id: " ".join(value.value.split()) for target in targets if isinstance(target, ast.Name)}
+    return texts
 
 
 def _imports(module: str, name: str) -> list[str]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import halfsim as hs
-from docs._ext.api import write
+from docs._ext.api import members, write
 from docs._ext.public import sources
 from halfsim.operation import Operation
 from halfsim.policy import ALIASES, POLICIES
+from halfsim.policy.writing import table_of
 from halfsim.rounding import ALIASES as ROUNDINGS
 from halfsim.studies import STUDIES
 from halfsim.tensorcores import SUMS
@@ -107,23 +110,29 @@ def formats() -> str:
 
 def roundings() -> str:
     """Return the table of roundings."""
+    does = members(hs.Rounding)
     rows = [
-        (_code(f'"{alias}"'), f"{{py:attr}}`~halfsim.Rounding.{member.name}`", str(int(member)))
+        (
+            _code(f'"{alias}"'),
+            f"{{py:attr}}`~halfsim.Rounding.{member.name}`",
+            str(int(member)),
+            does[member.name],
+        )
         for alias, member in ROUNDINGS.items()
     ]
     return _page(
         "Roundings",
         "Every public function takes the member, its name or its alias. {py:class}`halfsim.Stochastic` goes wherever a "
         "rounding goes; on the command line it is `stochastic:BITS:SEED`. The codes of the five of IEEE 754 are those "
-        "of RISC-V's `rm` field.",
-        ("alias", "member", "code"),
+        "of RISC-V's `rm` field, and § is of IEEE 754-2019.",
+        ("alias", "member", "code", "what it does"),
         rows,
     )
 
 
 def accumulators() -> str:
     """Return the table of named accumulators that are no matrix units."""
-    rows = [(_code(f'"{name}"'), _code(repr(row))) for name, row in SUMS.items()]
+    rows = [(_code(f'"{name}"'), _code(_call(row))) for name, row in SUMS.items()]
     return _page(
         "Named accumulators",
         "Names that `accumulator=` takes beside those of {doc}`tensor cores </tensor-cores>`, and the rows they stand "
@@ -141,13 +150,13 @@ def policies() -> str:
             _code(name),
             ", ".join(_code(alias) for alias in names[name]),
             row.weights.name,
-            _code(_row(row.forward)),
-            _code(_row(row.loss)),
-            getattr(row.update, "name", _row(row.update)),
+            _code(_row(table["forward"], row.accumulator("forward"))),
+            _code(_row(table["loss"], row.reduction("loss"))),
+            str(getattr(row.update, "name", row.update)),
             row.optimizer_state.name,
             _code(repr(row.loss_scale)),
         )
-        for name, row in POLICIES.items()
+        for name, row, table in ((name, row, row.as_table()) for name, row in POLICIES.items())
     ]
     head = ("name", "also called", "stored", "products", "reductions", "update", "optimizer", "loss scale")
     return _page(
@@ -199,10 +208,15 @@ def _code(value: object) -> str:
     return f"`{value}`" if str(value) else ""
 
 
-def _row(value: object) -> str:
-    """Return how a row is written: the name of a format, the short name of an accumulator, or its own text."""
-    short = {row: name for name, row in SUMS.items()}
-    return value.name if isinstance(value, hs.Format) else short.get(value, str(value))
+def _row(written: object, row: object) -> str:
+    """Return the name that a policy writes for a row, or how the row is made where it has none."""
+    return written if isinstance(written, str) else _call(row)
+
+
+def _call(row: Any) -> str:
+    """Return how a row is made, with its formats and roundings by their names."""
+    arguments = (f"{field.name}={table_of(getattr(row, field.name))}" for field in fields(row))
+    return f"{type(row).__name__}({', '.join(arguments)})"
 
 
 def _yes(value: bool) -> str:

@@ -50,15 +50,25 @@ class Class(IntEnum):
     """
 
     signalingNaN = 0
+    """A NaN whose quiet bit, the first of its fraction, is 0 (§6.2.1); operations on it are invalid."""
     quietNaN = 1
+    """A NaN whose quiet bit is 1 (§6.2.1); most operations pass it on and raise nothing."""
     negativeInfinity = 2
+    """-inf."""
     negativeNormal = 3
+    """Less than zero and finite, with a magnitude of at least the smallest normal number."""
     negativeSubnormal = 4
+    """Less than zero, with a magnitude below the smallest normal number."""
     negativeZero = 5
+    """-0."""
     positiveZero = 6
+    """+0."""
     positiveSubnormal = 7
+    """Greater than zero and below the smallest normal number."""
     positiveNormal = 8
+    """At least the smallest normal number, and finite."""
     positiveInfinity = 9
+    """+inf."""
 
 
 @scalar

@@ -26,7 +26,9 @@ OPERATIONS = (
     *("add", "subtract", "multiply", "divide", "sqrt", "fma", "remainder", "round_to_integral"),
     *("minimum_number", "maximum_number", "equal", "less", "less_equal"),
 )
+"""The operations that are written by default, as the package calls them."""
 UNITS = ("v100:f32", "a100:f32", "h100:f32")
+"""The matrix units whose dot products are written by default, as `as_accumulator` names them."""
 _ENVIRONMENTS = ("IEEE", "RISCV", "ARM", "ARM_DEFAULT_NAN", "X86", "CUDA")
 _BITS = {"TININESS_BEFORE": Bit.tininessBefore, "FLUSH_INPUTS": Bit.flushInputs, "FLUSH_RESULTS": Bit.flushResults,
          "EXACT": Bit.exact}  # fmt: skip

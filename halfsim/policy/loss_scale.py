@@ -198,3 +198,4 @@ class LayerScale:
 
 
 LossScale: TypeAlias = "NoScale | StaticScale | DynamicScale | LayerScale"
+"""Any of the rules of the loss scale."""

@@ -24,12 +24,7 @@ _DECISIVE = {"L / 2", "other rounding"}
 
 
 class EvidenceKind(IntEnum):
-    """How something is known, the weakest first.
-
-    ``inferred``: from another instruction, from boards of another architecture, or from properties that do not decide
-    the row. ``simulator``: a model that its authors say they compared with the instruction on the hardware.
-    ``publishedCapture``: raw outputs of the hardware, published by others, as [@khattak2025] and [@mmascope] are.
-    ``ownCapture``: raw outputs in vectors/cuda.
+    """How something is known, the weakest first; [@khattak2025] and [@mmascope] are published captures.
 
     Examples
     --------
@@ -39,9 +34,13 @@ class EvidenceKind(IntEnum):
     """
 
     inferred = 0
+    """From another instruction, boards of another architecture, or properties that do not decide the row."""
     simulator = 1
+    """A model that its authors say they compared with the instruction on the hardware."""
     publishedCapture = 2
+    """Raw outputs of the hardware, published by others."""
     ownCapture = 3
+    """Raw outputs in vectors/cuda."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

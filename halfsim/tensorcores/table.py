@@ -16,7 +16,7 @@ from halfsim.tensorcores.tensorcore import TensorCore
 __all__ = ["SUMS", "TABLE", "AccumulatorLike", "as_accumulator", "names", "row"]
 
 AccumulatorLike: TypeAlias = "Accumulator | str"
-
+"""An accumulator, or a name that `as_accumulator` knows."""
 
 TABLE: tuple[TensorCore, ...] = (*nvidia.ROWS, *nvidia_formats.ROWS, *amd.ROWS)
 """Every row, of NVIDIA [@khattak2025] and AMD [@mmasim2025]; the first of a key, its factors and output is its default

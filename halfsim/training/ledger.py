@@ -16,10 +16,10 @@ from halfsim.training.books import Books as Books
 __all__ = ["KINDS", "WATCHED", "Books", "Ledger", "is_special"]
 
 KINDS = ("weight", "activation", "activation gradient", "weight gradient", "update")
+"""The kinds of tensor that are counted apart, each with a histogram of its own."""
 WATCHED = 16
 """Elements of a product whose partial sums are watched."""
-# (magnitude, smallest normal, infinity) of stored patterns.
-_PATTERNS = {2: (0x7FFF, 0x0400, 0x7C00), 4: (0x7FFFFFFF, 0x00800000, 0x7F800000)}
+_PATTERNS = {2: (0x7FFF, 0x0400, 0x7C00), 4: (0x7FFFFFFF, 0x00800000, 0x7F800000)}  # magnitude, least normal, infinity
 
 
 def is_special(stored: Array) -> bool:

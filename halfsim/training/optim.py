@@ -233,6 +233,7 @@ class _AdagradState(OptimizerState):
 
 
 Optimizer: TypeAlias = SGD | Adam | Adagrad
+"""Any of the optimizers."""
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "adagrad": Adagrad}
 """The optimizers by the names that configurations use."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from docs._ext import public
-from docs._ext.api import comment
+from docs._ext.api import comment, members
 from tests.docs.raising import raised
 
 ARITHMETIC = (
@@ -150,6 +150,53 @@ def without_example(found: Iterable[tuple[str, Any]]) -> list[str]:
 
 def test_every_class_of_the_reference_has_an_example() -> None:
     assert without_example(entries()) == []
+
+
+# --- Members of enumerations ------------------------------------------------------------------------------------------
+
+
+def without_text(found: Iterable[tuple[str, Any]]) -> list[str]:
+    """Return the members of enumerations with no string below them, which the reference leaves out."""
+    return [
+        f"{path}.{name}"
+        for path, value in found
+        if inspect.isclass(value) and issubclass(value, Enum)
+        for name, text in members(value).items()
+        if not text
+    ]
+
+
+def test_every_member_of_an_enumeration_is_described() -> None:
+    assert without_text(entries()) == []
+
+
+def test_a_member_that_is_not_described_is_noticed() -> None:
+    class Turn(Enum):
+        """A turn."""
+
+        left = 1
+        """Against the clock."""
+        right = 2
+        none = 3
+        """None."""
+        last = 4
+
+    assert without_text([("Turn", Turn), ("entries", entries)]) == ["Turn.right", "Turn.last"]
+
+
+# --- Constants and aliases --------------------------------------------------------------------------------------------
+
+
+def test_every_constant_and_alias_is_described() -> None:
+    bare = [
+        path
+        for path, value in entries()
+        if not inspect.isclass(value)
+        and not is_function(path, value)
+        and not inspect.isroutine(value)
+        and not comment(*path.rsplit(".", 1))
+    ]
+    assert bare == []
 
 
 # --- Errors -----------------------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from halfsim.training.arithmetic import Array
 __all__ = ["ACCUMULATORS", "LENGTHS", "ROUNDINGS", "error_against_k", "relative_error", "stochastic_bits"]
 
 LENGTHS = (64, 256, 784, 2048, 8192, 16384, 32768)
+"""The lengths k of the dot products that the table is about."""
 _IMAGES = 1400  # as many as there are digits
 _BITS, _SEED = 32, 2018
 

@@ -13,6 +13,7 @@ from halfsim.training.words import Words
 __all__ = ["BatchSize", "Batches", "Examples", "Order"]
 
 BatchSize: TypeAlias = int | Literal["full"]
+"""Examples of a batch, or ``"full"`` for all there are."""
 _ORDER = 1
 
 
