@@ -39,7 +39,7 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self._paths = [folder / f"journal.{slot}" for slot in range(2)]
         self._files: list[int] = []
-        self._layout: list[tuple[str, str, tuple[int, ...]]] = []
+        self._layout: list[tuple[str, str, tuple[int, ...]]] | None = None
         self._names = 0
         self._whole = np.empty(0, np.uint8)
         self._places: list[Array] = []

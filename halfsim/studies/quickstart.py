@@ -29,7 +29,7 @@ _WEIGHTS = Part(
     claim=(
         "Adam's steps of 2.5e-5 are below half an ulp of most binary16 weights. Added to binary16 weights they are "
         "lost; a binary32 master copy, stochastic rounding or Kahan's compensation keeps them. Pure binary16 has "
-        "binary16 sums, softmax and loss as well, which do not matter here; in every row, this one too, the "
+        "binary16 sums, softmax and loss as well, which add nothing to that damage; in every row, this one too, the "
         "optimizer's state and arithmetic stay binary32."
     ),
     task=Classification(dataset="digits"),

@@ -290,8 +290,8 @@ def experiment(table: Mapping[str, Any], where: str) -> Experiment:
         clip_norm=run.clip_norm,
     )
     found = made(where, "task", lambda: task.data.sha256)
-    if run.data and run.data.get("sha256") != found:
-        raise ConfigError(f"{where}: data.sha256={run.data.get('sha256')!r}, but the data of the task have {found}")
+    if run.data is not None and run.data.sha256 != found:
+        raise ConfigError(f"{where}: data.sha256={run.data.sha256!r}, but the data of the task have {found}")
     made(where, f"batch={run.batch!r}", task.batches, run.seed, run.batch)
     shown = ", ".join(f"{key}={value!r}" for key, value in named["model"].items())
     made(where, f"model: {shown} does not fit task.name={named['task']['name']!r}", check_fit, model, task)

@@ -57,7 +57,7 @@ class Ledger:
     Updates are counted at every step, all else at every `every`-th. A number is flushed when it is zero once stored and
     not zero when the same expression of the same stored operands is evaluated in binary32 (products and sums in
     ascending order, whatever accumulator or reductions the policy has). An update is flushed when Δ is zero in the
-    format of the weights, as their update rounds it, and not zero when the optimizer's step is evaluated in binary32.
+    weights' format, rounded as by their update, to nearest if that is stochastic, and not zero by a step in binary32.
     Gradients that meet, at a residual connection or at weights that are used more than once, count as they were
     computed and, where neither is zero, once more as their sum. An update is lost when Δ is not zero and the weight is
     the same before and after (of a master copy, the master; of Kahan's rule, weight and compensation). Partial sums are
@@ -284,7 +284,7 @@ class Ledger:
             # They change with a sample, and the state is wanted after every step.
             self._totals = {f"total/{key}": value for key, value in self.total.state().items()}
         now = {f"now/{key}": value for key, value in self._now.state().items()}
-        return {**self._totals, **now, "first": self.first}
+        return {**{key: value.copy() for key, value in self._totals.items()}, **now, "first": self.first}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take the counts of `state`.

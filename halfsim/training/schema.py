@@ -12,12 +12,35 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 __all__ = ["ConfigError", "TopLevel", "made", "validated"]
 
-_Count = Annotated[int, Field(ge=1)]
+_Count = Annotated[int, Field(ge=1, le=2**53)]
 _PLACE = re.compile(r"^[A-Za-z_]+: ")
 
 
 class ConfigError(ValueError):
     """What is wrong with a configuration, in one sentence that names the file and the key."""
+
+
+class _Data(BaseModel):
+    """Which data a finished run had."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: str | None = None
+    file: str | None = None
+    sha256: str | None = None
+
+
+class _Code(BaseModel):
+    """Which sources made a finished run."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    version: str | None = None
+    sha256: str | None = None
+
+
+_WRITTEN: dict[str, type[BaseModel]] = {"data": _Data, "code": _Code}
+"""What a finished run wrote beside its configuration."""
 
 
 class TopLevel(BaseModel):
@@ -36,9 +59,8 @@ class TopLevel(BaseModel):
     optimizer: dict[str, Any]
     policy: dict[str, Any]
     sweep: dict[str, Any] = {}
-    # What a finished run wrote beside its configuration.
-    data: dict[str, str] = {}
-    code: dict[str, str] = {}
+    data: _Data | None = None
+    code: _Code | None = None
 
 
 def made(where: str, section: str, make: Callable[..., Any], *arguments: Any) -> Any:
@@ -57,14 +79,19 @@ def validated(table: Mapping[str, Any], where: str) -> TopLevel:
     except ValidationError as error:
         # A key that is missing may be one that is misspelt.
         first = min(error.errors(include_url=False), key=lambda mistake: mistake["type"] != "extra_forbidden")
-        key = ".".join(str(part) for part in first["loc"] if part in table or len(first["loc"]) == 1)
-        known = [name for name in TopLevel.model_fields if name not in ("data", "code")]
-        if first["type"] == "extra_forbidden":
-            alike = get_close_matches(key, known, n=1)
-            meant = f"; did you mean {alike[0]}?" if alike else ""
-            message = f"{key} is unknown{meant}; known are {', '.join(known)}"
-        elif first["type"] == "missing":
-            message = f"{key} is missing"
+        section, *within = first["loc"]
+        if within and section in _WRITTEN:
+            prefix, key, fields = f"{section}.", ".".join(map(str, within)), _WRITTEN[str(section)].model_fields
         else:
-            message = f"{key}={first['input']!r}: {first['msg'][:1].lower()}{first['msg'][1:]}"
+            prefix, fields = "", TopLevel.model_fields
+            key = ".".join(str(part) for part in first["loc"] if part in table or not within)
+        if first["type"] == "extra_forbidden":
+            known = [name for name in fields if prefix or name not in _WRITTEN]
+            alike = get_close_matches(key, known, n=1)
+            meant = f"; did you mean {prefix}{alike[0]}?" if alike else ""
+            message = f"{prefix}{key} is unknown{meant}; known are {', '.join(prefix + name for name in known)}"
+        elif first["type"] == "missing":
+            message = f"{prefix}{key} is missing"
+        else:
+            message = f"{prefix}{key}={first['input']!r}: {first['msg'][:1].lower()}{first['msg'][1:]}"
         raise ConfigError(f"{where}: {message}") from None

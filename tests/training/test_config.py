@@ -245,6 +245,23 @@ def test_what_is_missing_is_named(path: Path) -> None:
         made(path)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            "data.sha526=abc",
+            "data.sha526 is unknown; did you mean data.sha256?; known are data.name, data.file, data.sha256",
+        ),
+        ("code.foo=x", "code.foo is unknown; known are code.version, code.sha256"),
+        ("steps=9007199254740993", "steps=9007199254740993: input should be less than or equal to 9007199254740992"),
+        ("sample_every=99999999999999999999", "sample_every=99999999999999999999: "),
+    ],
+)
+def test_what_a_run_wrote_and_counts_are_checked_too(path: Path, change: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^demo.toml: {re.escape(words)}"):
+        made(path, change)
+
+
 def test_what_is_no_toml_is_named(path: Path) -> None:
     for content in (b"steps = ", b"\xff"):
         path.write_bytes(content)
