@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from halfsim.accumulators import FP32, Accumulator, FusedDotAdd, MatrixUnit, Sequential
 from halfsim.core import arithmetic, dot
 from halfsim.core._jit import choose_by_type, kernel, scalar
-from halfsim.core.fields import F16, layout, smaller
+from halfsim.core.fields import F16, layout
 from halfsim.core.philox import draw
 from halfsim.formats import BINARY16
 from halfsim.kernels import gemm, mfma
@@ -49,14 +49,7 @@ def swallowed(
     if isinstance(accumulator, Sequential):
         _watch(accumulator, a, b, c, elements, counts)
     elif isinstance(accumulator, MatrixUnit):
-        chosen = plan(accumulator)
-        unit = _UNITS[type(accumulator)](*chosen.extra)
-        x, y = np.ascontiguousarray(a), np.ascontiguousarray(b)
-        each, flags = np.arange(elements.size), np.zeros(elements.size, np.uint8)
-        length, to = accumulator.terms, layout(chosen.format)
-        scratch, d = np.empty(chosen.scratch(length), np.int64), c.copy()
-        words = chosen.control, chosen.seed, chosen.offset
-        _blocks(unit, length, x[:, None], y[:, :, None], d, c.copy(), each, flags, to, *words, scratch, counts)
+        _walk(accumulator, a, b, c, elements, counts)
     return int(counts[0]), int(counts[1])
 
 
@@ -92,6 +85,22 @@ def _sequential(x, y, d, elements, to, control, seed, index, fused, counts):
             if p & _MAGNITUDE and q & _MAGNITUDE:
                 counts[1] += 1
                 counts[0] += total == before
+
+
+def _walk(row: MatrixUnit, a: Any, b: Any, c: Any, elements: Any, counts: Any) -> None:
+    """Add the (swallowed, counted) blocks of a matrix unit: the whole ones, and what is left over."""
+    chosen = plan(row)
+    unit = _UNITS[type(row)](*chosen.extra)
+    each, flags, to = np.arange(elements.size), np.zeros(elements.size, np.uint8), layout(chosen.format)
+    scratch, d = np.empty(chosen.scratch(row.terms), np.int64), c.copy()
+    whole = a.shape[1] // row.terms * row.terms
+    for first, last, length in ((0, whole, row.terms), (whole, a.shape[1], a.shape[1] - whole)):
+        if first < last:
+            x, y = (
+                np.ascontiguousarray(p[:, first:last].reshape(each.size, -1, length).swapaxes(0, 1)) for p in (a, b)
+            )
+            words = chosen.control, chosen.seed, chosen.offset, first // row.terms
+            _blocks(unit, x[:, :, None], y[..., None], d, c.copy(), each, flags, to, *words, scratch, counts)
 
 
 class _Unit(NamedTuple):
@@ -153,17 +162,16 @@ choose_by_type(_add, {_Fused: _add_fused, _Exact: _add_exact, _Pairs: _add_pairs
 
 
 @kernel
-def _blocks(unit, length, x, y, d, before, each, flags, to, control, seed, index, scratch, counts):
+def _blocks(unit, x, y, d, before, each, flags, to, control, seed, index, number, scratch, counts):
     """Let the unit's own loop add block after block, looking at the sums between them."""
-    for number, first in enumerate(range(0, x.shape[2], length)):
-        last = smaller(first + length, x.shape[2])
-        before[:] = d
-        where = (each, d, flags, to, control, seed, index, number)
-        _add(unit, x[:, :, first:last], y[:, first:last], each, where, scratch)
+    for block in range(x.shape[0]):
+        for i in range(d.size):
+            before[i] = d[i]
+        _add(unit, x[block], y[block], each, (each, d, flags, to, control, seed, index, number + block), scratch)
         for i in range(d.size):
             something = False
-            for k in range(first, last):
-                something |= x[i, 0, k] & _MAGNITUDE != 0 and y[i, k, 0] & _MAGNITUDE != 0
+            for k in range(x.shape[3]):
+                something |= x[block, i, 0, k] & _MAGNITUDE != 0 and y[block, i, k, 0] & _MAGNITUDE != 0
             if something and before[i] & to.infinity != to.infinity:
                 counts[1] += 1
                 counts[0] += before[i] == d[i]

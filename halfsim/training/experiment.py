@@ -61,8 +61,10 @@ class Settings:
     clip_norm: float | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.batch, str) and self.batch != "full":
+            raise ValueError(f"Settings: batch={self.batch!r} must be an integer from 1 to {_LARGEST}, or 'full'")
         for name in _COUNTS:
-            if getattr(self, name) != "full" or name != "batch":
+            if getattr(self, name) != "full":
                 object.__setattr__(self, name, integer("Settings", name, getattr(self, name), 1, _LARGEST))
         if self.clip_norm is not None and not 0 < self.clip_norm < float("inf"):
             raise ValueError(f"Settings: clip_norm={self.clip_norm!r} must be positive and finite, or None for none")

@@ -40,11 +40,16 @@ def labelled(label: int) -> Callable[[], Variable]:
     return lambda: nn.softmax_cross_entropy(TAPE, ROWS, np.array([0, label]))
 
 
+def batches_of(size: Any) -> Settings:
+    return Settings(model=Perceptron(sizes=(64, 10)), optimizer=SGD(rate=0.1), batch=size, steps=1, evaluate_every=1)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
         (training("mixed", 10), TypeError, "policy='mixed' is of type str; pass a halfsim.policy.Policy"),
         (training(named("mixed"), 5), ValueError, "5 outputs are too few; give the last layer 10 or more"),
+        (lambda: batches_of("ful"), ValueError, "batch='ful' must be an integer from 1 to 9007199254740992, or 'full'"),
         (embedded(-1), ValueError, "index -1 is not one of a table of 2 rows"),
         (embedded(2), ValueError, "index 2 is not one of a table of 2 rows"),
         (labelled(-1), ValueError, "labels from -1 to 0 are not all from 0 to 2"),

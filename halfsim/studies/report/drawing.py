@@ -81,6 +81,8 @@ def save_drawing(drawing: Drawing, folder: Path) -> str:
 
     import matplotlib as mpl
     from matplotlib import style
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     # The look is this package's, whatever the user's own settings are; identifiers in the SVG depend on the name.
@@ -88,15 +90,17 @@ def save_drawing(drawing: Drawing, folder: Path) -> str:
     with style.context("default"), mpl.rc_context(settings), warnings.catch_warnings():
         # Letters that the font lacks are drawn as boxes; the table beside the figure has them.
         warnings.filterwarnings("ignore", _WARNING, UserWarning)
-        figure = Figure(figsize=drawing.size, layout="constrained", facecolor=PAPER)
+        figure = Figure(figsize=drawing.size, dpi=_DPI, layout="constrained", facecolor=PAPER)
         drawing.draw(figure)
         figure.set_figheight(drawing.size[1] + _added(figure))
         svg, png = io.StringIO(), io.BytesIO()
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(svg, format="svg", dpi=_DPI, metadata=nothing)
-        # The layout is that of the SVG: once is enough.
+        # The canvases are asked themselves: `savefig` draws everything twice, to lay it out and to write it.
+        bitmap: Any = FigureCanvasAgg(figure)
+        bitmap.print_png(png, metadata={"Software": None})
+        # The layout is that of the PNG: once is enough.
         figure.set_layout_engine("none")
-        figure.savefig(png, format="png", dpi=_DPI, metadata={"Software": None})
+        vector: Any = FigureCanvasSVG(figure)
+        vector.print_svg(svg, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     write_atomically(folder / f"{drawing.name}.svg", svg.getvalue())
     write_atomically(folder / f"{drawing.name}.png", png.getvalue())
     save_table(folder / f"{drawing.name}.csv", drawing.rows)

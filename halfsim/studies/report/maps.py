@@ -22,6 +22,10 @@ Run: TypeAlias = Mapping[str, Any]
 Part: TypeAlias = Mapping[str, Any]
 _LETTERS = 10
 """Letters of a title in an inch."""
+_BAR = 0.85
+"""Inches at the right for the bar of colours."""
+_ROW = 0.2
+"""Inches of a layer, or of a line of text."""
 _MORE = 0.17
 """Inches of every line of a title after the first."""
 
@@ -49,16 +53,27 @@ def ledger_maps(part: Part, shown: Mapping[str, Sequence[Run]], folder: Path) ->
     width = 2.6 + 2.6 * len(panels)
     titles = {name: wrapped(name, int(_LETTERS * width)) for name in maps}
     more = {name: _MORE * title.count("\n") for name, title in titles.items()}
-    height = sum(0.85 + 0.2 * max(len(one.layers), 2) + more[name] for name, one in maps.items()) + 0.2
+    heights = [0.5 + _ROW * max(len(one.layers), 2) + more[name] for name, one in maps.items()]
+    heights[0] += _ROW
+    heights[-1] += 2 * _ROW
 
     def draw(figure: Figure) -> None:
-        heights = [2 + len(one.layers) + more[name] / 0.2 for name, one in maps.items()]
-        boxes = figure.subfigures(len(maps), 1, height_ratios=heights, squeeze=False)[:, 0]
+        from matplotlib.ticker import MaxNLocator
+
+        alike = len({tuple(one.steps) for one in maps.values()}) == 1
+        left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=[width - _BAR, _BAR])[0]
+        boxes = left.subfigures(len(maps), 1, height_ratios=heights, squeeze=False)[:, 0]
         for i, (box, (name, one)) in enumerate(zip(boxes, maps.items(), strict=True)):
             grid = _row(box, titles[name], one, panels)
+            last = i == len(maps) - 1
             for axes, panel in zip(grid, panels, strict=True):
                 axes.set_title(panel if i == 0 else "", fontsize=10, color=INK)
-                axes.set_xlabel("step" if i == len(maps) - 1 else "")
+                axes.set_xlabel("step" if last else "")
+                # Numbers are written once: laying them out again under every row takes longer than the maps do.
+                axes.tick_params(axis="x", labelbottom=last or not alike)
+                # One at the edge would stand out, and its row be narrower than the others.
+                axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True, prune="upper"))
+        _bar(right, grid[-1].images[0])
 
     rows = [
         {"variant": name, "counted": panel, "layer": layer, "step": step, "share": float(one.shares[panel][i, j])}
@@ -72,23 +87,27 @@ def ledger_maps(part: Part, shown: Mapping[str, Sequence[Run]], folder: Path) ->
         name=slug(part["name"], "ledger"),
         title="The ledger by layer and step",
         caption=f"Shares of what is not zero, all seeds together; blank where it never happened.{unseen}",
-        size=(width, height),
+        size=(width, sum(heights) + 0.2),
         draw=draw,
         rows=rows,
     )
 
 
 def _row(box: Any, title: str, one: Maps, panels: Sequence[str]) -> list[Any]:
-    """Draw the maps of one row of the part side by side, with their bar of colours."""
+    """Draw the maps of one row of the part side by side."""
     box.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold", color=INK)
     grid = np.atleast_1d(box.subplots(1, len(panels)))
     for i, (axes, panel) in enumerate(zip(grid, panels, strict=True)):
         plotting.ledger_map(axes, one.steps, one.layers, _panel(one, panel), names=i == 0)
-    bar = box.colorbar(grid[-1].images[0], ax=list(grid), aspect=8, pad=0.01)
+    return list(grid)
+
+
+def _bar(box: Any, image: Any) -> None:
+    """Draw the bar of colours that all maps share."""
+    bar = box.colorbar(image, cax=box.add_subplot(label="<colorbar>"))
     bar.set_label("share", color=INK)
     bar.ax.tick_params(colors=INK)
     bar.outline.set_linewidth(0.5)
-    return list(grid)
 
 
 def _panel(one: Maps, name: str) -> Any:
