@@ -84,7 +84,7 @@ def source_words(x: Any) -> tuple[NDArray[Any], Format | None]:
 
 
 class Conversion:
-    """The operation behind `convert`, callable and with a ``flagged`` twin."""
+    """The operation behind `convert` (IEEE 754-2019 §5.4.2), callable and with a ``flagged`` twin."""
 
     def __call__(
         self,

@@ -27,6 +27,8 @@ class Page:
         Modules whose names the page defines, under their own path.
     of_package : tuple of str
         Modules whose names the page defines as ``halfsim.NAME``.
+    types : tuple of str
+        Classes that public functions take or return and no such module lists, by their full path.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Page:
     intro: str
     modules: tuple[str, ...] = ()
     of_package: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
 
 
 PAGES = (
@@ -56,12 +59,14 @@ PAGES = (
         "Conversion and bit patterns",
         "Numbers of one format rounded once to another, to integers and back; arrays seen as their bits.",
         of_package=("halfsim.arrays", "halfsim.conversion"),
+        types=("halfsim.conversion.Conversion",),
     ),
     Page(
         "sums",
         "Matrix products, dot products and sums",
         "How the products are added is an argument: an :doc:`accumulator <accumulators>`.",
         of_package=("halfsim.linalg",),
+        types=("halfsim.linalg.MatrixProduct",),
     ),
     Page(
         "accumulators",
@@ -87,6 +92,21 @@ PAGES = (
         "Explanations",
         "Every step of one result, as a record that prints and serialises.",
         of_package=("halfsim.explanation",),
+        types=(
+            "halfsim.explanation.Explanation",
+            "halfsim.explanation.DotExplanation",
+            "halfsim.explanation.DotComparison",
+            "halfsim.explanation.ComparedDot",
+            "halfsim.explanation.FirstLoss",
+            "halfsim.explanation.values.Datum",
+            "halfsim.explanation.steps.Exact",
+            "halfsim.explanation.steps.Decision",
+            "halfsim.explanation.steps.Tiny",
+            "halfsim.explanation.dot_steps.Step",
+            "halfsim.explanation.dot_steps.Block",
+            "halfsim.explanation.dot_steps.Term",
+            "halfsim.explanation.dot_steps.Stage",
+        ),
     ),
     Page(
         "execution",
@@ -129,6 +149,11 @@ PAGES = (
             "halfsim.training.tasks",
             "halfsim.training.data",
         ),
+        types=(
+            "halfsim.training.arithmetic.Arithmetic",
+            "halfsim.training.words.Words",
+            "halfsim.training.models.model.Start",
+        ),
     ),
     Page(
         "accounting",
@@ -152,6 +177,7 @@ PAGES = (
             "halfsim.studies.tables.sample_order",
             "halfsim.studies.tables.scales",
         ),
+        types=("halfsim.studies.cells.Cell",),
     ),
     Page(
         "testvectors",
@@ -164,12 +190,29 @@ PAGES = (
             "halfsim.testvectors.formats",
             "halfsim.testvectors.tiles",
         ),
+        types=(
+            "halfsim.testvectors.setting.Setting",
+            "halfsim.testvectors.cases.plan.Plan",
+            "halfsim.testvectors.cases.plan.plan",
+            "halfsim.testvectors.cases.plan.Operands",
+            "halfsim.testvectors.cases.family.Listed",
+            "halfsim.testvectors.cases.family.Grid",
+            "halfsim.testvectors.cases.family.Drawn",
+            "halfsim.testvectors.tileheader.TileHeader",
+            "halfsim.testvectors.coverage.Coverage",
+            "halfsim.testvectors.formats.rows.Field",
+            "halfsim.testvectors.formats.digest.RowDigest",
+        ),
     ),
     Page(
         "hardware",
         "Test benches and captures",
         "Designs checked from cocotb and from SystemVerilog, and GPUs recorded bit for bit.",
         modules=("halfsim.interop.cocotb", "halfsim.interop.dpi", "halfsim.capture"),
+        types=(
+            "halfsim.capture.discrimination.Discrimination",
+            "halfsim.capture.ptx.Kernel",
+        ),
     ),
     Page(
         "plotting",
@@ -202,7 +245,8 @@ def sources() -> dict[str, str]:
 def of_page(page: Page) -> list[tuple[str, str]]:
     """Return the (module, name) pairs that a page defines, in the order of their source."""
     by_package = [("halfsim", name) for module in page.of_package for name, of in sources().items() if of == module]
-    return [*by_package, *((module, name) for module in page.modules for name in names(module))]
+    by_module = [(module, name) for module in page.modules for name in names(module)]
+    return [*by_package, *by_module, *((module, name) for module, _, name in (t.rpartition(".") for t in page.types))]
 
 
 def undocumented() -> list[str]:

@@ -28,7 +28,7 @@ _PATTERN = re.compile(r"0x([0-9a-f]+)", re.IGNORECASE)
 _HEX = re.compile(r"([+-]?)0x([0-9a-f]*)\.?([0-9a-f]*)p([+-]?\d+)", re.IGNORECASE)
 _DECIMAL = re.compile(r"([+-]?)(\d*)\.?(\d*)(?:e([+-]?\d+))?", re.IGNORECASE)
 _SPECIAL = re.compile(r"([+-]?)(inf|infinity|s?nan)(?:\(0x([0-9a-f]+)\))?", re.IGNORECASE)
-_FORMS = "a bit pattern (0x3c01), a decimal number, a C99 hex-float (0x1.8p-3), inf or nan"
+_FORMS = "a bit pattern (0x3c01), a decimal number, a C99 hex-float (0x1.8p-3), inf, nan or snan"
 _LONGEST = 1000
 # Beyond these powers of the base every number overflows or rounds to zero, in any format.
 _FARTHEST = 5000
@@ -77,7 +77,7 @@ def integer(text: str, name: str) -> int:
     """Read the exponent that scaleb takes; raises a ValueError for anything but an integer of 64 bits."""
     text = _stripped(text, name)
     try:
-        value = int(text if text.isascii() else "", 0)
+        value = int(text if text.isascii() and "_" not in text else "", 0)
     except ValueError:
         raise ValueError(f"operand {name}: {text!r} is not an integer; scaleb takes an exponent such as -3") from None
     if not -(2**63) <= value < 2**63:

@@ -22,8 +22,8 @@ def pick(x, size, magnitude, infinity, y, chosen):
     """Write the first largest element of every window of `size` x `size`, and its number in the window, row by row.
 
     `x` (planes, height, width) are signed patterns, whose `magnitude` masks the sign off, `y` (planes, height // size,
-    width // size) receives patterns, `chosen`, uint8, of the shape of `y`, the numbers. Windows do not overlap; a rest
-    at the border is in none. NaNs are largest.
+    width // size) receives patterns, `chosen`, unsigned, of the shape of `y`, the numbers. Windows do not overlap; a
+    rest at the border is in none. NaNs are largest.
     """
     for p in range(y.shape[0]):
         for i in range(y.shape[1]):

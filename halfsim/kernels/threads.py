@@ -58,7 +58,8 @@ def set_num_threads(threads: int) -> None:
     Parameters
     ----------
     threads : int
-        At least 1. The default is the environment variable ``HALFSIM_NUM_THREADS``, else the number of processors.
+        At least 1. The default is the environment variable ``HALFSIM_NUM_THREADS``, else the number of processors
+        that this process may run on.
 
     Raises
     ------

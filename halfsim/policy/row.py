@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from halfsim.accumulators import FP32, Accumulator, Compensated, Exact, Pairwise, Sequential, factor_formats
+from halfsim.accumulators import FP32, Accumulator, Compensated, Exact, Pairwise, Sequential
 from halfsim.arguments import names_its_arguments
 from halfsim.environment import FLUSHING, IEEE, Environment
 from halfsim.formats import BINARY16, BINARY32, Format
-from halfsim.policy.loss_scale import DynamicScale, LayerScale, LossScale, NoScale, StaticScale
-from halfsim.policy.reduction import PRODUCTS, REDUCTIONS, SUM16, SUM32, Reduction, as_reduction, check_format
+from halfsim.policy.checks import as_product, as_reduction, check_format, check_scale, check_switch, one_of
+from halfsim.policy.loss_scale import LossScale, NoScale
+from halfsim.policy.reduction import PRODUCTS, REDUCTIONS, SUM16, SUM32, Reduction
 from halfsim.policy.update import UpdateLike, WeightUpdate, as_update
 from halfsim.policy.writing import table_of
 from halfsim.rounding import Rounding, RoundingLike, as_rounding
@@ -89,7 +90,8 @@ class Policy:
         for field in ("weights", "activations", "gradients", "optimizer_state"):
             check_format(field, getattr(self, field))
         for field in PRODUCTS:
-            object.__setattr__(self, field, self._product(field))
+            wide = [kind for kind in PRODUCTS[field] if getattr(self, kind) == BINARY32]
+            object.__setattr__(self, field, as_product(field, getattr(self, field), wide))
         for field in REDUCTIONS:
             object.__setattr__(self, field, as_reduction(field, getattr(self, field)))
         update = as_update(self.update, "Policy")
@@ -99,33 +101,8 @@ class Policy:
             )
         object.__setattr__(self, "update", update)
         object.__setattr__(self, "rounding", as_rounding(self.rounding, "Policy"))
-        if not isinstance(self.flush_to_zero, bool):
-            raise TypeError(
-                f"Policy: flush_to_zero={self.flush_to_zero!r} is a {type(self.flush_to_zero).__name__}; "
-                "pass True or False"
-            )
-        if not isinstance(self.loss_scale, NoScale | StaticScale | DynamicScale | LayerScale):
-            raise TypeError(
-                f"Policy: loss_scale={self.loss_scale!r} is a {type(self.loss_scale).__name__}; "
-                "pass NoScale(), StaticScale(scale=...), DynamicScale(...) or LayerScale(...)"
-            )
-
-    def _product(self, field: str) -> Accumulator:
-        """Return the accumulator of a kind of product, if it fits the operands."""
-        chosen = as_accumulator(getattr(self, field), "Policy")
-        if self.product_format(field) == BINARY32:
-            if chosen not in (FP32, SUM32):
-                wide = next(kind for kind in PRODUCTS[field] if getattr(self, kind) == BINARY32)
-                raise ValueError(
-                    f"Policy: {field}={chosen!r} takes binary16 operands, but {wide} are binary32; "
-                    f"pass Sequential(format=BINARY32) or store {wide} in binary16"
-                )
-        elif factor_formats(chosen) != (BINARY16, BINARY16):
-            raise ValueError(
-                f"Policy: {field}={getattr(self, field)!r} takes other factors than binary16, in which networks "
-                "are stored; pass an accumulator with binary16 inputs such as 'h100:f32'"
-            )
-        return chosen
+        check_switch("flush_to_zero", self.flush_to_zero)
+        check_scale(self.loss_scale)
 
     def product_format(self, product: str) -> Format:
         """Return the format of the operands of a kind of product in `PRODUCTS`: binary32 if one of them has it.
@@ -134,8 +111,14 @@ class Policy:
         ----------
         product : str
             ``"forward"``, ``"data_gradient"`` or ``"weight_gradient"``.
+
+        Raises
+        ------
+        ValueError
+            For another text.
         """
-        return BINARY32 if BINARY32 in (getattr(self, kind) for kind in PRODUCTS[product]) else BINARY16
+        kinds = PRODUCTS[one_of("product_format", "product", product, PRODUCTS)]
+        return BINARY32 if BINARY32 in (getattr(self, kind) for kind in kinds) else BINARY16
 
     def accumulator(self, product: str) -> Accumulator:
         """Return the accumulator of a kind of product in `PRODUCTS`.
@@ -149,8 +132,13 @@ class Policy:
         -------
         Accumulator
             A row, also where the policy has its name as text.
+
+        Raises
+        ------
+        ValueError
+            For another text.
         """
-        return as_accumulator(getattr(self, product), "Policy")
+        return as_accumulator(getattr(self, one_of("accumulator", "product", product, PRODUCTS)), "Policy")
 
     def reduction(self, name: str) -> Reduction:
         """Return how the sums of a reduction in `REDUCTIONS` are made; its format is that of the reduction.
@@ -164,8 +152,13 @@ class Policy:
         -------
         Sequential or Pairwise
             Where the policy says a format alone, sums in ascending order in it.
+
+        Raises
+        ------
+        ValueError
+            For another text.
         """
-        return as_reduction(name, getattr(self, name))
+        return as_reduction(name, getattr(self, one_of("reduction", "name", name, REDUCTIONS)))
 
     @property
     def environment(self) -> Environment:

@@ -110,7 +110,14 @@ class Subject:
         mode = as_rounding(rounding, self.name)
         if isinstance(mode, Stochastic) and first:
             mode = Stochastic(bits=mode.bits, seed=mode.seed, offset=mode.offset + first)
-        given = [values(np.asarray(words), kind) for words, kind in zip(operands, self.operands, strict=True)]
+        columns = [np.asarray(words) for words in operands]
+        if len(columns) != len(self.operands) or len({column.shape for column in columns}) != 1:
+            shapes = ", ".join(str(column.shape) for column in columns)
+            raise ValueError(
+                f"{self.name}: operands of shape {shapes or 'none'} are not {len(self.operands)} of equal shape; "
+                "pass one array for each operand, all with as many patterns"
+            )
+        given = [values(words, kind) for words, kind in zip(columns, self.operands, strict=True)]
         keywords: dict[str, Any] = {"rounding": mode, "environment": environment, **dict.fromkeys(options, True)}
         if self.operation == _CONVERSION:
             result, flags = hs.convert.flagged(given[0], FORMATS.get(self.result) or word_of(self.result), **keywords)

@@ -24,6 +24,7 @@ __all__ = ["Part", "numbers", "parts_of", "product", "tile_header"]
 _WORDS = 1 << 20
 _SEEDS = 1 << 32
 _NARROW = (16, 8, 16)
+_KINDS = ("f16", "bf16", "tf32", "e4m3", "e5m2", "f32")
 _SHAPE = re.compile(r"(\d+)[xn](\d+)[xk](\d+)")
 
 
@@ -197,6 +198,8 @@ def numbers(words: NDArray[Any], kind: str) -> NDArray[Any]:
     >>> numbers(np.uint16([0x3C00, 0x7C00]), "f16")
     array([ 1., inf], dtype=float16)
     """
+    if kind not in _KINDS:
+        raise ValueError(f"numbers: kind={kind!r} is not a format of a tile; known are {', '.join(_KINDS)}")
     held = values(np.ascontiguousarray(words), kind)
     wide: NDArray[Any] = hs.convert(held, hs.BINARY32) if kind == "e5m2" else held
     return wide

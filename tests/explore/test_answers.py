@@ -245,6 +245,7 @@ def test_what_is_not_drawn_is_counted() -> None:
         ({"seed": str(1 << 64)}, "seed", "integer from 0 to"),
         ({"seed": "9" * 5000}, "seed", "no whole number"),
         ({"operation": "scaleb", "operands": ["1", "1.5"]}, "b", "is not an integer"),
+        ({"operation": "scaleb", "operands": ["1", "1_0"]}, "b", "is not an integer"),
     ],
 )
 def test_errors_of_an_operation_name_their_field(change: dict[str, Any], field: str, words: str) -> None:

@@ -22,6 +22,8 @@ from halfsim.training.trainer import train
 
 TAPE = Tape(Machine(named("mixed")))
 ROWS = TAPE.constant(np.ones((2, 3), np.float16))
+IMAGES = TAPE.constant(np.ones((1, 4, 4, 1), np.float16))
+KERNEL = TAPE.constant(np.ones((3, 3, 1, 2), np.float16))
 ONES = TAPE.constant(np.ones(3, np.float16))
 
 
@@ -40,6 +42,14 @@ def labelled(label: int) -> Callable[[], Variable]:
     return lambda: nn.softmax_cross_entropy(TAPE, ROWS, np.array([0, label]))
 
 
+def ones(*shape: int) -> Variable:
+    return TAPE.constant(np.ones(shape, np.float16))
+
+
+def aimed(targets: Any) -> Callable[[], object]:
+    return lambda: nn.sigmoid_cross_entropy(TAPE, ROWS, targets)
+
+
 def batches_of(size: Any) -> Settings:
     return Settings(model=Perceptron(sizes=(64, 10)), optimizer=SGD(rate=0.1), batch=size, steps=1, evaluate_every=1)
 
@@ -55,6 +65,27 @@ def batches_of(size: Any) -> Settings:
         (labelled(-1), ValueError, "labels from -1 to 0 are not all from 0 to 2"),
         (labelled(3), ValueError, "labels from 0 to 3 are not all from 0 to 2"),
         (lambda: nn.batch_norm(TAPE, ROWS, ONES, ONES, "n", rule="q"), ValueError, "rule='q' is not one of weights"),
+        (lambda: nn.batch_norm(TAPE, ROWS, ones(2), ONES, "n"), ValueError, r"batch_norm: gain .*shape \(3,\)"),
+        (lambda: nn.layer_norm(TAPE, ROWS, ONES, ones(1)), ValueError, r"layer_norm: shift .*shape \(3,\)"),
+        (lambda: nn.linear(TAPE, ROWS, ones(4, 5)), ValueError, r"linear: w has shape \(4, 5\); .*shape \(3, N\)"),
+        (lambda: nn.linear(TAPE, ROWS, ones(3, 5), ones(1)), ValueError, r"linear: b .*shape \(5,\)"),
+        (lambda: nn.softmax_cross_entropy(TAPE, ROWS, np.array([0])), ValueError, r"labels has shape \(1,\)"),
+        (lambda: nn.softmax_cross_entropy(TAPE, ROWS, np.array([0.0, 1.0])), TypeError, "dtype float64; pass integers"),
+        (aimed([True]), ValueError, r"targets has shape \(1,\); pass one of shape \(2, 3\)"),
+        (aimed([[0, 1, 1], [0.5, 1.25, 1]]), ValueError, r"targets from 0\.0 to 1\.25 are not all from 0 to 1"),
+        (aimed(np.full((2, 3), np.nan)), ValueError, "targets from nan to nan"),
+        (lambda: nn.conv2d(TAPE, ones(4, 4, 1), ones(3, 3, 1, 2)), ValueError, r"conv2d: x .*\(n, h, w, c\)"),
+        (lambda: nn.conv2d(TAPE, IMAGES, ones(3, 3, 2, 2)), ValueError, r"conv2d: w .*\(kh, kw, 1, o\)"),
+        (lambda: nn.conv2d(TAPE, IMAGES, KERNEL, ones(3)), ValueError, r"conv2d: b .*shape \(2,\)"),
+        (lambda: nn.conv2d(TAPE, IMAGES, KERNEL, stride=0), ValueError, "conv2d: stride=0 must be an integer from 1"),
+        (lambda: nn.conv2d(TAPE, IMAGES, KERNEL, padding=-1), ValueError, "padding=-1 must be an integer from 0"),
+        (lambda: nn.max_pool(TAPE, IMAGES, 0), ValueError, "max_pool: size=0 must be an integer from 1 to 4"),
+        (lambda: nn.max_pool(TAPE, IMAGES, 5), ValueError, "max_pool: size=5 must be an integer from 1 to 4"),
+        (lambda: nn.max_pool(TAPE, ROWS, 1), ValueError, r"max_pool: x has shape \(2, 3\)"),
+        (lambda: nn.global_average(TAPE, ROWS), ValueError, r"global_average: x has shape \(2, 3\)"),
+        (lambda: named("mixed").product_format("x"), ValueError, "product='x' is not one of forward"),
+        (lambda: named("mixed").accumulator("x"), ValueError, "product='x' is not one of forward"),
+        (lambda: named("mixed").reduction("x"), ValueError, "name='x' is not one of batch_norm"),
         (lambda: Format(3, 16, 11, -14, 15), TypeError, "name=3 is of type int; pass a text"),  # type: ignore[arg-type]
         (lambda: tile_header(None), TypeError, "accumulator=None is of type NoneType; pass a name"),  # type: ignore[arg-type]
     ],

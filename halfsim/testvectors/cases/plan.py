@@ -76,8 +76,16 @@ class Plan:
             yield self.block(first, min(first + size, stop))
 
     def part(self, shard: tuple[int, int]) -> tuple[int, int]:
-        """Return the first row of part I of N, and the row after its last."""
+        """Return the first row of part I of N, and the row after its last.
+
+        Raises
+        ------
+        ValueError
+            Unless 1 <= I <= N.
+        """
         index, count = shard
+        if not 1 <= index <= count:
+            raise ValueError(f"Plan.part: shard={shard} is no part I of N; pass 1 <= I <= N")
         return self.rows * (index - 1) // count, self.rows * index // count
 
 

@@ -11,12 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from halfsim.checks import integer
 from halfsim.kernels.pooling import pick, spread
 from halfsim.training.arithmetic import Arithmetic, Array
+from halfsim.training.nn.checks import check_shape
 from halfsim.training.tape import Tape, Variable
 
 __all__ = ["conv2d", "global_average", "max_pool"]
 
+_LARGEST = 2**53
 # Signed patterns, what masks their sign off, and infinity, by the bytes of a number.
 _WORDS = {2: (np.int16, 0x7FFF, 0x7C00), 4: (np.int32, 0x7FFFFFFF, 0x7F800000)}
 
@@ -49,7 +52,8 @@ def conv2d(
     Raises
     ------
     ValueError
-        For a padding not below the kernel's size, or a kernel larger than the padded image.
+        For images, a kernel or a bias whose shape does not fit, a stride below 1, a negative padding or one not below
+        the kernel's size, or a kernel larger than the padded image.
 
     Examples
     --------
@@ -70,6 +74,12 @@ def conv2d(
            [6., 9., 9., 6.],
            [4., 6., 6., 4.]], dtype=float16)
     """
+    check_shape("conv2d", "x", x.value, "n", "h", "w", "c")
+    check_shape("conv2d", "w", w.value, "kh", "kw", x.value.shape[3], "o")
+    if b is not None:
+        check_shape("conv2d", "b", b.value, w.value.shape[3])
+    stride = integer("conv2d", "stride", stride, 1, _LARGEST)
+    padding = integer("conv2d", "padding", padding, 0, _LARGEST)
     machine = tape.machine
     kh, kw, channels, outputs = w.value.shape
     n, height, width, _ = x.value.shape
@@ -147,6 +157,11 @@ def max_pool(tape: Tape, x: Variable, size: int) -> Variable:
     Variable
         (n, h // size, w // size, c), in the format of x.
 
+    Raises
+    ------
+    ValueError
+        For images of another shape, or a size below 1 or above that of the images.
+
     Examples
     --------
     >>> import numpy as np
@@ -160,10 +175,12 @@ def max_pool(tape: Tape, x: Variable, size: int) -> Variable:
     array([[ 5.,  7.],
            [13., 15.]], dtype=float16)
     """
+    check_shape("max_pool", "x", x.value, "n", "h", "w", "c")
     machine, (n, height, width, channels) = tape.machine, x.value.shape
+    size = integer("max_pool", "size", size, 1, min(height, width))
     planes, small = (channels * n, height, width), (channels * n, height // size, width // size)
     words, magnitude, infinity = _WORDS[x.value.dtype.itemsize]
-    y, chosen = np.empty(small, x.value.dtype), np.empty(small, np.uint8)
+    y, chosen = np.empty(small, x.value.dtype), np.empty(small, np.min_scalar_type(size * size - 1))
     pick(_planes(x.value, words).reshape(planes), size, magnitude, infinity, y.view(words), chosen)
 
     def backward(g: Array) -> Sequence[Array | None]:
@@ -201,6 +218,11 @@ def global_average(tape: Tape, x: Variable) -> Variable:
     Variable
         (n, c), stored as activations are.
 
+    Raises
+    ------
+    ValueError
+        For images of another shape.
+
     Examples
     --------
     >>> import numpy as np
@@ -213,6 +235,7 @@ def global_average(tape: Tape, x: Variable) -> Variable:
     >>> nn.global_average(tape, x).value
     array([[7.5]], dtype=float16)
     """
+    check_shape("global_average", "x", x.value, "n", "h", "w", "c")
     machine, (n, height, width, channels) = tape.machine, x.value.shape
     count = height * width
 

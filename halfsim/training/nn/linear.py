@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from halfsim.training.arithmetic import Arithmetic, Array
+from halfsim.training.nn.checks import check_shape
 from halfsim.training.tape import Tape, Variable
 
 __all__ = ["embedding", "linear", "matmul", "totals_by_row"]
@@ -31,6 +32,11 @@ def linear(tape: Tape, x: Variable, w: Variable, b: Variable | None = None) -> V
     Variable
         (..., N), summed by the policy's ``forward`` accumulator and stored as activations are.
 
+    Raises
+    ------
+    ValueError
+        For weights or a bias whose shape does not fit.
+
     Examples
     --------
     >>> import numpy as np
@@ -45,6 +51,9 @@ def linear(tape: Tape, x: Variable, w: Variable, b: Variable | None = None) -> V
     >>> nn.linear(tape, x, w, b).value
     array([[ 2., 12.,  3.]], dtype=float16)
     """
+    check_shape("linear", "w", w.value, x.value.shape[-1], "N")
+    if b is not None:
+        check_shape("linear", "b", b.value, w.value.shape[1])
     machine = tape.machine
     rows = x.value.reshape(-1, x.value.shape[-1])
     y = machine.forward(rows, w.value, None if b is None else b.value)

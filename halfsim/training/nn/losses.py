@@ -8,6 +8,7 @@ import numpy as np
 
 from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.machine import WIDE
+from halfsim.training.nn.checks import check_shape
 from halfsim.training.tape import Tape, Variable
 
 __all__ = ["attention_softmax", "exponentials", "sigmoid_cross_entropy", "softmax_cross_entropy"]
@@ -101,8 +102,10 @@ def softmax_cross_entropy(tape: Tape, logits: Variable, labels: Array) -> Variab
 
     Raises
     ------
+    TypeError
+        For labels that are no integers.
     ValueError
-        For a label below 0 or above N - 1.
+        For labels of another shape, below 0 or above N - 1.
 
     Examples
     --------
@@ -120,6 +123,10 @@ def softmax_cross_entropy(tape: Tape, logits: Variable, labels: Array) -> Variab
     >>> logits.gradient
     array([[-0.213 ,  0.1065,  0.1065]], dtype=float16)
     """
+    labels = np.asarray(labels)
+    check_shape("softmax_cross_entropy", "labels", labels, *logits.value.shape[:-1])
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"softmax_cross_entropy: labels are of dtype {labels.dtype}; pass integers")
     machine, soft, classes = tape.machine, tape.machine.softmax, logits.value.shape[-1]
     if labels.size and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
         raise ValueError(
@@ -172,6 +179,11 @@ def sigmoid_cross_entropy(tape: Tape, logits: Variable, targets: Array) -> Varia
     Variable
         The loss in nats, a scalar in the format of the policy's ``loss``.
 
+    Raises
+    ------
+    ValueError
+        For targets of another shape, below 0, above 1 or NaN.
+
     Examples
     --------
     >>> import numpy as np
@@ -186,7 +198,14 @@ def sigmoid_cross_entropy(tape: Tape, logits: Variable, targets: Array) -> Varia
     """
     machine, r = tape.machine, tape.machine.loss
     columns = logits.value.shape[-1]
+    targets = np.asarray(targets)
     hard = targets.dtype == np.bool_
+    check_shape("sigmoid_cross_entropy", "targets", targets, *logits.value.shape)
+    if not hard and targets.size and not 0 <= targets.min() <= targets.max() <= 1:
+        raise ValueError(
+            f"sigmoid_cross_entropy: targets from {targets.min()} to {targets.max()} are not all from 0 to 1; "
+            "pass true and false, or probabilities"
+        )
 
     def terms(a: Arithmetic) -> tuple[Array, Array, Array]:
         z = a.convert(logits.value)

@@ -9,6 +9,7 @@ import numpy as np
 
 from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.ledger import is_special
+from halfsim.training.nn.checks import check_shape
 from halfsim.training.tape import Tape, Variable
 
 __all__ = ["RULES", "Normalised", "batch_norm", "follow", "layer_norm", "normalise", "normalise_with", "spread"]
@@ -91,7 +92,7 @@ def batch_norm(
     Raises
     ------
     ValueError
-        For another rule.
+        For another rule, or a gain or shift of another shape.
 
     Examples
     --------
@@ -110,6 +111,7 @@ def batch_norm(
     """
     if rule not in RULES:
         raise ValueError(f"batch_norm: rule={rule!r} is not one of {', '.join(RULES)}; pass one of them")
+    _check("batch_norm", x, gain, shift)
     r = tape.machine.batch_norm
     rows = x.value.reshape(-1, x.value.shape[-1])
     running = _running(tape, name, rows.shape[1], r)
@@ -152,6 +154,11 @@ def layer_norm(tape: Tape, x: Variable, gain: Variable, shift: Variable, epsilon
     Variable
         Of the shape of x, stored as activations are.
 
+    Raises
+    ------
+    ValueError
+        For a gain or shift of another shape.
+
     Examples
     --------
     >>> import numpy as np
@@ -165,6 +172,7 @@ def layer_norm(tape: Tape, x: Variable, gain: Variable, shift: Variable, epsilon
     >>> nn.layer_norm(tape, x, gain, shift).value
     array([[-1.225,  0.   ,  1.225]], dtype=float16)
     """
+    _check("layer_norm", x, gain, shift)
     rows = x.value.reshape(-1, x.value.shape[-1])
     r = tape.machine.batch_norm
 
@@ -172,6 +180,11 @@ def layer_norm(tape: Tape, x: Variable, gain: Variable, shift: Variable, epsilon
         return normalise(a, rows, 1, epsilon)
 
     return _affine(tape, x, rows, gain, shift, r, normalised(r), normalised, 1)
+
+
+def _check(function: str, x: Variable, gain: Variable, shift: Variable) -> None:
+    check_shape(function, "gain", gain.value, x.value.shape[-1])
+    check_shape(function, "shift", shift.value, x.value.shape[-1])
 
 
 def _running(tape: Tape, name: str, channels: int, r: Arithmetic) -> tuple[Array, Array]:

@@ -197,6 +197,15 @@ def test_pooling_passes_on_nan_of_either_sign(policy: str) -> None:
     assert x.gradient.reshape(-1).tolist() == [1, 0, 0, 0, 0, 0, 0, 1]  # type: ignore[union-attr]
 
 
+def test_a_window_may_have_more_positions_than_a_byte_counts() -> None:
+    tape = Tape(Machine(named("mixed")))
+    x = tape.parameter(np.arange(400, dtype=np.float16).reshape(1, 20, 20, 1))
+    y = nn.max_pool(tape, x, 20)
+    tape.backward(y, np.ones((1, 1, 1, 1), np.float16))
+    assert y.value.item() == 399
+    assert np.flatnonzero(x.gradient).tolist() == [399]  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("policy", ["binary32", "mixed"])
 @pytest.mark.parametrize("axes", [(0, 1, 2, 3), (3, 0, 1, 2)])
 def test_pooling_leaves_numbers_in_memory_as_they_lie(policy: str, axes: tuple[int, ...]) -> None:
