@@ -34,16 +34,7 @@ from halfsim.interop.torch.operators import (
 from halfsim.interop.torch.refusals import Accepted, refuse_traced, traced
 from halfsim.interop.torch.report import Report
 from halfsim.interop.torch.rules import Rules
-from halfsim.interop.torch.tensors import (
-    FLOATS,
-    NARROW,
-    check,
-    fills,
-    holds_wide,
-    makes_special,
-    tensor_of,
-    tensors_in,
-)
+from halfsim.interop.torch.tensors import FLOATS, NARROW, check, fills, holds_wide, makes_special, tensor_of, tensors_in
 
 __all__ = ["Mode"]
 
@@ -51,6 +42,7 @@ _OTHERS = {"halfsim", "prim", "profiler"}
 """Namespaces whose operators compute nothing, or are simulated themselves."""
 _DRAWN = {"normal", "rand", "randn"}
 """Without operands, these make fractions."""
+_FILL = torch.ops.aten.fill_.Tensor
 _KEPT = Mark.weight | Mark.wide
 
 
@@ -89,6 +81,9 @@ class Mode(TorchDispatchMode):
             # Its own dispatch takes the tensor apart, and what it calls comes here.
             return NotImplemented
         kwargs = kwargs or {}
+        if func is _FILL:
+            # With a tensor it is a copy, which may round.
+            func, args, kwargs = torch.ops.aten.copy_.default, (args[0], kwargs.get("value", args[-1])), {}
         facts = facts_of(func)
         space, full, name, _, view, _, direct = facts
         found = tensors_in(args) + tensors_in(kwargs) if kwargs else tensors_in(args)

@@ -220,3 +220,14 @@ def test_a_constant_beside_a_narrow_tensor_that_becomes_infinite():
         torch.where(chosen, 2.0, x), torch.where(chosen, float("inf"), x)
     assert not report.modules
     assert report.first is None
+
+
+def test_a_tensor_that_fills_a_narrow_one_is_rounded():
+    x = torch.ones(2, dtype=torch.float16)
+    with hs.torch.simulate("mixed") as report:
+        x.fill_(torch.tensor(1e5))
+    assert x.tolist() == [float("inf")] * 2
+    assert report.modules[""].overflow == 2
+    assert (report.first["operator"], report.simulated["copy"]) == ("copy", 1)
+    with hs.torch.simulate(replace(named("mixed"), name="up", rounding="rup")):
+        assert x.fill_(torch.tensor(1 + 2.0**-12))[0] == 1 + 2.0**-10
