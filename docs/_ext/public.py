@@ -59,14 +59,12 @@ PAGES = (
         "Conversion and bit patterns",
         "Numbers of one format rounded once to another, to integers and back; arrays seen as their bits.",
         of_package=("halfsim.arrays", "halfsim.conversion"),
-        types=("halfsim.conversion.Conversion",),
     ),
     Page(
         "sums",
         "Matrix products, dot products and sums",
         "How the products are added is an argument: an :doc:`accumulator <accumulators>`.",
         of_package=("halfsim.linalg",),
-        types=("halfsim.linalg.MatrixProduct",),
     ),
     Page(
         "accumulators",

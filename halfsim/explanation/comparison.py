@@ -103,6 +103,11 @@ class DotComparison(Printed):
     def parts(self, everything: bool = False) -> Iterable[Part]:
         """Return headings, facts and tables, in order.
 
+        Parameters
+        ----------
+        everything : bool
+            Whether to give all rows of long tables.
+
         Yields
         ------
         Part

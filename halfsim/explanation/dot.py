@@ -76,7 +76,13 @@ class DotExplanation(Printed):
     flags: Flags | None
 
     def parts(self, everything: bool = False) -> Iterable[Part]:
-        """Return headings, facts and tables, in order; all rows of long tables with `everything`."""
+        """Return headings, facts and tables, in order; all rows of long tables with `everything`.
+
+        Parameters
+        ----------
+        everything : bool
+            Whether to give all rows of long tables.
+        """
         return dot_parts(self, everything)
 
 

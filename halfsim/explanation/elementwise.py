@@ -82,7 +82,13 @@ class Explanation(Printed):
     flag_reasons: tuple[str, ...]
 
     def parts(self, everything: bool = False) -> Iterable[Part]:
-        """Return headings, facts and tables, in order."""
+        """Return headings, facts and tables, in order.
+
+        Parameters
+        ----------
+        everything : bool
+            Whether to give all rows of long tables.
+        """
         return elementwise_parts(self)
 
 

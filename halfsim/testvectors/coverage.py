@@ -70,7 +70,17 @@ class Coverage:
     hits: dict[int, int] = field(default_factory=dict)
 
     def add(self, operands: Sequence[NDArray[Any]], result: NDArray[Any], flags: NDArray[np.uint8]) -> None:
-        """Count the rows of a block."""
+        """Count the rows of a block.
+
+        Parameters
+        ----------
+        operands : sequence of unsigned arrays
+            Patterns, one array for each operand.
+        result : unsigned array
+            Patterns.
+        flags : uint8 array
+            `Flags` bits.
+        """
         found_in = indices(self.subject, operands, result, flags)
         if not len(found_in):
             return
@@ -84,7 +94,13 @@ class Coverage:
             self.hits[index] = self.hits.get(index, 0) + count
 
     def merge(self, other: Coverage) -> None:
-        """Count the rows of another part of the same vectors."""
+        """Count the rows of another part of the same vectors.
+
+        Parameters
+        ----------
+        other : Coverage
+            Of the same subject.
+        """
         for index, count in other.hits.items():
             self.hits[index] = self.hits.get(index, 0) + count
 

@@ -42,13 +42,37 @@ class Setting:
     options: tuple[str, ...] = ()
 
     def evaluate(self, operands: Sequence[Words], first: int = 0) -> Results:
-        """Return patterns and flags."""
+        """Return patterns and flags.
+
+        Parameters
+        ----------
+        operands : sequence of unsigned arrays
+            Patterns, one array for each operand.
+        first : int
+            Number of the first row, for the words of a stochastic rounding.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `Subject.evaluate`.
+        """
         return self.subject.evaluate(
             operands, rounding=self.rounding, environment=self.environment, options=self.options, first=first
         )
 
     def header(self, **more: Any) -> Header:
-        """Return the header of a file of such rows; `more` are fields of `Header` that a setting does not know."""
+        """Return the header of a file of such rows; `more` are fields of `Header` that a setting does not know.
+
+        Parameters
+        ----------
+        **more
+            As `halfsim.testvectors.formats.Header` takes them.
+
+        Raises
+        ------
+        ValueError
+            As `halfsim.testvectors.formats.Header`.
+        """
         known = self.subject
         return Header(
             operation=known.name,

@@ -41,6 +41,8 @@ class TileHeader:
 
     Raises
     ------
+    TypeError
+        For an accumulator that is no text.
     ValueError
         For an unknown accumulator, or a shape, classes or number of tiles that cannot be.
 
@@ -100,7 +102,13 @@ class TileHeader:
         return self.tiles * self.shape[0] * self.shape[1]
 
     def place(self, element: int) -> tuple[int, int, int, str]:
-        """Return tile, row, column and class of an element of D, counted in C order."""
+        """Return tile, row, column and class of an element of D, counted in C order.
+
+        Parameters
+        ----------
+        element : int
+            From 0 to `elements` - 1.
+        """
         m, n, _ = self.shape
         tile, rest = divmod(element, m * n)
         return tile, rest // n, rest % n, self.classes[tile % len(self.classes)]
@@ -123,6 +131,11 @@ class TileHeader:
     @classmethod
     def from_lines(cls, lines: Sequence[str]) -> TileHeader | None:
         """Return the header that `lines` made, or None where they name no accumulator.
+
+        Parameters
+        ----------
+        lines : sequence of str
+            Without the signs of a comment.
 
         Raises
         ------
@@ -147,13 +160,35 @@ class TileHeader:
         return header
 
     def check_inputs(self, text: str) -> None:
-        """Refuse other types of A and B than the accumulator has."""
+        """Refuse other types of A and B than the accumulator has.
+
+        Parameters
+        ----------
+        text : str
+            As ``f16 f16``.
+
+        Raises
+        ------
+        ValueError
+            For others.
+        """
         kinds = self.kinds
         if text.split() != [kinds["A"], kinds["B"]]:
             raise ValueError(f"the header gives inputs {text}; {self.accumulator} has {kinds['A']} {kinds['B']}")
 
     def check_result(self, text: str) -> None:
-        """Refuse another type of D than the accumulator has."""
+        """Refuse another type of D than the accumulator has.
+
+        Parameters
+        ----------
+        text : str
+            As ``f32``.
+
+        Raises
+        ------
+        ValueError
+            For another.
+        """
         if text != self.kinds["D"]:
             raise ValueError(f"the header gives result {text}; {self.accumulator} has {self.kinds['D']}")
 

@@ -64,26 +64,57 @@ class Arithmetic:
     total: Callable[[Array, int], Array]
 
     def exp(self, x: Array) -> Array:
-        """Return the exponentials."""
+        """Return the exponentials.
+
+        Parameters
+        ----------
+        x : array
+            Numbers of the format.
+        """
         return self.apply(functions.exp, x)
 
     def log(self, x: Array) -> Array:
-        """Return the natural logarithms."""
+        """Return the natural logarithms.
+
+        Parameters
+        ----------
+        x : array
+            Numbers of the format.
+        """
         return self.apply(functions.log, x)
 
     def tanh(self, x: Array) -> Array:
         """Return the hyperbolic tangents: with e = exp(-2|x|), (1 - e) / (1 + e) in binary64, rounded once.
 
         Where |x| < 2**-10, x - x³ / 3: the quotient cancels there.
+
+        Parameters
+        ----------
+        x : array
+            Numbers of the format.
         """
         return self.apply(functions.tanh, x)
 
     def sigmoid(self, x: Array) -> Array:
-        """Return 1 / (1 + exp(-x)), in binary64 from exp(-|x|), which cannot overflow, rounded once."""
+        """Return 1 / (1 + exp(-x)), in binary64 from exp(-|x|), which cannot overflow, rounded once.
+
+        Parameters
+        ----------
+        x : array
+            Numbers of the format.
+        """
         return self.apply(functions.sigmoid, x)
 
     def apply(self, function: Callable[[Array], Array], x: Array) -> Array:
-        """Return a function of binary64 numbers, rounded once; part after part, so that temporaries stay in a cache."""
+        """Return a function of binary64 numbers, rounded once; part after part, so that temporaries stay in a cache.
+
+        Parameters
+        ----------
+        function : callable
+            Of float64 arrays.
+        x : array
+            Numbers of the format.
+        """
         x = np.asarray(x)
         result = np.empty(x.shape, self.dtype)
         source, target = np.ascontiguousarray(x).reshape(-1), result.reshape(-1)
@@ -93,11 +124,25 @@ class Arithmetic:
         return result
 
     def sum(self, x: Array, axis: int) -> Array:
-        """Return the sums of a matrix along axis 0 or 1, which stays with length 1."""
+        """Return the sums of a matrix along axis 0 or 1, which stays with length 1.
+
+        Parameters
+        ----------
+        x : array, shape (n, m)
+            The terms.
+        axis : int
+            0 or 1.
+        """
         return self.total(x, axis)
 
     def number(self, x: float) -> Array:
-        """Return a number rounded to the format once, to nearest, ties to even, whatever the arithmetic's rounding."""
+        """Return a number rounded to the format once, to nearest, ties to even, whatever the arithmetic's rounding.
+
+        Parameters
+        ----------
+        x : float
+            Of binary64.
+        """
         return round16(np.float64(x)) if self.dtype == np.float16 else _round32(x)
 
 

@@ -37,17 +37,41 @@ class Words:
         self.raw(skip % 4)
 
     def raw(self, count: int) -> Array:
-        """Return the next words, uint64."""
+        """Return the next words, uint64.
+
+        Parameters
+        ----------
+        count : int
+            How many.
+        """
         return np.asarray(self._source.random_raw(count))
 
     def uniform(self, count: int) -> Array:
-        """Return float64 numbers in [0, 1): the 53 leading bits of a word each, exactly."""
+        """Return float64 numbers in [0, 1): the 53 leading bits of a word each, exactly.
+
+        Parameters
+        ----------
+        count : int
+            How many.
+        """
         return (self.raw(count) >> np.uint64(11)) * 2.0**-53
 
     def integers(self, below: int, count: int) -> Array:
-        """Return int64 numbers from 0 to below - 1, below at most 2**32: (32 leading bits times below) >> 32."""
+        """Return int64 numbers from 0 to below - 1, below at most 2**32: (32 leading bits times below) >> 32.
+
+        Parameters
+        ----------
+        below, count : int
+            The bound, 1 to 2**32, and how many.
+        """
         return ((self.raw(count) >> np.uint64(32)) * np.uint64(below) >> np.uint64(32)).astype(np.int64)
 
     def permutation(self, count: int) -> Array:
-        """Return 0 to count - 1 in the order of their words, equal words in ascending order."""
+        """Return 0 to count - 1 in the order of their words, equal words in ascending order.
+
+        Parameters
+        ----------
+        count : int
+            How many.
+        """
         return np.argsort(self.raw(count), kind="stable")

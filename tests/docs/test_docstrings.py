@@ -32,10 +32,13 @@ NAMES_OF_ROWS = {f"halfsim.tensorcores.{name}" for name in ("AccumulatorLike", "
 
 CANNOT_RAISE = {
     "halfsim.policy.Policy.accumulator": "the fields are rows since the policy was made",
-    "halfsim.policy.Policy.reduction": "the fields are rows since the policy was made",
     "halfsim.testvectors.formats.Header.lines": "the order of the flags was looked up when the header was made",
+    "halfsim.testvectors.tiles.product": "the formats are those of the header",
     "halfsim.training.config.experiment": "settings are made of what was validated; else it is a ConfigError",
     "halfsim.training.optim.OptimizerState.as_binary32": "its format is binary32",
+    "halfsim.training.tasks.Adversarial.loss": "its targets are 0 and 1",
+    "halfsim.training.tasks.Classification.loss": "labels are read as integers",
+    "halfsim.training.tasks.Language.loss": "symbols are integers",
 }
 """What calls a function that raises with arguments for which it does not, and why."""
 

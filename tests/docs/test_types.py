@@ -70,7 +70,8 @@ def classes(hint: Any) -> Iterator[type]:
 def homeless(pages: tuple[public.Page, ...]) -> dict[str, list[str]]:
     """Return the classes that no page defines, and who takes or returns them."""
     entries = [(name, public.found(module, name)) for page in pages for module, name in public.of_page(page)]
-    known = {id(value) for _, value in entries}
+    # What stands there as a function may be the one object of its class, as `convert` is.
+    known = {id(of) for _, value in entries for of in (value, type(value))}
     found: dict[str, list[str]] = {}
     for name, value in entries:
         for function in functions(value):

@@ -45,7 +45,13 @@ class Grid:
         return product
 
     def block(self, start: int, stop: int) -> tuple[Words, ...]:
-        """Return the operands of rows `start` to `stop`."""
+        """Return the operands of rows `start` to `stop`.
+
+        Parameters
+        ----------
+        start, stop : int
+            The first row, and the one after the last.
+        """
         index = np.arange(start, stop, dtype=np.int64)
         made = []
         for column in reversed(self.columns):
@@ -72,7 +78,13 @@ class Listed:
         return len(self.columns[0])
 
     def block(self, start: int, stop: int) -> tuple[Words, ...]:
-        """Return the operands of rows `start` to `stop`."""
+        """Return the operands of rows `start` to `stop`.
+
+        Parameters
+        ----------
+        start, stop : int
+            The first row, and the one after the last.
+        """
         return tuple(column[start:stop] for column in self.columns)
 
 
@@ -101,7 +113,13 @@ class Drawn:
     make: Callable[[NDArray[np.uint64]], tuple[Words, ...]]
 
     def block(self, start: int, stop: int) -> tuple[Words, ...]:
-        """Return the operands of rows `start` to `stop`."""
+        """Return the operands of rows `start` to `stop`.
+
+        Parameters
+        ----------
+        start, stop : int
+            The first row, and the one after the last.
+        """
         key = np.array([self.seed & (2**64 - 1), zlib.crc32(self.name.encode())], np.uint64)
         # Numpy counts on before the first draw: counter n gives the words of n + 1.
         words = np.random.Philox(key=key, counter=start).random_raw(4 * (stop - start))

@@ -58,7 +58,13 @@ class Plan:
         return sum(source.rows for source in self.sources)
 
     def block(self, start: int, stop: int) -> Operands:
-        """Return rows `start` to `stop`, whatever families they come from."""
+        """Return rows `start` to `stop`, whatever families they come from.
+
+        Parameters
+        ----------
+        start, stop : int
+            The first row, and the one after the last.
+        """
         parts, base = [], 0
         for source in self.sources:
             low, high = max(start - base, 0), min(stop - base, source.rows)
@@ -70,13 +76,31 @@ class Plan:
         return Operands(start, tuple(np.concatenate(column) for column in zip(*parts, strict=True)))
 
     def blocks(self, shard: tuple[int, int] = (1, 1), size: int = _SIZE) -> Iterator[Operands]:
-        """Yield blocks of at most `size` rows, of part I of N of the rows."""
+        """Yield blocks of at most `size` rows, of part I of N of the rows.
+
+        Parameters
+        ----------
+        shard : tuple of int
+            I and N.
+        size : int
+            Rows of a block, at most.
+
+        Raises
+        ------
+        ValueError
+            Unless 1 <= I <= N.
+        """
         start, stop = self.part(shard)
         for first in range(start, stop, size):
             yield self.block(first, min(first + size, stop))
 
     def part(self, shard: tuple[int, int]) -> tuple[int, int]:
         """Return the first row of part I of N, and the row after its last.
+
+        Parameters
+        ----------
+        shard : tuple of int
+            I and N.
 
         Raises
         ------

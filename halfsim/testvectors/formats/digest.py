@@ -36,6 +36,11 @@ class RowDigest:
     version : str
         The version of halfsim that wrote the rows, which always writes their digest, too; empty for other writers.
 
+    Raises
+    ------
+    ValueError
+        For a field of more than 64 bits.
+
     Attributes
     ----------
     version : str
@@ -69,7 +74,13 @@ class RowDigest:
         self.stated, self.line, self.verified = "", 0, False
 
     def update(self, columns: Sequence[NDArray[Any]]) -> None:
-        """Add rows, one array a column."""
+        """Add rows, one array a column.
+
+        Parameters
+        ----------
+        columns : sequence of unsigned arrays
+            As many as there are fields, of equal length.
+        """
         for known, dtype, words in zip(self._hashes, self._dtypes, columns, strict=True):
             known.update(np.ascontiguousarray(words, dtype).tobytes())
 
@@ -80,6 +91,11 @@ class RowDigest:
 
     def verify(self, name: str) -> None:
         """Compare the rows that have passed with what the file states, if it states anything.
+
+        Parameters
+        ----------
+        name : str
+            Of the file, for messages.
 
         Raises
         ------
