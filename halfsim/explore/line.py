@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -58,8 +58,9 @@ def number_line(steps: Sequence[Explanation]) -> dict[str, Any] | None:
     def position(place: Fraction) -> float:
         return round(_LEFT + float((place - low) / (high - low)) * _LENGTH, 3)
 
+    spelled = _spelling([*places.values(), *results])
     return {
-        "ticks": [_tick(place, places[place], results, position(place)) for place in sorted(places)],
+        "ticks": [_tick(place, places[place], results, position(place), spelled) for place in sorted(places)],
         "exact": None if drawn is None else _mark(position(drawn)),
         "tie": _tie(exact, places, position) if to_scale else None,
         "to_scale": to_scale,
@@ -87,11 +88,19 @@ def _mark(position: float) -> dict[str, Any]:
     return {"x": position, "anchor": anchor}
 
 
-def _tick(place: Fraction, shown: Datum, results: Sequence[Datum], position: float) -> dict[str, Any]:
+def _spelling(shown: Sequence[Datum]) -> Callable[[Datum], str]:
+    """Return how numbers are written: all in hexadecimal where one of them would be, so that they can be compared."""
+    hexadecimal = any("0x" in cells_of(one)[1] for one in shown)
+    return lambda one: one.hexadecimal if hexadecimal and one.value else cells_of(one)[1]
+
+
+def _tick(
+    place: Fraction, shown: Datum, results: Sequence[Datum], position: float, spelled: Callable[[Datum], str]
+) -> dict[str, Any]:
     ending = [number for number, result in enumerate(results) if _place(result) == place]
     # Zeros of both signs share a place.
     patterns = dict.fromkeys([results[number].pattern for number in ending] or [shown.pattern])
-    labels = dict.fromkeys(cells_of(result)[1] for result in [results[number] for number in ending] or [shown])
+    labels = dict.fromkeys(spelled(result) for result in [results[number] for number in ending] or [shown])
     return _mark(position) | {"label": " and ".join(labels), "pattern": " and ".join(patterns), "roundings": ending}
 
 

@@ -159,6 +159,12 @@ def test_exact_results_stand_between_their_neighbours() -> None:
     assert [tick["label"] for tick in line("add", "65504", "0")["ticks"]] == ["65472", "65504", "inf"]
 
 
+def test_numbers_on_a_line_are_written_alike() -> None:
+    drawn = line("multiply", "0.1", "0x1p-10")
+    assert [tick["label"] for tick in drawn["ticks"]] == ["0x1.994p-14", "0x1.998p-14", "0x1.99cp-14"]
+    assert [tick["label"] for tick in line("add", "0x0001", "0")["ticks"]] == ["0", "0x1p-24", "0x1p-23"]
+
+
 def test_flushed_results_have_no_tie() -> None:
     # Directed roundings reach the smallest normal number, the others are flushed to zero.
     drawn = line("multiply", "0x3bfe", "0x0401", environment="FLUSHING")
