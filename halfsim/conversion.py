@@ -84,7 +84,14 @@ def source_words(x: Any) -> tuple[NDArray[Any], Format | None]:
 
 
 class Conversion:
-    """The operation behind `convert` (IEEE 754-2019 §5.4.2), callable and with a ``flagged`` twin."""
+    """The operation behind `convert` (IEEE 754-2019 §5.4.2), callable and with a ``flagged`` twin.
+
+    Examples
+    --------
+    >>> import numpy as np, halfsim as hs
+    >>> hs.convert.flagged(np.float64([0.1, 70000]), hs.BINARY16)
+    Flagged(value=array([0.1, inf], dtype=float16), flags=array([1, 5], dtype=uint8))
+    """
 
     def __call__(
         self,

@@ -22,7 +22,14 @@ __all__ = ["MatrixProduct", "Total", "dot", "matmul", "sum"]
 
 
 class MatrixProduct:
-    """A product with an optional addend, and its flagged twin."""
+    """A product with an optional addend, and its flagged twin.
+
+    Examples
+    --------
+    >>> import numpy as np, halfsim as hs
+    >>> hs.matmul.flagged(np.float16([[1, 2**-11]]), np.float16([[1], [1]]), accumulator=hs.FP16)
+    Flagged(value=array([[1.]], dtype=float16), flags=array([[1]], dtype=uint8))
+    """
 
     def __init__(self, name: str, pair: Callable[..., tuple[tuple[int, ...], Operands]], doc: str) -> None:
         self.name = name

@@ -14,15 +14,53 @@ __all__ = ["Device", "DeviceError", "Facts", "Instruction", "LostError", "Unsupp
 
 
 class DeviceError(RuntimeError):
-    """The GPU, its driver, or a launch failed; the message is one sentence."""
+    """The GPU, its driver, or a launch failed; the message is one sentence.
+
+    Examples
+    --------
+    >>> from halfsim.capture import open_device
+    >>> open_device(gpu=99)
+    Traceback (most recent call last):
+    halfsim.capture.device.DeviceError: capture: ...
+    """
 
 
 class LostError(DeviceError):
-    """The GPU no longer answers this process; a fresh one may go on."""
+    """The GPU no longer answers this process; a fresh one may go on.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from halfsim.capture import Facts, LostError, capture
+    >>> class Hanging:
+    ...     facts = Facts(gpu="Hanging", capability=(9, 0), driver="0", cuda="0.0")
+    ...     def launch(self, *arguments):
+    ...         raise LostError("capture: a kernel runs for more than 30 s")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     try:
+    ...         capture(folder, Hanging(), only=["unary"])
+    ...     except LostError as error:
+    ...         print(str(error).split("; ")[1])
+    everything so far is written, and the same command continues with the rest
+    """
 
 
 class UnsupportedError(DeviceError):
-    """The GPU has no such instruction, or the machine no such library; the message says who refused."""
+    """The GPU has no such instruction, or the machine no such library; the message says who refused.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from halfsim.capture import Facts, UnsupportedError, capture
+    >>> class Refusing:
+    ...     facts = Facts(gpu="Refusing", capability=(9, 0), driver="0", cuda="0.0")
+    ...     def launch(self, *arguments):
+    ...         raise UnsupportedError("capture: cuModuleLoadData failed with CUDA_ERROR_INVALID_PTX (218)")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     folder = capture(folder, Refusing(), only=["unary"], progress=print)
+    Refusing, compute capability 9.0, driver 0, CUDA 0.0
+    [ 1/1] unary: 18 unsupported, 0 KiB, ... s
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +90,25 @@ class Facts:
 
 
 class Device(Protocol):
-    """A GPU, or what stands in for one in tests."""
+    """A GPU, or what stands in for one in tests.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.capture import Device, Facts
+    >>> from halfsim.capture.ptx import Kernel
+    >>> class Zeros:
+    ...     facts = Facts(gpu="Zeros", capability=(9, 0), driver="0", cuda="0.0")
+    ...     def launch(self, kernel, blocks, operands, result, numbers=()):
+    ...         return np.zeros(*result)
+    ...     def machine_code(self, kernel):
+    ...         return "none: this is no machine"
+    ...     def reset(self):
+    ...         pass
+    >>> device: Device = Zeros()
+    >>> device.launch(Kernel("neg.f16", "", 32), 1, [np.ones(2, np.uint16)], ((2,), np.uint16))
+    array([0, 0], dtype=uint16)
+    """
 
     @property
     def facts(self) -> Facts:
@@ -90,8 +146,7 @@ class Device(Protocol):
         ------
         DeviceError
             If the kernel cannot be loaded or fails; `UnsupportedError` if the GPU has no such instruction, `LostError`
-            if it no
-            longer answers.
+            if it no longer answers.
         """
 
     def machine_code(self, kernel: Kernel) -> str:

@@ -41,6 +41,16 @@ class Discrimination:
         Outputs in the set that the row gets right.
     reason : str
         Why none differs; empty if some do.
+
+    Examples
+    --------
+    >>> import numpy as np, halfsim as hs
+    >>> from halfsim.capture.discrimination import discriminate
+    >>> row = hs.tensorcores.row("a100", "f32")
+    >>> A, B, C = np.float16([[1, 2]]), np.float16([[3], [4]]), np.float32([[0]])
+    >>> D = hs.matmul(A, B, C, accumulator=row).view(np.uint32)
+    >>> discriminate(row, A, B, C, D)[0]
+    Discrimination(neighbour='F - 1', told=0, outputs=1, reason='no operands decide it')
     """
 
     neighbour: str

@@ -22,6 +22,13 @@ class Kernel:
         Source.
     threads : int
         Threads per block.
+
+    Examples
+    --------
+    >>> from halfsim.capture.ptx import elementwise_kernel
+    >>> kernel = elementwise_kernel("add.f16", ("f16", "f16"), "f16", version="6.0", target="sm_60", threads=128)
+    >>> kernel.opcode, kernel.threads, kernel.ptx.splitlines()[1]
+    ('add.f16', 128, '.target sm_60')
     """
 
     opcode: str

@@ -35,6 +35,13 @@ class FirstLoss(Record):
         The term that is cut first, the stage, the operation that is rounded, or the sum of the block.
     lost : Fraction or None
         Exact value minus what is kept; None for an overflow.
+
+    Examples
+    --------
+    >>> import numpy as np, halfsim as hs
+    >>> compared = hs.compare_dot(np.float16([2048, 1]), np.float16([1, 1]), accumulators=[hs.FP16])
+    >>> compared.rows[0].first_loss
+    FirstLoss(number=1, in_block=False, where='fma', lost=Fraction(1, 1))
     """
 
     number: int
@@ -65,6 +72,13 @@ class ComparedDot(Record):
         Blocks of a matrix unit; rounded operations.
     first_loss : FirstLoss or None
         Where something is lost first; None if nothing is.
+
+    Examples
+    --------
+    >>> import numpy as np, halfsim as hs
+    >>> compared = hs.compare_dot(np.float16([2048, 1]), np.float16([1, 1]), accumulators=["fp16", "h100:f16"])
+    >>> [(row.name, row.result.decimal, row.steps, row.blocks) for row in compared.rows]
+    [('fp16', '2048', 2, 0), ('h100:f16', '2048', 0, 1)]
     """
 
     name: str
@@ -92,6 +106,14 @@ class DotComparison(Printed):
         The dot product without any rounding; None beside infinities and NaNs.
     rows : tuple of ComparedDot
         One for each accumulator, in the order given.
+
+    Examples
+    --------
+    >>> import numpy as np, halfsim as hs
+    >>> a, b = np.float16([4096, 4096, 0.25]), np.float16([2048, -2048, 1])
+    >>> compared = hs.compare_dot(a, b, accumulators=["a100:f32", "h100:f32"])
+    >>> compared.exact, min(compared.rows, key=lambda row: abs(row.error)).name
+    (Fraction(1, 4), 'h100:f32')
     """
 
     a: tuple[Datum, ...]

@@ -61,6 +61,13 @@ class DotExplanation(Printed):
         The error in ulps of the result's format at the exact value.
     flags : Flags or None
         Flags of all roundings together; None for matrix units, which have none.
+
+    Examples
+    --------
+    >>> import numpy as np, halfsim as hs
+    >>> steps = hs.explain_dot(np.float16([2048, 1]), np.float16([1, 1]), accumulator=hs.FP16)
+    >>> steps.exact, steps.result.decimal, steps.ulps, steps.flags
+    (Fraction(2049, 1), '2048', Fraction(-1, 2), <Flags.inexact: 1>)
     """
 
     accumulator: Accumulator

@@ -64,6 +64,13 @@ class Explanation(Printed):
         Which case of the operation applies, in words.
     flag_reasons : tuple of str
         Why each flag is raised.
+
+    Examples
+    --------
+    >>> import numpy as np, halfsim as hs
+    >>> steps = hs.explain(hs.multiply, np.float16(300), np.float16(300))
+    >>> steps.exact.decimal, steps.overflow, steps.result.decimal
+    ('90000', True, 'inf')
     """
 
     operation: str

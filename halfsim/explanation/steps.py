@@ -24,47 +24,100 @@ _WRITTEN = 1 << 18
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exact(Record):
-    """The exact result, as the rounder got it: (-1)**sign * (significand + tail / 2**32) * 2**exponent."""
+    """The exact result, as the rounder got it: (-1)**sign * (significand + tail / 2**32) * 2**exponent.
+
+    Parameters
+    ----------
+    sign, significand, exponent : int
+        See above.
+    tail : int
+        32 more bits below the significand, the last one sticky.
+    sticky : bool
+        Whether the last bit of `tail` only says that more digits follow.
+    value : Fraction or None
+        The exact value; None when it is irrational, or its exponent is beyond 2**18 either way.
+    hexadecimal, decimal : str
+        The value for people; digits that are cut end in ``...``.
+
+    Examples
+    --------
+    >>> import numpy as np, halfsim as hs
+    >>> third = hs.explain("divide", np.float16(1), np.float16(3)).exact
+    >>> third.value, third.sticky, third.hexadecimal
+    (Fraction(1, 3), True, '0x1.555555555555p-2...')
+    """
 
     sign: int
     significand: int
     exponent: int
     tail: int
-    """32 more bits below the significand, the last one sticky."""
     sticky: bool
-    """Whether the last bit of `tail` only says that more digits follow."""
     value: Fraction | None
-    """The exact value; None when it is irrational, or its exponent is beyond 2**18 either way."""
     hexadecimal: str
     decimal: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision(Record):
-    """How the digits beyond the last place were discarded."""
+    """How the digits beyond the last place were discarded.
+
+    Parameters
+    ----------
+    last_place : int
+        Power of two that the last kept bit weighs.
+    kept : int
+        Significand before the decision, in units of the last place.
+    guard : int
+        First discarded bit: worth half an ulp.
+    rest : int
+        The 31 bits below the guard bit.
+    sticky : int
+        Whether anything nonzero lies below those: 1 or 0.
+    discarded : Fraction or None
+        Discarded part in ulps, exactly; None where the exact value is.
+    random : int or None
+        Random word of a stochastic rounding.
+    up : bool
+        Whether the magnitude was rounded away from zero.
+    reason : str
+        The rounding direction, and why it went up or down.
+
+    Examples
+    --------
+    >>> import numpy as np, halfsim as hs
+    >>> third = hs.explain("divide", np.float16(1), np.float16(3), rounding="rup").decision
+    >>> third.kept, third.last_place, third.discarded, third.up
+    (1365, -12, Fraction(1, 3), True)
+    """
 
     last_place: int
-    """Power of two that the last kept bit weighs."""
     kept: int
-    """Significand before the decision, in units of the last place."""
     guard: int
-    """First discarded bit: worth half an ulp."""
     rest: int
-    """The 31 bits below the guard bit."""
     sticky: int
-    """Whether anything nonzero lies below those."""
     discarded: Fraction | None
-    """Discarded part in ulps, exactly; None where the exact value is."""
     random: int | None
-    """Random word of a stochastic rounding."""
     up: bool
-    """Whether the magnitude was rounded away from zero."""
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tiny(Record):
-    """Whether the result is tiny, by both definitions of IEEE 754-2019 §7.5."""
+    """Whether the result is tiny, by both definitions of IEEE 754-2019 §7.5.
+
+    Parameters
+    ----------
+    before_rounding : bool
+        Whether the exact value lies below the smallest normal number.
+    after_rounding : bool
+        Whether it still does once rounded as if the exponent had no limit.
+
+    Examples
+    --------
+    >>> import numpy as np, halfsim as hs
+    >>> hs.explain("multiply", np.float16(1 + 2**-10), np.float16(2**-14 - 2**-24)).tiny
+    Tiny(before_rounding=True, after_rounding=False)
+    """
 
     before_rounding: bool
     after_rounding: bool

@@ -186,7 +186,38 @@ class Printed(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Datum(Record):
-    """A bit pattern taken apart: ``(-1)**sign * significand * 2**exponent`` when finite."""
+    """A bit pattern taken apart: ``(-1)**sign * significand * 2**exponent`` when finite.
+
+    Parameters
+    ----------
+    name : str
+        What it is: ``"a"``, ``"result"``.
+    format : str
+        Name of its format, or of an integer type.
+    bits : int
+        The pattern; `pattern` has it in hexadecimal, and `encoding` the binary digits of its three fields.
+    pattern, encoding : str
+        See `bits`.
+    sign, exponent_field, fraction_field : int
+        The fields.
+    kind : str
+        Class of IEEE 754-2019 §5.7.2.
+    exponent, significand : int or None
+        See above; None for infinities and NaNs.
+    value : Fraction or None
+        Exact value; None for infinities and NaNs.
+    hexadecimal, decimal : str
+        The value for people.
+    flushed : bool
+        Whether the operation read this subnormal operand as zero.
+
+    Examples
+    --------
+    >>> import numpy as np, halfsim as hs
+    >>> a = hs.explain("sqrt", np.float16(0.75)).operands[0]
+    >>> a.pattern, a.encoding, a.significand, a.exponent
+    ('0x3a00', '0 01110 1000000000', 1536, -11)
+    """
 
     name: str
     format: str
@@ -197,15 +228,12 @@ class Datum(Record):
     fraction_field: int
     encoding: str
     kind: str
-    """Class of IEEE 754-2019 §5.7.2."""
     exponent: int | None
     significand: int | None
     value: Fraction | None
-    """Exact value; None for infinities and NaNs."""
     hexadecimal: str
     decimal: str
     flushed: bool = False
-    """Whether the operation read this subnormal operand as zero."""
 
 
 def datum(name: str, bits: int, fmt: Format, *, flushed: bool = False) -> Datum:

@@ -21,7 +21,18 @@ __all__ = ["MismatchError", "Scoreboard", "word"]
 
 
 class MismatchError(AssertionError):
-    """A design's result that is not the simulator's."""
+    """A design's result that is not the simulator's.
+
+    Examples
+    --------
+    >>> import numpy as np, halfsim as hs
+    >>> from halfsim.interop.cocotb import MismatchError, Scoreboard
+    >>> try:
+    ...     Scoreboard(hs.add).check(np.float16(1), np.float16(2), value=np.float16(4))
+    ... except MismatchError as error:
+    ...     print(str(error).splitlines()[0])
+    add(0x3C00, 0x4000), roundTiesToEven, IEEE: value is 0x4400, want 0x4200 (3.0)
+    """
 
 
 def word(value: Any, function: str) -> tuple[int, int]:

@@ -14,7 +14,19 @@ __all__ = ["Cell", "Cells", "fresh"]
 
 
 class Cell(Protocol):
-    """What a function that computes a table calls for every cell of it, or every row."""
+    """What a function that computes a table calls for every cell of it, or every row.
+
+    Examples
+    --------
+    >>> from halfsim.studies.tables.batch_norm_sums import batch_norm_sums
+    >>> keys = []
+    >>> def noted(key, compute):
+    ...     keys.append(key)
+    ...     return compute()
+    >>> rows = batch_norm_sums(count=64, scales=(1.0,), channels=2, cells=noted)
+    >>> keys[:3]
+    ['1.0 exact', '1.0 binary32', '1.0 binary16']
+    """
 
     def __call__(self, key: str, compute: Callable[[], Any]) -> Any:
         """Return what `compute` returns, or returned when the cell was computed: JSON's values."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +16,7 @@ from halfsim.testvectors.formats.names import TYPES
 from halfsim.testvectors.patterns import FORMATS
 from halfsim.testvectors.subjects import Subject
 
-__all__ = ["CLASSES", "bin_name", "bin_of", "classify", "indices", "outcome_name"]
+__all__ = ["CLASSES", "bin_name", "bin_of", "classify", "encoded", "indices", "outcome_name"]
 
 CLASSES = (
     "+zero", "-zero", "+subnormal", "-subnormal", "+normal", "-normal", "+infinity", "-infinity", "quiet NaN",
@@ -87,6 +87,11 @@ def bin_name(subject: Subject, index: int) -> str:
         index, found = divmod(index, len(CLASSES))
         classes.append(CLASSES[found])
     return f"{', '.join(reversed(classes[1:]))} -> {outcome_name(CLASSES.index(classes[0]), flags)}"
+
+
+def encoded(bins: Iterable[int]) -> str:
+    """Return bins as a table holds them."""
+    return " ".join(np.base_repr(index, 36).lower() for index in sorted(bins))
 
 
 def outcome_name(result: int, flags: int) -> str:

@@ -15,8 +15,8 @@ import click
 import numpy as np
 
 import halfsim as hs
-from halfsim.testvectors.bins import CLASSES, classify
-from halfsim.testvectors.coverage import encoded, key
+from halfsim.testvectors.bins import CLASSES, classify, encoded
+from halfsim.testvectors.coverage import key
 from halfsim.testvectors.formats.files import replacing
 from halfsim.testvectors.subjects import SUBJECTS, Subject
 

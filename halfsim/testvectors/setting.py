@@ -34,6 +34,15 @@ class Setting:
         NaN rule, tininess and flushing.
     options : tuple of str
         Keywords that are set.
+
+    Examples
+    --------
+    >>> import numpy as np, halfsim as hs
+    >>> from halfsim.testvectors import subject
+    >>> from halfsim.testvectors.setting import Setting
+    >>> result, flags = Setting(subject("sqrt"), "rup", hs.RISCV).evaluate([np.uint16([0x3C00, 0x4000])])
+    >>> [hex(word) for word in result.tolist()], flags.tolist()
+    (['0x3c00', '0x3da9'], [0, 1])
     """
 
     subject: Subject

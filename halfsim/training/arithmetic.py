@@ -51,6 +51,14 @@ class Arithmetic:
         The larger of an element and +0: +0 for -0, NaN for NaN.
     total : callable
         Sums of a matrix along axis 0 or 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.formats import BINARY16
+    >>> from halfsim.training.arithmetic import arithmetic
+    >>> arithmetic(BINARY16).add(np.float16([1]), np.float16([2**-11])), arithmetic(BINARY16).exp(np.float16([1]))
+    (array([1.], dtype=float16), array([2.719], dtype=float16))
     """
 
     dtype: np.dtype[Any]

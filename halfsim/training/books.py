@@ -27,6 +27,18 @@ class Books:
         (additions that left the partial sum as it was, additions of something that is not zero).
     error : dict of layer
         (sum of squared distances of stored weight gradients from binary32 sums, sum of squares of those).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.training.ledger import Ledger
+    >>> ledger = Ledger()
+    >>> ledger.begin(step=0)
+    >>> ledger.count("linear1", "weight gradient", np.float32([1, 2**-30]), stored=np.float16([1, 0]))
+    >>> _ = ledger.end()
+    >>> books = ledger.total
+    >>> books.as_dict()["ledger"]["linear1"]["weight gradient"]["flushed"], books.shares()["gradients_flushed"]
+    (1, 0.5)
     """
 
     def __init__(self) -> None:

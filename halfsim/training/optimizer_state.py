@@ -28,6 +28,20 @@ class OptimizerState(ABC):
         Of every operation; its dtype is that of the state.
     *names : str
         Names of the vectors of state, which start as zeros.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.formats import BINARY16
+    >>> from halfsim.training.arithmetic import arithmetic
+    >>> from halfsim.training.optim import OptimizerState
+    >>> class Signs(OptimizerState):
+    ...     def change(self, g):
+    ...         return self.arithmetic.multiply(self.constant(-0.1), np.sign(g))
+    >>> def start(size, arithmetic):
+    ...     return Signs(start, size, arithmetic)
+    >>> start(2, arithmetic(BINARY16)).step(np.float32([3, -2])).tolist()
+    [-0.0999755859375, 0.0999755859375]
     """
 
     def __init__(

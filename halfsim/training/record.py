@@ -25,6 +25,15 @@ class Curve:
         The loss scale from a step on.
     skipped : list of int
         Steps whose gradient was not finite and moved no weight.
+
+    Examples
+    --------
+    >>> from halfsim.training.record import Curve
+    >>> curve = Curve()
+    >>> for step, scale in enumerate([1024.0, 1024.0, 512.0]):
+    ...     curve.scaled(step, scale)
+    >>> curve.scale
+    [[0, 1024.0], [2, 512.0]]
     """
 
     reported: list[float] = field(default_factory=list)
@@ -67,6 +76,19 @@ class Record:
         Layer, tensor and step of the first infinity or NaN.
     weights_sha256 : str
         Digest of the stored weights at the end.
+
+    Examples
+    --------
+    >>> from halfsim.policy import named
+    >>> from halfsim.training.models import Perceptron
+    >>> from halfsim.training.optim import Adam
+    >>> from halfsim.training.tasks import Classification
+    >>> from halfsim.training.trainer import Settings, train
+    >>> model, optimizer = Perceptron(sizes=(64, 8, 10)), Adam(rate=1e-3)
+    >>> settings = Settings(model=model, optimizer=optimizer, batch=8, steps=2, evaluate_every=1)
+    >>> record = train(Classification(dataset="digits"), named("mixed"), settings, seed=0)
+    >>> record.steps, len(record.measures["loss"]), record.skipped, record.first_nonfinite
+    ([0, 1, 2], 3, [], None)
     """
 
     steps: list[int] = field(default_factory=list)

@@ -17,7 +17,15 @@ _PLACE = re.compile(r"^[A-Za-z_]+: ")
 
 
 class ConfigError(ValueError):
-    """What is wrong with a configuration, in one sentence that names the file and the key."""
+    """What is wrong with a configuration, in one sentence that names the file and the key.
+
+    Examples
+    --------
+    >>> from halfsim.training.config import experiment
+    >>> experiment({"batch": 8, "steps": "many"}, "run.toml")
+    Traceback (most recent call last):
+    halfsim.training.schema.ConfigError: run.toml: steps='many': input should be a valid integer
+    """
 
 
 class _Data(BaseModel):

@@ -32,6 +32,16 @@ class Variable:
         Whether anyone wants the gradient.
     kind : str
         The column of the ledger for its gradient: ``"activation gradient"`` or ``"weight gradient"``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.policy import named
+    >>> from halfsim.training.machine import Machine
+    >>> from halfsim.training.tape import Tape
+    >>> x = Tape(Machine(named("mixed"))).parameter(np.float16([1.0, 2.0]))
+    >>> x.value, x.gradient, x.kind
+    (array([1., 2.], dtype=float16), None, 'weight gradient')
     """
 
     __slots__ = ("gradient", "kind", "needed", "scale", "value")

@@ -24,6 +24,7 @@ class Words:
 
     Examples
     --------
+    >>> from halfsim.training.words import Words
     >>> Words(7, 1).permutation(5).tolist()
     [3, 1, 2, 4, 0]
     >>> bool(Words(7, 1, skip=9).raw(1)[0] == Words(7, 1).raw(10)[9])

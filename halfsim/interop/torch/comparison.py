@@ -38,6 +38,15 @@ class LayerError:
         Of the angle to the reference, both taken as vectors; NaN where one is zero or not finite.
     relative : float
         Norm of the distance over the norm of the reference.
+
+    Examples
+    --------
+    >>> import torch, halfsim.torch
+    >>> layer = torch.nn.Linear(3, 1, bias=False)
+    >>> _ = layer.weight.data.copy_(torch.tensor([[2048.0, 1.0, 1.0]]))
+    >>> error = halfsim.torch.compare(layer, torch.ones(1, 3), ["binary16-pure"]).layers[0]
+    >>> error.operator, error.max_ulp, error.cosine
+    ('Linear', 1.0, 1.0)
     """
 
     policy: str
@@ -64,6 +73,18 @@ class Comparison:
         Results of the model by policy, that of the reference under ``"reference"``.
     reports : dict of str to Report
         Reports of the simulations.
+
+    Examples
+    --------
+    >>> import torch, halfsim.torch
+    >>> layer = torch.nn.Linear(3, 1, bias=False)
+    >>> _ = layer.weight.data.copy_(torch.tensor([[2048.0, 1.0, 1.0]]))
+    >>> print(halfsim.torch.compare(layer, torch.ones(1, 3), ["h100:f32", "binary16-pure"], threshold=1e-4))
+    policy         layer   max ulp  rms ulp  cosine    relative
+    h100:f32       output  0        0        1.000000  0.00e+00
+    binary16-pure  output  1        1        1.000000  9.76e-04
+    h100:f32: no layer diverges
+    binary16-pure: first divergence in output
     """
 
     layers: tuple[LayerError, ...]

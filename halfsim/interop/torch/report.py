@@ -31,8 +31,7 @@ class Counts:
     A product is compared with the binary32 sum of the same factors where its accumulator delivers binary16, in a sample
     of its rows unless `rows` is 1; and with what the accumulator itself delivered where that is binary32: then the
     losses are those of storing it, and not what the sums of a tensor core lost. Other results are compared with the
-    same operation of the same operands in binary32.
-    Those that are kept, as losses and sums of all elements are, count like those that are stored.
+    same operation of the same operands in binary32. Those kept, as losses and sums of all elements are, count alike.
 
     What rounding an operand of a product, a sum or a normalisation takes off, as that of a float32 weight, is no loss
     of the result: it is counted by itself, at every use. Elementwise operations count it with that of the result.
@@ -47,17 +46,22 @@ class Counts:
         left out, all that follows lacks.
     inexact, overflow, underflow, flushed : int
         Those that differ from what they are compared with; of these, those infinite as stored (or the largest number,
-        where the rounding stops there) but not in the comparison; those smaller than the smallest normal number; and
-        those stored as zero.
+        where the rounding stops there) but not in the comparison; those below the smallest normal; those stored as 0.
     invalid : int
         Those that are NaN but not in the comparison.
     swallowed, additions : int
         Of the additions watched, those that left the sum as it was, and all watched: a sample, in sixteen elements of
-        the first and of every eighth product of a module and pass; of stacks of matrices, in the product of the first
-        ones.
+        the first and of every eighth product of a module and pass; of stacks of matrices, in that of the first ones.
     rounded, rounded_overflow, rounded_flushed : int
-        Operands that rounding to the stored format changed, or flushing where the policy does; of these, those that
-        became infinite, and those that became zero.
+        Operands that rounding to the stored format, or flushing, changed; of these, those made infinite, and made zero.
+
+    Examples
+    --------
+    >>> import torch, halfsim.torch
+    >>> with halfsim.torch.simulate("binary16-pure") as report:
+    ...     _ = torch.tensor([[2048.0, 1.0], [300.0, 300.0]]) @ torch.tensor([[1.0], [300.0]])
+    >>> report.modules[""]
+    Counts(elements=2, uncounted=0, inexact=1, overflow=1, ..., additions=4, ...)
     """
 
     elements: int = 0
@@ -97,6 +101,14 @@ class Report:
         numbers; `call` counts simulated calls.
     notes : list of str
         What the policy or the arguments say and nothing obeyed; complete when the block has ended.
+
+    Examples
+    --------
+    >>> import torch, halfsim.torch
+    >>> with halfsim.torch.simulate("h100:f32") as report:
+    ...     _ = torch.fft.fft(torch.ones(2, 2) @ torch.ones(2, 2))
+    >>> report.simulated, list(report.not_simulated)
+    (Counter({'mm': 1}), [('_fft_r2c', 'no arithmetic is known for it')])
     """
 
     simulated: Counter[str] = field(default_factory=Counter)

@@ -32,6 +32,14 @@ class Grid:
     ----------
     columns : sequence of unsigned arrays
         The values of each operand.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.testvectors.cases.family import Grid
+    >>> grid = Grid([np.uint16([0, 1]), np.uint16([7, 8, 9])])
+    >>> grid.rows, [column.tolist() for column in grid.block(1, 5)]
+    (6, [[0, 0, 1, 1], [8, 9, 7, 8]])
     """
 
     columns: Sequence[Words]
@@ -68,6 +76,14 @@ class Listed:
     ----------
     columns : sequence of unsigned arrays
         The operands, one array each, of equal length.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.testvectors.cases.family import Listed
+    >>> listed = Listed([np.uint16([0, 1, 2]), np.uint16([7, 8, 9])])
+    >>> listed.rows, [column.tolist() for column in listed.block(1, 3)]
+    (3, [[1, 2], [8, 9]])
     """
 
     columns: Sequence[Words]
@@ -105,6 +121,14 @@ class Drawn:
         Name that tells this stream from others.
     make : callable
         Turns (rows, 4) words into operands.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.testvectors.cases.family import Drawn
+    >>> drawn = Drawn(1000, seed=1, name="low halves", make=lambda words: (words[:, 0].astype(np.uint16),))
+    >>> bool((drawn.block(0, 10)[0][5:] == drawn.block(5, 10)[0]).all())
+    True
     """
 
     rows: int

@@ -26,12 +26,26 @@ _COMPLETE = "exhaustive"
 
 
 class Operands(NamedTuple):
-    """Some rows of a plan."""
+    """Some rows of a plan.
+
+    Parameters
+    ----------
+    first : int
+        Number of the first row.
+    words : tuple of unsigned array
+        Bit patterns, one array per operand.
+
+    Examples
+    --------
+    >>> from halfsim.testvectors import subject
+    >>> from halfsim.testvectors.cases import plan
+    >>> first, words = plan(subject("sqrt"), ["signed-zeros"]).block(2, 4)
+    >>> first, [hex(word) for word in words[0].tolist()]
+    (2, ['0x3c00', '0x7c00'])
+    """
 
     first: int
-    """Number of the first row."""
     words: tuple[Words, ...]
-    """Bit patterns, one array per operand."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +60,14 @@ class Plan:
         Names of the families that have rows, in order.
     sources : tuple of Grid, Listed or Drawn
         Their rows.
+
+    Examples
+    --------
+    >>> from halfsim.testvectors import subject
+    >>> from halfsim.testvectors.cases import plan
+    >>> rows = plan(subject("sqrt"), ["signed-zeros"])
+    >>> rows.rows, rows.part((2, 3)), [len(block.words[0]) for block in rows.blocks(size=3)]
+    (8, (2, 5), [3, 3, 2])
     """
 
     subject: Subject

@@ -46,6 +46,21 @@ class VectorFileError(ValueError):
         What is wrong, and the way out.
     unit : str
         What `line` counts: ``"line"`` or ``"row"``.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from halfsim.testvectors.formats import Header, VectorFileError, read, write
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "sqrt.tv")
+    ...     _ = write(path, Header(operation="sqrt", operands=("f16",), result="f16", rounding="rne", rows=0), [])
+    ...     _ = path.write_text(path.read_text().replace("rows: 0", "rows: 1"))
+    ...     try:
+    ...         with read(path) as vectors:
+    ...             list(vectors.blocks)
+    ...     except VectorFileError as error:
+    ...         print(error.problem)
+    the file ends after 0 rows but its header says 1; it may be cut
     """
 
     def __init__(self, name: str, line: int, problem: str, unit: str = "line") -> None:

@@ -16,7 +16,22 @@ _BAD = 0xFF
 
 
 class Field(NamedTuple):
-    """A hexadecimal field: its name and number of digits."""
+    """A hexadecimal field: its name and number of digits.
+
+    Parameters
+    ----------
+    name : str
+        Its name in the header of a file.
+    digits : int
+        Hexadecimal digits; a word of 64 bits has 16.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfsim.testvectors.formats.rows import Codec, Field
+    >>> Codec([Field("A", 4), "_", Field("FF", 2)]).encode([np.uint16([0x3C00]), np.uint8([1])])
+    b'3C00_01'
+    """
 
     name: str
     digits: int

@@ -31,6 +31,13 @@ class Start:
         See above.
     constant : float or tuple of float
         See above; several hold for equal parts of the parameter, in order.
+
+    Examples
+    --------
+    >>> from halfsim.training.models import Perceptron
+    >>> starts = Perceptron(sizes=(54, 10)).starts
+    >>> starts["linear1.weight"]
+    Start(shape=(54, 10), limit=0.3333333333333333, factor=1.0, constant=0.0)
     """
 
     shape: tuple[int, ...]
@@ -61,6 +68,18 @@ class Model(ABC):
     """What tasks and trainers need of a network; the rest follows from `starts`.
 
     A parameter is called by its layer, a dot and what it is there, as in "conv1.weight".
+
+    Examples
+    --------
+    >>> from halfsim.training import nn
+    >>> from halfsim.training.models import Model
+    >>> from halfsim.training.models.model import Start
+    >>> class Linear(Model):
+    ...     starts = {"linear1.weight": Start((64, 10), limit=0.5)}
+    ...     def __call__(self, tape, parameters, x):
+    ...         return nn.linear(tape, tape.input(x), parameters["linear1.weight"])
+    >>> Linear().shapes, Linear().initial(seed=0).shape
+    ({'linear1.weight': (64, 10)}, (640,))
     """
 
     __slots__ = ()

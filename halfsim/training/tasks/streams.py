@@ -18,7 +18,18 @@ _ORDER = 1
 
 
 class Batches(Protocol):
-    """Batches without end."""
+    """Batches without end.
+
+    Examples
+    --------
+    >>> from halfsim.training.tasks import Classification
+    >>> batches = Classification(dataset="digits").batches(seed=0, size=4)
+    >>> start = batches.state()
+    >>> labels = batches.next()[1]
+    >>> batches.restore(start)
+    >>> bool((batches.next()[1] == labels).all())
+    True
+    """
 
     def next(self) -> Any:
         """Return the next batch: what the loss of the task takes."""

@@ -44,7 +44,17 @@ class Phase:
 
 
 class Task(ABC):
-    """Data, batches, the loss on the tape, and the measures of a trained network."""
+    """Data, batches, the loss on the tape, and the measures of a trained network.
+
+    Examples
+    --------
+    >>> from halfsim.training.models import Adversaries
+    >>> from halfsim.training.tasks import Adversarial, Classification, Task
+    >>> def trained(task: Task, model):
+    ...     return task.data.name, [phase.name for phase in task.phases(model)]
+    >>> trained(Adversarial(), Adversaries())
+    ('digits', ['discriminator', 'generator'])
+    """
 
     __slots__ = ()
 
