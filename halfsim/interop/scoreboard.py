@@ -218,7 +218,7 @@ class Scoreboard:
         if self.mismatches:
             raise MismatchError("\n\n".join([f"{len(self.mismatches)} of {self.checked} results", *self.mismatches]))
         if self._queue:
-            raise MismatchError(f"{name}: {len(self._queue)} results never came; the first is of {self._queue[0]}")
+            raise MismatchError(f"{len(self._queue)} results never came; the first is {self._asked(self._queue[0])}")
         if not self.checked:
             raise MismatchError(f"{name}: nothing was compared")
         return self.checked
@@ -238,18 +238,22 @@ class Scoreboard:
             raise ValueError(f"observe: flags={flags!r} has bits that are no flag in the order {self._order.name}")
         return raised
 
-    def _complain(self, expected: _Expected, difference: str) -> None:
+    def _asked(self, expected: _Expected) -> str:
+        """Return an operation and its operands, and how it was to be rounded."""
         operands = ", ".join(_shown(x) for x in expected.operands)
+        how = f"{rounding_name(expected.rounding)}, {environment_name(expected.environment)}"
+        how = how if self._accumulator is None else f"accumulator {self._accumulator}"
+        return f"{self.operation.name}({operands}), {how}"
+
+    def _complain(self, expected: _Expected, difference: str) -> None:
         steps: Any
         if self._accumulator is not None:
-            how = f"accumulator {self._accumulator}"
             steps = explain_dot(*expected.operands, accumulator=self._accumulator)
         else:
             mode, environment = expected.rounding, expected.environment
-            how = f"{rounding_name(mode)}, {environment_name(environment)}"
             name = self.operation.name
             steps = explain(name, *expected.operands, rounding=mode, environment=environment, **self._options)
-        message = f"{self.operation.name}({operands}), {how}: {difference}\n\n{steps}"
+        message = f"{self._asked(expected)}: {difference}\n\n{steps}"
         self.mismatches.append(message)
         if len(self.mismatches) >= self._limit:
             raise MismatchError(message)

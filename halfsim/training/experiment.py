@@ -147,8 +147,13 @@ class Experiment:
         Raises
         ------
         ValueError, TypeError
-            If a table has an unknown key or a value that its row does not take.
+            If a table is missing, or has an unknown key or a value that its row does not take.
         """
+        missing = [key for key in ("task", "model", "optimizer", "policy", "seed") if key not in config]
+        if missing:
+            raise ValueError(
+                f"Experiment.from_config: {', '.join(missing)} missing; pass what Experiment.config returns"
+            )
         settings = Settings(
             model=row_of(MODELS, config["model"]),
             optimizer=row_of(OPTIMIZERS, config["optimizer"]),

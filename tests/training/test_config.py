@@ -150,7 +150,7 @@ def test_a_misspelt_key_is_named_before_the_one_that_is_missing(
         (["model.sizes=[64, 16, 9]"], r".*sizes=\[64, 16, 9\] does not fit .*: 9 outputs are too few"),
         (
             ["model.sizes=[63, 16, 10]"],
-            r".*sizes=\[63, 16, 10\] does not fit .*: A \(1, 64\) and B \(63, 16\) do not fit",
+            r".*sizes=\[63, 16, 10\] does not fit .*: w has shape \(63, 16\); pass one of shape \(64, N\)",
         ),
         (["model.sizes=[63, 10]", "policy=binary32"], r".*sizes=\[63, 10\] does not fit"),
         (['model={name="convnet"}'], r"name='convnet' does not fit .*: cannot reshape"),

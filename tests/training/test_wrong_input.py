@@ -12,7 +12,7 @@ from halfsim.formats import Format
 from halfsim.policy import named
 from halfsim.testvectors.tiles import tile_header
 from halfsim.training import nn
-from halfsim.training.experiment import Settings
+from halfsim.training.experiment import Experiment, Settings
 from halfsim.training.machine import Machine
 from halfsim.training.models import Perceptron
 from halfsim.training.optim import SGD
@@ -86,6 +86,7 @@ def batches_of(size: Any) -> Settings:
         (lambda: named("mixed").product_format("x"), ValueError, "product='x' is not one of forward"),
         (lambda: named("mixed").accumulator("x"), ValueError, "product='x' is not one of forward"),
         (lambda: named("mixed").reduction("x"), ValueError, "name='x' is not one of batch_norm"),
+        (lambda: Experiment.from_config({"steps": 10}), ValueError, "task, model, optimizer, policy, seed missing"),
         (lambda: Format(3, 16, 11, -14, 15), TypeError, "name=3 is of type int; pass a text"),  # type: ignore[arg-type]
         (lambda: tile_header(None), TypeError, "accumulator=None is of type NoneType; pass a name"),  # type: ignore[arg-type]
     ],
