@@ -92,9 +92,9 @@ class Arithmetic:
         return self.apply(functions.log, x)
 
     def tanh(self, x: Array) -> Array:
-        """Return the hyperbolic tangents: with e = exp(-2|x|), (1 - e) / (1 + e) in binary64, rounded once.
+        """Return the hyperbolic tangents: with ``e = exp(-2|x|)``, (1 - e) / (1 + e) in binary64, rounded once.
 
-        Where |x| < 2**-10, x - x³ / 3: the quotient cancels there.
+        Where ``|x| < 2**-10``, x - x³ / 3: the quotient cancels there.
 
         Parameters
         ----------
@@ -104,7 +104,7 @@ class Arithmetic:
         return self.apply(functions.tanh, x)
 
     def sigmoid(self, x: Array) -> Array:
-        """Return 1 / (1 + exp(-x)), in binary64 from exp(-|x|), which cannot overflow, rounded once.
+        """Return 1 / (1 + exp(-x)), in binary64 from ``exp(-|x|)``, which cannot overflow, rounded once.
 
         Parameters
         ----------
