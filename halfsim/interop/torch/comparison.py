@@ -225,8 +225,13 @@ def _cast(inputs: Any, dtype: torch.dtype | None) -> Any:
     return inputs
 
 
+def _computes(module: torch.nn.Module) -> bool:
+    """Whether a module has no module in it, or parameters beside it."""
+    return not list(module.children()) or bool(list(module.parameters(recurse=False)))
+
+
 def _run(model: torch.nn.Module, inputs: Any) -> tuple[dict[str, tuple[str, Array]], Any]:
-    """Return (class, output) of every call of a module that has no module in it, and of the model; and its result."""
+    """Return (class, output) of every call of a module that `_computes`, and of the model; and its result."""
     found: dict[str, tuple[str, Array]] = {}
 
     def keep(path: str, module: torch.nn.Module) -> Any:
@@ -240,7 +245,9 @@ def _run(model: torch.nn.Module, inputs: Any) -> tuple[dict[str, tuple[str, Arra
 
         return module.register_forward_hook(hook)
 
-    handles = [keep(path, module) for path, module in model.named_modules() if path and not list(module.children())]
+    # One with parameters of its own, as attention has, computes beside the modules in it.
+    chosen = [(path, module) for path, module in model.named_modules() if path and _computes(module)]
+    handles = [keep(path, module) for path, module in chosen]
     # A module of that name keeps it.
     taken = any(path == "output" for path, _ in model.named_modules())
     handles.append(keep("whole output" if taken else "output", model))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, NamedTuple
 
-from halfsim.interop.torch.operators import EXACT, FOREACH, HANDLERS, RANDOM, WHOLE, Handler
+from halfsim.interop.torch.operators import EXACT, FOREACH, HANDLERS, RANDOM, WHOLE, Handler, composite
 
 __all__ = ["COPIES", "Facts", "facts_of"]
 
@@ -24,6 +24,8 @@ class Facts(NamedTuple):
     """Whether it changes its first operand."""
     view: bool
     handler: Handler | None
+    composite: bool
+    """Whether it is an expression in others."""
     direct: bool
     """Whether no call with an operand is but computed by the handler."""
 
@@ -34,7 +36,8 @@ def facts_of(func: Any) -> Facts:
     space, _, full = func._schema.name.partition("::")
     changes = func._schema.is_mutable and full.endswith("_")
     name = full.removesuffix("_") if changes else full
-    handler = HANDLERS.get(name)
+    parts = space == "aten" and composite(func)
+    handler = None if parts else HANDLERS.get(name)
     others = space != "aten" or name in COPIES or name in EXACT or name in RANDOM
     direct = not (handler is None or others or func.is_view or full.startswith(FOREACH) or name.startswith(WHOLE))
-    return Facts(space, full, name, changes, func.is_view, handler, direct)
+    return Facts(space, full, name, changes, func.is_view, handler, parts, direct)

@@ -30,8 +30,9 @@ from halfsim.interop.torch.operators import (
     narrow,
     narrows,
     selected_wide,
+    splits,
 )
-from halfsim.interop.torch.refusals import Accepted, refuse_traced, traced
+from halfsim.interop.torch.refusals import Accepted, refuse_functions, refuse_traced, traced
 from halfsim.interop.torch.report import Report
 from halfsim.interop.torch.rules import Rules
 from halfsim.interop.torch.tensors import FLOATS, NARROW, check, fills, holds_wide, makes_special, tensor_of, tensors_in
@@ -85,7 +86,7 @@ class Mode(TorchDispatchMode):
             # With a tensor it is a copy, which may round.
             func, args, kwargs = torch.ops.aten.copy_.default, (args[0], kwargs.get("value", args[-1])), {}
         facts = facts_of(func)
-        space, full, name, _, view, _, direct = facts
+        space, full, name, _, view, _, parts, direct = facts
         found = tensors_in(args) + tensors_in(kwargs) if kwargs else tensors_in(args)
         floats = [x for x in found if x.is_floating_point() or x.is_complex()]
         for tensor in floats:
@@ -111,9 +112,10 @@ class Mode(TorchDispatchMode):
             return self._left(func, f"{space}::{full}", "not PyTorch's own", args, kwargs)
         if name in RANDOM and (floats or name in _DRAWN):
             return self._left(func, name, "random numbers are PyTorch's own", args, kwargs)
-        if full.startswith(FOREACH):
+        if parts or (full.startswith(FOREACH) and splits(full)):
+            # Under `torch.inference_mode`, parts are what PyTorch else takes apart before.
             with self:
-                return each(full, args, kwargs)
+                return func.decompose(*args, **kwargs) if parts else each(full, args, kwargs)
         if not floats:
             # Whole numbers are exact, but a quotient of them, say, is none.
             result = func(*args, **kwargs)
@@ -137,8 +139,10 @@ class Mode(TorchDispatchMode):
             return result
         sources = floats[1:] if name == "copy" and fills(args[0]) else floats
         mark, others = 0, []
+        # Beside elements, a tensor without dimensions is a number that a selection puts among them, and rounded.
+        numbers = name in CONSTANTS and any(tensor.ndim for tensor in floats)
         for tensor in sources:
-            found = self._marks.of(tensor)
+            found = self._marks.of(tensor) if tensor.ndim or not numbers else 0
             if not found & Mark.wide:
                 others.append(tensor)
             # A master copy is rounded where it is used.
@@ -222,11 +226,12 @@ class Mode(TorchDispatchMode):
         dtype = floats[0].dtype if len(dtypes) == 1 else _widest(floats)
         call = Call(self._machines, self._marks, policy, phase, module, dtype, phase == OPTIMIZER or kept)
         self._accepted.check(func, name, args, kwargs, len(dtypes))
+        given = kwargs
         if "out" in kwargs:
-            kwargs = {key: value for key, value in kwargs.items() if key != "out"}
+            given = {key: value for key, value in kwargs.items() if key != "out"}
         # An infinity or a NaN is a result like others, and noted.
         with np.errstate(all="ignore"):
-            result = handler(call, *args, **kwargs)
+            result = handler(call, *args, **given)
         if result is NotImplemented:
             return self._left(func, name, "no arithmetic is known for it with such settings", args, kwargs)
         self._report.simulated[name] += 1
@@ -273,6 +278,9 @@ class Mode(TorchDispatchMode):
     def _first(self, name: str, phase: str) -> None:
         module, number = self._modules.name(phase), sum(self._report.simulated.values())
         self._report.first = {"module": module, "operator": name, "phase": phase, "call": number}
+
+
+refuse_functions(Mode)
 
 
 def _widest(floats: list[torch.Tensor]) -> torch.dtype:

@@ -7,9 +7,19 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_map
 
-__all__ = ["Accepted", "refuse_traced", "traced"]
+__all__ = ["Accepted", "refuse_functions", "refuse_traced", "traced"]
 
 _LIMIT = 4096
+_OF_FUNCTIONS = (
+    "associative_scan",
+    "cond",
+    "flex_attention",
+    "flex_attention_backward",
+    "map_impl",
+    "scan",
+    "while_loop",
+)
+"""Operators that take functions."""
 _PRODUCTS = {"addmm", "addmv", "baddbmm", "bmm", "convolution", "dot", "linear", "mm", "mv", "vdot"}
 """Operators whose operands have one type; tensors without numbers do not always say so."""
 _LACKING = "not implemented for"
@@ -95,3 +105,21 @@ def refuse_traced(name: str) -> None:
         f"simulate: {name} is traced, as by torch.func.linearize and make_fx; a trace has no simulated arithmetic; "
         "call the function itself inside of the block, or torch.func.jvp for a derivative along a direction"
     )
+
+
+def refuse_functions(mode: type) -> None:
+    """Have operators that take functions refuse to run in a mode: they would not tell it what the functions compute."""
+    for name in _OF_FUNCTIONS:
+        operator = getattr(torch.ops.higher_order, name, None)
+        if operator is not None:
+            operator.py_impl(mode)(_refusal(name))
+
+
+def _refusal(name: str) -> Any:
+    def refused(mode: Any, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError(
+            f"simulate: torch.ops.higher_order.{name} takes functions, which are not simulated; call them in Python's own "
+            "loops and branches"
+        )
+
+    return refused

@@ -115,4 +115,8 @@ def _read(argument: str, rules: Mapping[str, PolicyLike]) -> list[tuple[str, Pol
             f"simulate: {argument}={rules!r} is a {type(rules).__name__}; pass a dict of patterns to policies, as "
             "{'*softmax*': 'torch'}"
         )
+    for pattern in rules:
+        if not isinstance(pattern, str):
+            kind = type(pattern).__name__
+            raise TypeError(f"simulate: {argument} has the key {pattern!r}, a {kind}; pass patterns as text")
     return [(pattern, None if policy == LEFT else as_policy(policy)) for pattern, policy in rules.items()]

@@ -88,8 +88,8 @@ def check(operator: str, tensor: torch.Tensor) -> None:
         )
     if tensor.layout != torch.strided:
         raise ValueError(
-            f"simulate: {operator} got a tensor of layout {tensor.layout}, of which the zeros are not stored; "
-            "pass tensor.to_dense(), called before the block"
+            f"simulate: {operator} got a tensor of layout {tensor.layout}, whose numbers are not all stored in their "
+            "places; pass tensor.to_dense(), called before the block"
         )
 
 

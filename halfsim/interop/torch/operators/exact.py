@@ -15,12 +15,13 @@ from halfsim.training.arithmetic import Array
 __all__ = ["CONSTANTS", "EXACT", "RANDOM", "WHOLE", "constants", "exact", "makes", "narrow", "narrows", "selected_wide"]
 
 _NAMES = """
-_adaptive_max_pool2d _amp_update_scale _assert_async _foreach_abs _foreach_maximum _foreach_neg
+_adaptive_max_pool2d _amp_update_scale _assert_async _foreach_abs _foreach_clamp_max _foreach_clamp_min
+_foreach_maximum _foreach_minimum _foreach_neg
 _foreach_zero _has_same_storage_numel
 _local_scalar_dense _reshape_copy _unique2 _unsafe_view _upsample_nearest_exact2d abs absolute
 adaptive_max_pool1d adaptive_max_pool2d alias all allclose amax amin aminmax any argmax argmin argsort as_strided
 bernoulli bucketize cat ceil clamp clamp_max clamp_min concat conj_physical constant_pad_nd
-copysign count_nonzero cummax cummin detach diag diag_embed diagonal_backward diagonal_scatter empty_like
+copysign count_nonzero cummax cummin detach diag diag_embed diagonal_backward diagonal_copy diagonal_scatter empty_like
 empty_strided eq equal evenly_distribute_backward_selection fill flip fliplr flipud floor fmax fmin frac
 full_like gather ge gt hardtanh hardtanh_backward hstack im2col index index_copy index_fill index_select
 is_same_size isclose isfinite isinf isnan isneginf isposinf item kthvalue le lift lift_fresh logical_and

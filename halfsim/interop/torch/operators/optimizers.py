@@ -13,7 +13,7 @@ from halfsim.interop.torch.marks import Mark
 from halfsim.interop.torch.operators.table import operator
 from halfsim.interop.torch.tensors import array_of, tensor_of
 
-__all__ = ["FOREACH", "each"]
+__all__ = ["FOREACH", "each", "splits"]
 
 FOREACH = "_foreach_"
 """How the names of operators on lists of tensors begin."""
@@ -34,6 +34,12 @@ def unscale(call: Call, gradients: list[torch.Tensor], found: torch.Tensor, inve
         gradient.copy_(tensor_of(values, torch.float32))
         if gradient.dtype == torch.float32:
             call.mark(gradient, Mark.wide)
+
+
+def splits(name: str) -> bool:
+    """Whether an operator on lists of tensors is calls of one on a tensor."""
+    single = name.removeprefix(FOREACH)
+    return single == "norm" or hasattr(torch.ops.aten, single)
 
 
 def each(name: str, args: Any, kwargs: Any) -> Any:

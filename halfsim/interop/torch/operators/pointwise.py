@@ -43,13 +43,13 @@ def rsub(call: Call, x: _Operand, y: _Operand, alpha: float = 1) -> Any:
     return call.pointwise(lambda r, x, y, s: r.subtract(y, scaled(r, x, s)), x, y, alpha)
 
 
-@operator("mul", "multiply")
+@operator("mul")
 def mul(call: Call, x: _Operand, y: _Operand) -> Any:
     """Return x y; with a mask, a selection."""
     return call.pointwise(lambda r, x, y: r.multiply(x, y), x, y)
 
 
-@operator("div", "true_divide", "divide")
+@operator("div")
 def div(call: Call, x: _Operand, y: _Operand, *, rounding_mode: str | None = None) -> Any:
     """Return x / y; where PyTorch says so, the exact quotient cut to a whole number, and then rounded."""
     if rounding_mode is None:
@@ -102,12 +102,6 @@ def rsqrt(call: Call, x: torch.Tensor) -> Any:
 def reciprocal(call: Call, x: torch.Tensor) -> Any:
     """Return 1 / x."""
     return call.pointwise(lambda r, x, one: r.divide(one, x), x, 1.0)
-
-
-@operator("square")
-def square(call: Call, x: torch.Tensor) -> Any:
-    """Return x x."""
-    return call.pointwise(lambda r, x: r.multiply(x, x), x)
 
 
 @operator("lerp")

@@ -31,7 +31,7 @@ def _back(rows: Array, x: torch.Tensor, dim: int) -> Array:
     return np.moveaxis(rows.reshape(*shape, width), -1, dim)
 
 
-@operator("_softmax", "softmax")
+@operator("_softmax")
 def softmax(call: Call, x: torch.Tensor, dim: int, *rest: Any, **options: Any) -> Any:
     """Return e / Σ e, e the exponential of z less the largest of its row; stored."""
     if not x.numel():
@@ -61,7 +61,7 @@ def safe_softmax(call: Call, x: torch.Tensor, dim: int, *rest: Any, **options: A
     return call.stored(call.machine.softmax, probabilities)
 
 
-@operator("_log_softmax", "log_softmax")
+@operator("_log_softmax")
 def log_softmax(call: Call, x: torch.Tensor, dim: int, *rest: Any, **options: Any) -> Any:
     """Return z - log Σ e, which stays in the arithmetic of the softmax."""
     if not x.numel():

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import torch
 from torch._decomp import decomposition_table
 
-__all__ = ["HANDLERS", "Handler", "decomposition", "operator"]
+__all__ = ["HANDLERS", "Handler", "composite", "decomposition", "operator"]
 
 Handler: TypeAlias = Callable[..., Any]
 """Takes the `Call` and the operator's own arguments; returns tensors."""
@@ -27,10 +27,14 @@ def operator(*names: str) -> Callable[[Handler], Handler]:
     return enter
 
 
+def composite(func: Any) -> bool:
+    """Whether an operator is an expression in others, which reaches a mode where PyTorch keeps no gradients alone."""
+    has = torch._C._dispatch_has_kernel_for_dispatch_key
+    return bool(has(func.name(), "CompositeImplicitAutograd")) and not has(func.name(), "CPU")
+
+
 def decomposition(func: Any) -> Handler | None:
     """Return PyTorch's own expression of an operator in simpler ones, or None."""
-    if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd"):
-        return func.decompose
     found = decomposition_table.get(func)
     # Its references call primitives, which are no operators of a model.
     return found if found is not None and found.__module__ == "torch._decomp.decompositions" else None

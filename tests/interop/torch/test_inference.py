@@ -1,0 +1,86 @@
+"""Under `torch.inference_mode`, operators that PyTorch else takes apart reach the simulation whole."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import torch.nn.functional as F
+
+import halfsim.torch
+from halfsim.policy import named
+
+X = torch.randn(4, 8, generator=torch.Generator().manual_seed(3))
+HALF = X.half().reshape(2, 2, 8)
+CASES = {
+    "std of all": lambda: X.std(unbiased=False),
+    "biased std of a row": lambda: X[0].std(unbiased=False),
+    "variance kept": lambda: X.var(-1, keepdim=True),
+    "biased variance": lambda: torch.var(X, 0, unbiased=False),
+    "variance and mean": lambda: torch.cat(torch.var_mean(X, 0, False)),
+    "softmax to float32": lambda: F.softmax(HALF, -1, dtype=torch.float32),
+    "softmax to float64": lambda: F.softmax(HALF, -1, dtype=torch.float64),
+    "log_softmax to float32": lambda: F.log_softmax(HALF, -1, dtype=torch.float32),
+    "square": X.square,
+    "quotient of whole numbers": lambda: torch.true_divide(torch.arange(5), 3),
+    "quotient": lambda: torch.divide(X, 3.0),
+    "attention": lambda: F.scaled_dot_product_attention(HALF, HALF, HALF),
+    "einsum": lambda: torch.einsum("ij,kj->ik", X, X),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("policy", ["mixed", "h100:f16", "binary16-pure"])
+def test_it_gives_what_no_grad_gives(name, policy):
+    found = []
+    for guard in (torch.no_grad, torch.inference_mode):
+        with guard(), halfsim.torch.simulate(policy) as report:
+            found.append((CASES[name](), sorted(report.not_simulated), dict(report.simulated)))
+    (expected, *listed), (result, *again) = found
+    assert result.dtype == expected.dtype
+    assert result.tolist() == expected.tolist()
+    assert again == listed
+
+
+def test_what_is_left_to_pytorch_writes_where_it_is_told():
+    out = torch.empty(8)
+    with halfsim.torch.simulate("mixed") as report:
+        torch.linalg.vector_norm(X, 3, 0, out=out)
+    assert out.tolist() == torch.linalg.vector_norm(X, 3, 0).tolist()
+    assert [name for name, _ in report.not_simulated] == ["linalg_vector_norm"]
+
+
+def test_numbers_that_a_gradient_selects_are_rounded():
+    x = torch.tensor([3.0, 0.1, -3.0], requires_grad=True)
+    with halfsim.torch.simulate("binary16-pure"):
+        F.huber_loss(x, torch.zeros(3)).backward()
+    assert x.grad.tolist() == x.grad.half().tolist()
+    assert x.grad[0].item() == torch.tensor(1 / 3).half().item()
+
+
+def test_lists_of_tensors_that_pytorch_has_no_single_operator_for():
+    with halfsim.torch.simulate("mixed") as report:
+        (least,) = torch._foreach_minimum([X], 1.5)
+        torch._foreach_minimum_([X.clone()], [X])
+    assert least.tolist() == X.clamp(max=1.5).tolist()
+    assert not report.not_simulated
+
+
+def test_operators_that_take_functions_are_refused():
+    with halfsim.torch.simulate("mixed"), pytest.raises(RuntimeError, match="higher_order.cond takes functions"):
+        torch.cond(torch.tensor(True), lambda x: x * 2, lambda x: x * 3, (X,))
+
+
+def test_attention_has_a_row_of_its_own():
+    model = torch.nn.TransformerEncoderLayer(16, 2, 32, batch_first=True).eval()
+    found = halfsim.torch.compare(model, torch.randn(1, 4, 16), [named("mixed")])
+    assert found.layers[0].layer == "self_attn"
+
+
+def test_patterns_are_texts():
+    with (
+        pytest.raises(TypeError, match="modules has the key 3, a int"),
+        halfsim.torch.simulate("mixed", modules={3: "mixed"}),
+    ):
+        pass
