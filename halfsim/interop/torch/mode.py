@@ -113,8 +113,7 @@ class Mode(TorchDispatchMode):
         if name in RANDOM and (floats or name in _DRAWN):
             return self._left(func, name, "random numbers are PyTorch's own", args, kwargs)
         if parts or (full.startswith(FOREACH) and splits(full)):
-            # Under `torch.inference_mode`, parts are what PyTorch else takes apart before.
-            with self:
+            with self:  # parts are what PyTorch takes apart before, but under `torch.inference_mode`
                 return func.decompose(*args, **kwargs) if parts else each(full, args, kwargs)
         if not floats:
             # Whole numbers are exact, but a quotient of them, say, is none.

@@ -115,7 +115,8 @@ def _read(argument: str, rules: Mapping[str, PolicyLike]) -> list[tuple[str, Pol
             f"simulate: {argument}={rules!r} is a {type(rules).__name__}; pass a dict of patterns to policies, as "
             "{'*softmax*': 'torch'}"
         )
-    for pattern in rules:
+    keys: list[object] = list(rules)
+    for pattern in keys:
         if not isinstance(pattern, str):
             kind = type(pattern).__name__
             raise TypeError(f"simulate: {argument} has the key {pattern!r}, a {kind}; pass patterns as text")
