@@ -10,7 +10,7 @@ from torch.utils._pytree import tree_map
 __all__ = ["Accepted", "refuse_functions", "refuse_traced", "traced"]
 
 _LIMIT = 4096
-_OF_FUNCTIONS = [
+_OF_FUNCTIONS = (
     "associative_scan",
     "cond",
     "flex_attention",
@@ -18,7 +18,7 @@ _OF_FUNCTIONS = [
     "map_impl",
     "scan",
     "while_loop",
-]
+)
 """Operators that take functions."""
 _PRODUCTS = {"addmm", "addmv", "baddbmm", "bmm", "convolution", "dot", "linear", "mm", "mv", "vdot"}
 """Operators whose operands have one type; tensors without numbers do not always say so."""

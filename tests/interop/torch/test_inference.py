@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from halfsim.policy import named
+
 torch = pytest.importorskip("torch")
 
-import torch.nn.functional as F
+import halfsim.torch  # noqa: E402
 
-import halfsim.torch
-from halfsim.policy import named
+F = torch.nn.functional
 
 X = torch.randn(4, 8, generator=torch.Generator().manual_seed(3))
 HALF = X.half().reshape(2, 2, 8)
@@ -36,8 +37,8 @@ def test_it_gives_what_no_grad_gives(name, policy):
     found = []
     for guard in (torch.no_grad, torch.inference_mode):
         with guard(), halfsim.torch.simulate(policy) as report:
-            found.append((CASES[name](), sorted(report.not_simulated), dict(report.simulated)))
-    (expected, *listed), (result, *again) = found
+            found.append((CASES[name](), sorted(report.not_simulated)))
+    (expected, listed), (result, again) = found
     assert result.dtype == expected.dtype
     assert result.tolist() == expected.tolist()
     assert again == listed
@@ -68,7 +69,7 @@ def test_lists_of_tensors_that_pytorch_has_no_single_operator_for():
 
 
 def test_operators_that_take_functions_are_refused():
-    with halfsim.torch.simulate("mixed"), pytest.raises(RuntimeError, match="higher_order.cond takes functions"):
+    with halfsim.torch.simulate("mixed"), pytest.raises(RuntimeError, match=r"higher_order\.cond takes functions"):
         torch.cond(torch.tensor(True), lambda x: x * 2, lambda x: x * 3, (X,))
 
 
@@ -79,8 +80,5 @@ def test_attention_has_a_row_of_its_own():
 
 
 def test_patterns_are_texts():
-    with (
-        pytest.raises(TypeError, match="modules has the key 3, a int"),
-        halfsim.torch.simulate("mixed", modules={3: "mixed"}),
-    ):
-        pass
+    with pytest.raises(TypeError, match="modules has the key 3, a int"):
+        halfsim.torch.simulate("mixed", modules={3: "mixed"}).__enter__()
