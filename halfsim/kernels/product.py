@@ -32,7 +32,7 @@ from halfsim.kernels.threads import run_blocks
 from halfsim.mfma import ExactDotAdd, PairwiseDotAdd, TwoStageDotAdd
 from halfsim.rounding import Stochastic, as_rounding
 
-__all__ = ["Operands", "Plan", "evaluate", "evaluate_general", "plan"]
+__all__ = ["Operands", "Plan", "evaluate", "evaluate_general", "plan", "started"]
 
 # Multiply-adds worth a thread: about 0.2 ms of a vectorised loop, of a general one.
 _FAST_WORK = 1 << 19
@@ -198,6 +198,14 @@ def _source(chosen: Plan, c: Any) -> Format:
 def _first_step(chosen: Plan, source: Format) -> int:
     """Return the number of the first rounding of the sum: rounding C, where its format asks for that, is number 0."""
     return 0 if chosen.exact_addend or chosen.format.contains(source) else 1
+
+
+def started(chosen: Plan, c: Any, source: Format, elements: Any) -> tuple[Any, int]:
+    """Return patterns of C, one per element, in the format of a sum, and the number of the sum's first rounding."""
+    d = c.copy()
+    if source != chosen.format and not chosen.exact_addend:
+        _convert(host, chosen, d, source, chosen.format, elements)
+    return d, _first_step(chosen, source)
 
 
 def _first_and_special(chosen: Plan, operands: Operands) -> bool:

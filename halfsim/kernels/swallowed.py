@@ -13,9 +13,9 @@ from halfsim.core import arithmetic, dot
 from halfsim.core._jit import choose_by_type, kernel, scalar
 from halfsim.core.fields import F16, layout
 from halfsim.core.philox import draw
-from halfsim.formats import BINARY16
+from halfsim.formats import BINARY16, Format
 from halfsim.kernels import gemm, mfma
-from halfsim.kernels.product import plan
+from halfsim.kernels.product import plan, started
 from halfsim.kernels.simd import bits_of, decode, make_rule, rounded, sum_to_odd
 from halfsim.mfma import ExactDotAdd, PairwiseDotAdd, TwoStageDotAdd
 from halfsim.rounding import Stochastic
@@ -26,7 +26,12 @@ _MAGNITUDE = 0x7FFF
 
 
 def swallowed(
-    accumulator: Accumulator, a: NDArray[Any], b: NDArray[Any], c: NDArray[Any], elements: NDArray[np.int64]
+    accumulator: Accumulator,
+    a: NDArray[Any],
+    b: NDArray[Any],
+    c: NDArray[Any],
+    elements: NDArray[np.int64],
+    source: Format,
 ) -> tuple[int, int]:
     """Return how many additions left the partial sum as it was, and how many there were.
 
@@ -41,19 +46,23 @@ def swallowed(
     a, b : uint16 array, shape (n, K)
         Patterns of the factors of n sums.
     c : int64 array, shape (n,)
-        Patterns of their addends in the accumulator's format.
+        Patterns of their addends.
     elements : int64 array, shape (n,)
         Flat indices of the sums into the result: which random words they draw.
+    source : Format
+        Of the addends, binary16 or binary32; they are rounded to the accumulator's as it does that.
     """
     counts = np.zeros(2, np.int64)
-    if isinstance(accumulator, Sequential):
-        _watch(accumulator, a, b, c, elements, counts)
-    elif isinstance(accumulator, MatrixUnit):
-        _walk(accumulator, a, b, c, elements, counts)
+    if isinstance(accumulator, Sequential | MatrixUnit):
+        d, step = started(plan(accumulator), c, source, elements)
+        if isinstance(accumulator, Sequential):
+            _watch(accumulator, a, b, d, elements, step, counts)
+        else:
+            _walk(accumulator, a, b, d, elements, step, counts)
     return int(counts[0]), int(counts[1])
 
 
-def _watch(row: Sequential, a: Any, b: Any, c: Any, elements: Any, counts: Any) -> None:
+def _watch(row: Sequential, a: Any, b: Any, c: Any, elements: Any, step: int, counts: Any) -> None:
     """Add the (swallowed, counted) additions of sequential sums, in vectors where the processor or `simd` rounds so."""
     chosen = plan(row)
     if row.format == BINARY16 and not isinstance(row.rounding, Stochastic):
@@ -64,11 +73,11 @@ def _watch(row: Sequential, a: Any, b: Any, c: Any, elements: Any, counts: Any) 
         counts += swallowed32(x, y, c.astype(np.uint32).view(np.float32))
     else:
         words = elements, layout(chosen.format), chosen.control, chosen.seed, chosen.offset
-        _sequential(np.ascontiguousarray(a), np.ascontiguousarray(b), c.copy(), *words, row.fused, counts)
+        _sequential(np.ascontiguousarray(a), np.ascontiguousarray(b), c, *words, step, row.fused, counts)
 
 
 @kernel
-def _sequential(x, y, d, elements, to, control, seed, index, fused, counts):
+def _sequential(x, y, d, elements, to, control, seed, index, step, fused, counts):
     """Repeat the steps of `halfsim.kernels.gemm.sequential` or `sequential_fused`, looking at every partial sum."""
     for i in range(d.size):
         total = d[i]
@@ -79,17 +88,24 @@ def _sequential(x, y, d, elements, to, control, seed, index, fused, counts):
             p, q = np.int64(x[i, k]), np.int64(y[i, k])
             before = total
             if fused:
-                total, _ = arithmetic.fma(p, q, total, F16, to, control, draw(control, seed, counter, k))
+                total, _ = arithmetic.fma(p, q, total, F16, to, control, draw(control, seed, counter, step + k))
             else:
-                total, _ = dot.sequential_step(total, p, q, F16, to, control, seed, counter, 2 * k)
+                total, _ = dot.sequential_step(total, p, q, F16, to, control, seed, counter, step + 2 * k)
             if p & _MAGNITUDE and q & _MAGNITUDE:
                 counts[1] += 1
                 counts[0] += total == before
 
 
-def _walk(row: MatrixUnit, a: Any, b: Any, c: Any, elements: Any, counts: Any) -> None:
+def _walk(row: MatrixUnit, a: Any, b: Any, c: Any, elements: Any, step: int, counts: Any) -> None:
     """Add the (swallowed, counted) blocks of a matrix unit: the whole ones, and what is left over."""
-    chosen = plan(row)
+    chosen, shift = plan(row), 0
+    if isinstance(row.rounding, Stochastic):
+        # One by one, each as the first of a result that begins where it stands: so it draws its own words.
+        shift = int(elements[0])
+        for i in range(1, elements.size):
+            only = slice(i, i + 1)
+            _walk(row, a[only], b[only], c[only], elements[only], step, counts)
+        a, b, c, elements = a[:1], b[:1], c[:1], elements[:1]
     unit = _UNITS[type(row)](*chosen.extra)
     each, flags, to = np.arange(elements.size), np.zeros(elements.size, np.uint8), layout(chosen.format)
     scratch, d = np.empty(chosen.scratch(row.terms), np.int64), c.copy()
@@ -99,7 +115,7 @@ def _walk(row: MatrixUnit, a: Any, b: Any, c: Any, elements: Any, counts: Any) -
             x, y = (
                 np.ascontiguousarray(p[:, first:last].reshape(each.size, -1, length).swapaxes(0, 1)) for p in (a, b)
             )
-            words = chosen.control, chosen.seed, chosen.offset, first // row.terms
+            words = chosen.control, chosen.seed, chosen.offset + shift, step + first // row.terms
             _blocks(unit, x[:, :, None], y[..., None], d, c.copy(), each, flags, to, *words, scratch, counts)
 
 

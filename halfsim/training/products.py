@@ -60,7 +60,7 @@ def watch(row: Accumulator | None, a: Array, b: Array, c: Array | None, elements
     start = (np.zeros(b.shape[-1], np.float32) if c is None else c)[columns]
     if row is None:
         return swallowed32(*(widen(each) for each in (left, right, start)))
-    narrow = output(row) == BINARY16
-    addend = start.astype(np.float16 if narrow else np.float32)
-    patterns = addend.view(np.uint16 if narrow else np.uint32).astype(np.int64)
-    return swallowed(row, left.view(np.uint16), right.view(np.uint16), patterns, elements)
+    narrow = start.dtype == np.float16
+    patterns = start.view(np.uint16 if narrow else np.uint32).astype(np.int64)
+    source = BINARY16 if narrow else BINARY32
+    return swallowed(row, left.view(np.uint16), right.view(np.uint16), patterns, elements, source)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -63,23 +65,67 @@ def test_additions_that_change_nothing_are_counted(name: str, terms: int) -> Non
     patterns = c.view(np.uint16 if dtype == np.float16 else np.uint32).astype(np.int64).reshape(-1)
     elements = np.arange(12)
     x, y = a[elements // 4].view(np.uint16), b.T[elements % 4].view(np.uint16)
-    found = swallowed(row, x, y, patterns, elements)
+    source = hs.BINARY16 if dtype == np.float16 else hs.BINARY32
+    found = swallowed(row, x, y, patterns, elements, source)
     assert found == expected(row, length, a, b, c)
     some = np.array([1, 6, 7])
-    assert swallowed(row, x[some], y[some], patterns[some], some)[1] <= found[1]
+    assert swallowed(row, x[some], y[some], patterns[some], some, source)[1] <= found[1]
+
+
+PREFIXES = {
+    "TF32": (hs.Sequential(format=hs.TF32), 1),
+    "bfloat16, unfused": (hs.Sequential(format=hs.BFLOAT16, fused=False), 1),
+    "binary16, upward": (hs.Sequential(format=hs.BINARY16, rounding="rup"), 1),
+    "stochastic binary16": (hs.Sequential(format=hs.BINARY16, rounding=hs.Stochastic(bits=5, seed=3)), 1),
+    "stochastic TF32, unfused": (
+        hs.Sequential(format=hs.TF32, fused=False, rounding=hs.Stochastic(bits=5, seed=3)),
+        1,
+    ),
+    "unit": (hs.FusedDotAdd(terms=4, fraction_bits=12, zero_exponent=-132, output=hs.BFLOAT16), 4),
+    "stochastic unit": (
+        hs.FusedDotAdd(
+            terms=4, fraction_bits=20, zero_exponent=-132, output=hs.BINARY16, rounding=hs.Stochastic(bits=8, seed=5)
+        ),
+        4,
+    ),
+    "stochastic unit, binary32": (
+        hs.FusedDotAdd(
+            terms=1, fraction_bits=30, zero_exponent=-132, output=hs.BINARY32, rounding=hs.Stochastic(bits=4, seed=5)
+        ),
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PREFIXES)
+@pytest.mark.parametrize("source", [hs.BINARY16, hs.BINARY32], ids=str)
+def test_watched_sums_are_those_of_the_product(name: str, source: hs.Format) -> None:
+    """Partial sums are the products of the first terms alone: of whole matrices, so that words and C are theirs."""
+    row, length = PREFIXES[name]
+    random = np.random.default_rng(7)
+    a, b = (random.normal(0, 1, shape).astype(np.float16) for shape in ((3, 37), (37, 5)))
+    c = (100 * random.normal(0, 1, (3, 5))).astype(np.float16 if source == hs.BINARY16 else np.float32)
+    ends = [*range(0, 37, length), 37]
+    partial = [hs.matmul(a[:, :k], b[:k], c, accumulator=row) for k in ends]
+    elements = np.array([2, 7, 14])
+    rows, columns = elements // 5, elements % 5
+    lost = sum(int((p[rows, columns] == q[rows, columns]).sum()) for p, q in itertools.pairwise(partial))
+    patterns = c[rows, columns].view(np.uint16 if source == hs.BINARY16 else np.uint32).astype(np.int64)
+    x, y = a[rows].view(np.uint16), np.ascontiguousarray(b.T[columns]).view(np.uint16)
+    assert swallowed(row, x, y, patterns, elements, source) == (lost, 3 * (len(ends) - 1))
 
 
 def test_a_sum_of_ones_swallows_all_after_2048() -> None:
     a = b = np.ones((1, 4096), np.float16)
     zero = np.zeros(1, np.int64)
-    assert swallowed(hs.FP16, a.view(np.uint16), b.view(np.uint16), zero, zero) == (2048, 4096)
-    assert swallowed(hs.FP32, a.view(np.uint16), b.view(np.uint16), zero, zero) == (0, 4096)
+    assert swallowed(hs.FP16, a.view(np.uint16), b.view(np.uint16), zero, zero, hs.BINARY32) == (2048, 4096)
+    assert swallowed(hs.FP32, a.view(np.uint16), b.view(np.uint16), zero, zero, hs.BINARY32) == (0, 4096)
 
 
 @pytest.mark.parametrize("row", [hs.Pairwise(), hs.Compensated(), hs.Exact()], ids=lambda row: type(row).__name__)
 def test_sums_without_partial_sums_are_not_counted(row: Accumulator) -> None:
     a = np.ones((1, 4), np.uint16)
-    assert swallowed(row, a, a, np.zeros(1, np.int64), np.zeros(1, np.int64)) == (0, 0)
+    assert swallowed(row, a, a, np.zeros(1, np.int64), np.zeros(1, np.int64), hs.BINARY32) == (0, 0)
 
 
 def test_binary32_sums() -> None:
