@@ -75,6 +75,18 @@ def log_softmax(call: Call, x: torch.Tensor, dim: int, *rest: Any, **options: An
     return call.stored(call.machine.softmax, logarithms, keep=True)
 
 
+@operator("softmax")
+def softmax_into(call: Call, x: torch.Tensor, dim: int, dtype: torch.dtype | None = None) -> Any:
+    """Return the softmax as a call with ``out=`` asks for it."""
+    return softmax(call, x, dim) if dtype in (None, x.dtype) else NotImplemented
+
+
+@operator("log_softmax")
+def log_softmax_into(call: Call, x: torch.Tensor, dim: int, dtype: torch.dtype | None = None) -> Any:
+    """Return its logarithm as a call with ``out=`` asks for it."""
+    return log_softmax(call, x, dim) if dtype in (None, x.dtype) else NotImplemented
+
+
 @operator("_softmax_backward_data")
 def softmax_backward(call: Call, gradient: torch.Tensor, y: torch.Tensor, dim: int, dtype: torch.dtype) -> Any:
     """Return p (g - Σ g p)."""
