@@ -50,7 +50,7 @@ def swallowed(
     elements : int64 array, shape (n,)
         Flat indices of the sums into the result: which random words they draw.
     source : Format
-        Of the addends, binary16 or binary32; they are rounded to the accumulator's as it does that.
+        Of the addends: binary16 or binary32, rounded to the accumulator's as it does that, or the accumulator's own.
     """
     counts = np.zeros(2, np.int64)
     if isinstance(accumulator, Sequential | MatrixUnit):

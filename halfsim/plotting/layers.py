@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from halfsim.plotting.style import BLANK, INK, Look, looks_of, tidy, written
+from halfsim.plotting.style import BLANK, FAINT, INK, Look, looks_of, tidy, written
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +24,8 @@ def ledger_map(
 ) -> Axes:
     """Draw the share of elements that something happened to, per layer and sampled step, on a logarithmic scale.
 
-    Cells without a single such element are left blank, so that "never" and "hardly ever" differ.
+    Cells without a single such element are left blank, so that "never" and "hardly ever" differ; where nothing was
+    counted they are grey.
 
     Parameters
     ----------
@@ -54,15 +55,18 @@ def ledger_map(
     >>> [label.get_text() for label in axes.get_yticklabels()]
     ['conv1', 'fc']
     """
-    from matplotlib.colors import LogNorm
+    from matplotlib.colors import ListedColormap, LogNorm
 
     array = np.asarray(shares, np.float64).reshape(len(layers), len(steps))
     shown = np.where(array > 0, np.clip(array, *SHARES), np.nan)
     # Samples are drawn side by side, each as wide as any other, from its step on: evenly spaced steps keep their place.
     width = (steps[-1] - steps[0]) / (len(steps) - 1) if len(steps) > 1 else 1.0
     extent = (steps[0], steps[-1] + width, len(layers) - 0.5, -0.5)
-    axes.set_facecolor(BLANK)
-    axes.imshow(shown, cmap="viridis_r", norm=LogNorm(*SHARES), aspect="auto", interpolation="nearest", extent=extent)
+    axes.set_facecolor(FAINT)
+    cells: Any = {"aspect": "auto", "interpolation": "nearest", "extent": extent}
+    axes.imshow(shown, cmap="viridis_r", norm=LogNorm(*SHARES), **cells)
+    if (array == 0).any():
+        axes.imshow(np.where(array == 0, 0.0, np.nan), cmap=ListedColormap([BLANK]), **cells)
     axes.set_yticks(range(len(layers)), [written(layer) for layer in layers] if names else [])
     axes.set_xlabel("step")
     if title:

@@ -62,5 +62,6 @@ def watch(row: Accumulator | None, a: Array, b: Array, c: Array | None, elements
         return swallowed32(*(widen(each) for each in (left, right, start)))
     narrow = start.dtype == np.float16
     patterns = start.view(np.uint16 if narrow else np.uint32).astype(np.int64)
-    source = BINARY16 if narrow else BINARY32
+    # Without C a sum starts from zero, which no format rounds.
+    source = output(row) if c is None else BINARY16 if narrow else BINARY32
     return swallowed(row, left.view(np.uint16), right.view(np.uint16), patterns, elements, source)

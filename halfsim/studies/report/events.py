@@ -11,18 +11,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PANELS", "Maps", "maps_of"]
+__all__ = ["PANELS", "SWALLOWED", "Maps", "maps_of"]
 
 _GRADIENTS = ("activation gradient", "weight gradient")
+_STORED = ("activation", *_GRADIENTS, "weight")
 PANELS = {
     "gradients flushed": (_GRADIENTS, "flushed"),
     "updates lost": (("update",), "lost"),
-    "overflowed": (("activation", *_GRADIENTS, "weight"), "overflowed"),
+    "overflowed": (_STORED, "overflowed"),
+    "NaN": (_STORED, "nan"),
 }
 """What a map counts: of which tensors, and which of their counts. Shares are of the elements that are not zero, and of
 the updates that are not zero."""
 
 SWALLOWED = "partial sums swallowed"
+"""Of products: steps of a sequential sum, or blocks of a matrix unit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import numpy as np
 from halfsim import plotting
 from halfsim.plotting.style import INK, wrapped
 from halfsim.studies.report.drawing import Drawing, slug
-from halfsim.studies.report.events import Maps, maps_of
+from halfsim.studies.report.events import SWALLOWED, Maps, maps_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,8 +22,8 @@ Run: TypeAlias = Mapping[str, Any]
 Part: TypeAlias = Mapping[str, Any]
 _LETTERS = 10
 """Letters of a title in an inch."""
-_BAR = 0.85
-"""Inches at the right for the bar of colours."""
+_BAR = 0.75
+"""Inches at the top for the bar of colours."""
 _ROW = 0.2
 """Inches of a layer, or of a line of text."""
 _MORE = 0.17
@@ -48,7 +48,7 @@ def ledger_maps(part: Part, shown: Mapping[str, Sequence[Run]], folder: Path) ->
     if not maps:
         return None
     counted = list(dict.fromkeys(name for one in maps.values() for name in one.shares))
-    panels = [name for name in counted if any(_panel(one, name).any() for one in maps.values())]
+    panels = [name for name in counted if any(_happened(one, name) for one in maps.values())]
     never = [name for name in counted if name not in panels]
     width = 2.6 + 2.6 * len(panels)
     titles = {name: wrapped(name, int(_LETTERS * width)) for name in maps}
@@ -60,9 +60,10 @@ def ledger_maps(part: Part, shown: Mapping[str, Sequence[Run]], folder: Path) ->
     def draw(figure: Figure) -> None:
         from matplotlib.ticker import MaxNLocator
 
-        alike = len({tuple(one.steps) for one in maps.values()}) == 1
-        left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=[width - _BAR, _BAR])[0]
-        boxes = left.subfigures(len(maps), 1, height_ratios=heights, squeeze=False)[:, 0]
+        # Names of layers take room: only where they are the same do the maps stand one below the other.
+        alike = len({(one.steps, one.layers) for one in maps.values()}) == 1
+        top, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[_BAR, sum(heights)])[:, 0]
+        boxes = below.subfigures(len(maps), 1, height_ratios=heights, squeeze=False)[:, 0]
         for i, (box, (name, one)) in enumerate(zip(boxes, maps.items(), strict=True)):
             grid = _row(box, titles[name], one, panels)
             last = i == len(maps) - 1
@@ -71,9 +72,9 @@ def ledger_maps(part: Part, shown: Mapping[str, Sequence[Run]], folder: Path) ->
                 axes.set_xlabel("step" if last else "")
                 # Numbers are written once: laying them out again under every row takes longer than the maps do.
                 axes.tick_params(axis="x", labelbottom=last or not alike)
-                # One at the edge would stand out, and its row be narrower than the others.
-                axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True, prune="upper"))
-        _bar(right, grid[-1].images[0])
+                # One at an edge would stand out, and its row be narrower than the others.
+                axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True, prune="both"))
+        _bar(top, grid[-1].images[0], len(panels))
 
     rows = [
         {"variant": name, "counted": panel, "layer": layer, "step": step, "share": float(one.shares[panel][i, j])}
@@ -82,12 +83,14 @@ def ledger_maps(part: Part, shown: Mapping[str, Sequence[Run]], folder: Path) ->
         for i, layer in enumerate(one.layers)
         for j, step in enumerate(one.steps)
     ]
-    unseen = f" Never: {', '.join(never)}." if never else ""
+    unseen = f" Never where it was counted: {', '.join(never)}." if never else ""
+    watched = " Partial sums are those of products; sums of reductions are not watched." if SWALLOWED in counted else ""
     return Drawing(
         name=slug(part["name"], "ledger"),
         title="The ledger by layer and step",
-        caption=f"Shares of what is not zero, all seeds together; blank where it never happened.{unseen}",
-        size=(width, sum(heights) + 0.2),
+        caption="Shares of what is not zero, all seeds together; white where it did not happen, grey where it was not "
+        f"counted.{unseen}{watched}",
+        size=(width, sum(heights) + _BAR + 0.2),
         draw=draw,
         rows=rows,
     )
@@ -102,17 +105,23 @@ def _row(box: Any, title: str, one: Maps, panels: Sequence[str]) -> list[Any]:
     return list(grid)
 
 
-def _bar(box: Any, image: Any) -> None:
-    """Draw the bar of colours that all maps share."""
-    bar = box.colorbar(image, cax=box.add_subplot(label="<colorbar>"))
+def _bar(box: Any, image: Any, panels: int) -> None:
+    """Draw the bar of colours that all maps share, above the first of them: there a narrow screen shows it."""
+    place = box.add_gridspec(1, 2, width_ratios=[1, max(panels - 1, 0.01)])[0]
+    bar = box.colorbar(image, cax=box.add_subplot(place, label="<colorbar>"), orientation="horizontal")
     bar.set_label("share", color=INK)
     bar.ax.tick_params(colors=INK)
     bar.outline.set_linewidth(0.5)
 
 
 def _panel(one: Maps, name: str) -> Any:
-    return np.nan_to_num(one.shares[name]) if name in one.shares else np.zeros((len(one.layers), len(one.steps)))
+    """Return shares, NaN where nothing was counted."""
+    return one.shares.get(name, np.full((len(one.layers), len(one.steps)), np.nan))
+
+
+def _happened(one: Maps, name: str) -> bool:
+    return bool((np.nan_to_num(_panel(one, name)) > 0).any())
 
 
 def _marked(one: Maps) -> bool:
-    return any(_panel(one, name).any() for name in one.shares)
+    return any(_happened(one, name) for name in one.shares)

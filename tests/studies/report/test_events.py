@@ -41,6 +41,7 @@ def test_shares_are_of_what_is_not_zero_over_kinds_and_seeds(tmp_path: Path) -> 
         "gradients flushed": [[6 / 24, nan], [nan, nan]],
         "updates lost": [[nan, nan], [1.0, 0.25]],
         "overflowed": [[1 / 24, nan], [nan, nan]],
+        "NaN": [[0.0, nan], [nan, nan]],
         SWALLOWED: [[3 / 8, nan], [nan, nan]],
     }
     assert list(maps.shares) == list(expected)
