@@ -69,7 +69,7 @@ Parameters
 ----------
 x : array or scalar
     float16, float32, float64, any integer dtype up to 64 bits, or the bfloat16, float8_e5m2 and float8_e4m3fn of
-    ml_dtypes. Python floats and integers count as float64 and int64.
+    ml_dtypes. Python floats count as float64, integers as those of 64 bits.
 to : Format or numpy integer dtype
     What to round to.
 rounding : Rounding, Stochastic or str
@@ -157,8 +157,8 @@ Raises
 TypeError
     If an operand has not the dtype that the accumulator takes, or `out` not that of the result.
 ValueError
-    If shapes do not fit, a float32 operand holds what its format lacks, an accumulator or the device is unknown, or
-    flags are asked of a matrix unit, which defines none.
+    If shapes or axes do not fit, `out` is read-only, a float32 operand holds what its format lacks, an accumulator or
+    the device is unknown, or flags are asked of a matrix unit, which defines none.
 RuntimeError
     If `device` is ``"cuda"`` and no GPU can be used.
 
@@ -209,8 +209,8 @@ Raises
 TypeError
     If an operand has not the dtype that the accumulator takes, or `out` not that of the result.
 ValueError
-    If shapes do not fit, a float32 operand holds what its format lacks, an accumulator or the device is unknown, or
-    flags are asked of a matrix unit, which defines none.
+    If shapes or axes do not fit, `out` is read-only, a float32 operand holds what its format lacks, an accumulator or
+    the device is unknown, or flags are asked of a matrix unit, which defines none.
 RuntimeError
     If `device` is ``"cuda"`` and no GPU can be used.
 
@@ -267,8 +267,8 @@ Raises
 TypeError
     If an operand has not the dtype that the accumulator takes, or `out` not that of the result.
 ValueError
-    If shapes do not fit, a float32 operand holds what its format lacks, an accumulator or the device is unknown, or
-    flags are asked of a matrix unit, which defines none.
+    If shapes or axes do not fit, `out` is read-only, a float32 operand holds what its format lacks, an accumulator or
+    the device is unknown, or flags are asked of a matrix unit, which defines none.
 RuntimeError
     If `device` is ``"cuda"`` and no GPU can be used.
 

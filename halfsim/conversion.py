@@ -241,7 +241,7 @@ Parameters
 ----------
 x : array or scalar
     float16, float32, float64, any integer dtype up to 64 bits, or the bfloat16, float8_e5m2 and float8_e4m3fn of
-    ml_dtypes. Python floats and integers count as float64 and int64.
+    ml_dtypes. Python floats count as float64, integers as those of 64 bits.
 to : Format or numpy integer dtype
     What to round to.
 rounding : Rounding, Stochastic or str

@@ -195,8 +195,8 @@ Raises
 TypeError
     If an operand has not the dtype that the accumulator takes, or `out` not that of the result.
 ValueError
-    If shapes do not fit, a float32 operand holds what its format lacks, an accumulator or the device is unknown, or
-    flags are asked of a matrix unit, which defines none.
+    If shapes or axes do not fit, `out` is read-only, a float32 operand holds what its format lacks, an accumulator or
+    the device is unknown, or flags are asked of a matrix unit, which defines none.
 RuntimeError
     If `device` is ``"cuda"`` and no GPU can be used.
 """

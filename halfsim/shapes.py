@@ -120,7 +120,7 @@ def _axes(name: str, axis: int | Sequence[int] | None, ndim: int) -> list[int]:
     """Return the axes to sum over, in ascending order."""
     if axis is None:
         return list(range(ndim))
-    chosen = [axis] if isinstance(axis, int | np.integer) else list(axis)
+    chosen = list(axis) if isinstance(axis, Sequence | np.ndarray) else [axis]
     if not all(isinstance(i, int | np.integer) and -ndim <= i < ndim for i in chosen):
         raise ValueError(
             f"{name}: axis={axis!r} is not among the {ndim} axes of x; pass -{ndim} to {ndim - 1}, or None"

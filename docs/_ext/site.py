@@ -40,6 +40,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     for part in ("description", "options", "epilog"):
         app.connect(f"sphinx-click-process-{part}", _escape)
     app.connect("missing-reference", _resolve)
+    app.connect("autodoc-skip-member", _skip)
     app.add_html_math_renderer("mathml", (_formula, None), (_formula, None))
     return {"parallel_read_safe": True}
 
@@ -92,6 +93,11 @@ def _formula(translator: Any, node: nodes.Element) -> None:
 
 def _cite(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     lines[:] = [_CITATION.sub(r":cite:p:`\1`", line) for line in lines]
+
+
+def _skip(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    """Leave out the fields of a named tuple whose text is Python's own: the class describes them."""
+    return True if str(getattr(obj, "__doc__", "")).startswith("Alias for field number") else None
 
 
 def _escape(app: Sphinx, context: Any, lines: list[str]) -> None:

@@ -21,6 +21,7 @@ __all__ = ["number_line"]
 # An infinity stands where the next number would be, were the exponent unbounded.
 _BEYOND = power(BINARY16.emax + 1)
 _LARGEST = Fraction(BINARY16.largest)
+_FAR = 4096
 _LEFT, _LENGTH = 12, 76
 
 
@@ -68,7 +69,15 @@ def number_line(steps: Sequence[Explanation]) -> dict[str, Any] | None:
 
 
 def _value(exact: Exact) -> Fraction:
-    """Exact value, or of an irrational one the digits that the rounder got."""
+    """Exact value, or of an irrational one the digits that the rounder got.
+
+    What is far beyond the line is as far as need be: the number itself may have 2**63 digits.
+    """
+    sign = -1 if exact.sign else 1
+    if exact.value is None and exact.exponent > _FAR:
+        return sign * 2 * _BEYOND
+    if exact.value is None and exact.exponent < -_FAR:
+        return sign * power(-_FAR)
     return dyadic(exact.sign, exact.exponent, exact.significand, exact.tail) if exact.value is None else exact.value
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from halfsim.checks import integer
 from halfsim.training.arithmetic import Array
 
 __all__ = ["Words"]
@@ -22,6 +23,11 @@ class Words:
     skip : int
         How many words to leave out first, at no cost.
 
+    Raises
+    ------
+    ValueError
+        For a key or a number of words that cannot be.
+
     Examples
     --------
     >>> from halfsim.training.words import Words
@@ -32,6 +38,8 @@ class Words:
     """
 
     def __init__(self, seed: int, purpose: int, skip: int = 0) -> None:
+        seed, purpose = (integer("Words", name, n, 0, 2**64 - 1) for name, n in (("seed", seed), ("purpose", purpose)))
+        skip = integer("Words", "skip", skip, 0, 2**64 - 1)
         self._source = np.random.Philox(key=np.array([seed, purpose], np.uint64))
         # A step of the counter makes four words.
         self._source.advance(skip // 4)

@@ -159,6 +159,15 @@ def test_exact_results_stand_between_their_neighbours() -> None:
     assert [tick["label"] for tick in line("add", "65504", "0")["ticks"]] == ["65472", "65504", "inf"]
 
 
+@pytest.mark.parametrize("power", ["9223372036854775807", "3000000000", "-3000000000", "-9223372036854775808"])
+def test_a_number_of_a_billion_digits_is_only_far_away(power: str) -> None:
+    drawn = line("scaleb", "1", power)
+    assert [tick["label"] for tick in drawn["ticks"]] == (
+        ["0", "0x1p-24"] if power.startswith("-") else ["65504", "inf"]
+    )
+    assert drawn["to_scale"] == power.startswith("-")
+
+
 def test_numbers_on_a_line_are_written_alike() -> None:
     drawn = line("multiply", "0.1", "0x1p-10")
     assert [tick["label"] for tick in drawn["ticks"]] == ["0x1.994p-14", "0x1.998p-14", "0x1.99cp-14"]

@@ -41,16 +41,16 @@
     const { line } = answer;
     if (!line) return [element("p", { class: "hint" }, "No number line: the result is not one finite number or another.")];
     const picture = drawn(
-      "svg", { class: "line", role: "img", width: "100%", height: "208", "aria-label": "Results on a number line; the table below lists them." },
+      "svg", { class: "line", role: "img", width: "100%", height: "228", "aria-label": "Results on a number line; the table below lists them." },
       drawn("line", { x1: "2%", x2: "98%", y1: "120", y2: "120", class: line.to_scale ? "axis" : "axis broken" }),
-      ...(line.exact ? [upright(line.exact, "120", "176", "exact")] : []),
+      ...(line.exact ? [upright(line.exact, "120", "206", "exact")] : []),
       ...line.ticks.flatMap((each) => tick(each, answer, shown)),
     );
     if (line.tie) picture.append(upright(line.tie, "108", "132", "tie"), label(line.tie, "102", "tie", "tie"));
     if (line.exact) {
       picture.append(
         drawn("circle", { cx: percent(line.exact.x), cy: "120", r: "5", class: "exact" }),
-        label(line.exact, "188", line.to_scale ? "exact" : "exact, far beyond", "exact"),
+        label(line.exact, "218", line.to_scale ? "exact" : "exact, far beyond", "exact"),
       );
     }
     return [picture];

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from halfsim.checks import integer
 from halfsim.training.arithmetic import Array
 from halfsim.training.data.dataset import Dataset, pooled
 from halfsim.training.words import Words
@@ -61,8 +62,7 @@ def digits(train: int = 1400, test: int = 397, pool: int = 1) -> Dataset:
             "digits: scikit-learn, which brings the data, is not installed; pip install 'halfsim[studies]'",
             name="sklearn",
         )
-    if not (0 < train <= _TRAIN and 0 < test <= _TEST):
-        raise ValueError(f"digits: train={train}, test={test} must be from 1 to {_TRAIN} and from 1 to {_TEST}")
+    train, test = integer("digits", "train", train, 1, _TRAIN), integer("digits", "test", test, 1, _TEST)
     packed = Path(package.submodule_search_locations[0], "datasets", "data", "digits.csv.gz").read_bytes()
     # 64 pixels and a label in a line.
     table = np.loadtxt(gzip.decompress(packed).decode().splitlines(), np.uint8, delimiter=",")

@@ -55,7 +55,7 @@ def test_fewer_digits_are_the_first_ones() -> None:
     for half, whole, count in ((few.train, all_.train, 30), (few.test, all_.test, 7)):
         assert np.array_equal(half[0], whole[0][:count])
         assert np.array_equal(half[1], whole[1][:count])
-    with pytest.raises(ValueError, match=r"digits: train=1401, test=7 must be from 1 to 1400"):
+    with pytest.raises(ValueError, match="digits: train=1401 must be an integer from 1 to 1400"):
         digits(train=1401, test=7)
 
 
