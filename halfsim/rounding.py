@@ -45,7 +45,7 @@ class Stochastic:
 
     With d the discarded fraction of an ulp and r the `bits` leading bits of the random word, the magnitude is rounded
     up when ``d + r / 2**bits >= 1``; so exact values never change and the probability is d cut to `bits` bits. A
-    magnitude that so rounds beyond the largest finite number overflows to infinity, or to what the format has in its place.
+    magnitude that so rounds beyond the largest finite number overflows to infinity, or to NaN where a format has none.
 
     Parameters
     ----------
