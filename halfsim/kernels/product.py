@@ -32,7 +32,7 @@ from halfsim.kernels.threads import run_blocks
 from halfsim.mfma import ExactDotAdd, PairwiseDotAdd, TwoStageDotAdd
 from halfsim.rounding import Stochastic, as_rounding
 
-__all__ = ["Operands", "Plan", "evaluate", "evaluate_general", "plan", "started"]
+__all__ = ["Operands", "Plan", "convert_each", "evaluate", "evaluate_general", "first_step", "plan"]
 
 # Multiply-adds worth a thread: about 0.2 ms of a vectorised loop, of a general one.
 _FAST_WORK = 1 << 19
@@ -182,9 +182,9 @@ def evaluate_general(place: Any, chosen: Plan, operands: Operands, c: Any, eleme
     if operands.a.shape[2]:
         flags = _compute_general(place, chosen, operands, elements, d, source)
     else:
-        flags = _convert(place, chosen, d, source, chosen.format, elements)
+        flags = convert_each(place, chosen, d, source, chosen.format, elements)
     if chosen.storage.format != chosen.format:
-        _convert(place, chosen, d, chosen.format, chosen.storage.format, elements)
+        convert_each(place, chosen, d, chosen.format, chosen.storage.format, elements)
     return place.cast(d, chosen.storage.patterns), flags
 
 
@@ -195,17 +195,9 @@ def _source(chosen: Plan, c: Any) -> Format:
     return BINARY16 if c.dtype == np.float16 else BINARY32
 
 
-def _first_step(chosen: Plan, source: Format) -> int:
+def first_step(chosen: Plan, source: Format) -> int:
     """Return the number of the first rounding of the sum: rounding C, where its format asks for that, is number 0."""
     return 0 if chosen.exact_addend or chosen.format.contains(source) else 1
-
-
-def started(chosen: Plan, c: Any, source: Format, elements: Any) -> tuple[Any, int]:
-    """Return patterns of C, one per element, in the format of a sum, and the number of the sum's first rounding."""
-    d = c.copy()
-    if source != chosen.format and not chosen.exact_addend:
-        _convert(host, chosen, d, source, chosen.format, elements)
-    return d, _first_step(chosen, source)
 
 
 def _first_and_special(chosen: Plan, operands: Operands) -> bool:
@@ -229,7 +221,7 @@ def _fast_operands(
         addend = np.zeros(shape, np.uint16) if c is None else c.reshape(shape).view(_WORDS[source])
         return np.empty(shape, chosen.storage.patterns), (addend, layout(source))
     d = _patterns(chosen, c, shape[0] * shape[1]).reshape(shape)
-    return d, (_first_step(chosen, source),) if chosen.control & 7 == STOCHASTIC else ()
+    return d, (first_step(chosen, source),) if chosen.control & 7 == STOCHASTIC else ()
 
 
 def _patterns(chosen: Plan, c: NDArray[Any] | None, size: int) -> NDArray[Any]:
@@ -241,11 +233,11 @@ def _patterns(chosen: Plan, c: NDArray[Any] | None, size: int) -> NDArray[Any]:
     if chosen.storage.format == BINARY32:
         return c.reshape(-1).astype(np.float32).view(np.uint32)
     d = c.reshape(-1).view(np.uint32).astype(np.int64)
-    _convert(host, chosen, d, BINARY32, BINARY16, host.indices(size))
+    convert_each(host, chosen, d, BINARY32, BINARY16, host.indices(size))
     return d.astype(np.uint16)
 
 
-def _convert(place: Any, chosen: Plan, d: Any, source: Format, target: Format, elements: Any) -> Any:
+def convert_each(place: Any, chosen: Plan, d: Any, source: Format, target: Format, elements: Any) -> Any:
     """Round patterns, one per element, to another format in place, as rounding 0: return the flags."""
     flags = place.filled(d.size, 0, np.uint8)
     fields, to = layout(source), layout(target)
@@ -260,13 +252,13 @@ def _compute_general(place: Any, chosen: Plan, operands: Operands, elements: Any
 
     `d` holds the patterns of C in the format `source`, one per listed element, and receives the results.
     """
-    extra, step, to = chosen.extra, _first_step(chosen, source), layout(chosen.format)
+    extra, step, to = chosen.extra, first_step(chosen, source), layout(chosen.format)
     if chosen.exact_addend:
         extra = (layout(source),)
     if chosen.exact_addend or source == chosen.format:
         flags = place.filled(d.size, 0, np.uint8)
     else:
-        flags = _convert(place, chosen, d, source, chosen.format, elements)
+        flags = convert_each(place, chosen, d, source, chosen.format, elements)
     before = (*operands, elements, d, flags, to, chosen.control, chosen.seed, chosen.offset, step)
     terms = operands.a.shape[2]
     place.spans(chosen.general, before, d.size, max(1, _GENERAL_WORK // terms), chosen.scratch(terms), extra)
@@ -300,5 +292,5 @@ def _compute_left(chosen: Plan, operands: Operands, d: NDArray[Any], left: NDArr
         again = flat[elements].astype(np.int64)
         _compute_general(host, chosen, operands, elements, again, chosen.storage.format)
         if chosen.storage.format != chosen.format:
-            _convert(host, chosen, again, chosen.format, chosen.storage.format, elements)
+            convert_each(host, chosen, again, chosen.format, chosen.storage.format, elements)
         flat[elements] = again

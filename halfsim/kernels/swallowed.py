@@ -14,8 +14,8 @@ from halfsim.core._jit import choose_by_type, kernel, scalar
 from halfsim.core.fields import F16, layout
 from halfsim.core.philox import draw
 from halfsim.formats import BINARY16, Format
-from halfsim.kernels import gemm, mfma
-from halfsim.kernels.product import plan, started
+from halfsim.kernels import gemm, host, mfma
+from halfsim.kernels.product import convert_each, first_step, plan
 from halfsim.kernels.simd import bits_of, decode, make_rule, rounded, sum_to_odd
 from halfsim.mfma import ExactDotAdd, PairwiseDotAdd, TwoStageDotAdd
 from halfsim.rounding import Stochastic
@@ -54,7 +54,10 @@ def swallowed(
     """
     counts = np.zeros(2, np.int64)
     if isinstance(accumulator, Sequential | MatrixUnit):
-        d, step = started(plan(accumulator), c, source, elements)
+        chosen, d = plan(accumulator), c.copy()
+        if source != chosen.format:
+            convert_each(host, chosen, d, source, chosen.format, elements)
+        step = first_step(chosen, source)
         if isinstance(accumulator, Sequential):
             _watch(accumulator, a, b, d, elements, step, counts)
         else:

@@ -116,7 +116,7 @@ def test_keys_are_changed_from_outside(path: Path, text: str, get: Any, wanted: 
         ("sweep.zip=5", r"demo\.toml: sweep\.zip=5 must be a list of keys"),
         ("sweep.zip=[[1]]", r"demo\.toml: sweep\.zip=\[\[1\]\] must be a list of keys"),
         ("batch=5000", r"demo\.toml: batch=5000: size=5000 must be from 1 to the 1400 training examples"),
-        ("task.train=5000", r"demo\.toml: task: train=5000, test=397 must be from 1 to 1400"),
+        ("task.train=5000", r"demo\.toml: task: train=5000 must be an integer from 1 to 1400"),
         ('task={name="language", text="/none"}', r"demo\.toml: task: text='/none' is no file"),
         ('model={names="lstm"}', r"demo\.toml: model: name is missing \(is 'names' meant for it\?\); known are"),
         ("steps", r"'steps' is no change of a configuration; write KEY=VALUE"),
