@@ -46,6 +46,10 @@ def ones(*shape: int) -> Variable:
     return TAPE.constant(np.ones(shape, np.float16))
 
 
+def moved(momentum: float, epsilon: float = 1e-5) -> Callable[[], object]:
+    return lambda: nn.batch_norm(TAPE, ROWS, ONES, ONES, "moved", momentum, epsilon)
+
+
 def aimed(targets: Any) -> Callable[[], object]:
     return lambda: nn.sigmoid_cross_entropy(TAPE, ROWS, targets)
 
@@ -69,6 +73,36 @@ def batches_of(size: Any) -> Settings:
         (lambda: nn.layer_norm(TAPE, ROWS, ONES, ones(1)), ValueError, r"layer_norm: shift .*shape \(3,\)"),
         (lambda: nn.linear(TAPE, ROWS, ones(4, 5)), ValueError, r"linear: w has shape \(4, 5\); .*shape \(3, N\)"),
         (lambda: nn.linear(TAPE, ROWS, ones(3, 5), ones(1)), ValueError, r"linear: b .*shape \(5,\)"),
+        (lambda: nn.transpose(TAPE, ROWS, (0, 0)), ValueError, r"transpose: axes=\(0, 0\) is no permutation of the 2"),
+        (lambda: nn.transpose(TAPE, ROWS, (-3, 0)), ValueError, r"transpose: axes=\(-3, 0\) is no permutation"),
+        (lambda: nn.transpose(TAPE, ROWS, (0,)), ValueError, r"transpose: axes=\(0,\) is no permutation"),
+        (lambda: nn.add(TAPE, ones(4, 5), ones(4, 1)), ValueError, r"add: b has shape \(4, 1\); .* of a, \(4, 5\)"),
+        (lambda: nn.add(TAPE, ones(2, 3, 4), ones(2, 1, 4)), ValueError, r"add: b has shape \(2, 1, 4\)"),
+        (lambda: nn.add(TAPE, ones(5), ones(4, 5)), ValueError, r"add: b has shape \(4, 5\); pass one .*\(5,\)"),
+        (lambda: nn.add(TAPE, ones(4, 5), ones(4)), ValueError, r"add: b has shape \(4,\)"),
+        (lambda: nn.multiply(TAPE, ones(4, 5), ones(5)), ValueError, r"multiply: b has .*\(5,\); .*shape \(4, 5\)"),
+        (lambda: nn.multiply(TAPE, ones(4, 5), ones(4, 1)), ValueError, r"multiply: b has shape \(4, 1\)"),
+        (lambda: nn.matmul(TAPE, ones(2, 3, 3, 4), ones(3, 2, 4, 5)), ValueError, r"matmul: b .*\(2, 3, 4, N\)"),
+        (lambda: nn.matmul(TAPE, ones(6, 3, 4), ones(2, 3, 4, 5)), ValueError, r"matmul: b .*shape \(6, 4, N\)"),
+        (lambda: nn.matmul(TAPE, ones(2, 3, 4), ones(1, 4, 5)), ValueError, r"matmul: b .*shape \(2, 4, N\)"),
+        (lambda: nn.matmul(TAPE, ones(3, 4), ones(5, 6)), ValueError, r"matmul: b .*shape \(4, N\)"),
+        (lambda: nn.matmul(TAPE, ones(4), ones(4, 5)), ValueError, r"matmul: a .*shape \(\.\.\., M, K\)"),
+        (lambda: nn.take(TAPE, ROWS, 0, 2), ValueError, "take: axis=2 must be an integer from -2 to 1"),
+        (lambda: nn.take(TAPE, ROWS, 0, -3), ValueError, "take: axis=-3 must be an integer from -2 to 1"),
+        (lambda: nn.take(TAPE, ROWS, 3, 1), ValueError, "take: index=3 must be an integer from -3 to 2"),
+        (lambda: nn.take(TAPE, ROWS, [0, 0], 0), TypeError, "take: index is of type list; pass an integer or a slice"),  # type: ignore[arg-type]
+        (lambda: nn.take(TAPE, ROWS, True, 0), TypeError, "take: index is of type bool"),
+        (lambda: nn.embedding(TAPE, ROWS, np.array([True, False])), TypeError, "of dtype bool; pass integers"),
+        (lambda: nn.embedding(TAPE, ROWS, np.ones(2)), TypeError, "embedding: indices are of dtype float64"),
+        (lambda: nn.embedding(TAPE, ONES, np.array([0])), ValueError, r"embedding: table .*shape \(V, E\)"),
+        (moved(1.5), ValueError, "batch_norm: momentum=1.5 must be a number from 0 to 1"),
+        (moved(np.nan), ValueError, "batch_norm: momentum=nan must be"),
+        (moved(-0.1), ValueError, "batch_norm: momentum=-0.1 must be"),
+        (moved(True), ValueError, "batch_norm: momentum=True must be"),
+        (moved(0.1, -1e-5), ValueError, "batch_norm: epsilon=-1e-05 must be a number from 0"),
+        (moved(0.1, np.nan), ValueError, "batch_norm: epsilon=nan must be"),
+        (lambda: nn.layer_norm(TAPE, ROWS, ONES, ONES, -1.0), ValueError, "layer_norm: epsilon=-1.0 must be a number"),
+        (lambda: nn.layer_norm(TAPE, ROWS, ONES, ONES, np.nan), ValueError, "layer_norm: epsilon=nan must be"),
         (lambda: nn.softmax_cross_entropy(TAPE, ROWS, np.array([0])), ValueError, r"labels has shape \(1,\)"),
         (lambda: nn.softmax_cross_entropy(TAPE, ROWS, np.array([0.0, 1.0])), TypeError, "dtype float64; pass integers"),
         (aimed([True]), ValueError, r"targets has shape \(1,\); pass one of shape \(2, 3\)"),
