@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -9,13 +10,13 @@ import numpy as np
 import pytest
 
 from halfsim.formats import Format
-from halfsim.policy import named
+from halfsim.policy import DynamicScale, Policy, StaticScale, named
 from halfsim.testvectors.tiles import tile_header
 from halfsim.training import nn
 from halfsim.training.experiment import Experiment, Settings
 from halfsim.training.machine import Machine
-from halfsim.training.models import Perceptron
-from halfsim.training.optim import SGD
+from halfsim.training.models import BatchNormNet, Perceptron
+from halfsim.training.optim import SGD, Adam
 from halfsim.training.tape import Tape, Variable
 from halfsim.training.tasks import Classification
 from halfsim.training.trainer import train
@@ -28,10 +29,8 @@ ONES = TAPE.constant(np.ones(3, np.float16))
 
 
 def training(policy: Any, outputs: int) -> Callable[[], object]:
-    settings = Settings(
-        model=Perceptron(sizes=(64, outputs)), optimizer=SGD(rate=0.1), batch=4, steps=1, evaluate_every=1
-    )
-    return lambda: train(Classification(dataset="digits"), policy, settings, seed=0)
+    given = settings(model=Perceptron(sizes=(64, outputs)))
+    return lambda: train(Classification(dataset="digits"), policy, given, seed=0)
 
 
 def embedded(index: int) -> Callable[[], Variable]:
@@ -54,8 +53,9 @@ def aimed(targets: Any) -> Callable[[], object]:
     return lambda: nn.sigmoid_cross_entropy(TAPE, ROWS, targets)
 
 
-def batches_of(size: Any) -> Settings:
-    return Settings(model=Perceptron(sizes=(64, 10)), optimizer=SGD(rate=0.1), batch=size, steps=1, evaluate_every=1)
+def settings(**changed: Any) -> Settings:
+    given = {"model": Perceptron(sizes=(64, 10)), "optimizer": SGD(rate=0.1), "batch": 4, "steps": 1}
+    return Settings(**{**given, "evaluate_every": 1, **changed})
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,25 @@ def batches_of(size: Any) -> Settings:
     [
         (training("mixed", 10), TypeError, "policy='mixed' is of type str; pass a halfsim.policy.Policy"),
         (training(named("mixed"), 5), ValueError, "5 outputs are too few; give the last layer 10 or more"),
-        (lambda: batches_of("ful"), ValueError, "batch='ful' must be an integer from 1 to 9007199254740992, or 'full'"),
+        (
+            lambda: settings(batch="ful"),
+            ValueError,
+            "batch='ful' must be an integer from 1 to 9007199254740992, or 'full'",
+        ),
+        (lambda: settings(clip_norm=True), ValueError, "clip_norm=True must be a positive finite number, or None"),
+        (lambda: settings(clip_norm="1"), ValueError, "clip_norm='1' must be a positive finite number"),
+        (lambda: settings(clip_norm=np.nan), ValueError, "clip_norm=nan must be a positive finite number"),
+        (lambda: settings(clip_norm=10**400), ValueError, "must be a positive finite number, or None for none"),
+        (lambda: settings(optimizer="adam"), TypeError, "optimizer='adam' is of type str; pass an optimizer, such as"),
+        (lambda: settings(optimizer=SGD), TypeError, "is of type type; pass an optimizer, such as"),
+        (lambda: settings(model="mlp"), TypeError, "model='mlp' is of type str; pass a network, such as"),
+        (lambda: settings(model=Perceptron), TypeError, "is of type ABCMeta; pass a network, such as"),
+        (lambda: Adam(0.1, betas=np.array([0.9, 1.0])), ValueError, "must be two numbers from 0 to below 1"),  # type: ignore[arg-type]
+        (lambda: Adam(0.1, betas=np.array([[0.9, 0.5]] * 2)), ValueError, "must be two numbers"),  # type: ignore[arg-type]
+        (lambda: SGD(np.bool_(True)), ValueError, "SGD: rate=True must be a positive finite number"),  # type: ignore[arg-type]
+        (lambda: TAPE.parameter(np.ones(3)), TypeError, "Tape.parameter: value is of dtype float64; pass an array of"),
+        (lambda: TAPE.constant(np.ones(3, int)), TypeError, "Tape.constant: value is of dtype int64; pass an array"),
+        (lambda: TAPE.constant([1.0]), TypeError, "Tape.constant: value is of type list; pass an array of float16"),  # type: ignore[arg-type]
         (embedded(-1), ValueError, "index -1 is not one of a table of 2 rows"),
         (embedded(2), ValueError, "index 2 is not one of a table of 2 rows"),
         (labelled(-1), ValueError, "labels from -1 to 0 are not all from 0 to 2"),
@@ -128,3 +146,33 @@ def batches_of(size: Any) -> Settings:
 def test_wrong_input_is_told(call: Callable[[], object], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         call()
+
+
+@pytest.mark.parametrize(
+    ("made", "wanted"),
+    [
+        (lambda: SGD(np.float32(0.5), np.float16(0.25)), SGD(0.5, 0.25)),
+        (lambda: SGD(np.int64(1)), SGD(1.0)),
+        (lambda: Adam(np.float32(1e-3)), Adam(float(np.float32(1e-3)))),
+        (lambda: Adam(0.5, betas=np.array([0.9, 0.99])), Adam(0.5, betas=(0.9, 0.99))),
+        (lambda: Adam(0.5, betas=(np.float64(0.9), np.float64(0.99))), Adam(0.5, betas=(0.9, 0.99))),
+        (lambda: BatchNormNet(momentum=np.float32(0.5)), BatchNormNet(momentum=0.5)),
+        (lambda: StaticScale(scale=np.int64(1024)), StaticScale(scale=1024.0)),
+        (lambda: StaticScale(scale=np.float32(1024)), StaticScale(scale=1024.0)),
+        (lambda: DynamicScale(growth=np.float16(4), interval=np.int8(9)), DynamicScale(growth=4.0, interval=9)),
+        (lambda: Policy(name="p", flush_to_zero=np.bool_(True)), Policy(name="p", flush_to_zero=True)),
+        (lambda: settings(clip_norm=np.float32(0.5)), settings(clip_norm=0.5)),
+        (lambda: settings(batch=np.int64(4)), settings(batch=4)),
+    ],
+)
+def test_scalars_of_numpy_are_numbers(made: Callable[[], object], wanted: object) -> None:
+    """Converted to Python's own: shown and written alike."""
+    assert made() == wanted
+    assert repr(made()) == repr(wanted)
+
+
+def test_an_experiment_of_scalars_of_numpy_has_a_plain_table() -> None:
+    policy = Policy(name="p", flush_to_zero=np.bool_(True), loss_scale=StaticScale(scale=np.float32(8)))  # type: ignore[arg-type]
+    given = settings(optimizer=Adam(np.float32(0.5), betas=np.array([0.5, 0.75])), clip_norm=np.float16(2))  # type: ignore[arg-type]
+    experiment = Experiment(task=Classification(dataset="digits"), settings=given, policy=policy, seed=0)
+    assert Experiment.from_config(json.loads(json.dumps(experiment.config()))) == experiment
