@@ -7,7 +7,7 @@ from operator import index
 from halfsim.formats import BINARY32, Format, Specials
 from halfsim.rounding import Rounding, RoundingLike, Stochastic, as_rounding
 
-__all__ = ["deterministic", "integer", "pair_of_formats", "result_format"]
+__all__ = ["deterministic", "integer", "pair_of_formats", "plain", "result_format"]
 
 
 def integer(row: str, field: str, value: object, low: int, high: int) -> int:
@@ -15,6 +15,12 @@ def integer(row: str, field: str, value: object, low: int, high: int) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__") or not low <= index(value) <= high:
         raise ValueError(f"{row}: {field}={value!r} must be an integer from {low} to {high}")
     return index(value)
+
+
+def plain(value: object) -> object:
+    """Return Python's own number or truth value for a scalar of NumPy, and anything else as it is."""
+    item = getattr(value, "item", None)
+    return item() if getattr(value, "shape", None) == () and callable(item) else value
 
 
 def result_format(row: str, field: str, value: object, precision: int = 64) -> Format:

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from halfsim.accumulators import FP32, Accumulator, Pairwise, Sequential, factor_formats
+from halfsim.checks import plain
 from halfsim.formats import BINARY16, BINARY32, Format
 from halfsim.policy.loss_scale import DynamicScale, LayerScale, NoScale, StaticScale
 from halfsim.policy.reduction import SUM32, Reduction
 from halfsim.tensorcores import AccumulatorLike, as_accumulator
 
-__all__ = ["as_product", "as_reduction", "check_format", "check_scale", "check_switch", "one_of"]
+__all__ = ["as_product", "as_reduction", "as_switch", "check_format", "check_scale", "one_of"]
 
 
 def check_format(field: str, value: object) -> None:
@@ -61,10 +62,12 @@ def one_of(method: str, argument: str, value: str, known: Iterable[str]) -> str:
     return value
 
 
-def check_switch(field: str, value: object) -> None:
-    """Refuse what is neither True nor False."""
+def as_switch(field: str, value: object) -> bool:
+    """Return True or False, of Python or of NumPy."""
+    value = plain(value)
     if not isinstance(value, bool):
         raise TypeError(f"Policy: {field}={value!r} is a {type(value).__name__}; pass True or False")
+    return value
 
 
 def check_scale(value: object) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from halfsim.arguments import names_its_arguments
-from halfsim.checks import integer
+from halfsim.checks import integer, plain
 from halfsim.formats import BINARY16, BINARY32
 
 __all__ = ["DynamicScale", "LayerScale", "LossScale", "NoScale", "StaticScale"]
@@ -18,7 +18,7 @@ _SMALLEST, _LARGEST = BINARY32.smallest_subnormal, BINARY32.largest  # a scale l
 def _numbers(row: object, *names: str) -> None:
     """Replace the named fields by floats, and refuse what is no number."""
     for name in names:
-        value = getattr(row, name)
+        value = plain(getattr(row, name))
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise TypeError(
                 f"{type(row).__name__}: {name}={value!r} is a {type(value).__name__}; pass a number such as 1024.0"

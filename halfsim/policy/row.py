@@ -9,7 +9,7 @@ from halfsim.accumulators import FP32, Accumulator, Compensated, Exact, Pairwise
 from halfsim.arguments import names_its_arguments
 from halfsim.environment import FLUSHING, IEEE, Environment
 from halfsim.formats import BINARY16, BINARY32, Format
-from halfsim.policy.checks import as_product, as_reduction, check_format, check_scale, check_switch, one_of
+from halfsim.policy.checks import as_product, as_reduction, as_switch, check_format, check_scale, one_of
 from halfsim.policy.loss_scale import LossScale, NoScale
 from halfsim.policy.reduction import PRODUCTS, REDUCTIONS, SUM16, SUM32, Reduction
 from halfsim.policy.update import UpdateLike, WeightUpdate, as_update
@@ -101,7 +101,7 @@ class Policy:
             )
         object.__setattr__(self, "update", update)
         object.__setattr__(self, "rounding", as_rounding(self.rounding, "Policy"))
-        check_switch("flush_to_zero", self.flush_to_zero)
+        object.__setattr__(self, "flush_to_zero", as_switch("flush_to_zero", self.flush_to_zero))
         check_scale(self.loss_scale)
 
     def product_format(self, product: str) -> Format:

@@ -109,10 +109,17 @@ class RunFolder:
         return Events(self.path / "events.jsonl")
 
     def read_events(self) -> Iterator[dict[str, Any]]:
-        """Yield the events."""
-        with (self.path / "events.jsonl").open("rb") as file:
-            for line in file:
-                yield json.loads(line)
+        """Yield the events; ValueError names a line that is none."""
+        path = self.path / "events.jsonl"
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    event = json.loads(line)
+                except ValueError:
+                    raise ValueError(
+                        f"{path}: line {number} is damaged; delete the folder {self.path} and run again"
+                    ) from None
+                yield event
 
     def step(self) -> int:
         """Return the step of the last event, 0 before the first."""

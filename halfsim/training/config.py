@@ -79,7 +79,7 @@ def read(path: Path, changes: Iterable[str] = ()) -> dict[str, Any]:
     Parameters
     ----------
     path : Path
-        The file, UTF-8.
+        The file, UTF-8, with or without a byte order mark.
     changes : iterable of str
         ``KEY=VALUE``, the key with dots, the value as TOML writes it; one that TOML cannot read is a text.
 
@@ -104,7 +104,7 @@ def read(path: Path, changes: Iterable[str] = ()) -> dict[str, Any]:
     {'steps': 20, 'sweep': {}}
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from None
     table["sweep"] = _flat(table.get("sweep", {}), path)

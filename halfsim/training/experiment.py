@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from halfsim.checks import integer
+from halfsim.checks import integer, plain
 from halfsim.policy import Policy, from_table
 from halfsim.training.models import MODELS, Model
 from halfsim.training.optim import OPTIMIZERS, Optimizer
@@ -40,8 +41,10 @@ class Settings:
 
     Raises
     ------
+    TypeError
+        If `model` is no network or `optimizer` no optimizer, such as the name of one.
     ValueError
-        If a count is no integer from 1 on, or `clip_norm` is not positive and finite.
+        If a count is no integer from 1 on, or `clip_norm` no number that is positive and finite.
 
     Examples
     --------
@@ -61,13 +64,28 @@ class Settings:
     clip_norm: float | None = None
 
     def __post_init__(self) -> None:
+        model: object = self.model
+        if not isinstance(model, Model):
+            raise TypeError(
+                f"Settings: model={model!r} is of type {type(model).__name__}; pass a network, such as "
+                "halfsim.training.models.Perceptron(sizes=(64, 10))"
+            )
+        optimizer: object = self.optimizer
+        if isinstance(optimizer, type) or not hasattr(optimizer, "start"):
+            raise TypeError(
+                f"Settings: optimizer={optimizer!r} is of type {type(optimizer).__name__}; pass an optimizer, such as "
+                "halfsim.training.optim.Adam(0.01)"
+            )
         if isinstance(self.batch, str) and self.batch != "full":
             raise ValueError(f"Settings: batch={self.batch!r} must be an integer from 1 to {_LARGEST}, or 'full'")
         for name in _COUNTS:
             if getattr(self, name) != "full":
                 object.__setattr__(self, name, integer("Settings", name, getattr(self, name), 1, _LARGEST))
-        if self.clip_norm is not None and not 0 < self.clip_norm < float("inf"):
-            raise ValueError(f"Settings: clip_norm={self.clip_norm!r} must be positive and finite, or None for none")
+        norm = plain(self.clip_norm)
+        if norm is not None:
+            if isinstance(norm, bool) or not isinstance(norm, int | float) or not 0 < norm <= sys.float_info.max:
+                raise ValueError(f"Settings: clip_norm={norm!r} must be a positive finite number, or None for none")
+            object.__setattr__(self, "clip_norm", float(norm))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

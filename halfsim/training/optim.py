@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from halfsim.checks import plain
 from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.optimizer_state import OptimizerState as OptimizerState
 
@@ -20,7 +21,7 @@ __all__ = ["OPTIMIZERS", "SGD", "Adagrad", "Adam", "Optimizer", "OptimizerState"
 
 def _check(row: object, name: str, low: float, high: float, text: str) -> None:
     """Replace the field by a float, and refuse what is not in [low, high)."""
-    value = getattr(row, name)
+    value: Any = plain(getattr(row, name))
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not low <= value < high:
         raise ValueError(f"{type(row).__name__}: {name}={value!r} must be {text}")
@@ -132,8 +133,10 @@ class Adam:
         _check(self, "rate", _TINY, np.inf, "a positive finite number")
         _check(self, "epsilon", 0, np.inf, "a finite number, not negative")
         betas: Any = self.betas
-        if not isinstance(betas, tuple | list) or len(betas) != 2 or not all(_decays(beta) for beta in betas):
-            raise ValueError(f"Adam: betas={betas!r} must be two numbers from 0 to below 1, as (0.9, 0.999) is")
+        if isinstance(betas, tuple | list | np.ndarray):
+            betas = [plain(beta) for beta in betas]
+        if not isinstance(betas, list) or len(betas) != 2 or not all(_decays(beta) for beta in betas):
+            raise ValueError(f"Adam: betas={self.betas!r} must be two numbers from 0 to below 1, as (0.9, 0.999) is")
         object.__setattr__(self, "betas", tuple(float(beta) for beta in betas))
 
     def start(self, size: int, arithmetic: Arithmetic) -> OptimizerState:

@@ -7,7 +7,7 @@ from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from halfsim.checks import integer
+from halfsim.checks import integer, plain
 
 __all__ = ["check_choice", "check_count", "check_number", "check_sizes", "row_of"]
 
@@ -74,7 +74,7 @@ def check_sizes(row: Any, *names: str, least: int = 1) -> None:
 def check_number(row: Any, *names: str, low: float = -1e30, high: float = 1e30) -> None:
     """Raise ValueError unless the fields are numbers from `low` to `high`."""
     for name in names:
-        value = getattr(row, name)
+        value: Any = plain(getattr(row, name))
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
             raise ValueError(f"{type(row).__name__}: {name}={value!r} must be a number from {low:g} to {high:g}")
         _set(row, name, float(value))

@@ -16,6 +16,8 @@ __all__ = ["Tape", "Variable"]
 
 Backward: TypeAlias = Callable[[Array], Sequence[Array | None]]
 
+_DTYPES = (np.dtype(np.float16), np.dtype(np.float32))
+
 
 class Variable:
     """An array on the tape.
@@ -102,7 +104,13 @@ class Tape:
         ----------
         value : array
             In the format of activations, of any shape; it is not copied.
+
+        Raises
+        ------
+        TypeError
+            If `value` is no array of float16 or float32.
         """
+        _check_array("constant", value)
         return Variable(value, needed=False)
 
     def parameter(self, value: Array) -> Variable:
@@ -117,7 +125,13 @@ class Tape:
         -------
         Variable
             Whose `Variable.gradient` is there after `backward`, if the output depends on it.
+
+        Raises
+        ------
+        TypeError
+            If `value` is no array of float16 or float32.
         """
+        _check_array("parameter", value)
         return Variable(value, kind="weight gradient")
 
     @contextmanager
@@ -246,6 +260,13 @@ class Tape:
                     owner = owner.base
                 found[id(owner)] = owner
         return sorted(found.values(), key=lambda array: -array.nbytes)
+
+
+def _check_array(method: str, value: object) -> None:
+    dtype = getattr(value, "dtype", None)
+    if dtype not in _DTYPES:
+        found = f"type {type(value).__name__}" if dtype is None else f"dtype {dtype}"
+        raise TypeError(f"Tape.{method}: value is of {found}; pass an array of float16 or float32")
 
 
 def _largest(gradient: Array) -> float:

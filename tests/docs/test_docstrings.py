@@ -32,6 +32,7 @@ NAMES_OF_ROWS = {f"halfsim.tensorcores.{name}" for name in ("AccumulatorLike", "
 
 CANNOT_RAISE = {
     "halfsim.policy.Policy.accumulator": "the fields are rows since the policy was made",
+    "halfsim.studies.tables.rates.lost_updates": "its networks and optimizers are made here",
     "halfsim.testvectors.formats.Header.lines": "the order of the flags was looked up when the header was made",
     "halfsim.testvectors.tiles.product": "the formats are those of the header",
     "halfsim.training.config.experiment": "settings are made of what was validated; else it is a ConfigError",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import threading
 import tomllib
 from pathlib import Path
@@ -119,6 +120,17 @@ def test_a_configuration_is_toml(folder: RunFolder) -> None:
     config: dict[str, Any] = {"seed": 1, "model": {"sizes": [64, 10], "head": 0.1}, "policy": {"update": "kahan"}}
     folder.describe({**config, "clip_norm": None, "policy": {**config["policy"], "seed": None}})
     assert tomllib.loads((folder.path / "config.toml").read_text()) == config
+
+
+def test_a_damaged_event_is_told_with_a_way_out(folder: RunFolder) -> None:
+    with folder.events() as events:
+        events.append([{"step": 0, "loss": 0.5}])
+    path = folder.path / "events.jsonl"
+    with path.open("ab") as file:
+        file.write(b"\xff{\n")
+    told = f"{path}: line 2 is damaged; delete the folder {folder.path} and run again"
+    with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
+        list(folder.read_events())
 
 
 def test_the_step_of_a_run_is_that_of_its_last_event(folder: RunFolder) -> None:

@@ -59,6 +59,13 @@ def test_a_file_is_an_experiment(path: Path) -> None:
     assert made(path) == [({}, wanted)]
 
 
+def test_a_byte_order_mark_is_no_statement(path: Path) -> None:
+    """Editors of Windows write one."""
+    plain = made(path)
+    path.write_text(PLAIN, encoding="utf-8-sig")
+    assert made(path) == plain
+
+
 @pytest.mark.parametrize(
     ("text", "get", "wanted"),
     [

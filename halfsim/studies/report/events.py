@@ -54,6 +54,11 @@ def maps_of(paths: Sequence[Path]) -> Maps | None:
     ----------
     paths : sequence of Path
         Files of events, one JSON object per line; missing files count as empty, and so does a line cut off by a kill.
+
+    Raises
+    ------
+    ValueError
+        For a line with a ledger that is no event of a run.
     """
     counts: dict[tuple[str, str, int], NDArray[np.float64]] = {}
     for path in paths:
@@ -74,13 +79,23 @@ def maps_of(paths: Sequence[Path]) -> Maps | None:
 
 def _ledgers(path: Path) -> Iterator[dict[str, Any]]:
     try:
-        with path.open(encoding="utf-8") as file:
-            for line in file:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
                 # Most lines are losses; only those of sampled steps are worth parsing.
-                if '"ledger"' in line and line.endswith("\n"):
-                    yield json.loads(line)
+                if b'"ledger"' in line and line.endswith(b"\n"):
+                    yield _event(path, number, line)
     except FileNotFoundError:
         return
+
+
+def _event(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        event = None
+    if not isinstance(event, dict) or not {"ledger", "step"} <= event.keys():
+        raise ValueError(f"{path}: line {number} is damaged; delete the folder {path.parent} and run again")
+    return event
 
 
 def _pairs(event: dict[str, Any]) -> Iterator[tuple[tuple[str, str], NDArray[np.float64]]]:

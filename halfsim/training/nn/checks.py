@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from halfsim.checks import plain
 from halfsim.training.arithmetic import Array
 
-__all__ = ["check_shape"]
+__all__ = ["check_number", "check_shape"]
 
 
 def check_shape(function: str, name: str, array: Array, *wanted: int | str) -> None:
@@ -23,3 +24,10 @@ def check_shape(function: str, name: str, array: Array, *wanted: int | str) -> N
     if len(found) != len(wanted) or any(type(n) is int and n != m for n, m in zip(wanted, found, strict=True)):
         shape = ", ".join(map(str, wanted)) + ("," if len(wanted) == 1 else "")
         raise ValueError(f"{function}: {name} has shape {found}; pass one of shape ({shape})")
+
+
+def check_number(function: str, name: str, value: object, high: float) -> None:
+    """Raise ValueError unless a value is a number from 0 to `high`; a NaN is none."""
+    number = plain(value)
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= high:
+        raise ValueError(f"{function}: {name}={value!r} must be a number from 0 to {high:g}")

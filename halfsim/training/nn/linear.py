@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.nn.checks import check_shape
@@ -85,6 +86,11 @@ def matmul(tape: Tape, a: Variable, b: Variable) -> Variable:
     Variable
         (..., M, N), summed by the policy's ``forward`` accumulator and stored as activations are.
 
+    Raises
+    ------
+    ValueError
+        For an a of fewer than two axes, or a b whose shape does not fit.
+
     Examples
     --------
     >>> import numpy as np
@@ -98,6 +104,9 @@ def matmul(tape: Tape, a: Variable, b: Variable) -> Variable:
     >>> nn.matmul(tape, a, b).value.shape
     (2, 3, 5)
     """
+    if a.value.ndim < 2:
+        check_shape("matmul", "a", a.value, "...", "M", "K")
+    check_shape("matmul", "b", b.value, *a.value.shape[:-2], a.value.shape[-1], "N")
     machine = tape.machine
 
     def stack(x: Array) -> Array:
@@ -117,7 +126,7 @@ def matmul(tape: Tape, a: Variable, b: Variable) -> Variable:
     return tape.record(y.reshape(*a.value.shape[:-1], b.value.shape[-1]), (a, b), backward)
 
 
-def embedding(tape: Tape, table: Variable, indices: Array) -> Variable:
+def embedding(tape: Tape, table: Variable, indices: ArrayLike) -> Variable:
     """Return the rows of a table (V, E) at integer indices (...,), of shape (..., E).
 
     dL/dtable: row i is the sum of the rows of g at which the index is i, in their order, made as sums of the bias are.
@@ -128,7 +137,7 @@ def embedding(tape: Tape, table: Variable, indices: Array) -> Variable:
         What computes and records.
     table : Variable
         Weights (V, E).
-    indices : array of int
+    indices : array or list of int
         Rows to take, 0 to V - 1, of any shape.
 
     Returns
@@ -138,8 +147,10 @@ def embedding(tape: Tape, table: Variable, indices: Array) -> Variable:
 
     Raises
     ------
+    TypeError
+        For indices that are no integers.
     ValueError
-        For an index beyond the table.
+        For a table of another shape, or an index beyond it.
 
     Examples
     --------
@@ -155,12 +166,17 @@ def embedding(tape: Tape, table: Variable, indices: Array) -> Variable:
            [2., 3.],
            [0., 1.]], dtype=float16)
     """
+    check_shape("embedding", "table", table.value, "V", "E")
+    indices = np.asarray(indices)
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"embedding: indices are of dtype {indices.dtype}; pass integers")
     machine = tape.machine
     if indices.size:
         least, largest, rows = int(indices.min()), int(indices.max()), len(table.value)
         if least < 0 or largest >= rows:
             wrong = least if least < 0 else largest
             raise ValueError(f"embedding: index {wrong} is not one of a table of {rows} rows; enlarge the vocabulary")
+    indices = indices.astype(np.intp, copy=False)  # no sum of counts takes uint64
     y = machine.value(machine.activations, lambda a: a.convert(table.value[indices]))
 
     def backward(g: Array) -> Sequence[Array | None]:

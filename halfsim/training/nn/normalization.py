@@ -9,7 +9,7 @@ import numpy as np
 
 from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.ledger import is_special
-from halfsim.training.nn.checks import check_shape
+from halfsim.training.nn.checks import check_number, check_shape
 from halfsim.training.tape import Tape, Variable
 
 __all__ = ["RULES", "Normalised", "batch_norm", "follow", "layer_norm", "normalise", "normalise_with", "spread"]
@@ -77,9 +77,9 @@ def batch_norm(
     name : str
         The running statistics are ``NAME.mean`` and ``NAME.variance``, which start as 0 and 1.
     momentum : float
-        Share of the new statistics in the running ones.
+        Share of the new statistics in the running ones, from 0 to 1.
     epsilon : float
-        Added to the variance; in binary16 it rounds to 1.0014e-5, a subnormal number.
+        Added to the variance, not negative; in binary16 it rounds to 1.0014e-5, a subnormal number.
     rule : str
         How running statistics move: ``"weights"``, by a weighted sum of old and new; ``"difference"``, by a share of
         their difference, which one infinite statistic turns into a NaN for good.
@@ -92,7 +92,7 @@ def batch_norm(
     Raises
     ------
     ValueError
-        For another rule, or a gain or shift of another shape.
+        For another rule, a gain or shift of another shape, or a momentum or epsilon out of its range.
 
     Examples
     --------
@@ -111,7 +111,8 @@ def batch_norm(
     """
     if rule not in RULES:
         raise ValueError(f"batch_norm: rule={rule!r} is not one of {', '.join(RULES)}; pass one of them")
-    _check("batch_norm", x, gain, shift)
+    _check("batch_norm", x, gain, shift, epsilon)
+    check_number("batch_norm", "momentum", momentum, 1)
     r = tape.machine.batch_norm
     rows = x.value.reshape(-1, x.value.shape[-1])
     running = _running(tape, name, rows.shape[1], r)
@@ -147,7 +148,7 @@ def layer_norm(tape: Tape, x: Variable, gain: Variable, shift: Variable, epsilon
     gain, shift : Variable
         (C,) each.
     epsilon : float
-        Added to the variance of a row.
+        Added to the variance of a row, not negative.
 
     Returns
     -------
@@ -157,7 +158,7 @@ def layer_norm(tape: Tape, x: Variable, gain: Variable, shift: Variable, epsilon
     Raises
     ------
     ValueError
-        For a gain or shift of another shape.
+        For a gain or shift of another shape, or an epsilon out of its range.
 
     Examples
     --------
@@ -172,7 +173,7 @@ def layer_norm(tape: Tape, x: Variable, gain: Variable, shift: Variable, epsilon
     >>> nn.layer_norm(tape, x, gain, shift).value
     array([[-1.225,  0.   ,  1.225]], dtype=float16)
     """
-    _check("layer_norm", x, gain, shift)
+    _check("layer_norm", x, gain, shift, epsilon)
     rows = x.value.reshape(-1, x.value.shape[-1])
     r = tape.machine.batch_norm
 
@@ -182,9 +183,10 @@ def layer_norm(tape: Tape, x: Variable, gain: Variable, shift: Variable, epsilon
     return _affine(tape, x, rows, gain, shift, r, normalised(r), normalised, 1)
 
 
-def _check(function: str, x: Variable, gain: Variable, shift: Variable) -> None:
+def _check(function: str, x: Variable, gain: Variable, shift: Variable, epsilon: float) -> None:
     check_shape(function, "gain", gain.value, x.value.shape[-1])
     check_shape(function, "shift", shift.value, x.value.shape[-1])
+    check_number(function, "epsilon", epsilon, 1e30)
 
 
 def _running(tape: Tape, name: str, channels: int, r: Arithmetic) -> tuple[Array, Array]:

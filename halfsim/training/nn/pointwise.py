@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from halfsim.training.arithmetic import Array
+from halfsim.training.nn.checks import check_shape
 from halfsim.training.tape import Tape, Variable
 
 __all__ = ["add", "multiply", "scale"]
@@ -27,6 +28,11 @@ def add(tape: Tape, a: Variable, b: Variable) -> Variable:
     Variable
         Of the shape of a, rounded once and stored as activations are.
 
+    Raises
+    ------
+    ValueError
+        For a b of another shape.
+
     Examples
     --------
     >>> import numpy as np
@@ -41,6 +47,11 @@ def add(tape: Tape, a: Variable, b: Variable) -> Variable:
     array([[2.048e+03, 3.000e+00],
            [5.000e+00, 7.000e+00]], dtype=float16)
     """
+    shape = a.value.shape
+    if shape[max(len(shape) - b.value.ndim, 0) :] != b.value.shape:
+        raise ValueError(
+            f"add: b has shape {b.value.shape}; pass one of the shape of a, {shape}, or of the last axes of a"
+        )
     machine = tape.machine
     y = machine.value(machine.forward_pointwise, lambda r: r.add(r.convert(a.value), r.convert(b.value)))
 
@@ -69,6 +80,11 @@ def multiply(tape: Tape, a: Variable, b: Variable) -> Variable:
     Variable
         Of that shape, rounded once and stored as activations are.
 
+    Raises
+    ------
+    ValueError
+        For shapes that differ.
+
     Examples
     --------
     >>> import numpy as np
@@ -85,6 +101,8 @@ def multiply(tape: Tape, a: Variable, b: Variable) -> Variable:
     >>> a.gradient
     array([  6., 600.], dtype=float16)
     """
+    if a.value.shape != b.value.shape:
+        check_shape("multiply", "b", b.value, *a.value.shape)
     machine = tape.machine
     y = machine.value(machine.forward_pointwise, lambda r: r.multiply(r.convert(a.value), r.convert(b.value)))
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from halfsim.checks import integer
 from halfsim.training.arithmetic import Array
 from halfsim.training.tape import Tape, Variable
 
@@ -55,12 +56,17 @@ def transpose(tape: Tape, x: Variable, axes: Sequence[int]) -> Variable:
     x : Variable
         Of any shape and format.
     axes : sequence of int
-        Which axis of x each axis of the result is: a permutation.
+        Which axis of x each axis of the result is: a permutation; negative ones count from the end.
 
     Returns
     -------
     Variable
         The same bits, as a view; the gradient goes back by the inverse permutation.
+
+    Raises
+    ------
+    ValueError
+        For axes that are no permutation of those of x.
 
     Examples
     --------
@@ -74,8 +80,14 @@ def transpose(tape: Tape, x: Variable, axes: Sequence[int]) -> Variable:
     >>> nn.transpose(tape, x, (1, 0)).value.shape
     (2, 1)
     """
-    back = np.argsort(axes)
-    return tape.record(x.value.transpose(axes), (x,), lambda g: (g.transpose(back),))
+    ndim = x.value.ndim
+    order = tuple(axis + ndim if axis < 0 else axis for axis in axes)
+    if sorted(order) != list(range(ndim)):
+        raise ValueError(
+            f"transpose: axes={tuple(axes)} is no permutation of the {ndim} axes of x; pass every axis once"
+        )
+    back = np.argsort(order)
+    return tape.record(x.value.transpose(order), (x,), lambda g: (g.transpose(back),))
 
 
 def take(tape: Tape, x: Variable, index: int | slice, axis: int) -> Variable:
@@ -97,6 +109,13 @@ def take(tape: Tape, x: Variable, index: int | slice, axis: int) -> Variable:
     Variable
         The same bits; the gradient of everything else is +0.
 
+    Raises
+    ------
+    TypeError
+        For an index that is neither an integer nor a slice.
+    ValueError
+        For an index or an axis that x does not have.
+
     Examples
     --------
     >>> import numpy as np
@@ -109,7 +128,14 @@ def take(tape: Tape, x: Variable, index: int | slice, axis: int) -> Variable:
     >>> nn.take(tape, x, 1, axis=0).value
     array([3., 4.], dtype=float16)
     """
-    where = (slice(None),) * (axis % x.value.ndim) + (index,)
+    ndim = x.value.ndim
+    axis = integer("take", "axis", axis, -ndim, ndim - 1) % ndim
+    if not isinstance(index, slice):
+        if isinstance(index, bool) or not hasattr(index, "__index__"):
+            raise TypeError(f"take: index is of type {type(index).__name__}; pass an integer or a slice")
+        length = x.value.shape[axis]
+        index = integer("take", "index", index, -length, length - 1)
+    where = (slice(None),) * axis + (index,)
 
     def backward(g: Array) -> Sequence[Array | None]:
         dx = np.zeros(x.value.shape, g.dtype)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from halfsim.studies.report.events import SWALLOWED, maps_of
 from tests.studies.report import records
@@ -56,6 +58,18 @@ def test_a_line_cut_off_by_a_kill_does_not_count(tmp_path: Path) -> None:
     maps = maps_of([path])
     assert maps is not None
     assert maps.steps == (0,)
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"ledger" 1}', b'["ledger"]', b'{"step": 1, "not": "ledger"}'[:-1], b'\xff"ledger"', b'{"ledger": {}}']
+)
+def test_a_damaged_line_is_told_with_a_way_out(tmp_path: Path, line: bytes) -> None:
+    path = records.write_events(tmp_path, "a", [{"step": 0, "loss": 1.0}])
+    with path.open("ab") as file:
+        file.write(line + b"\n")
+    told = f"{path}: line 2 is damaged; delete the folder {path.parent} and run again"
+    with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
+        maps_of([path])
 
 
 def test_without_samples_there_is_no_map(tmp_path: Path) -> None:

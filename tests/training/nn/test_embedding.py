@@ -48,7 +48,7 @@ def test_one_row_gets_what_a_bias_gets(name: str) -> None:
 
 def test_the_roundings_differ() -> None:
     """What the test above would miss if all sums were alike."""
-    g = RANDOM.random((700, 1)).astype(np.float16)
+    g = np.random.default_rng(5).random((700, 1)).astype(np.float16)
     indices = np.zeros(700, int)
     found = {name: float(summed(BIASES[name], g, indices, 1)[0, 0]) for name in BIASES if name != "stochastic"}
     assert found["toward zero"] < found["to nearest"] < found["toward positive"]

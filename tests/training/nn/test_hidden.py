@@ -17,23 +17,25 @@ from halfsim.training.tape import Tape, Variable
 NARROW = replace(named("mixed"), batch_norm=hs.BINARY16, loss=hs.BINARY16)
 
 
-def normalised(tape: Tape, x: np.ndarray, momentum: float = 0.1) -> np.ndarray:
+def normalised(tape: Tape, x: np.ndarray, momentum: float = 0.1, rule: str = "weights") -> np.ndarray:
     gain, shift = tape.parameter(np.ones(1, np.float16)), tape.parameter(np.zeros(1, np.float16))
     with tape.layer("bn"), np.errstate(all="ignore"):
-        return nn.batch_norm(tape, tape.parameter(x), gain, shift, "bn", momentum).value
+        return nn.batch_norm(tape, tape.parameter(x), gain, shift, "bn", momentum, rule=rule).value
 
 
-def test_a_running_variance_that_overflows_is_named_once() -> None:
+def test_a_running_mean_that_overflows_is_named_once() -> None:
     machine = Machine(NARROW)
     tape = Tape(machine)
-    x = np.float16([[-150], [150]])
-    # Variance and unbiased variance, 45,000, are finite; twice as much is not.
-    assert np.isfinite(normalised(tape, x, 2.0)).all()
-    assert np.isinf(tape.state["bn.variance"]).all()
-    assert machine.ledger.first_of_step == {"layer": "bn", "tensor": "running variance", "step": 0}
-    # It stays infinite, but is not what goes wrong in a later step.
+    assert np.isfinite(normalised(tape, np.float16([[-60_000]]), 1.0, "difference")).all()
+    assert machine.ledger.first_of_step is None
+    # Both means are finite; their difference is not.
     machine.ledger.begin(1)
-    normalised(tape, x, 2.0)
+    assert np.isfinite(normalised(tape, np.float16([[60_000]]), 1.0, "difference")).all()
+    assert not np.isfinite(tape.state["bn.mean"]).any()
+    assert machine.ledger.first_of_step == {"layer": "bn", "tensor": "running mean", "step": 1}
+    # It stays so, but is not what goes wrong in a later step.
+    machine.ledger.begin(2)
+    normalised(tape, np.float16([[60_000]]), 1.0, "difference")
     assert machine.ledger.first_of_step is None
 
 

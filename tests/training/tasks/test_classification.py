@@ -53,7 +53,7 @@ def test_a_full_batch_is_all_of_the_training_data() -> None:
 
 def test_measures_of_perfect_and_of_empty_answers() -> None:
     def answers(logits: np.ndarray) -> dict[str, float]:
-        return DIGITS.evaluate(lambda tape, parameters, x: tape.constant(logits), {}, tapes("binary32"))
+        return DIGITS.evaluate(lambda tape, parameters, x: tape.constant(np.float32(logits)), {}, tapes("binary32"))
 
     labels = digits().test[1]
     assert answers(np.eye(10)[labels] * 100) == {"loss": pytest.approx(0), "accuracy": 1.0}
