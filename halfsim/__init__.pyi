@@ -679,8 +679,8 @@ a * 2**b for an integer b, rounded once.
 
 Notes
 -----
-scaleB, IEEE 754-2019 §5.3.3. Overflow and underflow as for a product; infinities and zeros stay; b of 64 bits at most.
-Flags: inexact, underflow, overflow, invalid.
+scaleB, IEEE 754-2019 §5.3.3. Overflow and underflow as for a product; infinities and zeros stay; b of 64 bits, or 32
+without sign. Flags: inexact, underflow, overflow, invalid.
 
 Examples
 --------

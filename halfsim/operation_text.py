@@ -34,9 +34,10 @@ Returns
 Raises
 ------
 TypeError
-    If an operand has another dtype, `out` or `where` has, or an argument is of another type or unknown.
+    If an operand has another dtype, `out` or `where` has, or an argument is of another type, unknown, missing or one
+    too many.
 ValueError
-    If shapes do not broadcast, `out` has another shape, or the rounding or the device is unknown.
+    If shapes do not broadcast, `out` has another shape or is read-only, or the rounding or the device is unknown.
 RuntimeError
     If `device` is ``"cuda"`` and no GPU can be used.
 """

@@ -152,7 +152,7 @@ scaleb = Operation(
     loops.scaleb,
     "a * 2**b for an integer b, rounded once.",
     ">>> hs.scaleb(np.float16(1.5), -3)\nnp.float16(0.1875)",
-    "Overflow and underflow as for a product; infinities and zeros stay; b of 64 bits at most.",
+    "Overflow and underflow as for a product; infinities and zeros stay; b of 64 bits, or 32 without sign.",
     "IEEE 754-2019 §5.3.3",
     integers=1,
     flags=_PRODUCT,

@@ -22,7 +22,7 @@ ENVIRONMENTS = ("ieee", "riscv", "arm", "arm_default_nan", "x86", "cuda")
 def _shard(context: click.Context, parameter: click.Parameter, text: str) -> tuple[int, int]:
     index, _, count = text.partition("/")
     if not (index.isdigit() and count.isdigit() and 1 <= int(index) <= int(count)):
-        raise click.BadParameter(f"{text!r} is not of the form 1/4", context, parameter)
+        raise click.BadParameter(f"{text!r} is not I/N with 1 <= I <= N, such as 1/4", context, parameter)
     return int(index), int(count)
 
 

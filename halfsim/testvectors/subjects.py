@@ -103,9 +103,10 @@ class Subject:
         Raises
         ------
         TypeError
-            If a rounding or an option is none.
+            If a rounding or an option is none, or operands are no integers.
         ValueError
-            If the rounding is unknown, or operands are too few, too many or of unequal length.
+            If the rounding is unknown, a pattern is wider than its format, or operands are too few, too many or of
+            unequal length.
         """
         mode = as_rounding(rounding, self.name)
         if isinstance(mode, Stochastic) and first:
@@ -117,6 +118,8 @@ class Subject:
                 f"{self.name}: operands of shape {shapes or 'none'} are not {len(self.operands)} of equal shape; "
                 "pass one array for each operand, all with as many patterns"
             )
+        for number, (words, kind) in enumerate(zip(columns, self.operands, strict=True), 1):
+            _check_words(self.name, number, words, kind)
         given = [values(words, kind) for words, kind in zip(columns, self.operands, strict=True)]
         keywords: dict[str, Any] = {"rounding": mode, "environment": environment, **dict.fromkeys(options, True)}
         if self.operation == _CONVERSION:
@@ -124,6 +127,17 @@ class Subject:
         else:
             result, flags = getattr(hs, self.operation).flagged(*given, **keywords)
         return patterns(np.asarray(result), self.result), np.asarray(flags)
+
+
+def _check_words(name: str, number: int, words: NDArray[Any], kind: str) -> None:
+    """Refuse what are no patterns of a format; integers are as wide as they are."""
+    if words.dtype.kind not in "iu":
+        raise TypeError(f"{name}: operand {number} has dtype {words.dtype}; pass bit patterns as integers")
+    if kind in FORMATS and words.size and not 0 <= int(words.min()) <= int(words.max()) < 1 << FORMATS[kind].width:
+        raise ValueError(
+            f"{name}: operand {number} has patterns from {words.min()} to {words.max()}; those of {kind} have "
+            f"{FORMATS[kind].width} bits"
+        )
 
 
 def _operations() -> Iterator[Subject]:

@@ -147,7 +147,7 @@ def test_damage_is_one_line(tmp_path):
         (("generate", "add", "-o", "x.tv", "--flags", "vax"), "unknown order 'vax'; known are testfloat"),
         (("generate", "add", "-o", "x.tv", "--exact"), "--exact does not apply to add"),
         (("generate", "add", "-o", "x.txt", "--nan", "any"), "neither masks nor another order of flags"),
-        (("generate", "add", "-o", "x.tv", "--shard", "4/3"), "'4/3' is not of the form 1/4"),
+        (("generate", "add", "-o", "x.tv", "--shard", "4/3"), "'4/3' is not I/N with 1 <= I <= N, such as 1/4"),
         (("check", "-", "--format", "tv", "--operation", "ad"), "unknown operation 'ad'"),
         (("check",), "Missing argument 'FILE...'"),
     ],

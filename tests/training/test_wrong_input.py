@@ -10,16 +10,21 @@ import numpy as np
 import pytest
 
 from halfsim.formats import Format
+from halfsim.kernels.census import BINS
 from halfsim.policy import DynamicScale, Policy, StaticScale, named
+from halfsim.testvectors import subject
 from halfsim.testvectors.tiles import tile_header
 from halfsim.training import nn
+from halfsim.training.accounting import required_scale
+from halfsim.training.data import digits, enlarged_digits
 from halfsim.training.experiment import Experiment, Settings
 from halfsim.training.machine import Machine
 from halfsim.training.models import BatchNormNet, Perceptron
 from halfsim.training.optim import SGD, Adam
 from halfsim.training.tape import Tape, Variable
-from halfsim.training.tasks import Classification
+from halfsim.training.tasks import Classification, Language
 from halfsim.training.trainer import train
+from halfsim.training.words import Words
 
 TAPE = Tape(Machine(named("mixed")))
 ROWS = TAPE.constant(np.ones((2, 3), np.float16))
@@ -139,6 +144,19 @@ def settings(**changed: Any) -> Settings:
         (lambda: named("mixed").accumulator("x"), ValueError, "product='x' is not one of forward"),
         (lambda: named("mixed").reduction("x"), ValueError, "name='x' is not one of batch_norm"),
         (lambda: Experiment.from_config({"steps": 10}), ValueError, "task, model, optimizer, policy, seed missing"),
+        (lambda: nn.attention_softmax(TAPE, ONES, causal=True), ValueError, r"attention_softmax: x has shape \(3,\)"),
+        (lambda: required_scale([-1] * BINS), ValueError, "counts has -1, below zero"),
+        (lambda: Language(unit="foo"), ValueError, "unit='foo' is unknown; known are char, word"),
+        (lambda: enlarged_digits(train=0), ValueError, "enlarged_digits: train=0 must be an integer from 1"),
+        (lambda: digits(test=1.5), ValueError, "digits: test=1.5 must be an integer from 1"),  # type: ignore[arg-type]
+        (lambda: Words(-1, 0), ValueError, "Words: seed=-1 must be an integer from 0"),
+        (
+            lambda: subject("add").evaluate([[1, 70000], [0, 0]]),
+            ValueError,
+            "add: operand 1 has patterns from 1 to 70000",
+        ),
+        (lambda: subject("add").evaluate([[1], [0.5]]), TypeError, "add: operand 2 has dtype float64"),
+        (lambda: subject("add").evaluate([[1, 2], [0]]), ValueError, r"shape \(2,\), \(1,\) are not 2 of equal shape"),
         (lambda: Format(3, 16, 11, -14, 15), TypeError, "name=3 is of type int; pass a text"),  # type: ignore[arg-type]
         (lambda: tile_header(None), TypeError, "accumulator=None is of type NoneType; pass a name"),  # type: ignore[arg-type]
     ],

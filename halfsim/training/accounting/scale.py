@@ -40,7 +40,7 @@ def required_scale(counts: Sequence[int], share: float = 0.999) -> dict[str, Any
     Raises
     ------
     ValueError
-        If there are not as many bins as `halfsim.kernels.census` has, or the share is none.
+        If there are not as many bins as `halfsim.kernels.census` has, one is below zero, or the share is none.
 
     Examples
     --------
@@ -55,6 +55,8 @@ def required_scale(counts: Sequence[int], share: float = 0.999) -> dict[str, Any
         raise ValueError(f"required_scale: counts has {len(counts)} bins; pass the {BINS} bins of kernels.census")
     if not 0 < share <= 1:
         raise ValueError(f"required_scale: share={share!r} must lie above 0 and be at most 1")
+    if min(counts) < 0:
+        raise ValueError(f"required_scale: counts has {min(counts)}, below zero; pass how many fell into each bin")
     finite = [int(count) for count in counts[1:-1]]
     nonzero = sum(finite)
     highest = max((i for i, count in enumerate(finite) if count), default=0) + LOWEST

@@ -97,7 +97,7 @@ def enlarged_digits(train: int = 1400, test: int = 397, pool: int = 1) -> Datase
     ModuleNotFoundError
         Without scikit-learn (extra ``studies``).
     ValueError
-        If `pool` is none of these.
+        If `pool` is none of these, or a number of examples is not positive.
 
     Examples
     --------
@@ -106,6 +106,8 @@ def enlarged_digits(train: int = 1400, test: int = 397, pool: int = 1) -> Datase
     >>> data.train[0].shape, data.test[0].shape
     ((6000, 784), (397, 784))
     """
+    train = integer("enlarged_digits", "train", train, 1, 2**31)
+    test = integer("enlarged_digits", "test", test, 1, 2**31)
     small = digits()
     halves = [(_enlarged(x[:count], pool), y[:count]) for (x, y), count in ((small.train, _TRAIN), (small.test, test))]
     (x, y), tested = halves

@@ -34,6 +34,11 @@ def attention_softmax(tape: Tape, x: Variable, causal: bool = False) -> Variable
     Variable
         Probabilities of the same shape, stored as activations are.
 
+    Raises
+    ------
+    ValueError
+        For a vector, and for rows without elements.
+
     Examples
     --------
     >>> import numpy as np
@@ -49,6 +54,8 @@ def attention_softmax(tape: Tape, x: Variable, causal: bool = False) -> Variable
     """
     machine, r = tape.machine, tape.machine.softmax
     shape = x.value.shape
+    if len(shape) < 2 or not shape[-1]:
+        raise ValueError(f"attention_softmax: x has shape {shape}; pass one of shape (..., M, N) with N of 1 or more")
     hidden = np.triu(np.ones(shape[-2:], np.bool_), 1) if causal else np.zeros(shape[-2:], np.bool_)
     masked = np.broadcast_to(hidden, shape).reshape(-1, shape[-1])
     rows = x.value.reshape(-1, shape[-1])

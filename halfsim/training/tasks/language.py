@@ -11,7 +11,7 @@ import numpy as np
 from halfsim.training import nn
 from halfsim.training.arithmetic import Array
 from halfsim.training.data import Dataset, corpus
-from halfsim.training.registry import check_count
+from halfsim.training.registry import check_choice, check_count
 from halfsim.training.tape import Tape, Variable
 from halfsim.training.tasks.streams import Batches, BatchSize, Examples
 from halfsim.training.tasks.task import Parameters, TapeFactory, Task, check_outputs, nats, outputs
@@ -45,7 +45,7 @@ class Language(Task):
     Raises
     ------
     ValueError
-        If a number is no integer of its range.
+        If a number is no integer of its range, or the unit unknown.
 
     Examples
     --------
@@ -64,6 +64,7 @@ class Language(Task):
     skip: int = 0
 
     def __post_init__(self) -> None:
+        check_choice(self, "unit", ("char", "word"))
         check_count(self, "vocabulary", low=2)
         check_count(self, "length")
         check_count(self, "train", "test", low=self.length + 1)

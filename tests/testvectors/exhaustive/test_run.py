@@ -301,7 +301,7 @@ def test_a_part_that_is_of_other_results_is_told_as_far_as_it_can_be(tmp_path):
     ("arguments", "message"),
     [
         (("--op", "sqrt"), "unknown operation 'sqrt'; known are add"),
-        (("--op", "add", "--shard", "3/2"), "'3/2' is not of the form 1/4"),
+        (("--op", "add", "--shard", "3/2"), "'3/2' is not I/N with 1 <= I <= N, such as 1/4"),
         (("--op", "add", "--rounding", "nearest"), "has no job with rounding 'nearest'"),
         (("--op", "add", "--sign"), "--sign needs --digests FILE"),
         ((), "Missing option '--op'"),
