@@ -36,11 +36,6 @@ class RowDigest:
     version : str
         The version of halfsim that wrote the rows, which always writes their digest, too; empty for other writers.
 
-    Raises
-    ------
-    ValueError
-        For a field of more than 64 bits.
-
     Attributes
     ----------
     version : str
@@ -51,6 +46,11 @@ class RowDigest:
         The line that says so, 0 where there are no lines.
     verified : bool
         Whether `verify` has found that the rows are those that `stated` was made of.
+
+    Raises
+    ------
+    ValueError
+        For a field of more than 64 bits.
 
     Examples
     --------
