@@ -60,8 +60,13 @@ def swallowed(
         step = first_step(chosen, source)
         if isinstance(accumulator, Sequential):
             _watch(accumulator, a, b, d, elements, step, counts)
+        elif isinstance(accumulator.rounding, Stochastic):
+            # One by one, each as the first of a result that begins where it stands: so it draws its own words.
+            for i, element in enumerate(elements.tolist()):
+                one = slice(i, i + 1)
+                _walk(accumulator, a[one], b[one], d[one], element, step, counts)
         else:
-            _walk(accumulator, a, b, d, elements, step, counts)
+            _walk(accumulator, a, b, d, 0, step, counts)
     return int(counts[0]), int(counts[1])
 
 
@@ -99,27 +104,23 @@ def _sequential(x, y, d, elements, to, control, seed, index, step, fused, counts
                 counts[0] += total == before
 
 
-def _walk(row: MatrixUnit, a: Any, b: Any, c: Any, elements: Any, step: int, counts: Any) -> None:
-    """Add the (swallowed, counted) blocks of a matrix unit: the whole ones, and what is left over."""
-    chosen, shift = plan(row), 0
-    if isinstance(row.rounding, Stochastic):
-        # One by one, each as the first of a result that begins where it stands: so it draws its own words.
-        shift = int(elements[0])
-        for i in range(1, elements.size):
-            only = slice(i, i + 1)
-            _walk(row, a[only], b[only], c[only], elements[only], step, counts)
-        a, b, c, elements = a[:1], b[:1], c[:1], elements[:1]
+def _walk(row: MatrixUnit, a: Any, b: Any, d: Any, begin: int, step: int, counts: Any) -> None:
+    """Add the (swallowed, counted) blocks of a matrix unit: the whole ones, and what is left over.
+
+    The sums draw the random words of elements `begin` and on.
+    """
+    chosen = plan(row)
     unit = _UNITS[type(row)](*chosen.extra)
-    each, flags, to = np.arange(elements.size), np.zeros(elements.size, np.uint8), layout(chosen.format)
-    scratch, d = np.empty(chosen.scratch(row.terms), np.int64), c.copy()
+    each, flags, to = np.arange(d.size), np.zeros(d.size, np.uint8), layout(chosen.format)
+    scratch, before = np.empty(chosen.scratch(row.terms), np.int64), d.copy()
     whole = a.shape[1] // row.terms * row.terms
     for first, last, length in ((0, whole, row.terms), (whole, a.shape[1], a.shape[1] - whole)):
         if first < last:
             x, y = (
                 np.ascontiguousarray(p[:, first:last].reshape(each.size, -1, length).swapaxes(0, 1)) for p in (a, b)
             )
-            words = chosen.control, chosen.seed, chosen.offset + shift, step + first // row.terms
-            _blocks(unit, x[:, :, None], y[..., None], d, c.copy(), each, flags, to, *words, scratch, counts)
+            words = chosen.control, chosen.seed, chosen.offset + begin, step + first // row.terms
+            _blocks(unit, x[:, :, None], y[..., None], d, before, each, flags, to, *words, scratch, counts)
 
 
 class _Unit(NamedTuple):
