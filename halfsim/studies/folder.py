@@ -19,7 +19,7 @@ import numpy as np
 from halfsim.locks import lock
 from halfsim.studies.cells import Cells
 from halfsim.studies.journal import Journal
-from halfsim.studies.store import load, naming, plain, save, write_atomically, write_whole
+from halfsim.studies.store import event_of, load, naming, plain, save, write_atomically, write_whole
 from halfsim.training.arithmetic import Array
 
 __all__ = ["Events", "RunFolder"]
@@ -113,13 +113,7 @@ class RunFolder:
         path = self.path / "events.jsonl"
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
-                try:
-                    event = json.loads(line)
-                except ValueError:
-                    raise ValueError(
-                        f"{path}: line {number} is damaged; delete the folder {self.path} and run again"
-                    ) from None
-                yield event
+                yield event_of(path, number, line)
 
     def step(self) -> int:
         """Return the step of the last event, 0 before the first."""

@@ -20,6 +20,7 @@ from typing import Any
 import halfsim
 
 __all__ = [
+    "event_of",
     "load",
     "naming",
     "plain",
@@ -122,3 +123,14 @@ def save_table(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         writer.writeheader()
         writer.writerows(rows)
     write_atomically(path, text.getvalue())
+
+
+def event_of(path: Path, number: int, line: bytes, *needed: str) -> dict[str, Any]:
+    """Return the event in a line of a run's events; ValueError names a line that is none, or lacks a key."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        event = None
+    if not isinstance(event, dict) or not event.keys() >= set(needed):
+        raise ValueError(f"{path}: line {number} is damaged; delete the folder {path.parent} and run again")
+    return event

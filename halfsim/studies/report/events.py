@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from halfsim.studies.store import event_of
 
 __all__ = ["PANELS", "SWALLOWED", "Maps", "maps_of"]
 
@@ -83,19 +84,9 @@ def _ledgers(path: Path) -> Iterator[dict[str, Any]]:
             for number, line in enumerate(file, start=1):
                 # Most lines are losses; only those of sampled steps are worth parsing.
                 if b'"ledger"' in line and line.endswith(b"\n"):
-                    yield _event(path, number, line)
+                    yield event_of(path, number, line, "ledger", "step")
     except FileNotFoundError:
         return
-
-
-def _event(path: Path, number: int, line: bytes) -> dict[str, Any]:
-    try:
-        event = json.loads(line)
-    except ValueError:
-        event = None
-    if not isinstance(event, dict) or not {"ledger", "step"} <= event.keys():
-        raise ValueError(f"{path}: line {number} is damaged; delete the folder {path.parent} and run again")
-    return event
 
 
 def _pairs(event: dict[str, Any]) -> Iterator[tuple[tuple[str, str], NDArray[np.float64]]]:
