@@ -8,7 +8,7 @@ from numpy import int32
 from halfsim.core._jit import kernel, scalar
 from halfsim.kernels.simd import bits_of, decode, less, make_rule
 
-__all__ = ["BINS", "COUNTS", "LOSSES", "LOWEST", "census", "losses16", "losses32", "special"]
+__all__ = ["BINS", "COUNTS", "LOSSES", "LOWEST", "census", "losses16", "losses32", "outside", "special"]
 
 LOWEST = -60
 BINS = 79
@@ -22,6 +22,8 @@ _MAGNITUDE, _LARGEST, _BEYOND, _INFINITY = 0x7FFFFFFF, 0x477FE000, 0x47800000, 0
 _EXPONENTS = 256
 # Elements that are counted in int32, of which a register holds twice as many.
 _PART = 1 << 16
+# Elements that are looked at together, of which few have one to be written down.
+_RUN = 1 << 9
 
 
 @kernel
@@ -63,6 +65,28 @@ def special(stored, magnitude, infinity):
     for i in range(stored.size):
         found |= np.int64((np.int64(stored[i]) & magnitude) >= infinity)
     return found != 0
+
+
+@kernel
+def outside(stored, magnitude, least, largest, places):
+    """Write down where a pattern without its sign is not from `least` to below `largest`: return how many there are.
+
+    Those that `places`, int64, has no room for are counted alone.
+    """
+    count = 0
+    for start in range(0, stored.size, _RUN):
+        part, found = stored[start : start + _RUN], False
+        for i in range(part.size):
+            size = int32(part[i] & magnitude)
+            found |= less(size, least) | less(largest - 1, size)
+        if found:
+            for i in range(part.size):
+                size = int32(part[i] & magnitude)
+                if less(size, least) | less(largest - 1, size):
+                    if count < places.size:
+                        places[count] = start + i
+                    count += 1
+    return count
 
 
 @scalar

@@ -233,8 +233,7 @@ class Machine:
         """Return a product, stored and counted: what another accumulator lost, a binary32 sum of the same shows."""
         ledger, accumulator = self.ledger, getattr(self.policy, name)
         if not ledger.sampling:
-            stored = store(storage, self._product(a, b, c, accumulator))
-            ledger.watch(self.layer, kind, stored)
+            ledger.watch(self.layer, kind, stored := store(storage, self._product(a, b, c, accumulator)))
             return stored
         row = self._sums(accumulator) if a.dtype == b.dtype == np.float16 else None
         # The output first: it tells most of them apart.
@@ -246,13 +245,10 @@ class Machine:
         product = self._product(a, b, c, accumulator)
         stored = store(storage, product)
         ledger.watch(self.layer, kind, stored)
-        if alone or due:
-            rows = None if alone else self._compared(stored, number)
-            part, shown = (a, stored) if rows is None else (a[rows], stored[rows])
-            exact = product if alone else self._product(part, b, c, FP32)
-            ledger.count(self.layer, kind, exact, shown)
-            if kind == "weight gradient":
-                ledger.compare(self.layer, exact, shown)
+        if alone:
+            self._counted(kind, product, stored)
+        elif due:
+            self._compare(kind, a, b, c, stored, number)
         else:
             ledger.skip(self.layer, stored.size)
         if watched and product.size:
@@ -263,9 +259,14 @@ class Machine:
             ledger.swallow(self.layer, name, watch(row, a, b, c, np.unique(elements)))
         return stored
 
-    def _compared(self, stored: Array, number: int) -> Array | None:
-        """Return which rows of a product are compared with another one, None for all; the number is the ledger's."""
-        return None
+    def _compare(self, kind: str, a: Array, b: Array, c: Array | None, stored: Array, number: int) -> None:
+        """Count what a product lost beside binary32 sums of the same factors; the number is the ledger's."""
+        self._counted(kind, self._product(a, b, c, FP32), stored)
+
+    def _counted(self, kind: str, exact: Array, stored: Array) -> None:
+        self.ledger.count(self.layer, kind, exact, stored)
+        if kind == "weight gradient":
+            self.ledger.compare(self.layer, exact, stored)
 
     def _product(self, a: Array, b: Array, c: Array | None, accumulator: AccumulatorLike) -> Array:
         if a.dtype == np.float32 or b.dtype == np.float32:

@@ -8,13 +8,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
-from halfsim.interop.torch.machines import KINDS, PLAIN32, Machines
+from halfsim.interop.torch.machines import KINDS, PLAIN32, Machines, TensorMachine
 from halfsim.interop.torch.marks import Mark, Marks
 from halfsim.interop.torch.modules import BACKWARD, OPTIMIZER
 from halfsim.interop.torch.tensors import array_of, strided_like, tensor_of
 from halfsim.policy import Policy
 from halfsim.training.arithmetic import Arithmetic, Array
-from halfsim.training.machine import WIDE, Expression, Machine
+from halfsim.training.machine import WIDE, Expression
 
 __all__ = ["Call", "Function"]
 
@@ -63,7 +63,7 @@ class Call:
         master: bool,
     ) -> None:
         kind = "master" if master else "bfloat16" if dtype == torch.bfloat16 else "plain"
-        self.machine: Machine = machines.of(policy, kind)
+        self.machine: TensorMachine = machines.of(policy, kind)
         self.machine.layer = module
         self.dtype, self.hidden = dtype, False
         self.backward = phase == BACKWARD
@@ -83,8 +83,9 @@ class Call:
 
     def factor(self, tensor: torch.Tensor) -> Array:
         """Return a tensor in the format in which it takes part in products."""
-        marks = self._marks.of(tensor)
         machine = self.machine
+        # Where all are stored alike, marks need not be looked up.
+        marks = 0 if machine.alike else self._marks.of(tensor)
         if marks & Mark.weight:
             storage = machine.weights
         elif self.backward and not marks & Mark.activation:
@@ -98,8 +99,7 @@ class Call:
         stored = storage.convert(values)
         # Float16 operands are other ones only where their subnormals are flushed.
         if tensor.dtype != torch.bfloat16 and stored is not values:
-            ledger: Any = machine.ledger
-            ledger.operand(machine.layer, values, stored)
+            machine.ledger.operand(machine.layer, values, stored)
         return stored.T if turned else stored
 
     def operand(self, tensor: torch.Tensor) -> Array:
@@ -193,9 +193,8 @@ class Call:
         computed = np.asarray(values)
         values = self._held(computed, dtype)
         if values is not computed and computed.dtype == np.float32:
-            ledger: Any = self.machine.ledger
-            ledger.lost(self.machine.layer, computed, values)
-            ledger.watch(self.machine.layer, "narrow", values)
+            self.machine.ledger.lost(self.machine.layer, computed, values)
+            self.machine.ledger.watch(self.machine.layer, "narrow", values)
         result = tensor_of(values, dtype)
         if dtype == torch.float32 and values.dtype == np.float32:
             self._marks.add(result, Mark.wide)

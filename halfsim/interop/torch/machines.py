@@ -9,9 +9,12 @@ import numpy as np
 import torch
 
 from halfsim.accumulators import FP32, Accumulator, MatrixUnit, Sequential
+from halfsim.arrays import contiguous
 from halfsim.conversion import convert
 from halfsim.formats import BFLOAT16, BINARY16, BINARY32
-from halfsim.interop.torch.report import Report, Tally
+from halfsim.interop.torch.report import Report
+from halfsim.interop.torch.tally import NEAREST, Tally
+from halfsim.kernels.listed import listed32
 from halfsim.linalg import matmul
 from halfsim.policy import Policy
 from halfsim.rounding import Rounding
@@ -19,7 +22,7 @@ from halfsim.tensorcores import TABLE, AccumulatorLike, row
 from halfsim.training.arithmetic import Arithmetic, Array, arithmetic
 from halfsim.training.machine import Machine
 
-__all__ = ["KINDS", "PLAIN32", "BFloat16Machine", "Machines"]
+__all__ = ["KINDS", "PLAIN32", "BFloat16Machine", "Machines", "TensorMachine"]
 
 KINDS = {torch.float16: "binary16", torch.bfloat16: "bfloat16"}
 """Kinds of machines that round to what tensors of a narrow type hold."""
@@ -42,9 +45,9 @@ class Machines:
 
     def __init__(self, report: Report, seed: int) -> None:
         self._report, self._seed = report, seed
-        self._made: dict[tuple[int, str], tuple[Policy, Machine]] = {}
+        self._made: dict[tuple[int, str], tuple[Policy, TensorMachine]] = {}
 
-    def of(self, policy: Policy, kind: str = "plain") -> Machine:
+    def of(self, policy: Policy, kind: str = "plain") -> TensorMachine:
         """Return the machine of a policy.
 
         Parameters
@@ -60,7 +63,7 @@ class Machines:
             self._made[key] = policy, self._make(policy, kind)
         return self._made[key][1]
 
-    def _make(self, policy: Policy, kind: str) -> Machine:
+    def _make(self, policy: Policy, kind: str) -> TensorMachine:
         stream = len(self._made)
         normal = float(BFLOAT16.smallest_normal if kind == "bfloat16" else BINARY16.smallest_normal)
         tally = Tally(self._report, normal)
@@ -76,12 +79,33 @@ class Machines:
 
 
 class TensorMachine(Machine):
-    """A machine that compares a sample of the rows of a product with those of another one, as its tally says."""
+    """A machine that compares a sample of the sums of a product with binary32 ones, as its tally says.
+
+    Attributes
+    ----------
+    alike : bool
+        Whether weights, activations and gradients are stored in one format.
+    """
 
     ledger: Tally
 
-    def _compared(self, stored: Array, number: int) -> Array | None:
-        return self.ledger.compared(self.layer, stored, number)
+    def __init__(self, policy: Policy, ledger: Tally, seed: int, stream: int) -> None:
+        super().__init__(policy, ledger, seed, stream)
+        self.alike = policy.weights == policy.activations == policy.gradients
+
+    def _compare(self, kind: str, a: Array, b: Array, c: Array | None, stored: Array, number: int) -> None:
+        rows, elements = self.ledger.sample(self.layer, stored, number)
+        if rows is None:
+            super()._compare(kind, a, b, c, stored, number)
+            return
+        if rows.size:
+            self._counted(kind, self._product(a[rows], b, c, FP32), stored[rows])
+        if elements.size:
+            sums = np.zeros(elements.size, np.float32)
+            if c is not None:
+                sums[:] = c[elements % stored.shape[1]]
+            listed32(contiguous(a).view(np.uint16), contiguous(b).view(np.uint16), elements, NEAREST, sums)
+            self._counted(kind, sums, stored[np.divmod(elements, stored.shape[1])])
 
 
 class BFloat16Machine(TensorMachine):

@@ -163,7 +163,7 @@ class Mode(TorchDispatchMode):
 
     def _beside(self, name: str, others: list[torch.Tensor]) -> None:
         """Note that a memory holds wide numbers and others, which hence are not rounded where they are used."""
-        module = self._modules.name(self._modules.phase())
+        _, module = self._modules.at_work()
         policy = self._rules.policy(name, module)
         if policy is not None and policy.activations == BINARY16 and any(map(holds_wide, others)):
             note = (
@@ -176,8 +176,7 @@ class Mode(TorchDispatchMode):
         """Round and count a result among whose elements there may be a number of the caller that its format lacks."""
         if result.dtype not in (FLOATS if result.ndim else NARROW) or all(map(narrow, constants(args, kwargs))):
             return
-        phase = self._modules.phase()
-        module = self._modules.name(phase)
+        phase, module = self._modules.at_work()
         policy = self._rules.policy(name, module)
         wide = selected_wide(func, args, kwargs, result)
         if policy is None or phase == OPTIMIZER or wide is None:
@@ -185,20 +184,18 @@ class Mode(TorchDispatchMode):
         machine = self._machines.of(policy, KINDS.get(result.dtype, "plain"))
         storage = machine.gradients if phase == BACKWARD else machine.activations
         stored = storage.convert(wide)
-        ledger: Any = machine.ledger
-        ledger.count(module, "constant", wide, stored)
+        machine.ledger.count(module, "constant", wide, stored)
         if self._report.first is None and bool((np.isinf(stored) & np.isfinite(wide)).any()):
             self._first(name, phase)
         result.copy_(tensor_of(stored, result.dtype))
 
     def _computed(self, func: Any, facts: Facts, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> Any:
         name, changes, handler = facts.name, facts.changes, facts.handler
-        phase = self._modules.phase()
-        module = self._modules.name(phase)
+        phase, module = self._modules.at_work()
         policy = self._rules.policy(name, module)
         if policy is None:
             return self._left(func, name, "left to PyTorch by a rule", args, kwargs)
-        if name in COPIES:
+        if not facts.direct and name in COPIES:
             for tensor in floats:
                 check(name, tensor)
         if any(isinstance(x, complex) for x in (*args, *kwargs.values())):
@@ -237,7 +234,7 @@ class Mode(TorchDispatchMode):
         written = target if isinstance(target, torch.Tensor) else out
         if isinstance(written, torch.Tensor) and written.dtype in NARROW and result.dtype != written.dtype:
             result = call.narrowed(result, written.dtype)
-        ledger: Any = call.machine.ledger
+        ledger = call.machine.ledger
         if ledger.special:
             ledger.special = False
             self._note(name, result, floats, call.hidden)
@@ -267,7 +264,7 @@ class Mode(TorchDispatchMode):
         return result
 
     def _list(self, name: str, reason: str) -> None:
-        self._report.not_simulated[name, reason][self._modules.name(self._modules.phase())] += 1
+        self._report.not_simulated[name, reason][self._modules.at_work()[1]] += 1
 
     def _note(self, name: str, result: Any, operands: list[torch.Tensor], hidden: bool = False) -> None:
         """Note the first infinity or NaN that came of finite numbers."""

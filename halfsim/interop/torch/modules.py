@@ -74,6 +74,14 @@ class Modules(ExitStack):
             self.callback(handle.remove)
         return self
 
+    def at_work(self) -> tuple[str, str]:
+        """Return the pass at work, and the path of the module."""
+        if not self._steps and self._stack and self._stack[-1][2] == torch._C._current_graph_task_id() == -1:
+            # As the two below find, where nothing but a forward pass is at work.
+            return FORWARD, self._stack[-1][1]
+        phase = self.phase()
+        return phase, self.name(phase)
+
     def phase(self) -> str:
         """Return which pass is at work; what a node of the backward pass computes again is in the forward one."""
         if self._steps and not torch.is_grad_enabled() and self._stepping():

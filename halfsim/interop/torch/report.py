@@ -6,22 +6,12 @@ from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-import numpy as np
+from halfsim.training.ledger import WATCHED
 
-from halfsim.core.control import control_word
-from halfsim.environment import IEEE
-from halfsim.kernels.census import LOSSES, losses16, losses32
-from halfsim.rounding import Rounding
-from halfsim.training.arithmetic import Array
-from halfsim.training.ledger import WATCHED, Ledger, is_special
+__all__ = ["EVERY", "Counts", "Report"]
 
-__all__ = ["Counts", "Report", "Tally"]
-
-_LEAST = 16
-"""Rows that are compared at least."""
-_EVERY = 8
+EVERY = 32
 """Products of a module and pass from one whose additions are watched to the next."""
-_NEAREST = control_word(Rounding.roundTiesToEven, IEEE)
 
 
 @dataclass
@@ -51,7 +41,7 @@ class Counts:
         Those that are NaN but not in the comparison.
     swallowed, additions : int
         Of the additions watched, those that left the sum as it was, and all watched: a sample, in sixteen elements of
-        the first and of every eighth product of a module and pass; of stacks of matrices, in that of the first ones.
+        the first and of every 32nd product of a module and pass; of stacks of matrices, in that of the first ones.
     rounded, rounded_overflow, rounded_flushed : int
         Operands that rounding to the stored format, or flushing, changed; of these, those made infinite, and made zero.
 
@@ -94,8 +84,10 @@ class Report:
         What `simulate` was given: 1 where every result is counted, 0 where none is; otherwise, of the products whose
         losses another product must show, the first of a module and pass is, and every `count`-th then.
     rows : int
-        What `simulate` was given: of such a product, one row in so many is compared, sixteen at least and others in the
-        next product, and every row with a result that is zero, subnormal, infinite, NaN or the largest number.
+        What `simulate` was given: of such products one row in so many is compared, others in the next product, or where
+        that were fewer than 64, all of one product in so many; and every result that is zero, subnormal, infinite, NaN
+        or the largest number, with others of its row where there are many. Those of fewer than 1,024 results are
+        compared whole.
     first : dict or None
         ``{"module", "operator", "phase", "call"}`` of the first operator that made an infinity or a NaN of finite
         numbers; `call` counts simulated calls.
@@ -164,7 +156,7 @@ class Report:
         """Return what the counts below cover."""
         if not self.count:
             return "losses: not counted, as count=False says"
-        watched = f"additions: a sample, {WATCHED} sums of one product in {_EVERY} of a module and pass"
+        watched = f"additions: a sample, {WATCHED} sums of one product in {EVERY} of a module and pass"
         left = sum(counts.uncounted for counts in self.modules.values())
         if self.count == 1 and not left:
             return f"losses: of all results; {watched}"
@@ -179,122 +171,3 @@ class Report:
             f"losses: of all results but {left}, of products whose losses another product must show, "
             f"{', and '.join(reasons)}; {watched}"
         )
-
-
-class Tally(Ledger):
-    """The books of a machine, kept by module in a report.
-
-    Parameters
-    ----------
-    report : Report
-        Where to count, and whether; infinities and NaNs are noted in any case.
-    normal : float
-        The smallest normal number of what is stored.
-
-    Attributes
-    ----------
-    special : bool
-        Whether a result since this was last set to False holds an infinity or a NaN.
-    """
-
-    trusts_wide_sums = True
-
-    def __init__(self, report: Report, normal: float) -> None:
-        super().__init__()
-        self.sampling = report.count > 0
-        self.special = False
-        self._report, self._normal = report, np.float32(normal).view(np.int32)
-        self._products: Counter[tuple[str, str]] = Counter()
-
-    def count(self, layer: str, kind: str, exact: Array, stored: Array) -> None:
-        """Count the losses of a result."""
-        if not self.sampling:
-            return
-        self._report.modules[layer].elements += stored.size
-        self.lost(layer, exact, stored)
-
-    def lost(self, layer: str, exact: Array, stored: Array) -> None:
-        """Count what a result lost that is counted already, in a type that is narrower than the policy's format."""
-        if not self.sampling:
-            return
-        counts = self._report.modules[layer]
-        found = self._losses(exact, stored)
-        counts.inexact += found["inexact"]
-        counts.overflow += found["overflow"]
-        counts.underflow += found["underflow"]
-        counts.flushed += found["flushed"]
-        counts.invalid += found["invalid"]
-
-    def _losses(self, exact: Array, stored: Array) -> dict[str, int]:
-        """Return how many elements lost something in being stored, by what they lost."""
-        if stored.flags.f_contiguous and exact.flags.f_contiguous:
-            # In the order of memory, which costs no copy.
-            exact, stored = exact.T, stored.T
-        wide = np.ravel(exact).astype(np.float32, copy=False).view(np.uint32)
-        narrow = np.ravel(stored)
-        counts = np.zeros(len(LOSSES), np.int64)
-        if narrow.dtype == np.float16:
-            losses16(wide, narrow.view(np.uint16), self._normal, _NEAREST, counts)
-        else:
-            losses32(wide, narrow.astype(np.float32, copy=False).view(np.uint32), self._normal, counts)
-        return dict(zip(LOSSES, counts.tolist(), strict=True))
-
-    def operand(self, layer: str, values: Array, stored: Array) -> None:
-        """Count what rounding a float32 operand, or flushing a float16 one, took off."""
-        if not self.sampling:
-            return
-        found = self._losses(values, stored)
-        if found["inexact"]:
-            counts = self._report.modules[layer]
-            counts.rounded += found["inexact"]
-            counts.rounded_flushed += found["flushed"]
-            if found["overflow"]:
-                counts.rounded_overflow += int(np.count_nonzero(np.isinf(stored) & np.isfinite(values)))
-
-    def watch(self, layer: str, tensor: str, stored: Array) -> None:
-        """Note whether a result holds an infinity or a NaN."""
-        if not self.special and self._report.first is None:
-            self.special = is_special(np.asarray(stored))
-
-    def compare(self, layer: str, exact: Array, stored: Array) -> None:
-        """Keep no book of errors."""
-
-    def watches(self, layer: str, product: str) -> tuple[bool, int, int]:
-        """Return whether a product is counted, as the report's `count` says, and whether it is one of those watched."""
-        number = self._products[layer, product]
-        self._products[layer, product] += 1
-        return number % self._report.count == 0, 0 if number % _EVERY else WATCHED, number
-
-    def compared(self, layer: str, stored: Array, number: int) -> Array | None:
-        """Return which rows of a product are compared with another, as the report's `rows` says; None for all."""
-        step = min(self._report.rows, len(stored) // _LEAST)
-        if stored.ndim != 2 or step < 2:
-            return None
-        chosen = _extraordinary(stored)
-        chosen[number % step :: step] = True
-        rows = np.flatnonzero(chosen)
-        if len(rows) == len(stored):
-            return None
-        self.skip(layer, (len(stored) - len(rows)) * stored.shape[1])
-        return rows
-
-    def skip(self, layer: str, elements: int) -> None:
-        """Note results of a product that is not counted."""
-        self._report.modules[layer].uncounted += elements
-
-    def swallow(self, layer: str, product: str, pair: tuple[int, int]) -> None:
-        """Count watched additions."""
-        counts = self._report.modules[layer]
-        counts.swallowed += pair[0]
-        counts.additions += pair[1]
-
-
-def _extraordinary(stored: Array) -> Array:
-    """Return which rows hold a number that is zero, subnormal, the largest of binary16, infinite or NaN."""
-    narrow = stored.dtype == np.float16
-    word, mask, normal, largest = (
-        (np.uint16, 0x7FFF, 0x0400, 0x7BFF) if narrow else (np.uint32, 0x7FFFFFFF, 0x38800000, 0x477FE000)
-    )
-    patterns: Any = stored.view(word)
-    size = (patterns & word(mask)) - word(normal)
-    return np.asarray((size >= word(largest - normal)).any(axis=1))

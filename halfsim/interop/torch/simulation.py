@@ -59,10 +59,11 @@ def simulate(
         and pass and for one in n then alone, and the report says how many results were left out. Infinities are noted
         in any case.
     rows : int
-        Of a matrix product whose losses such sums must show, one row in so many is compared, sixteen at least, and
-        every row with a result that is zero, subnormal, infinite, NaN or the largest number. So what is inexact is
-        counted in a sample, whose size the report says; everything else is counted in all results. 1 compares every
-        row, which costs a quarter of the product to half of it.
+        Of matrix products with 1,024 results or more whose losses such sums must show, one row in so many is compared
+        (where that were fewer than 64 rows, all of the first product of a module and pass and of one in so many then),
+        and every result that is zero, subnormal, infinite, NaN or the largest number. So what is inexact is counted in
+        a sample, whose size the report says; everything else is counted in all results. 1 compares every row, which
+        costs a quarter of the product to half of it.
     seed : int
         Of stochastic rounding.
 

@@ -148,45 +148,66 @@ def test_swallowed_additions_are_those_of_the_words_that_were_drawn():
 # Samples of rows.
 
 
-def product(scale, **options):
-    """Return the counts of three products of 64 rows, and those of comparing each by hand."""
+def product(scale, size=64, odd=True, bias=False, **options):
+    """Return the counts of three products of so many rows, and those of comparing each by hand."""
     rng = np.random.default_rng(11)
-    a, b = (rng.normal(size=shape).astype(np.float16) for shape in ((64, 48), (48, 80)))
+    a, b = (rng.normal(size=shape).astype(np.float16) for shape in ((size, 48), (48, 80)))
     a *= np.float16(scale)
-    # A row of zeros, one that overflows.
-    a[5], a[6] = 0, 60000
-    x, y = torch.from_numpy(a), torch.from_numpy(b)
+    if odd:
+        # A row of zeros, one that overflows.
+        a[5], a[6] = 0, 60000
+    c = rng.normal(size=80).astype(np.float16) * np.float16(scale if bias else 0)
+    x, y, z = torch.from_numpy(a), torch.from_numpy(b), torch.from_numpy(c)
     with hs.torch.simulate("h100:f16", **options) as report:
         for _ in range(3):
-            x @ y
-    exact = hs.matmul(a, b)
-    stored = hs.matmul(a, b, accumulator="h100:f16").astype(np.float32)
+            torch.addmm(z, x, y) if bias else x @ y
+    exact = hs.matmul(a, b, c)
+    stored = hs.matmul(a, b, c, accumulator="h100:f16").astype(np.float32)
     return report, exact, stored
 
 
-@pytest.mark.parametrize("scale", [1.0, 1e-4, 3e3])
+def compared(strange, number, rows):
+    """Return which results of a product the default compares, of which some are out of the ordinary."""
+    step = max(1, min(rows, len(strange) // 64))
+    every = rows // step
+    chosen = np.zeros(len(strange), bool)
+    if number % every == 0:
+        chosen[number // every % step :: step] = True
+    beside = strange & ~chosen[:, None]
+    if np.count_nonzero(beside) > 32:
+        chosen |= beside.any(axis=1)
+    return chosen[:, None] | beside
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.01, 1e-4, 3e3])
+@pytest.mark.parametrize("size", [63, 64, 200, 260])
 @pytest.mark.parametrize("rows", [1, 2, 4, 100])
-def test_what_rows_leave_out_could_only_be_inexact(scale, rows):
-    report, exact, stored = product(scale, rows=rows)
-    counts, differs, size = report.modules[""], exact != stored, np.abs(stored)
+@pytest.mark.parametrize(("odd", "bias"), [(True, False), (False, False), (False, True)])
+def test_what_rows_leave_out_could_only_be_inexact(scale, size, rows, odd, bias):
+    report, exact, stored = product(scale, size, odd, bias, rows=rows)
+    counts, differs, magnitude = report.modules[""], exact != stored, np.abs(stored)
     beyond = np.isinf(stored) & np.isfinite(exact)
     assert counts.overflow == 3 * np.count_nonzero(beyond)
-    assert counts.underflow == 3 * np.count_nonzero(differs & (size < 2.0**-14))
+    assert counts.underflow == 3 * np.count_nonzero(differs & (magnitude < 2.0**-14))
     assert counts.flushed == 3 * np.count_nonzero(differs & (stored == 0))
     assert counts.invalid == 3 * np.count_nonzero(np.isnan(stored) & ~np.isnan(exact))
     assert counts.elements + counts.uncounted == 3 * stored.size
-    strange = ((size < 2.0**-14) | ~(size < 65504)).any(axis=1)
-    step, inexact, left = min(rows, 4), 0, 0
-    for number in range(3):
-        chosen = strange.copy()
-        chosen[number % step :: step] = True
-        inexact += np.count_nonzero((differs & ~np.isnan(stored))[chosen])
-        left += np.count_nonzero(~chosen) * stored.shape[1]
-    assert (counts.inexact, counts.uncounted) == (inexact, left)
+    strange = (magnitude < 2.0**-14) | ~(magnitude < 65504)
+    chosen = [compared(strange, number, rows) for number in range(3)]
+    assert counts.inexact == sum(np.count_nonzero((differs & ~np.isnan(stored))[each]) for each in chosen)
+    assert counts.uncounted == sum(np.count_nonzero(~each) for each in chosen)
     assert report.as_dict()["rows"] == rows
-    assert (f"as rows={rows} compares one row in {rows}" in str(report)) == (left > 0)
+    assert (f"as rows={rows} compares one row in {rows}" in str(report)) == (counts.uncounted > 0)
     if rows == 1:
-        assert left == 0
+        assert counts.uncounted == 0
+
+
+def test_few_results_out_of_the_ordinary_are_compared_by_themselves():
+    # The sample that the last two products have: subnormal results alone.
+    report, _, stored = product(0.01, odd=False, rows=4)
+    small = np.count_nonzero(np.abs(stored) < 2.0**-14)
+    assert 0 < small < 32
+    assert report.modules[""].elements == stored.size + 2 * small
 
 
 def test_rows_are_sampled_unless_all_are_asked_for():
@@ -202,7 +223,7 @@ def test_rows_are_sampled_unless_all_are_asked_for():
         pass
 
 
-def test_few_rows_and_sums_of_binary32_are_compared_whole():
+def test_few_results_and_sums_of_binary32_are_compared_whole():
     x = torch.randn(31, 8, generator=torch.Generator().manual_seed(0)).half()
     for policy, y in (("h100:f16", x), ("h100:f32", torch.cat([x, x, x]))):
         with hs.torch.simulate(policy) as report:
