@@ -66,7 +66,7 @@ def transformer() -> nn.Module:
 
 
 def simulated(
-    model: nn.Module, x: torch.Tensor, policy: Policy | str, count: bool | int, calls: int = 1, rows: int = 4
+    model: nn.Module, x: torch.Tensor, policy: Policy | str, count: bool | int, calls: int = 1, rows: int = 8
 ) -> Callable[[], object]:
     def run() -> object:
         with torch.no_grad(), hs.torch.simulate(policy, count=count, rows=rows):

@@ -244,13 +244,13 @@ class Machine:
             b = contiguous(b)
         product = self._product(a, b, c, accumulator)
         stored = store(storage, product)
-        ledger.watch(self.layer, kind, stored)
         if alone:
             self._counted(kind, product, stored)
         elif due:
             self._compare(kind, a, b, c, stored, number)
         else:
             ledger.skip(self.layer, stored.size)
+        ledger.watch(self.layer, kind, stored)
         if watched and product.size:
             # Others in every product, far from each other; of a stack of products those of all of them together.
             elements = (np.arange(watched) * product.size // watched + number * _STRIDE) % product.size

@@ -44,6 +44,7 @@ _OTHERS = {"halfsim", "prim", "profiler"}
 _DRAWN = {"normal", "rand", "randn"}
 """Without operands, these make fractions."""
 _FILL = torch.ops.aten.fill_.Tensor
+_PARAMETER = torch.nn.Parameter
 _KEPT = Mark.weight | Mark.wide
 
 
@@ -90,7 +91,8 @@ class Mode(TorchDispatchMode):
         found = tensors_in(args) + tensors_in(kwargs) if kwargs else tensors_in(args)
         floats = [x for x in found if x.is_floating_point() or x.is_complex()]
         for tensor in floats:
-            if type(tensor) is not torch.Tensor and isinstance(tensor, torch.nn.Parameter):
+            # The exact types first: asking for a Parameter is a function of Python.
+            if (kind := type(tensor)) is not torch.Tensor and (kind is _PARAMETER or isinstance(tensor, _PARAMETER)):
                 self._marks.add(tensor, Mark.weight)
         if floats and traced():
             refuse_traced(name)

@@ -34,7 +34,7 @@ def simulate(
     operators: Mapping[str, PolicyLike] = _NONE,
     modules: Mapping[str, PolicyLike] = _NONE,
     count: bool | int = True,
-    rows: int = 4,
+    rows: int = 8,
     seed: int = 0,
 ) -> Iterator[Report]:
     """Compute what PyTorch does inside in the arithmetic of a policy: forward, backward, and optimizer.

@@ -54,6 +54,7 @@ class Tally(Ledger):
         self.special = False
         self._report, self._normal = report, np.float32(normal).view(np.int32)
         self._products: Counter[tuple[str, str]] = Counter()
+        self._ordinary: Array | None = None
 
     def count(self, layer: str, kind: str, exact: Array, stored: Array) -> None:
         """Count the losses of a result."""
@@ -102,8 +103,9 @@ class Tally(Ledger):
 
     def watch(self, layer: str, tensor: str, stored: Array) -> None:
         """Note whether a result holds an infinity or a NaN."""
-        if not self.special and self._report.first is None:
+        if stored is not self._ordinary and not self.special and self._report.first is None:
             self.special = is_special(np.asarray(stored))
+        self._ordinary = None
 
     def compare(self, layer: str, exact: Array, stored: Array) -> None:
         """Keep no book of errors."""
@@ -127,9 +129,12 @@ class Tally(Ledger):
         step = max(1, min(asked, rows // _LEAST))
         turn, other = divmod(number // self._report.count, asked // step)
         places = _extraordinary(stored)
-        if other and not places.size:
-            self.skip(layer, stored.size)
-            return _NONE, _NONE
+        if not places.size:
+            # So it needs no search for an infinity.
+            self._ordinary = stored
+            if other:
+                self.skip(layer, stored.size)
+                return _NONE, _NONE
         chosen = np.zeros(rows, bool)
         if not other:
             chosen[turn % step :: step] = True
