@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from halfsim.core.control import STOCHASTIC, control_word
+from halfsim.core.control import STOCHASTIC, Bit, control_word, has
 from halfsim.core.fields import layout
 from halfsim.environment import IEEE
-from halfsim.formats import BINARY16, BINARY32, BINARY64, Format
+from halfsim.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, Format
 from halfsim.kernels import elementwise as loops
-from halfsim.kernels import host
-from halfsim.kernels.loops import COMPUTED, GENERAL, Loops
+from halfsim.kernels import host, narrowing
+from halfsim.kernels.loops import COMPUTED, GENERAL, VECTORISED, Loops
 from halfsim.kernels.select import compiles, rounding_loops, wide_loop
 from halfsim.kernels.tables import look_up, table_loops
 from halfsim.rounding import Rounding
@@ -95,16 +95,64 @@ def conversion_loops(
 
     `dtype` is that of the latter; `large` says whether there are elements enough for a table.
     """
-    wide = None
+    wide = values = None
     if isinstance(target, Format):
         found = rounding_loops(source, target, control) if source is not None else None
         if found is not None:
             return found, ()
         wide = wide_loop(source, target, control)
+        if source in _HELD and compiles() and narrowing.takes(target, control):
+            values = partial(_HELD[source], target)
     extra = source, unsigned, target
-    if source == BINARY16 and large and control & 7 != STOCHASTIC and compiles():
-        return table_loops(_in_pieces, extra, control, dtype), ()
-    return Loops(_in_pieces, grain=GENERAL if wide is None else COMPUTED), extra
+    # A table of few entries is always worth making.
+    if source is not None and (source.width <= 8 or (source.width <= 16 and large)):
+        if control & 7 != STOCHASTIC and compiles():
+            return table_loops(_in_pieces, extra, control, dtype, source.width), ()
+    return Loops(_in_pieces, values, GENERAL if wide is None else COMPUTED, VECTORISED), extra
+
+
+def _held32(target: Format, patterns: NDArray[Any], z: NDArray[Any], control: int) -> None:
+    """Round binary32 numbers to others."""
+    rule = narrowing.make_rule(target, control, has(control, Bit.flushInputs))
+    if narrowing.round_binary32(patterns, z, rule):
+        for start in range(0, z.size, _PIECE):
+            piece = slice(start, start + _PIECE)
+            _decide(patterns[piece], z[piece], 0x7FFFFFFF, 0x7F800000, BINARY32, target, control)
+
+
+def _held64(target: Format, patterns: NDArray[Any], z: NDArray[Any], control: int) -> None:
+    """Round binary64 numbers by way of binary32, whose subnormal numbers are not those to flush."""
+    rule, flush = narrowing.make_rule(target, control, False), has(control, Bit.flushInputs)
+    step = 4 * _PIECE
+    memory = np.empty(min(z.size, step), np.uint32)
+    for start in range(0, z.size, step):
+        part = patterns[start : start + step]
+        near, piece = memory[: part.size], z[start : start + part.size]
+        narrowing.binary64_to_binary32(part, near, flush)
+        if narrowing.round_binary32(near, piece, rule):
+            _decide(part, piece, (1 << 63) - 1, 0x7FF << 52, BINARY64, target, control)
+
+
+_HELD: dict[Format | None, Callable[[Format, NDArray[Any], NDArray[Any], int], None]] = {
+    BINARY32: _held32,
+    BINARY64: _held64,
+}
+"""Loops without flags, by the format of the operand."""
+
+
+def _decide(
+    patterns: NDArray[Any],
+    z: NDArray[Any],
+    magnitude: int,
+    infinity: int,
+    source: Format,
+    target: Format,
+    control: int,
+) -> None:
+    """Have the core decide what becomes of NaNs."""
+    where = np.flatnonzero((patterns & magnitude) > infinity)
+    if where.size:
+        z[where], _ = general(host, patterns[where], source, False, target, (control, 0, 0))
 
 
 def _in_pieces(
@@ -119,15 +167,19 @@ def _in_pieces(
     target: Format | np.dtype[Any],
 ) -> None:
     """Round to what holds the values, with memory for a few elements."""
+    # bfloat16 is the upper half of binary32.
+    upper = source == BFLOAT16
+    source = BINARY32 if upper else source
     wide = wide_loop(source, target, control) if isinstance(target, Format) else None
     for start in range(0, z.size, _PIECE):
         piece = slice(start, start + _PIECE)
-        options = control, seed, index + start
+        options, part = (control, seed, index + start), patterns[piece]
+        part = part.astype(np.uint32) << np.uint32(16) if upper else part
         if wide is None:
-            z[piece], flags[piece] = general(host, patterns[piece], source, unsigned, target, options)
+            z[piece], flags[piece] = general(host, part, source, unsigned, target, options)
         else:
             first = (0 if unsigned else 1) if source is None else _layout(source)
-            _held_wide(wide, patterns[piece], z[piece], flags[piece], options, first, target)
+            _held_wide(wide, part, z[piece], flags[piece], options, first, target)
 
 
 def _held_wide(
