@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from halfsim.core.control import STOCHASTIC, Bit, control_word, has
+from halfsim.core.control import STOCHASTIC, Bit, control_word
 from halfsim.core.fields import layout
 from halfsim.environment import IEEE
 from halfsim.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, Format
@@ -95,64 +95,85 @@ def conversion_loops(
 
     `dtype` is that of the latter; `large` says whether there are elements enough for a table.
     """
-    wide = values = None
+    wide = None
     if isinstance(target, Format):
         found = rounding_loops(source, target, control) if source is not None else None
         if found is not None:
             return found, ()
         wide = wide_loop(source, target, control)
-        if source in _HELD and compiles() and narrowing.takes(target, control):
-            values = partial(_HELD[source], target)
+        if source in (BINARY32, BINARY64) and compiles() and narrowing.takes(target, control):
+            flagged, values = (partial(loop, source, target) for loop in (_narrowed_flagged, _narrowed_values))
+            if source == BINARY32 or target.emax < BINARY32.emax:
+                return Loops(flagged, values, VECTORISED), ()
+            # Binary32 does not tell what overflows there as well.
+            return Loops(_in_pieces, values, COMPUTED), (source, unsigned, target)
     extra = source, unsigned, target
     # A table of few entries is always worth making.
     if source is not None and (source.width <= 8 or (source.width <= 16 and large)):
         if control & 7 != STOCHASTIC and compiles():
             return table_loops(_in_pieces, extra, control, dtype, source.width), ()
-    return Loops(_in_pieces, values, GENERAL if wide is None else COMPUTED, VECTORISED), extra
+    return Loops(_in_pieces, grain=GENERAL if wide is None else COMPUTED), extra
 
 
-def _held32(target: Format, patterns: NDArray[Any], z: NDArray[Any], control: int) -> None:
-    """Round binary32 numbers to others."""
-    rule = narrowing.make_rule(target, control, has(control, Bit.flushInputs))
-    if narrowing.round_binary32(patterns, z, rule):
-        for start in range(0, z.size, _PIECE):
-            piece = slice(start, start + _PIECE)
-            _decide(patterns[piece], z[piece], 0x7FFFFFFF, 0x7F800000, BINARY32, target, control)
-
-
-def _held64(target: Format, patterns: NDArray[Any], z: NDArray[Any], control: int) -> None:
-    """Round binary64 numbers by way of binary32, whose subnormal numbers are not those to flush."""
-    rule, flush = narrowing.make_rule(target, control, False), has(control, Bit.flushInputs)
-    step = 4 * _PIECE
-    memory = np.empty(min(z.size, step), np.uint32)
+def _narrowed(
+    source: Format,
+    target: Format,
+    patterns: NDArray[Any],
+    z: NDArray[Any],
+    flags: NDArray[np.uint8] | None,
+    control: int,
+) -> None:
+    """Round binary32 numbers, or binary64 ones by way of binary32, to others; NaNs are left to the core."""
+    flush = control >> Bit.flushInputs & 1 != 0
+    if source == BINARY32:
+        rule, step, near = narrowing.make_rule(target, control, flush), max(z.size, 1), None
+    else:
+        # No subnormal number of binary32 is one of binary64.
+        rule, step = narrowing.make_rule(target, control, False), 4 * _PIECE
+        near = np.empty(min(z.size, step), np.uint32)
     for start in range(0, z.size, step):
-        part = patterns[start : start + step]
-        near, piece = memory[: part.size], z[start : start + part.size]
-        narrowing.binary64_to_binary32(part, near, flush)
-        if narrowing.round_binary32(near, piece, rule):
-            _decide(part, piece, (1 << 63) - 1, 0x7FF << 52, BINARY64, target, control)
+        piece = slice(start, start + step)
+        part, raised = patterns[piece], None if flags is None else flags[piece]
+        words = part
+        if near is not None:
+            words = near[: part.size]
+            narrowing.binary64_to_binary32(part, words, flush)
+        if raised is None:
+            nan = narrowing.round_binary32(words, z[piece], rule)
+        else:
+            nan = narrowing.round_flagged(words, z[piece], raised, rule)
+        if nan:
+            _decide(source, target, part, z[piece], raised, control)
 
 
-_HELD: dict[Format | None, Callable[[Format, NDArray[Any], NDArray[Any], int], None]] = {
-    BINARY32: _held32,
-    BINARY64: _held64,
-}
-"""Loops without flags, by the format of the operand."""
+def _narrowed_values(source: Format, target: Format, patterns: Any, z: Any, control: int) -> None:
+    _narrowed(source, target, patterns, z, None, control)
+
+
+def _narrowed_flagged(
+    source: Format, target: Format, patterns: Any, z: Any, flags: Any, control: int, *options: Any
+) -> None:
+    _narrowed(source, target, patterns, z, flags, control)
 
 
 def _decide(
-    patterns: NDArray[Any],
-    z: NDArray[Any],
-    magnitude: int,
-    infinity: int,
     source: Format,
     target: Format,
+    patterns: NDArray[Any],
+    z: NDArray[Any],
+    flags: NDArray[np.uint8] | None,
     control: int,
 ) -> None:
     """Have the core decide what becomes of NaNs."""
-    where = np.flatnonzero((patterns & magnitude) > infinity)
-    if where.size:
-        z[where], _ = general(host, patterns[where], source, False, target, (control, 0, 0))
+    magnitude, infinity = (0x7FFFFFFF, 0x7F800000) if source == BINARY32 else ((1 << 63) - 1, 0x7FF << 52)
+    for start in range(0, z.size, _PIECE):
+        part = patterns[start : start + _PIECE]
+        where = np.flatnonzero((part & magnitude) > infinity)
+        if where.size:
+            values, raised = general(host, part[where], source, False, target, (control, 0, 0))
+            z[start + where] = values
+            if flags is not None:
+                flags[start + where] = raised
 
 
 def _in_pieces(

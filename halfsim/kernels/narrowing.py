@@ -1,4 +1,4 @@
-"""Rounding binary32 numbers to formats that binary32 contains, where they lie: in 32-bit lanes and without flags.
+"""Rounding binary32 numbers to formats that binary32 contains, where they lie, in 32-bit lanes.
 
 The patterns are binary32's before and after. Every deterministic rounding and every environment is known; NaNs are left
 to the core. What is added below the last bit that a format keeps carries into the exponent, which is what a carry
@@ -12,18 +12,22 @@ import struct
 from functools import lru_cache
 from typing import NamedTuple
 
+import numpy as np
+from numba.np.unsafe.ndarray import to_fixed_tuple
 from numpy import float32, int32
+from numpy.typing import NDArray
 
 from halfsim.core._jit import kernel, scalar
 from halfsim.core.control import STOCHASTIC, Bit, has, rounding_mode
 from halfsim.core.fields import layout
 from halfsim.core.round import overflow_result
+from halfsim.flags import Flags
 from halfsim.formats import BINARY32, Format, Specials
 from halfsim.kernels.f16c import binary64_to_odd
 from halfsim.kernels.simd import INFINITY, bits_of, float64_of, float_of, less, shift_right
 from halfsim.rounding import Rounding
 
-__all__ = ["Rule", "binary64_to_binary32", "make_rule", "round_binary32", "takes"]
+__all__ = ["Rule", "binary64_to_binary32", "make_rule", "round_binary32", "round_flagged", "takes"]
 
 _TINY = 1 << 23
 """Smallest normal pattern of binary32: what is smaller rounds as it does, where no format has numbers."""
@@ -57,10 +61,13 @@ class Rule(NamedTuple):
     down: int
     """and what they are multiplied by then."""
     tiny: int
-    """Added to a magnitude before it is compared with `flushed`."""
+    """Added to a magnitude before it is compared with the smallest normal number."""
     tiny_flip: int
+    normal: int
     flushed: int
-    """Results below become zeros."""
+    """The same number if smaller results become zeros, else 0."""
+    alone: int
+    """1 if those raise underflow alone."""
     top: int
     """The power of two above the largest number."""
     largest: int
@@ -68,7 +75,12 @@ class Rule(NamedTuple):
     """Pattern of an overflowed positive result."""
     over_flip: int
     infinite: int
-    """Pattern that infinity becomes."""
+    """Pattern that infinity becomes,"""
+    invalid: int
+    """and the flags that it raises."""
+
+
+_FIELDS = len(Rule._fields)
 
 
 def takes(target: Format, control: int) -> bool:
@@ -85,8 +97,8 @@ def _pattern(number: float) -> int:
 
 
 @lru_cache(maxsize=64)
-def make_rule(target: Format, control: int, flush_inputs: bool) -> Rule:
-    """Read a control word for a format that `takes` accepts; its flushing of inputs is given apart."""
+def make_rule(target: Format, control: int, flush_inputs: bool) -> NDArray[np.int32]:
+    """Return the `Rule` of a control word and a format that `takes` accepts; flushing of inputs is given apart."""
     mode, fields = rounding_mode(control), layout(target)
     shift = 24 - target.precision
     half = 1 << (shift - 1)
@@ -131,56 +143,70 @@ def make_rule(target: Format, control: int, flush_inputs: bool) -> Rule:
         down=_pattern(2.0 ** (target.emin - 23)) if own else 0,
         tiny=tiny,
         tiny_flip=tiny ^ tiny_negative,
+        normal=_pattern(target.smallest_normal),
         flushed=_pattern(target.smallest_normal) if flushes else 0,
+        alone=int(not has(control, Bit.flushInexact)),
         top=_pattern(2.0 ** (target.emax + 1)) if target.emax < 127 else INFINITY,
         largest=largest,
         over=over,
         over_flip=over ^ over_negative,
         infinite=infinite,
+        invalid=0 if target.specials == Specials.ieee else int(Flags.invalid),
     )
-    # Numba gives a Python integer 64 bits.
-    return Rule._make(map(int32, rule))
+    # Compiled code is given an array faster than a tuple.
+    words = np.array(rule, np.int32)
+    words.flags.writeable = False
+    return words
 
 
 @scalar
 def _cut(value, sign, rule):
-    """Round an integer to its kept bits."""
+    """Round an integer to its kept bits: return (magnitude, whether it is exact)."""
     last = int32(shift_right(value, rule.shift) & rule.even)
     away = int32(rule.away ^ int32(rule.away_flip & sign))
     result = int32(int32(int32(value + away) + last) & rule.mask)
-    return int32(result | rule.odd) if int32(value & ~rule.mask) != 0 else result
+    inexact = int32(value & ~rule.mask) != 0
+    return int32(result | rule.odd) if inexact else result, inexact
 
 
 @scalar
-def _finished(result, magnitude, sign, rule):
-    """Return a rounded magnitude, or what stands for one that is too large or too small, with its sign."""
-    over = int32(rule.over ^ int32(rule.over_flip & sign))
-    result = over if less(rule.largest, result) else result
-    result = result if less(magnitude, INFINITY) else rule.infinite
-    tiny = less(int32(magnitude + int32(rule.tiny ^ int32(rule.tiny_flip & sign))), rule.flushed)
-    result = int32(0) if tiny else result
-    return int32(result | (sign & -0x80000000))
+def _finished(result, inexact, magnitude, sign, rule):
+    """Return (pattern, flags) of a rounded magnitude, or what stands for one that is too large or too small."""
+    finite = less(magnitude, INFINITY)
+    over = less(rule.largest, result) & finite
+    near = int32(magnitude + int32(rule.tiny ^ int32(rule.tiny_flip & sign)))
+    flushed = less(near, rule.flushed)
+    result = int32(rule.over ^ int32(rule.over_flip & sign)) if over else result
+    result = int32(0) if flushed else result
+    result = result if finite else rule.infinite
+    flushed = flushed & (magnitude != 0)
+    inexact = inexact | flushed | over
+    underflow = less(near, rule.normal) & inexact
+    flags = int32(inexact) | (2 if underflow else 0) | (4 if over else 0)
+    flags = int32(2) if flushed & (rule.alone != 0) else flags
+    return int32(result | (sign & -0x80000000)), flags if finite else rule.invalid
 
 
 @scalar
 def _shared(bits, rule):
-    """Round where subnormal numbers are those of binary32."""
+    """Round where subnormal numbers are those of binary32: return (pattern, flags)."""
     magnitude, sign = int32(bits & 0x7FFFFFFF), shift_right(bits, 31)
     small = magnitude if rule.small != 0 else int32(0)
     magnitude = small if less(magnitude, _TINY) else magnitude
-    return _finished(_cut(magnitude, sign, rule), magnitude, sign, rule)
+    result, inexact = _cut(magnitude, sign, rule)
+    return _finished(result, inexact, magnitude, sign, rule)
 
 
 @scalar
 def _shared_nearest(bits, rule):
-    """The same without flushing, where either sign rounds alike and beyond the largest number there is infinity."""
+    """Return the pattern without flushing, where signs round alike and infinity is beyond the largest number."""
     last = int32(shift_right(bits, rule.shift) & rule.even)
     return int32(int32(int32(bits + rule.away) + last) & rule.mask)
 
 
 @scalar
 def _own(bits, rule):
-    """Round where a format has subnormal numbers that binary32 has as normal ones."""
+    """Round where a format has subnormal numbers that binary32 has as normal ones: return (pattern, flags)."""
     magnitude, sign = int32(bits & 0x7FFFFFFF), shift_right(bits, 31)
     small = rule.small if magnitude != 0 else int32(0)
     magnitude = small if less(magnitude, _TINY) else magnitude
@@ -188,14 +214,14 @@ def _own(bits, rule):
     scaled = float_of(magnitude if below else int32(0)) * float_of(rule.up)
     whole = int32(scaled)
     units = int32(whole | (float32(whole) != scaled))
-    result = _cut(units if below else magnitude, sign, rule)
+    result, inexact = _cut(units if below else magnitude, sign, rule)
     result = bits_of(float32(result) * float_of(rule.down)) if below else result
-    return _finished(result, magnitude, sign, rule)
+    return _finished(result, inexact, magnitude, sign, rule)
 
 
 @scalar
 def _own_nearest(bits, rule):
-    """The same to nearest without flushing."""
+    """Return the pattern to nearest without flushing."""
     magnitude = int32(bits & 0x7FFFFFFF)
     magnitude = magnitude if less(magnitude, rule.top) else rule.top
     binade = int32(magnitude & _EXPONENT)
@@ -208,8 +234,9 @@ def _own_nearest(bits, rule):
 
 
 @kernel
-def round_binary32(a, z, rule):
-    """Round binary32 patterns, uint32; return whether there are NaNs, whose results mean nothing."""
+def round_binary32(a, z, words):
+    """Round binary32 patterns, uint32: return whether there are NaNs, whose results mean nothing."""
+    rule = Rule(*to_fixed_tuple(words, _FIELDS))
     largest = int32(0)
     if rule.first == 0 and rule.nearest != 0:
         for i in range(z.size):
@@ -219,7 +246,7 @@ def round_binary32(a, z, rule):
     elif rule.first == 0:
         for i in range(z.size):
             bits = int32(a[i])
-            z[i] = _shared(bits, rule)
+            z[i], _ = _shared(bits, rule)
             largest = max(largest, int32(bits & 0x7FFFFFFF))
     elif rule.nearest != 0:
         for i in range(z.size):
@@ -229,7 +256,25 @@ def round_binary32(a, z, rule):
     else:
         for i in range(z.size):
             bits = int32(a[i])
-            z[i] = _own(bits, rule)
+            z[i], _ = _own(bits, rule)
+            largest = max(largest, int32(bits & 0x7FFFFFFF))
+    return largest > INFINITY
+
+
+@kernel
+def round_flagged(a, z, flags, words):
+    """Do the same, and write the flags."""
+    rule = Rule(*to_fixed_tuple(words, _FIELDS))
+    largest = int32(0)
+    if rule.first == 0:
+        for i in range(z.size):
+            bits = int32(a[i])
+            z[i], flags[i] = _shared(bits, rule)
+            largest = max(largest, int32(bits & 0x7FFFFFFF))
+    else:
+        for i in range(z.size):
+            bits = int32(a[i])
+            z[i], flags[i] = _own(bits, rule)
             largest = max(largest, int32(bits & 0x7FFFFFFF))
     return largest > INFINITY
 

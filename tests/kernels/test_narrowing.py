@@ -1,4 +1,4 @@
-"""Conversions without flags in 32-bit lanes give the values of the core, and sources of few bits those of binary32."""
+"""Conversions in 32-bit lanes give the values and flags of the core; so do those of bfloat16 and of 8-bit formats."""
 
 from __future__ import annotations
 
@@ -55,19 +55,23 @@ def boundaries():
     return np.concatenate([magnitudes, magnitudes | np.uint32(1 << 31)])
 
 
-def wanted(x, target, rounding, environment, saturate=False, source=None):
-    """Patterns of what the core says."""
+def wanted(x, target, rounding, environment, saturate=False):
+    """Patterns of what the core says, and flags."""
     control = control_word(rounding, environment, saturate=saturate)
-    source = source or SOURCES[x.dtype]
-    words = x.view(conversion.words(source.width)) if x.dtype.kind == "f" else x
-    return conversion.general(host, words, source, False, target, (control, 0, 0))[0]
+    source = SOURCES[x.dtype]
+    words = x.view(conversion.words(source.width))
+    return conversion.general(host, words, source, False, target, (control, 0, 0))
 
 
 def same(x, target, rounding, environment, saturate=False):
-    want = wanted(x, target, rounding, environment, saturate)
-    got = hs.convert(x, target, rounding=rounding, environment=environment, saturate=saturate).view(want.dtype)
+    want, raised = wanted(x, target, rounding, environment, saturate)
+    how = {"rounding": rounding, "environment": environment, "saturate": saturate}
+    got = hs.convert(x, target, **how).view(want.dtype)
     wrong = np.flatnonzero(got != want)
-    assert not wrong.size, (x[wrong[0]].hex(), hex(got[wrong[0]]), hex(want[wrong[0]]), rounding, environment, saturate)
+    assert not wrong.size, (x[wrong[0]].hex(), hex(got[wrong[0]]), hex(want[wrong[0]]), how)
+    got, flags = hs.convert.flagged(x, target, **how)
+    wrong = np.flatnonzero((got.view(want.dtype) != want) | (flags != raised))
+    assert not wrong.size, (x[wrong[0]].hex(), got[wrong[0]], flags[wrong[0]], raised[wrong[0]], how)
 
 
 @pytest.mark.parametrize("rounding", hs.Rounding)
@@ -118,8 +122,9 @@ def test_every_tail(size):
             out = np.full(size + 2, 77, np.float32)
             hs.convert(operand, target, out=out[1:-1])
             assert out[0] == out[-1] == 77
-            want = wanted(operand, target, hs.Rounding.roundTiesToEven, hs.IEEE)
+            want, raised = wanted(operand, target, hs.Rounding.roundTiesToEven, hs.IEEE)
             np.testing.assert_array_equal(out[1:-1].view(np.uint32), want)
+            np.testing.assert_array_equal(hs.convert.flagged(operand, target).flags, raised)
 
 
 @pytest.mark.parametrize("name", ["bfloat16", "float8_e5m2", "float8_e4m3fn"])
@@ -166,23 +171,27 @@ def test_the_state_of_the_processor_changes_nothing(name):
     for rounding in hs.Rounding:
         control = control_word(rounding, hs.IEEE)
         rule = narrowing.make_rule(target, control, has(control, Bit.flushInputs))
-        want, odd = wanted(numbers, target, rounding, hs.IEEE), np.empty_like(words)
-        got = np.empty_like(want)
+        (want, raised), odd = wanted(numbers, target, rounding, hs.IEEE), np.empty_like(words)
+        (got, again), flags = np.empty((2, want.size), want.dtype), np.empty(want.size, np.uint8)
         for first in (words, wide):
             before = set_state(0x1F80 | 0x4000 | 0x8000 | 0x40)
             if first is wide:
                 narrowing.binary64_to_binary32(wide, odd, False)
             narrowing.round_binary32(words if first is words else odd, got, rule)
+            narrowing.round_flagged(words if first is words else odd, again, flags, rule)
             set_state(before)
             np.testing.assert_array_equal(got, want)
+            np.testing.assert_array_equal(again, want)
+            np.testing.assert_array_equal(flags, raised)
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly")
 def test_loops_are_vectorised():
     word = numba.types.uint32[::1]
-    rule = narrowing.make_rule(hs.E4M3, 0, False)
-    assembly = assembly_of(narrowing.round_binary32, word, word, numba.typeof(rule))
-    assert re.search(r"\bv?cvttps2dq\s.*%[xyz]mm", assembly)
-    assert re.search(r"\bv?subps\s.*%[xyz]mm", assembly)
-    # Half of the lanes of such vectors would be lost.
-    assert not re.search(r"\bv?(paddq|psllq|pcmpgtq|pmovqd)\b", assembly)
+    rule = numba.typeof(narrowing.make_rule(hs.E4M3, 0, False))
+    values = assembly_of(narrowing.round_binary32, word, word, rule)
+    assert re.search(r"\bv?subps\s.*%[xyz]mm", values)
+    for assembly in (values, assembly_of(narrowing.round_flagged, word, word, numba.types.uint8[::1], rule)):
+        assert re.search(r"\bv?cvttps2dq\s.*%[xyz]mm", assembly)
+        # Half of the lanes of such vectors would be lost.
+        assert not re.search(r"\bv?(paddq|psllq|pcmpgtq|pmovqd)\b", assembly)
