@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from halfsim.core.control import STOCHASTIC, control_word
+from halfsim.core.control import STOCHASTIC, Bit, control_word
 from halfsim.core.fields import layout
 from halfsim.environment import IEEE
-from halfsim.formats import BINARY16, BINARY32, BINARY64, Format
+from halfsim.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, Format
 from halfsim.kernels import elementwise as loops
-from halfsim.kernels import host
-from halfsim.kernels.loops import COMPUTED, GENERAL, Loops
+from halfsim.kernels import host, narrowing
+from halfsim.kernels.loops import COMPUTED, GENERAL, VECTORISED, Loops
 from halfsim.kernels.select import compiles, rounding_loops, wide_loop
 from halfsim.kernels.tables import look_up, table_loops
 from halfsim.rounding import Rounding
@@ -101,10 +101,79 @@ def conversion_loops(
         if found is not None:
             return found, ()
         wide = wide_loop(source, target, control)
+        if source in (BINARY32, BINARY64) and compiles() and narrowing.takes(target, control):
+            flagged, values = (partial(loop, source, target) for loop in (_narrowed_flagged, _narrowed_values))
+            if source == BINARY32 or target.emax < BINARY32.emax:
+                return Loops(flagged, values, VECTORISED), ()
+            # Binary32 does not tell what overflows there as well.
+            return Loops(_in_pieces, values, COMPUTED), (source, unsigned, target)
     extra = source, unsigned, target
-    if source == BINARY16 and large and control & 7 != STOCHASTIC and compiles():
-        return table_loops(_in_pieces, extra, control, dtype), ()
+    # A table of few entries is always worth making.
+    if source is not None and (source.width <= 8 or (source.width <= 16 and large)):
+        if control & 7 != STOCHASTIC and compiles():
+            return table_loops(_in_pieces, extra, control, dtype, source.width), ()
     return Loops(_in_pieces, grain=GENERAL if wide is None else COMPUTED), extra
+
+
+def _narrowed(
+    source: Format,
+    target: Format,
+    patterns: NDArray[Any],
+    z: NDArray[Any],
+    flags: NDArray[np.uint8] | None,
+    control: int,
+) -> None:
+    """Round binary32 numbers, or binary64 ones by way of binary32, to others; NaNs are left to the core."""
+    flush = control >> Bit.flushInputs & 1 != 0
+    if source == BINARY32:
+        rule, step, near = narrowing.make_rule(target, control, flush), max(z.size, 1), None
+    else:
+        # No subnormal number of binary32 is one of binary64.
+        rule, step = narrowing.make_rule(target, control, False), 4 * _PIECE
+        near = np.empty(min(z.size, step), np.uint32)
+    for start in range(0, z.size, step):
+        piece = slice(start, start + step)
+        part, raised = patterns[piece], None if flags is None else flags[piece]
+        words = part
+        if near is not None:
+            words = near[: part.size]
+            narrowing.binary64_to_binary32(part, words, flush)
+        if raised is None:
+            nan = narrowing.round_binary32(words, z[piece], rule)
+        else:
+            nan = narrowing.round_flagged(words, z[piece], raised, rule)
+        if nan:
+            _decide(source, target, part, z[piece], raised, control)
+
+
+def _narrowed_values(source: Format, target: Format, patterns: Any, z: Any, control: int) -> None:
+    _narrowed(source, target, patterns, z, None, control)
+
+
+def _narrowed_flagged(
+    source: Format, target: Format, patterns: Any, z: Any, flags: Any, control: int, *options: Any
+) -> None:
+    _narrowed(source, target, patterns, z, flags, control)
+
+
+def _decide(
+    source: Format,
+    target: Format,
+    patterns: NDArray[Any],
+    z: NDArray[Any],
+    flags: NDArray[np.uint8] | None,
+    control: int,
+) -> None:
+    """Have the core decide what becomes of NaNs."""
+    magnitude, infinity = (0x7FFFFFFF, 0x7F800000) if source == BINARY32 else ((1 << 63) - 1, 0x7FF << 52)
+    for start in range(0, z.size, _PIECE):
+        part = patterns[start : start + _PIECE]
+        where = np.flatnonzero((part & magnitude) > infinity)
+        if where.size:
+            values, raised = general(host, part[where], source, False, target, (control, 0, 0))
+            z[start + where] = values
+            if flags is not None:
+                flags[start + where] = raised
 
 
 def _in_pieces(
@@ -119,15 +188,19 @@ def _in_pieces(
     target: Format | np.dtype[Any],
 ) -> None:
     """Round to what holds the values, with memory for a few elements."""
+    # bfloat16 is the upper half of binary32.
+    upper = source == BFLOAT16
+    source = BINARY32 if upper else source
     wide = wide_loop(source, target, control) if isinstance(target, Format) else None
     for start in range(0, z.size, _PIECE):
         piece = slice(start, start + _PIECE)
-        options = control, seed, index + start
+        options, part = (control, seed, index + start), patterns[piece]
+        part = part.astype(np.uint32) << np.uint32(16) if upper else part
         if wide is None:
-            z[piece], flags[piece] = general(host, patterns[piece], source, unsigned, target, options)
+            z[piece], flags[piece] = general(host, part, source, unsigned, target, options)
         else:
             first = (0 if unsigned else 1) if source is None else _layout(source)
-            _held_wide(wide, patterns[piece], z[piece], flags[piece], options, first, target)
+            _held_wide(wide, part, z[piece], flags[piece], options, first, target)
 
 
 def _held_wide(

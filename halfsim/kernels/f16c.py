@@ -21,7 +21,7 @@ from numpy import float32, float64, int32
 
 from halfsim.core._jit import scalar
 from halfsim.core.control import Bit, gradual, has, rounding_mode
-from halfsim.kernels.simd import INFINITY, bits_of, decode, float_of, less
+from halfsim.kernels.simd import FIRST_OVER, INFINITY, SMALLEST, bits_of, decode, float_of, less, shift_right
 from halfsim.rounding import Rounding
 
 __all__ = [
@@ -34,8 +34,12 @@ __all__ = [
     "exchange",
     "indirect",
     "narrow",
+    "narrow_flagged",
     "narrow_in",
+    "narrow_to_odd",
+    "narrows",
     "read",
+    "whole",
     "widen",
 ]
 
@@ -82,6 +86,19 @@ def narrow(typingctx, number):
         return builder.bitcast(builder.fptrunc(args[0], ir.HalfType()), ir.IntType(16))
 
     return types.uint16(types.float32), codegen
+
+
+@intrinsic
+def whole(typingctx, number):
+    """Integral binary32 number, rounded in the processor's direction, of the same sign; only where `converts`."""
+
+    def codegen(context, builder, signature, args):
+        if not _converts(context):
+            return ir.Constant(ir.FloatType(), ir.Undefined)
+        kind = ir.FunctionType(ir.FloatType(), [ir.FloatType()])
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.rint.f32"), args)
+
+    return types.float32(types.float32), codegen
 
 
 @intrinsic
@@ -135,10 +152,16 @@ def indirect(control):
 
 
 @scalar
+def narrows(control):
+    """Whether `narrow_flagged` rounds as a control word with a deterministic rounding asks."""
+    return converts() and _gradual(control)
+
+
+@scalar
 def direction(control):
-    """State for `exchange` that rounds as a control word asks, one of the four directions that processors know."""
+    """State for `exchange` that rounds as a control word asks, to odd by way of zero."""
     mode = rounding_mode(control)
-    if mode == Rounding.roundTowardZero:
+    if mode == Rounding.roundTowardZero or mode == Rounding.roundToOdd:
         return int32(NEAREST | _ZERO)
     if mode == Rounding.roundTowardNegative:
         return int32(NEAREST | _DOWN)
@@ -172,8 +195,38 @@ def narrow_in(bits, to_odd):
 
 
 @scalar
+def narrow_to_odd(number, exact):
+    """Round a binary32 number to odd that was cut from `exact`; the processor rounds toward zero."""
+    pattern = narrow(number)
+    back = widen(pattern)
+    # What was cut is odd already or becomes it. A NaN compares as exact.
+    return int32(pattern | ((back < exact) | (back > exact)))
+
+
+@scalar
+def narrow_flagged(bits, ties, rule, largest):
+    """Round a binary32 pattern as `simd.rounded` does, but in the processor's `direction`.
+
+    `ties` is 1 if they go away from zero, else 0.
+    """
+    magnitude = int32(bits & 0x7FFFFFFF)
+    finite = less(magnitude, INFINITY)
+    number = float_of(bits)
+    # An exact tie becomes more than one; nothing else changes.
+    pattern = narrow(float_of(int32(bits | ties)) if finite else number)
+    back = widen(pattern)
+    inexact = (back < number) | (back > number)
+    result = int32(pattern | rule.odd) if inexact else int32(pattern)
+    sign = shift_right(bits, 31)
+    tiny = less(int32(magnitude + int32(rule.tiny ^ int32(rule.tiny_flip & sign))), SMALLEST)
+    over = less(FIRST_OVER - 1, max(magnitude, int32(bits_of(back) & 0x7FFFFFFF))) & finite
+    flags = int32(inexact) | (2 if tiny & inexact else 0) | (4 if over else 0)
+    return result, flags, max(largest, magnitude)
+
+
+@scalar
 def binary64_to_odd(number):
-    """Return the binary32 pattern of a binary64 number rounded to odd; the processor rounds to nearest."""
+    """Return the binary32 pattern of a binary64 number rounded to odd, in any direction of the processor."""
     near = float32(number)
     back = float64(near)
     bits = bits_of(near)

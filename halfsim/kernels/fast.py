@@ -16,14 +16,15 @@ from typing import Any, NamedTuple
 from numpy import float32, float64, int32, int64
 
 from halfsim.core._jit import kernel
-from halfsim.core.fields import F16, layout
+from halfsim.core.control import rounding_mode
+from halfsim.core.fields import F16
 from halfsim.flags import Flags
-from halfsim.formats import BINARY32, BINARY64
 from halfsim.kernels import direct, values
-from halfsim.kernels.f16c import NEAREST, exchange, read
+from halfsim.kernels.f16c import NEAREST, binary64_to_odd, direction, exchange, narrow_flagged, narrows, read
 from halfsim.kernels.simd import (
     INFINITY,
     bits_of,
+    float64_of,
     float_of,
     from_binary32,
     from_binary64,
@@ -31,11 +32,10 @@ from halfsim.kernels.simd import (
     rounded,
     sum_to_odd,
 )
+from halfsim.rounding import Rounding
 
 __all__ = ["FAST", "Fast", "remainder", "scaleb"]
 
-_B32 = layout(BINARY32)
-_B64 = layout(BINARY64)
 _ROUNDER = 1.5 * 2.0**52  # added and subtracted, it rounds to an integer
 _LARGEST = 65504.0
 _NAN = int32(0x7FC00000)
@@ -169,9 +169,15 @@ def binary32_to_binary16(a, z, flags, control, seed, index):
     """Binary32 patterns, uint32, rounded to binary16."""
     rule = make_rule(control)
     largest = int32(0)
-    state = exchange(NEAREST)
-    for i in range(z.size):
-        z[i], flags[i], largest = rounded(from_binary32(a[i], rule), rule, largest)
+    converted = narrows(control)
+    state = exchange(direction(control) if converted else NEAREST)
+    if converted:
+        ties = int32(rounding_mode(control) == Rounding.roundTiesToAway)
+        for i in range(z.size):
+            z[i], flags[i], largest = narrow_flagged(int32(a[i]), ties, rule, largest)
+    else:
+        for i in range(z.size):
+            z[i], flags[i], largest = rounded(from_binary32(a[i], rule), rule, largest)
     exchange(state)
     return largest > INFINITY
 
@@ -181,9 +187,15 @@ def binary64_to_binary16(a, z, flags, control, seed, index):
     """Binary64 patterns, int64, rounded to binary16."""
     rule = make_rule(control)
     largest = int32(0)
-    state = exchange(NEAREST)
-    for i in range(z.size):
-        z[i], flags[i], largest = rounded(from_binary64(a[i], rule), rule, largest)
+    converted = narrows(control)
+    state = exchange(direction(control) if converted else NEAREST)
+    if converted:
+        ties = int32(rounding_mode(control) == Rounding.roundTiesToAway)
+        for i in range(z.size):
+            z[i], flags[i], largest = narrow_flagged(binary64_to_odd(float64_of(a[i])), ties, rule, largest)
+    else:
+        for i in range(z.size):
+            z[i], flags[i], largest = rounded(from_binary64(a[i], rule), rule, largest)
     exchange(state)
     return largest > INFINITY
 

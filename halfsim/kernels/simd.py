@@ -24,7 +24,9 @@ from halfsim.core.fields import F16
 from halfsim.rounding import Rounding
 
 __all__ = [
+    "FIRST_OVER",
     "INFINITY",
+    "SMALLEST",
     "Rule",
     "bits_of",
     "decode",
@@ -40,8 +42,10 @@ __all__ = [
 
 INFINITY = 0x7F800000
 """binary32 pattern of infinity; a larger magnitude is a NaN."""
-_SMALLEST = 0x38800000  # 2**-14, the smallest normal binary16 number
-_FIRST_OVER = 0x47800000  # 2**16, the first binade above binary16
+SMALLEST = 0x38800000
+"""of 2**-14, the smallest normal binary16 number,"""
+FIRST_OVER = 0x47800000
+"""and of 2**16, the first binade above binary16."""
 _REBIAS = 112 << 23
 _HUGE = (0x7BFF << 13) | 0x1FFF
 _TINY = 0x00800000  # smallest normal binary32 number: rounds as anything smaller does
@@ -197,7 +201,7 @@ def nearest(bits, largest):
     normal = int32(shift_right(normal, 13) - (112 << 10))
     # One half has the ulp of binary16's subnormals.
     subnormal = int32(bits_of(float_of(magnitude) + _HALF) - 0x3F000000)
-    result = subnormal if less(magnitude, _SMALLEST) else normal
+    result = subnormal if less(magnitude, SMALLEST) else normal
     result = int32(0x7C00) if less(0x7C00, result) else result
     result = int32(0x7FFF) if less(INFINITY, magnitude) else result
     return int32(result | (shift_right(bits, 16) & 0x8000)), max(largest, magnitude)
@@ -206,12 +210,12 @@ def nearest(bits, largest):
 @scalar
 def _fixed_point(magnitude):
     """Return a magnitude as a binary16 pattern with 13 more bits, the last of them sticky."""
-    below = less(magnitude, _SMALLEST)
-    scaled = float_of(magnitude if below else int32(_SMALLEST)) * _TO_FIXED
+    below = less(magnitude, SMALLEST)
+    scaled = float_of(magnitude if below else int32(SMALLEST)) * _TO_FIXED
     whole = int32(scaled)
     subnormal = int32(whole | (float32(whole) != scaled))
     # Infinity and NaN keep the all-ones exponent; finite numbers stop just below it.
-    normal = int32((magnitude if less(magnitude, _FIRST_OVER) else int32(_FIRST_OVER - 1)) - _REBIAS)
+    normal = int32((magnitude if less(magnitude, FIRST_OVER) else int32(FIRST_OVER - 1)) - _REBIAS)
     normal = normal if less(magnitude, INFINITY) else int32(magnitude - (INFINITY - (0x7C00 << 13)))
     return subnormal if below else normal
 
@@ -230,11 +234,11 @@ def rounded(bits, rule, largest):
     result = shift_right(int32(int32(fixed + away) + last), 13)
     inexact = int32(fixed & 0x1FFF) != 0
     result = int32(result | rule.odd) if inexact else result
-    tiny = less(int32(magnitude + int32(rule.tiny ^ int32(rule.tiny_flip & sign))), _SMALLEST)
+    tiny = less(int32(magnitude + int32(rule.tiny ^ int32(rule.tiny_flip & sign))), SMALLEST)
     flushed = tiny & (rule.flush != 0) & (magnitude != 0)
     result = int32(0) if flushed else result
     inexact = inexact | flushed
-    over = (less(0x7BFF, result) | less(_FIRST_OVER - 1, magnitude)) & less(magnitude, INFINITY)
+    over = (less(0x7BFF, result) | less(FIRST_OVER - 1, magnitude)) & less(magnitude, INFINITY)
     flags = int32(inexact) | (2 if tiny & inexact else 0) | (4 if over else 0)
     flags = int32(2) if flushed & (rule.flush == 2) else flags
     return int32(result | (shift_right(bits, 16) & 0x8000)), flags, max(largest, magnitude)

@@ -14,9 +14,8 @@ from halfsim.kernels.loops import VECTORISED, Loops
 
 __all__ = ["WORTH", "look_up", "table_loops"]
 
-_SIZE = 1 << 16
 WORTH = 1 << 16
-"""Elements from which on a table is worth making: as many as it has."""
+"""Elements from which on a table for patterns of 16 bits is worth making: as many as it has."""
 
 
 @kernel
@@ -27,10 +26,13 @@ def look_up(a, table, z):
 
 
 @lru_cache(maxsize=32)
-def table_loops(general: Callable[..., None], extra: tuple[Any, ...], control: int, dtype: np.dtype[Any]) -> Loops:
-    """Return loops that look up what ``general(a, z, flags, control, 0, 0, *extra)`` writes for binary16 patterns."""
-    values, flags = np.empty(_SIZE, dtype), np.empty(_SIZE, np.uint8)
-    general(np.arange(_SIZE, dtype=np.uint16), values, flags, control, 0, 0, *extra)
+def table_loops(
+    general: Callable[..., None], extra: tuple[Any, ...], control: int, dtype: np.dtype[Any], width: int = 16
+) -> Loops:
+    """Return loops that look up what ``general(a, z, flags, control, 0, 0, *extra)`` writes for patterns of a width."""
+    size = 1 << width
+    values, flags = np.empty(size, dtype), np.empty(size, np.uint8)
+    general(np.arange(size, dtype=np.uint16), values, flags, control, 0, 0, *extra)
     return Loops(partial(_flagged, values, flags), partial(_values, values), VECTORISED)
 
 

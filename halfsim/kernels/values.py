@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import math
 
-from numpy import int32
+from numpy import float32, int32
 
 from halfsim.core._jit import kernel
 from halfsim.core.control import rounding_mode
-from halfsim.core.fields import layout
-from halfsim.formats import BINARY32, BINARY64
 from halfsim.kernels.f16c import (
     NEAREST,
     binary64_to_odd,
+    direction,
     exchange,
     indirect,
     narrow_in,
+    narrow_to_odd,
     widen,
 )
 from halfsim.kernels.simd import (
@@ -27,6 +27,7 @@ from halfsim.kernels.simd import (
     bits_of,
     decode,
     float64_of,
+    float_of,
     from_binary32,
     from_binary64,
     make_rule,
@@ -48,9 +49,6 @@ __all__ = [
     "sqrt",
     "subtract",
 ]
-
-_B32 = layout(BINARY32)
-_B64 = layout(BINARY64)
 
 
 @kernel
@@ -194,12 +192,17 @@ def binary32_to_binary16(a, z, control):
     """Binary32 patterns, uint32, rounded to binary16."""
     rule = make_rule(control)
     largest = int32(0)
-    state = exchange(NEAREST)
-    if indirect(control):
-        to_odd = rounding_mode(control) == Rounding.roundToOdd
+    converted = indirect(control)
+    state = exchange(direction(control) if converted else NEAREST)
+    if converted and rounding_mode(control) == Rounding.roundToOdd:
+        for i in range(z.size):
+            x = float_of(int32(a[i]))
+            z[i] = narrow_to_odd(x, x)
+            largest = max(largest, int32(bits_of(x) & 0x7FFFFFFF))
+    elif converted:
         for i in range(z.size):
             bits = int32(a[i])
-            z[i] = narrow_in(bits, to_odd)
+            z[i] = narrow_in(bits, False)
             largest = max(largest, int32(bits & 0x7FFFFFFF))
     elif nearest_only(control):
         for i in range(z.size):
@@ -216,12 +219,17 @@ def binary64_to_binary16(a, z, control):
     """Binary64 patterns, int64, rounded to binary16."""
     rule = make_rule(control)
     largest = int32(0)
-    state = exchange(NEAREST)
-    if indirect(control):
-        to_odd = rounding_mode(control) == Rounding.roundToOdd
+    converted = indirect(control)
+    state = exchange(direction(control) if converted else NEAREST)
+    if converted and rounding_mode(control) == Rounding.roundToOdd:
+        for i in range(z.size):
+            x = float32(float64_of(a[i]))
+            z[i] = narrow_to_odd(x, float64_of(a[i]))
+            largest = max(largest, int32(bits_of(x) & 0x7FFFFFFF))
+    elif converted:
         for i in range(z.size):
             bits = binary64_to_odd(float64_of(a[i]))
-            z[i] = narrow_in(bits, to_odd)
+            z[i] = narrow_in(bits, False)
             largest = max(largest, int32(bits & 0x7FFFFFFF))
     elif nearest_only(control):
         for i in range(z.size):
