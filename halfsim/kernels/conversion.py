@@ -15,6 +15,7 @@ from halfsim.environment import IEEE
 from halfsim.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, Format
 from halfsim.kernels import elementwise as loops
 from halfsim.kernels import host, narrowing
+from halfsim.kernels.drawn import drawing_loop
 from halfsim.kernels.loops import COMPUTED, GENERAL, VECTORISED, Loops
 from halfsim.kernels.select import compiles, rounding_loops, wide_loop
 from halfsim.kernels.tables import look_up, table_loops
@@ -107,6 +108,10 @@ def conversion_loops(
                 return Loops(flagged, values, VECTORISED), ()
             # Binary32 does not tell what overflows there as well.
             return Loops(_in_pieces, values, COMPUTED), (source, unsigned, target)
+        drawing = drawing_loop(source, target, control)
+        if source is not None and drawing is not None and compiles():
+            drawn = partial(_drawn, drawing, source, target)
+            return Loops(_in_pieces, drawn, COMPUTED, COMPUTED, draws=True), (source, unsigned, target)
     extra = source, unsigned, target
     # A table of few entries is always worth making.
     if source is not None and (source.width <= 8 or (source.width <= 16 and large)):
@@ -144,6 +149,11 @@ def _narrowed(
             nan = narrowing.round_flagged(words, z[piece], raised, rule)
         if nan:
             _decide(source, target, part, z[piece], raised, control)
+
+
+def _drawn(loop: Any, source: Format, target: Format, patterns: Any, z: Any, *options: int) -> None:
+    if loop(patterns, z, *options):
+        _decide(source, target, patterns, z, None, options[0])
 
 
 def _narrowed_values(source: Format, target: Format, patterns: Any, z: Any, control: int) -> None:

@@ -140,7 +140,7 @@ def run(
         if loops.flagged(*parts, z, flags, *options, *extra):
             _decide(loops, parts, z, flags, options, extra)
     elif loops.values is not None:
-        if loops.values(*parts, z, options[0]):
+        if loops.values(*parts, z, *options) if loops.draws else loops.values(*parts, z, options[0]):
             _decide(loops, parts, z, None, options, extra)
     elif z.size <= _PIECE:
         run(loops, parts, z, np.empty(z.size, np.uint8), options, extra)
