@@ -98,7 +98,7 @@ def test_no_arguments_show_the_help_and_fail() -> None:
         (("bogus",), "halfsim: unknown command 'bogus'; known are bench, dpi, explain, "),
         (("exlpain",), "halfsim: unknown command 'exlpain'; did you mean explain?"),
         (("vector", "check"), "halfsim: unknown command 'vector'; did you mean vectors?"),
-        (("study", "lits"), "halfsim study: unknown command 'lits'; did you mean list?"),
+        (("study", "lst"), "halfsim study: unknown command 'lst'; did you mean list?"),
         (("models", "Amper"), "unknown name 'Amper'; did you mean ampere?"),
         (("--bogus",), "No such option"),
         (("explain",), "Missing argument 'OPERATION'"),
