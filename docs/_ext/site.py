@@ -15,6 +15,7 @@ from sphinx.util import docname_join
 from sphinx.util.matching import patfilter
 
 from docs._ext.api import write_pages
+from docs._ext.figures import section
 from docs._ext.tables import write_tables
 
 __all__ = ["setup"]
@@ -66,23 +67,13 @@ def _rewrite(app: Sphinx, docname: str, source: list[str]) -> None:
         text = _REPORT.sub(r'<a href="../reports/\2.html">\1</a>', text)
         text = "\n".join([text, "```{toctree}", ":hidden:", *entries, "../performance", "../comparison", "```", ""])
     if re.fullmatch(r"results/[\w-]+/report", docname):
-        text += _figures(Path(app.srcdir) / Path(docname).parent)
+        text += section(Path(app.srcdir) / Path(docname).parent)
     source[0] = _GLOB.sub(lambda line: _present(app, docname, line[0]), text)
 
 
 def _present(app: Sphinx, docname: str, pattern: str) -> str:
     """Return a line of a toctree, or nothing where it stands for no page: Sphinx warns of it."""
     return pattern if patfilter(app.env.found_docs, docname_join(docname, pattern)) else ""
-
-
-def _figures(folder: Path) -> str:
-    """Return a section with the figures of a study."""
-    figures = sorted((folder / "figures").glob("*.svg"))
-    whole = f'<a href="../../reports/{folder.name}.html">report with figures</a>'
-    lines = ["", "## Figures", "", f"The {whole} has them in place."]
-    for figure in figures:
-        lines += ["", f"### {figure.stem.replace('-', ' ')}", "", f"![{figure.stem}](figures/{figure.name})"]
-    return "\n".join(lines) + "\n" if figures else ""
 
 
 def _formula(translator: Any, node: nodes.Element) -> None:
