@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from docs._ext.api import write_pages
 from docs._ext.figures import section
 from docs._ext.tables import write_tables
 
-__all__ = ["setup"]
+__all__ = ["is_there", "setup"]
 
 _mocking = importlib.import_module("sphinx.ext.autodoc.mock")  # the package has a function of that name
 # A stand-in for torch.Tensor takes part in `torch.Tensor | float`.
@@ -99,22 +101,41 @@ def _escape(app: Sphinx, context: Any, lines: list[str]) -> None:
 def _resolve(app: Sphinx, env: Any, node: Any, contnode: Any) -> Any:
     """Find a name that a docstring puts in backticks, wherever the reference defines it.
 
-    Arguments, attributes and internal names become plain code. A path that leads nowhere stays a warning.
+    Arguments and internal names become plain code. A role that says what it names, a path that leads nowhere and an
+    attribute that a documented class does not have stay warnings.
     """
     target = node.get("reftarget", "").removesuffix("()")
     if node.get("refdomain") != "py":
         return None
     domain = env.domains.python_domain
-    ends = [name for name in domain.objects if name == target or name.endswith(f".{target}")]
-    if ends and (target[:1].isupper() or "." in target):
-        best = min(ends, key=lambda name: (name.count("."), name))
-        found = domain.objects[best]
-        return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", best, node, contnode) if found else None
-    if _PATH.fullmatch(target):
-        try:
-            pkgutil.resolve_name(target)
-        except (ImportError, AttributeError):
-            return None
-    elif node.get("reftype") != "obj":
+    best = _ending(domain.objects, target)
+    if best and (target[:1].isupper() or "." in target):
+        return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", best, node, contnode)
+    if node.get("reftype") != "obj":
+        return None
+    kind, _, name = target.rpartition(".")
+    owner = _ending(domain.objects, kind) if kind[:1].isupper() else ""
+    path = f"{owner}.{name}" if owner else target
+    if _PATH.fullmatch(path) and not is_there(path):
         return None
     return nodes.literal(contnode.astext(), contnode.astext(), classes=["code"])
+
+
+def _ending(objects: Iterable[str], target: str) -> str:
+    """Return the name of the reference that ends in a target, the nearest to the top of the package, or ""."""
+    ends = [name for name in objects if name == target or name.endswith(f".{target}")]
+    return min(ends, key=lambda name: (name.count("."), name), default="")
+
+
+def is_there(path: str) -> bool:
+    """Whether a path leads to something: a name, or a field or attribute that the docstring of its class describes."""
+    owner, _, last = path.rpartition(".")
+    try:
+        pkgutil.resolve_name(path)
+    except (ImportError, AttributeError):
+        try:
+            text = inspect.getdoc(pkgutil.resolve_name(owner)) or ""
+        except (ImportError, AttributeError):
+            return False
+        return re.search(rf"^(\w+, )*{last}(, \w+)* :", text, re.MULTILINE) is not None
+    return True
