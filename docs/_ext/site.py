@@ -33,6 +33,7 @@ _CITATION = re.compile(r"\[@([\w-]+)\]")
 _REPORT = re.compile(r"\[([^\]]+)\]\(([\w-]+)/report\.html\)")
 
 _WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n"
+_CONTENTS = "\n\n```{contents}\n:local:\n:depth: 1\n```\n"
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -69,7 +70,8 @@ def _rewrite(app: Sphinx, docname: str, source: list[str]) -> None:
         text = _REPORT.sub(r'<a href="../reports/\2.html">\1</a>', text)
         text = "\n".join([text, "```{toctree}", ":hidden:", *entries, "../performance", "../comparison", "```", ""])
     if re.fullmatch(r"results/[\w-]+/report", docname):
-        text += section(Path(app.srcdir) / Path(docname).parent)
+        # In the place of the list of contents at the side, which takes the room of tables and figures.
+        text = _WIDE + text.replace("\n", _CONTENTS, 1) + section(Path(app.srcdir) / Path(docname).parent)
     source[0] = _GLOB.sub(lambda line: _present(app, docname, line[0]), text)
 
 
