@@ -33,7 +33,7 @@ _CITATION = re.compile(r"\[@([\w-]+)\]")
 _REPORT = re.compile(r"\[([^\]]+)\]\(([\w-]+)/report\.html\)")
 
 _WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n"
-_CONTENTS = "\n\n```{contents}\n:local:\n:depth: 1\n```\n"
+_CONTENTS = "\n\n```{contents}\n:local:\n:depth: 1\n:backlinks: none\n```\n"
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -53,6 +53,8 @@ def disagreement(
 
     Raises
     ------
+    TypeError
+        If a unit is neither a row nor a name.
     ValueError
         If a unit, the kind or the dataset is unknown, or a product longer than the images.
 

@@ -21,6 +21,7 @@ TABLES = "halfsim.studies.tables"
 DRAWN = "halfsim.plotting"
 ROWS = [
     Row(f"{TABLES}.disagreement.disagreement", lambda f, _: f(["h1000:f32"]), ValueError, "unknown GPU 'h1000'"),
+    Row(f"{TABLES}.disagreement.disagreement", lambda f, _: f([16]), TypeError, "disagreement: accumulator=16"),
     Row(f"{TABLES}.disagreement.disagreement", lambda f, _: f(kind="noise"), ValueError, "kind='noise'"),
     Row(f"{TABLES}.memory.bytes_of_a_parameter", lambda f, _: f(["Lion"]), ValueError, "optimizer='Lion'"),
     Row(f"{TABLES}.memory.layers", lambda f, _: f("LeNet-0"), ValueError, "network='LeNet-0'"),
