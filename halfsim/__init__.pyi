@@ -1,6 +1,9 @@
 """The public names, in one list: what type checkers read, and where `halfsim` finds each name when it is used."""
 
+from typing import Any as _Any
+
 import numpy as np
+from numpy.typing import NDArray as _NDArray
 
 from halfsim import tensorcores as tensorcores
 from halfsim import torch as torch  # optional
@@ -122,7 +125,7 @@ Flagged(value=array([  2, 127], dtype=int8), flags=array([ 0, 16], dtype=uint8))
 array([448.,  nan], dtype=float32)
 """
 
-dot: _Product  # from halfsim.linalg
+dot: _Product[_Any]  # from halfsim.linalg
 """dot(A, B, C=None, *, accumulator=FP32, out=None, device=None)
 
 Return the sum of A * B along the last axis, plus C.
@@ -174,7 +177,7 @@ Examples
 (2048.0, 3000.0)
 """
 
-matmul: _Product  # from halfsim.linalg
+matmul: _Product[_NDArray[_Any]]  # from halfsim.linalg
 """matmul(A, B, C=None, *, accumulator=FP32, out=None, device=None)
 
 Return A @ B + C, every element summed as an accumulator says.

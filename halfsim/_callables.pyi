@@ -1,11 +1,12 @@
 """How the operations are called, for type checkers and editors: at run time each is a `halfsim.operation.Operation`.
 
 Scalars give a scalar, arrays an array; S is the result's scalar type. On a device, what comes back depends on where
-the operands lie. Products, sums and conversions of arrays give arrays of some dtype.
+the operands lie. As in NumPy's stubs, what types cannot tell is Any: a dot product of arrays of unknown dimensions, the
+sum along an axis, a number rounded to a format.
 """
 
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, Literal, Never, TypeAlias, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -20,6 +21,15 @@ from halfsim.rounding import RoundingLike
 from halfsim.tensorcores import AccumulatorLike
 
 S = TypeVar("S", bound=np.generic)
+Integer = TypeVar("Integer", bound=np.integer[Any])
+Out = TypeVar("Out", bound=NDArray[Any])
+
+U = TypeVar("U")
+
+Vector: TypeAlias = np.ndarray[tuple[int], np.dtype[Any]]
+Matrices: TypeAlias = np.ndarray[tuple[int, int, *tuple[int, ...]], np.dtype[Any]]
+Unknown: TypeAlias = np.ndarray[tuple[Never, Never, Never, Never, Never], np.dtype[Any]]
+"""What only arrays of unknown dimensions are, as of `numpy.array`: they would match the first overload of any."""
 
 class Unary(Operation, Generic[S]):
     """An operation on one operand."""
@@ -60,7 +70,32 @@ class Unary(Operation, Generic[S]):
         where: ArrayLike | bool = True,
         device: str,
     ) -> Any: ...
-    def flagged(  # type: ignore[override]
+    @overload  # type: ignore[override]
+    def flagged(
+        self,
+        a: np.float16,
+        /,
+        *,
+        rounding: RoundingLike = "rne",
+        environment: Environment = IEEE,
+        out: None = None,
+        where: ArrayLike | bool = True,
+        device: None = None,
+    ) -> Flagged[S, np.uint8]: ...
+    @overload
+    def flagged(
+        self,
+        a: ArrayLike,
+        /,
+        *,
+        rounding: RoundingLike = "rne",
+        environment: Environment = IEEE,
+        out: NDArray[Any] | None = None,
+        where: ArrayLike | bool = True,
+        device: None = None,
+    ) -> Flagged[NDArray[S], NDArray[np.uint8]]: ...
+    @overload
+    def flagged(
         self,
         a: Any,
         /,
@@ -69,7 +104,7 @@ class Unary(Operation, Generic[S]):
         environment: Environment = IEEE,
         out: NDArray[Any] | None = None,
         where: ArrayLike | bool = True,
-        device: str | None = None,
+        device: str,
     ) -> Flagged: ...
 
 class Binary(Operation, Generic[S]):
@@ -114,7 +149,34 @@ class Binary(Operation, Generic[S]):
         where: ArrayLike | bool = True,
         device: str,
     ) -> Any: ...
-    def flagged(  # type: ignore[override]
+    @overload  # type: ignore[override]
+    def flagged(
+        self,
+        a: np.float16,
+        b: np.float16,
+        /,
+        *,
+        rounding: RoundingLike = "rne",
+        environment: Environment = IEEE,
+        out: None = None,
+        where: ArrayLike | bool = True,
+        device: None = None,
+    ) -> Flagged[S, np.uint8]: ...
+    @overload
+    def flagged(
+        self,
+        a: ArrayLike,
+        b: ArrayLike,
+        /,
+        *,
+        rounding: RoundingLike = "rne",
+        environment: Environment = IEEE,
+        out: NDArray[Any] | None = None,
+        where: ArrayLike | bool = True,
+        device: None = None,
+    ) -> Flagged[NDArray[S], NDArray[np.uint8]]: ...
+    @overload
+    def flagged(
         self,
         a: Any,
         b: Any,
@@ -124,7 +186,7 @@ class Binary(Operation, Generic[S]):
         environment: Environment = IEEE,
         out: NDArray[Any] | None = None,
         where: ArrayLike | bool = True,
-        device: str | None = None,
+        device: str,
     ) -> Flagged: ...
 
 class Ternary(Operation, Generic[S]):
@@ -172,7 +234,36 @@ class Ternary(Operation, Generic[S]):
         where: ArrayLike | bool = True,
         device: str,
     ) -> Any: ...
-    def flagged(  # type: ignore[override]
+    @overload  # type: ignore[override]
+    def flagged(
+        self,
+        a: np.float16,
+        b: np.float16,
+        c: np.float16,
+        /,
+        *,
+        rounding: RoundingLike = "rne",
+        environment: Environment = IEEE,
+        out: None = None,
+        where: ArrayLike | bool = True,
+        device: None = None,
+    ) -> Flagged[S, np.uint8]: ...
+    @overload
+    def flagged(
+        self,
+        a: ArrayLike,
+        b: ArrayLike,
+        c: ArrayLike,
+        /,
+        *,
+        rounding: RoundingLike = "rne",
+        environment: Environment = IEEE,
+        out: NDArray[Any] | None = None,
+        where: ArrayLike | bool = True,
+        device: None = None,
+    ) -> Flagged[NDArray[S], NDArray[np.uint8]]: ...
+    @overload
+    def flagged(
         self,
         a: Any,
         b: Any,
@@ -183,7 +274,7 @@ class Ternary(Operation, Generic[S]):
         environment: Environment = IEEE,
         out: NDArray[Any] | None = None,
         where: ArrayLike | bool = True,
-        device: str | None = None,
+        device: str,
     ) -> Flagged: ...
 
 class Integral(Operation, Generic[S]):
@@ -228,7 +319,34 @@ class Integral(Operation, Generic[S]):
         device: str,
         exact: bool = False,
     ) -> Any: ...
-    def flagged(  # type: ignore[override]
+    @overload  # type: ignore[override]
+    def flagged(
+        self,
+        a: np.float16,
+        /,
+        *,
+        rounding: RoundingLike = "rne",
+        environment: Environment = IEEE,
+        out: None = None,
+        where: ArrayLike | bool = True,
+        device: None = None,
+        exact: bool = False,
+    ) -> Flagged[S, np.uint8]: ...
+    @overload
+    def flagged(
+        self,
+        a: ArrayLike,
+        /,
+        *,
+        rounding: RoundingLike = "rne",
+        environment: Environment = IEEE,
+        out: NDArray[Any] | None = None,
+        where: ArrayLike | bool = True,
+        device: None = None,
+        exact: bool = False,
+    ) -> Flagged[NDArray[S], NDArray[np.uint8]]: ...
+    @overload
+    def flagged(
         self,
         a: Any,
         /,
@@ -237,7 +355,7 @@ class Integral(Operation, Generic[S]):
         environment: Environment = IEEE,
         out: NDArray[Any] | None = None,
         where: ArrayLike | bool = True,
-        device: str | None = None,
+        device: str,
         exact: bool = False,
     ) -> Flagged: ...
 
@@ -283,7 +401,34 @@ class Scaling(Operation, Generic[S]):
         where: ArrayLike | bool = True,
         device: str,
     ) -> Any: ...
-    def flagged(  # type: ignore[override]
+    @overload  # type: ignore[override]
+    def flagged(
+        self,
+        a: np.float16,
+        b: int | np.integer[Any],
+        /,
+        *,
+        rounding: RoundingLike = "rne",
+        environment: Environment = IEEE,
+        out: None = None,
+        where: ArrayLike | bool = True,
+        device: None = None,
+    ) -> Flagged[S, np.uint8]: ...
+    @overload
+    def flagged(
+        self,
+        a: ArrayLike,
+        b: ArrayLike,
+        /,
+        *,
+        rounding: RoundingLike = "rne",
+        environment: Environment = IEEE,
+        out: NDArray[Any] | None = None,
+        where: ArrayLike | bool = True,
+        device: None = None,
+    ) -> Flagged[NDArray[S], NDArray[np.uint8]]: ...
+    @overload
+    def flagged(
         self,
         a: Any,
         b: Any,
@@ -293,13 +438,27 @@ class Scaling(Operation, Generic[S]):
         environment: Environment = IEEE,
         out: NDArray[Any] | None = None,
         where: ArrayLike | bool = True,
-        device: str | None = None,
+        device: str,
     ) -> Flagged: ...
 
 class Cast(Conversion):
-    """A conversion: the dtype of its result is that of a format, which is a value and no type."""
+    """A conversion: the dtype of its result is that of a format, which is a value, or an integer type."""
 
     @overload  # type: ignore[override]
+    def __call__(
+        self,
+        x: float | np.generic,
+        to: type[Integer] | np.dtype[Integer],
+        *,
+        rounding: RoundingLike = "rne",
+        environment: Environment = IEEE,
+        out: None = None,
+        where: ArrayLike | bool = True,
+        exact: bool = False,
+        saturate: bool = False,
+        device: None = None,
+    ) -> Integer: ...
+    @overload
     def __call__(
         self,
         x: float | np.generic,
@@ -313,6 +472,34 @@ class Cast(Conversion):
         saturate: bool = False,
         device: None = None,
     ) -> Any: ...
+    @overload
+    def __call__(
+        self,
+        x: ArrayLike,
+        to: type[Integer] | np.dtype[Integer],
+        *,
+        rounding: RoundingLike = "rne",
+        environment: Environment = IEEE,
+        out: None = None,
+        where: ArrayLike | bool = True,
+        exact: bool = False,
+        saturate: bool = False,
+        device: None = None,
+    ) -> NDArray[Integer]: ...
+    @overload
+    def __call__(
+        self,
+        x: ArrayLike,
+        to: Format | DTypeLike,
+        *,
+        rounding: RoundingLike = "rne",
+        environment: Environment = IEEE,
+        out: Out,
+        where: ArrayLike | bool = True,
+        exact: bool = False,
+        saturate: bool = False,
+        device: None = None,
+    ) -> Out: ...
     @overload
     def __call__(
         self,
@@ -341,9 +528,96 @@ class Cast(Conversion):
         saturate: bool = False,
         device: str,
     ) -> Any: ...
+    @overload  # type: ignore[override]
+    def flagged(
+        self,
+        x: float | np.generic,
+        to: type[Integer] | np.dtype[Integer],
+        *,
+        rounding: RoundingLike = "rne",
+        environment: Environment = IEEE,
+        out: None = None,
+        where: ArrayLike | bool = True,
+        exact: bool = False,
+        saturate: bool = False,
+        device: None = None,
+    ) -> Flagged[Integer, np.uint8]: ...
+    @overload
+    def flagged(
+        self,
+        x: float | np.generic,
+        to: Format | DTypeLike,
+        *,
+        rounding: RoundingLike = "rne",
+        environment: Environment = IEEE,
+        out: None = None,
+        where: ArrayLike | bool = True,
+        exact: bool = False,
+        saturate: bool = False,
+        device: None = None,
+    ) -> Flagged: ...
+    @overload
+    def flagged(
+        self,
+        x: ArrayLike,
+        to: type[Integer] | np.dtype[Integer],
+        *,
+        rounding: RoundingLike = "rne",
+        environment: Environment = IEEE,
+        out: None = None,
+        where: ArrayLike | bool = True,
+        exact: bool = False,
+        saturate: bool = False,
+        device: None = None,
+    ) -> Flagged[NDArray[Integer], NDArray[np.uint8]]: ...
+    @overload
+    def flagged(
+        self,
+        x: ArrayLike,
+        to: Format | DTypeLike,
+        *,
+        rounding: RoundingLike = "rne",
+        environment: Environment = IEEE,
+        out: Out,
+        where: ArrayLike | bool = True,
+        exact: bool = False,
+        saturate: bool = False,
+        device: None = None,
+    ) -> Flagged[Out, NDArray[np.uint8]]: ...
+    @overload
+    def flagged(
+        self,
+        x: ArrayLike,
+        to: Format | DTypeLike,
+        *,
+        rounding: RoundingLike = "rne",
+        environment: Environment = IEEE,
+        out: NDArray[Any] | None = None,
+        where: ArrayLike | bool = True,
+        exact: bool = False,
+        saturate: bool = False,
+        device: None = None,
+    ) -> Flagged[NDArray[Any], NDArray[np.uint8]]: ...
+    @overload
+    def flagged(
+        self,
+        x: Any,
+        to: Format | DTypeLike,
+        *,
+        rounding: RoundingLike = "rne",
+        environment: Environment = IEEE,
+        out: Any = None,
+        where: ArrayLike | bool = True,
+        exact: bool = False,
+        saturate: bool = False,
+        device: str,
+    ) -> Flagged: ...
 
-class Product(MatrixProduct):
-    """A product: the dtype of its result is that of an accumulator, which is a value and no type."""
+class Product(MatrixProduct, Generic[U]):
+    """A product: the dtype of its result is that of an accumulator, which is a value and no type.
+
+    Vectors give a scalar, matrices an array; U is what arrays of unknown dimensions are taken to give.
+    """
 
     @overload  # type: ignore[override]
     def __call__(
@@ -353,9 +627,75 @@ class Product(MatrixProduct):
         C: Any = None,
         *,
         accumulator: AccumulatorLike = ...,
-        out: NDArray[Any] | None = None,
+        out: Out,
+        device: None = None,
+    ) -> Out: ...
+    @overload
+    def __call__(
+        self,
+        A: Unknown,
+        B: Any,
+        C: Any = None,
+        *,
+        accumulator: AccumulatorLike = ...,
+        out: None = None,
+        device: None = None,
+    ) -> U: ...
+    @overload
+    def __call__(
+        self,
+        A: Any,
+        B: Unknown,
+        C: Any = None,
+        *,
+        accumulator: AccumulatorLike = ...,
+        out: None = None,
+        device: None = None,
+    ) -> U: ...
+    @overload
+    def __call__(
+        self,
+        A: Vector,
+        B: Vector,
+        C: Any = None,
+        *,
+        accumulator: AccumulatorLike = ...,
+        out: None = None,
+        device: None = None,
+    ) -> np.floating[Any]: ...
+    @overload
+    def __call__(
+        self,
+        A: Matrices,
+        B: Any,
+        C: Any = None,
+        *,
+        accumulator: AccumulatorLike = ...,
+        out: None = None,
         device: None = None,
     ) -> NDArray[Any]: ...
+    @overload
+    def __call__(
+        self,
+        A: Any,
+        B: Matrices,
+        C: Any = None,
+        *,
+        accumulator: AccumulatorLike = ...,
+        out: None = None,
+        device: None = None,
+    ) -> NDArray[Any]: ...
+    @overload
+    def __call__(
+        self,
+        A: Any,
+        B: Any,
+        C: Any = None,
+        *,
+        accumulator: AccumulatorLike = ...,
+        out: NDArray[Any] | None = None,
+        device: None = None,
+    ) -> U: ...
     @overload
     def __call__(
         self,
@@ -367,19 +707,118 @@ class Product(MatrixProduct):
         out: Any = None,
         device: str,
     ) -> Any: ...
+    @overload  # type: ignore[override]
+    def flagged(
+        self,
+        A: Any,
+        B: Any,
+        C: Any = None,
+        *,
+        accumulator: AccumulatorLike = ...,
+        out: Out,
+        device: None = None,
+    ) -> Flagged[Out, NDArray[np.uint8]]: ...
+    @overload
+    def flagged(
+        self,
+        A: Unknown,
+        B: Any,
+        C: Any = None,
+        *,
+        accumulator: AccumulatorLike = ...,
+        out: None = None,
+        device: None = None,
+    ) -> Flagged[U, Any]: ...
+    @overload
+    def flagged(
+        self,
+        A: Any,
+        B: Unknown,
+        C: Any = None,
+        *,
+        accumulator: AccumulatorLike = ...,
+        out: None = None,
+        device: None = None,
+    ) -> Flagged[U, Any]: ...
+    @overload
+    def flagged(
+        self,
+        A: Vector,
+        B: Vector,
+        C: Any = None,
+        *,
+        accumulator: AccumulatorLike = ...,
+        out: None = None,
+        device: None = None,
+    ) -> Flagged[np.floating[Any], np.uint8]: ...
+    @overload
+    def flagged(
+        self,
+        A: Matrices,
+        B: Any,
+        C: Any = None,
+        *,
+        accumulator: AccumulatorLike = ...,
+        out: None = None,
+        device: None = None,
+    ) -> Flagged[NDArray[Any], NDArray[np.uint8]]: ...
+    @overload
+    def flagged(
+        self,
+        A: Any,
+        B: Matrices,
+        C: Any = None,
+        *,
+        accumulator: AccumulatorLike = ...,
+        out: None = None,
+        device: None = None,
+    ) -> Flagged[NDArray[Any], NDArray[np.uint8]]: ...
+    @overload
+    def flagged(
+        self,
+        A: Any,
+        B: Any,
+        C: Any = None,
+        *,
+        accumulator: AccumulatorLike = ...,
+        out: NDArray[Any] | None = None,
+        device: None = None,
+    ) -> Flagged[U, Any]: ...
+    @overload
+    def flagged(
+        self,
+        A: Any,
+        B: Any,
+        C: Any = None,
+        *,
+        accumulator: AccumulatorLike = ...,
+        out: Any = None,
+        device: str,
+    ) -> Flagged: ...
 
 class Sum(Total):
     """A sum: the dtype of its result is that of an accumulator, which is a value and no type."""
 
-    @overload  # type: ignore[override]
+    @overload
+    def __call__(
+        self,
+        x: Any,
+        axis: None = None,
+        *,
+        accumulator: AccumulatorLike = ...,
+        keepdims: Literal[False] = False,
+        out: None = None,
+        device: None = None,
+    ) -> np.floating[Any]: ...
+    @overload
     def __call__(
         self,
         x: Any,
         axis: int | Sequence[int] | None = None,
         *,
         accumulator: AccumulatorLike = ...,
-        keepdims: bool = False,
-        out: NDArray[Any] | None = None,
+        keepdims: Literal[True],
+        out: None = None,
         device: None = None,
     ) -> NDArray[Any]: ...
     @overload
@@ -390,6 +829,61 @@ class Sum(Total):
         *,
         accumulator: AccumulatorLike = ...,
         keepdims: bool = False,
+        out: Out,
+        device: None = None,
+    ) -> Out: ...
+    @overload
+    def __call__(
+        self,
+        x: Any,
+        axis: int | Sequence[int] | None = None,
+        *,
+        accumulator: AccumulatorLike = ...,
+        keepdims: bool = False,
         out: Any = None,
-        device: str,
+        device: str | None = None,
     ) -> Any: ...
+    @overload
+    def flagged(
+        self,
+        x: Any,
+        axis: None = None,
+        *,
+        accumulator: AccumulatorLike = ...,
+        keepdims: Literal[False] = False,
+        out: None = None,
+        device: None = None,
+    ) -> Flagged[np.floating[Any], np.uint8]: ...
+    @overload
+    def flagged(
+        self,
+        x: Any,
+        axis: int | Sequence[int] | None = None,
+        *,
+        accumulator: AccumulatorLike = ...,
+        keepdims: Literal[True],
+        out: None = None,
+        device: None = None,
+    ) -> Flagged[NDArray[Any], NDArray[np.uint8]]: ...
+    @overload
+    def flagged(
+        self,
+        x: Any,
+        axis: int | Sequence[int] | None = None,
+        *,
+        accumulator: AccumulatorLike = ...,
+        keepdims: bool = False,
+        out: Out,
+        device: None = None,
+    ) -> Flagged[Out, NDArray[np.uint8]]: ...
+    @overload
+    def flagged(
+        self,
+        x: Any,
+        axis: int | Sequence[int] | None = None,
+        *,
+        accumulator: AccumulatorLike = ...,
+        keepdims: bool = False,
+        out: Any = None,
+        device: str | None = None,
+    ) -> Flagged: ...

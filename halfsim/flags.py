@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from enum import IntFlag
 from operator import index
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    # Type checkers know it; with its default, plain `Flagged` in an annotation means flags of anything.
+    from typing_extensions import TypeVar
+
+    V = TypeVar("V", default=Any)
+    F = TypeVar("F", default=Any)
+else:
+    from typing import TypeVar
+
+    V = TypeVar("V")
+    F = TypeVar("F")
 
 __all__ = ["Flagged", "Flags"]
 
@@ -44,7 +52,7 @@ class Flags(IntFlag):
         return super()._missing_(index(value) if hasattr(value, "__index__") else value)
 
 
-class Flagged(NamedTuple):
+class Flagged(NamedTuple, Generic[V, F]):
     """A result and its flags (IEEE 754-2019 §7), element by element; unpacks as ``value, flags``.
 
     Parameters
@@ -62,5 +70,5 @@ class Flagged(NamedTuple):
     [<Flags: 0>, <Flags.inexact|overflow: 5>]
     """
 
-    value: NDArray[Any]
-    flags: NDArray[np.uint8]
+    value: V
+    flags: F

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,10 @@ from sphinx.util import docname_join
 from sphinx.util.matching import patfilter
 
 from docs._ext.api import write_pages
+from docs._ext.figures import section
 from docs._ext.tables import write_tables
 
-__all__ = ["setup"]
+__all__ = ["is_there", "setup"]
 
 _mocking = importlib.import_module("sphinx.ext.autodoc.mock")  # the package has a function of that name
 # A stand-in for torch.Tensor takes part in `torch.Tensor | float`.
@@ -30,6 +33,7 @@ _CITATION = re.compile(r"\[@([\w-]+)\]")
 _REPORT = re.compile(r"\[([^\]]+)\]\(([\w-]+)/report\.html\)")
 
 _WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n"
+_CONTENTS = "\n\n```{contents}\n:local:\n:depth: 1\n:backlinks: none\n```\n"
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -66,23 +70,14 @@ def _rewrite(app: Sphinx, docname: str, source: list[str]) -> None:
         text = _REPORT.sub(r'<a href="../reports/\2.html">\1</a>', text)
         text = "\n".join([text, "```{toctree}", ":hidden:", *entries, "../performance", "../comparison", "```", ""])
     if re.fullmatch(r"results/[\w-]+/report", docname):
-        text += _figures(Path(app.srcdir) / Path(docname).parent)
+        # In the place of the list of contents at the side, which takes the room of tables and figures.
+        text = _WIDE + text.replace("\n", _CONTENTS, 1) + section(Path(app.srcdir) / Path(docname).parent)
     source[0] = _GLOB.sub(lambda line: _present(app, docname, line[0]), text)
 
 
 def _present(app: Sphinx, docname: str, pattern: str) -> str:
     """Return a line of a toctree, or nothing where it stands for no page: Sphinx warns of it."""
     return pattern if patfilter(app.env.found_docs, docname_join(docname, pattern)) else ""
-
-
-def _figures(folder: Path) -> str:
-    """Return a section with the figures of a study."""
-    figures = sorted((folder / "figures").glob("*.svg"))
-    whole = f'<a href="../../reports/{folder.name}.html">report with figures</a>'
-    lines = ["", "## Figures", "", f"The {whole} has them in place."]
-    for figure in figures:
-        lines += ["", f"### {figure.stem.replace('-', ' ')}", "", f"![{figure.stem}](figures/{figure.name})"]
-    return "\n".join(lines) + "\n" if figures else ""
 
 
 def _formula(translator: Any, node: nodes.Element) -> None:
@@ -108,22 +103,41 @@ def _escape(app: Sphinx, context: Any, lines: list[str]) -> None:
 def _resolve(app: Sphinx, env: Any, node: Any, contnode: Any) -> Any:
     """Find a name that a docstring puts in backticks, wherever the reference defines it.
 
-    Arguments, attributes and internal names become plain code. A path that leads nowhere stays a warning.
+    Arguments and internal names become plain code. A role that says what it names, a path that leads nowhere and an
+    attribute that a documented class does not have stay warnings.
     """
     target = node.get("reftarget", "").removesuffix("()")
     if node.get("refdomain") != "py":
         return None
     domain = env.domains.python_domain
-    ends = [name for name in domain.objects if name == target or name.endswith(f".{target}")]
-    if ends and (target[:1].isupper() or "." in target):
-        best = min(ends, key=lambda name: (name.count("."), name))
-        found = domain.objects[best]
-        return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", best, node, contnode) if found else None
-    if _PATH.fullmatch(target):
-        try:
-            pkgutil.resolve_name(target)
-        except (ImportError, AttributeError):
-            return None
-    elif node.get("reftype") != "obj":
+    best = _ending(domain.objects, target)
+    if best and (target[:1].isupper() or "." in target):
+        return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", best, node, contnode)
+    if node.get("reftype") != "obj":
+        return None
+    kind, _, name = target.rpartition(".")
+    owner = _ending(domain.objects, kind) if kind[:1].isupper() else ""
+    path = f"{owner}.{name}" if owner else target
+    if _PATH.fullmatch(path) and not is_there(path):
         return None
     return nodes.literal(contnode.astext(), contnode.astext(), classes=["code"])
+
+
+def _ending(objects: Iterable[str], target: str) -> str:
+    """Return the name of the reference that ends in a target, the nearest to the top of the package, or ""."""
+    ends = [name for name in objects if name == target or name.endswith(f".{target}")]
+    return min(ends, key=lambda name: (name.count("."), name), default="")
+
+
+def is_there(path: str) -> bool:
+    """Whether a path leads to something: a name, or a field or attribute that the docstring of its class describes."""
+    owner, _, last = path.rpartition(".")
+    try:
+        pkgutil.resolve_name(path)
+    except (ImportError, AttributeError):
+        try:
+            text = inspect.getdoc(pkgutil.resolve_name(owner)) or ""
+        except (ImportError, AttributeError):
+            return False
+        return re.search(rf"^(\w+, )*{last}(, \w+)* :", text, re.MULTILINE) is not None
+    return True

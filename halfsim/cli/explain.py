@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +90,9 @@ def explain(operation: str, operands: tuple[str, ...], **options: Any) -> None:
     """
     for text in operands:
         if text.startswith("--"):
-            raise click.UsageError(f"no such option: {text.split('=')[0]}")
+            name, ctx = text.split("=")[0], click.get_current_context()
+            known = [option for parameter in ctx.command.params for option in parameter.opts]
+            raise click.NoSuchOption(name, possibilities=get_close_matches(name, known), ctx=ctx)
     if operation == "dot":
         _refuse_others("dot")
         record, title = explain_product(operands, options)

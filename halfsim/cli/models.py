@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from halfsim.cli.group import examples
+from halfsim.cli.group import examples, near
 
 if TYPE_CHECKING:
     from halfsim.accumulators import MatrixUnit
@@ -53,7 +53,7 @@ def models(names: tuple[str, ...], as_json: bool, markdown: bool) -> None:
     known = dict.fromkeys(key for row in TABLE for key in _keys(row))
     for name in names:
         if name.lower() not in known:
-            raise click.UsageError(f"unknown name {name!r}; known are {', '.join(known)}")
+            raise click.UsageError(f"unknown name {name!r}; {near(name.lower(), known)}")
     if not rows:
         raise click.UsageError(f"no row is {' and '.join(names)} at once; drop a name")
     if as_json:

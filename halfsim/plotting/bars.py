@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from halfsim.plotting.style import COLOURS, INK, below, tidy, wrapped, written
-from halfsim.plotting.tables import Rows, number
+from halfsim.plotting.tables import Rows, check_columns, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,6 +48,11 @@ def required_scale(
     Axes
         `axes`.
 
+    Raises
+    ------
+    ValueError
+        If a row lacks a column.
+
     Examples
     --------
     >>> from matplotlib.figure import Figure
@@ -56,6 +61,7 @@ def required_scale(
     >>> required_scale(Figure().subplots(), rows).get_xscale()
     'log'
     """
+    check_columns("required_scale", rows, by=by, smallest=smallest, largest=largest)
     axes.set_xscale("log", base=2)
     axes.axvline(1, color=INK, linewidth=0.8, linestyle=":")
     for i, row in enumerate(rows):
@@ -95,6 +101,11 @@ def memory_bars(axes: Axes, rows: Rows, *, by: str = "policy", classes: Sequence
     Axes
         `axes`.
 
+    Raises
+    ------
+    ValueError
+        If a row lacks the column `by`, or all rows one of `classes`.
+
     Examples
     --------
     >>> from matplotlib.figure import Figure
@@ -103,7 +114,14 @@ def memory_bars(axes: Axes, rows: Rows, *, by: str = "policy", classes: Sequence
     >>> memory_bars(Figure().subplots(), rows).get_xlabel()
     'memory, kB'
     """
-    classes = list(dict.fromkeys(key for row in rows for key in row if key != by)) if classes is None else classes
+    check_columns("memory_bars", rows, by=by)
+    held = list(dict.fromkeys(key for row in rows for key in row if key != by))
+    classes = held if classes is None else classes
+    if absent := [name for name in classes if name not in held]:
+        raise ValueError(
+            f"memory_bars: classes={list(classes)} asks for {absent[0]!r}, a column that no row has; "
+            f"pass some of {held}"
+        )
     totals = [sum(_bytes(row, name) for name in classes) for row in rows]
     unit, factor = _unit(max(totals, default=0))
     left = np.zeros(len(rows))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from halfsim.plotting.style import BLANK, FAINT, INK, Look, looks_of, tidy, written
+from halfsim.plotting.tables import check_columns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,6 +48,11 @@ def ledger_map(
     Axes
         `axes`; the drawn image is ``axes.images[0]``, for a bar of colours.
 
+    Raises
+    ------
+    ValueError
+        If `shares` has not a value for every layer and step.
+
     Examples
     --------
     >>> from matplotlib.figure import Figure
@@ -57,7 +63,13 @@ def ledger_map(
     """
     from matplotlib.colors import ListedColormap, LogNorm
 
-    array = np.asarray(shares, np.float64).reshape(len(layers), len(steps))
+    array = np.asarray(shares, np.float64)
+    if array.size != len(layers) * len(steps):
+        raise ValueError(
+            f"ledger_map: shares has the shape {array.shape}; pass ({len(layers)}, {len(steps)}), a share for every "
+            "layer and step"
+        )
+    array = array.reshape(len(layers), len(steps))
     shown = np.where(array > 0, np.clip(array, *SHARES), np.nan)
     # Samples are drawn side by side, each as wide as any other, from its step on: evenly spaced steps keep their place.
     width = (steps[-1] - steps[0]) / (len(steps) - 1) if len(steps) > 1 else 1.0
@@ -111,6 +123,11 @@ def layer_errors(
     Axes
         `axes`.
 
+    Raises
+    ------
+    ValueError
+        If a row lacks the policy, the layer or the measure.
+
     Examples
     --------
     >>> from matplotlib.figure import Figure
@@ -120,6 +137,7 @@ def layer_errors(
     >>> [label.get_text() for label in axes.get_xticklabels()]
     ['fc', 'out']
     """
+    check_columns("layer_errors", rows, policy="policy", layer="layer", measure=measure)
     layers = list(dict.fromkeys(row["layer"] for row in rows))
     names = list(dict.fromkeys(row["policy"] for row in rows))
     looks = looks_of(names, palette)

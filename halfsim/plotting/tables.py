@@ -13,7 +13,7 @@ from halfsim.plotting.style import INK, Look, below, looks_of, tidy, written
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Rows", "disagreement", "error_against_length", "lost_updates", "number"]
+__all__ = ["Rows", "check_columns", "disagreement", "error_against_length", "lost_updates", "number"]
 
 Rows: TypeAlias = Sequence[Mapping[str, Any]]
 
@@ -54,6 +54,11 @@ def error_against_length(
     Axes
         `axes`.
 
+    Raises
+    ------
+    ValueError
+        If a row lacks a column, or none is of a line that `only` names.
+
     Examples
     --------
     >>> from matplotlib.figure import Figure
@@ -62,7 +67,14 @@ def error_against_length(
     >>> error_against_length(Figure().subplots(), rows).get_xscale()
     'log'
     """
-    names = list(dict.fromkeys(str(row[by]) for row in rows)) if only is None else list(only)
+    check_columns("error_against_length", rows, by=by, length=length, error=error)
+    lines = list(dict.fromkeys(str(row[by]) for row in rows))
+    names = lines if only is None else list(only)
+    if absent := [name for name in names if name not in lines]:
+        raise ValueError(
+            f"error_against_length: only={list(names)} asks for {absent[0]!r}, which no row has in the column {by!r}; "
+            f"pass some of {lines}"
+        )
     looks = looks_of(names, looks)
     for name in names:
         found: dict[int, list[float]] = {}
@@ -109,6 +121,11 @@ def lost_updates(
     Axes
         `axes`.
 
+    Raises
+    ------
+    ValueError
+        If a row lacks a column.
+
     Examples
     --------
     >>> from matplotlib.figure import Figure
@@ -117,6 +134,7 @@ def lost_updates(
     >>> lost_updates(Figure().subplots(), rows).get_xlabel()
     'updates lost, %'
     """
+    check_columns("lost_updates", rows, by=by, lost=lost, gap=gap)
     names = list(dict.fromkeys(str(row[by]) for row in rows))
     looks = looks_of(names, looks)
     axes.axhline(0, color=INK, linewidth=0.8)
@@ -152,6 +170,11 @@ def disagreement(
     Axes
         `axes`.
 
+    Raises
+    ------
+    ValueError
+        If a row lacks a column.
+
     Examples
     --------
     >>> from matplotlib.figure import Figure
@@ -160,6 +183,7 @@ def disagreement(
     >>> [text.get_text() for text in disagreement(Figure().subplots(), rows).texts]
     ['25 %', '25 %']
     """
+    check_columns("disagreement", rows, first=first, second=second, share=share)
     names = list(dict.fromkeys(str(row[side]) for row in rows for side in (first, second)))
     table = np.full((len(names), len(names)), np.nan)
     for row in rows:
@@ -180,6 +204,18 @@ def disagreement(
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     return axes
+
+
+def check_columns(name: str, rows: Rows, /, **columns: str | Sequence[str]) -> None:
+    """Raise a `ValueError` if a row of a figure's table lacks a column that a parameter of the figure names."""
+    for parameter, named in columns.items():
+        for column in [named] if isinstance(named, str) else named:
+            for i, row in enumerate(rows):
+                if column not in row:
+                    raise ValueError(
+                        f"{name}: row {i} has no column {column!r}, as {parameter}= names it; "
+                        f"its columns are {list(row)}"
+                    )
 
 
 def number(value: Any) -> float:

@@ -95,7 +95,11 @@ def test_no_arguments_show_the_help_and_fail() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("bogus",), "No such command 'bogus'"),
+        (("bogus",), "halfsim: unknown command 'bogus'; known are bench, dpi, explain, "),
+        (("exlpain",), "halfsim: unknown command 'exlpain'; did you mean explain?"),
+        (("vector", "check"), "halfsim: unknown command 'vector'; did you mean vectors?"),
+        (("study", "lst"), "halfsim study: unknown command 'lst'; did you mean list?"),
+        (("models", "Amper"), "unknown name 'Amper'; did you mean ampere?"),
         (("--bogus",), "No such option"),
         (("explain",), "Missing argument 'OPERATION'"),
         (("explain", "ad", "1", "2"), "did you mean add"),
@@ -114,7 +118,10 @@ def test_no_arguments_show_the_help_and_fail() -> None:
         (("explain", "add", "1", "2", "--rounding", "up"), "known are roundTiesToEven ('rne')"),
         (("explain", "add", "1", "2", "--rounding", "stochastic"), "write stochastic:BITS:SEED"),
         (("explain", "add", "1", "2", "--rounding", "stochastic:40:1"), "bits=40 must be an integer from 1 to 32"),
-        (("explain", "add", "1", "2", "--roundin", "rne"), "no such option: --roundin"),
+        (
+            ("explain", "add", "1", "2", "--roundin", "rne"),
+            "No such option '--roundin'. Did you mean '--rounding'? (see halfsim explain --help)",
+        ),
         (("explain", "add", "1", "2", "--environment", "mips"), "'mips' is not one of"),
         (("explain", "add", "1", "2", "--exact"), "--exact does not apply to add"),
         (("explain", "add", "1", "2", "--to", "E4M3"), "--to does not apply to add"),
@@ -157,7 +164,7 @@ def test_no_arguments_show_the_help_and_fail() -> None:
         (("explain", "dot", "--accumulator", "kulisch", "--a", "1", "--b", "1"), "unknown accumulator 'kulisch'"),
         (("explain", "dot", "--accumulator", "h100:f32", "--a", "1,2", "--b", "1"), "one length"),
         (("explain", "dot", "--accumulator", "h100:f32", "--a", "1,,2", "--b", "1,2,3"), "operand a[1]: ''"),
-        (("models", "h1"), "unknown name 'h1'; known are volta"),
+        (("models", "h1"), "unknown name 'h1'; did you mean h100?"),
         (("models", "v100", "wgmma"), "no row is v100 and wgmma at once"),
         (("study", "run", "nothing"), "unknown study 'nothing'; known are quickstart"),
         (("study", "run", "quickstart", "--seeds", "0"), "--seeds"),

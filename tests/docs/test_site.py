@@ -25,6 +25,16 @@ def test_a_new_name_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert public.undocumented() == ["brand_new"]
 
 
+def test_paths_that_lead_nowhere_are_no_code() -> None:
+    site = pytest.importorskip("docs._ext.site")
+    assert site.is_there("halfsim.add")
+    assert site.is_there("halfsim.policy.Policy.accumulator")  # a method
+    assert site.is_there("halfsim.accumulators.FusedDotAdd.terms")  # a field without a default
+    assert site.is_there("halfsim.training.tape.Tape.training")  # an attribute
+    for nothing in ("halfsim.ad", "halfsim.nothing.add", "halfsim.training.tape.Tape.train", "halfsim.policy.Polic.a"):
+        assert not site.is_there(nothing)
+
+
 def test_names_of_pages_exist_and_stand_on_one_page() -> None:
     defined = [entry for page in public.PAGES for entry in public.of_page(page)]
     assert len(defined) == len(set(defined)) > 200

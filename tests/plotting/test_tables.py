@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from halfsim.plotting import (
     disagreement,
     error_against_length,
+    layer_errors,
     ledger_map,
     lost_updates,
     memory_bars,
@@ -122,3 +123,45 @@ def test_nothing_is_cut_off(figure: str) -> None:
     for part in (axes.get_legend(), *axes.get_yticklabels(), *axes.texts):
         box = part.get_window_extent()
         assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= drawn.bbox.x1 and box.y1 <= drawn.bbox.y1
+
+
+LENGTHS = [{"accumulator": "fp16", "K": 16, "error": 0.1}]
+UPDATES = [{"policy": "a", "updates_lost": 0.5, "accuracy_gap": -0.1}]
+SCALES = [{"model": "m", "smallest_99": 1.0, "smallest_999": 2.0, "largest": 4.0}]
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (
+            lambda axes: error_against_length(axes, LENGTHS, error="gap"),
+            r"^error_against_length: row 0 has no column 'gap', as error= names it; "
+            r"its columns are \['accumulator', 'K', 'error'\]$",
+        ),
+        (lambda axes: error_against_length(axes, [*LENGTHS, {"K": 1}]), "row 1 has no column 'accumulator', as by="),
+        (
+            lambda axes: error_against_length(axes, LENGTHS, only=["fp16", "zz"]),
+            r"only=\['fp16', 'zz'\] asks for 'zz', which no row has in the column 'accumulator'; "
+            r"pass some of \['fp16'\]$",
+        ),
+        (lambda axes: lost_updates(axes, UPDATES, by="model"), "^lost_updates: row 0 has no column 'model', as by="),
+        (lambda axes: disagreement(axes, [{"first": "a", "second": "b"}]), "^disagreement: .* 'share', as share="),
+        (lambda axes: required_scale(axes, SCALES, smallest=["smallest_9"]), "^required_scale: .* as smallest= names"),
+        (lambda axes: required_scale(axes, SCALES, by=["model", "task"]), "^required_scale: .* 'task', as by= names"),
+        (lambda axes: memory_bars(axes, [{"weights": 4}]), "^memory_bars: row 0 has no column 'policy', as by= names"),
+        (
+            lambda axes: memory_bars(axes, [{"policy": "a", "weights": 4}], classes=["weight"]),
+            r"^memory_bars: classes=\['weight'\] asks for 'weight', a column that no row has; "
+            r"pass some of \['weights'\]$",
+        ),
+        (lambda axes: layer_errors(axes, [{"policy": "a", "layer": "fc"}]), "'relative', as measure= names it"),
+        (
+            lambda axes: ledger_map(axes, [0, 1], ["fc"], [[0.5]]),
+            r"^ledger_map: shares has the shape \(1, 1\); pass \(1, 2\), a share for every layer and step$",
+        ),
+    ],
+)
+def test_what_a_table_lacks_is_told(axes: Any, draw: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        draw(axes)
+    assert not axes.lines and not axes.patches

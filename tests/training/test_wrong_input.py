@@ -99,6 +99,9 @@ def settings(**changed: Any) -> Settings:
         (lambda: nn.transpose(TAPE, ROWS, (0, 0)), ValueError, r"transpose: axes=\(0, 0\) is no permutation of the 2"),
         (lambda: nn.transpose(TAPE, ROWS, (-3, 0)), ValueError, r"transpose: axes=\(-3, 0\) is no permutation"),
         (lambda: nn.transpose(TAPE, ROWS, (0,)), ValueError, r"transpose: axes=\(0,\) is no permutation"),
+        (lambda: nn.transpose(TAPE, ROWS, 5), TypeError, r"transpose: axes=5 is no sequence .* such as \(1, 0\)"),  # type: ignore[arg-type]
+        (lambda: nn.transpose(TAPE, ROWS, None), TypeError, "transpose: axes=None is no sequence"),  # type: ignore[arg-type]
+        (lambda: nn.transpose(TAPE, ROWS, (1.0, 0)), TypeError, r"transpose: axes=\(1.0, 0\) is no"),  # type: ignore[arg-type]
         (lambda: nn.add(TAPE, ones(4, 5), ones(4, 1)), ValueError, r"add: b has shape \(4, 1\); .* of a, \(4, 5\)"),
         (lambda: nn.add(TAPE, ones(2, 3, 4), ones(2, 1, 4)), ValueError, r"add: b has shape \(2, 1, 4\)"),
         (lambda: nn.add(TAPE, ones(5), ones(4, 5)), ValueError, r"add: b has shape \(4, 5\); pass one .*\(5,\)"),

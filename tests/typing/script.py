@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, assert_type
 
@@ -177,17 +178,26 @@ assert_type(hs.add(x, y, rounding="rtz", environment=hs.RISCV, out=buffer, where
 assert_type(hs.multiply(x, one, rounding=hs.Rounding.roundTowardZero), NDArray[np.float16])
 assert_type(hs.divide(x, y, rounding=hs.Stochastic(bits=8, seed=1)), NDArray[np.float16])
 assert_type(hs.round_to_integral(x, exact=True), NDArray[np.float16])
-value, flags = assert_type(hs.fma.flagged(x, y, one), hs.Flagged)
-assert_type(value, NDArray[Any])
+value, flags = hs.fma.flagged(x, y, one)
+assert_type(value, NDArray[np.float16])
 assert_type(flags, NDArray[np.uint8])
+assert_type(hs.equal.flagged(one, one), hs.Flagged[np.bool, np.uint8])
+assert_type(hs.scaleb.flagged(x, 3).value, NDArray[np.float16])
+
+
+def rounded(a: np.float16) -> hs.Flagged:
+    return hs.sqrt.flagged(a)
+
+
 assert_type(hs.Flags(int(flags[0])), hs.Flags)
-for wrong in (
+mistakes: list[Callable[[], object]] = [
     lambda: hs.add(x),  # type: ignore[call-overload]
     lambda: hs.sqrt(x, y),  # type: ignore[call-overload]
     lambda: hs.add(x, y, exact=True),  # type: ignore[call-overload]
-    lambda: hs.scaleb.flagged(x),  # type: ignore[call-arg]
+    lambda: hs.scaleb.flagged(x),  # type: ignore[call-overload]
     lambda: hs.matmul(A),  # type: ignore[call-overload]
-):
+]
+for wrong in mistakes:
     try:
         wrong()
     except TypeError:
@@ -196,10 +206,14 @@ for wrong in (
 operation: hs.Operation = hs.sqrt
 assert_type(operation.name, str)
 
-# --- Conversions, products and sums: arrays of some dtype, that of a row, which types do not tell ------------------
+# --- Conversions, products and sums: of some dtype, that of a row, which types do not tell -------------------------
 
 assert_type(hs.convert(np.float32(0.1), hs.BINARY16), Any)
-assert_type(hs.convert.flagged(x, np.int8, rounding="rtz", exact=True, saturate=False), hs.Flagged)
+assert_type(hs.convert(0.1, np.int8), np.int8)
+assert_type(hs.convert(x, np.dtype(np.int8)), NDArray[np.int8])
+assert_type(hs.convert.flagged(0.1, hs.BINARY16), hs.Flagged)
+signed = hs.convert.flagged(x, np.int8, rounding="rtz", exact=True, saturate=False)
+assert_type(signed, hs.Flagged[NDArray[np.int8], NDArray[np.uint8]])
 accumulators: list[Accumulator] = [
     hs.FP16,
     hs.FP32,
@@ -212,16 +226,40 @@ accumulators: list[Accumulator] = [
 for accumulator in accumulators:
     assert_type(hs.matmul(A, B, accumulator=accumulator), NDArray[Any])
 assert_type(hs.FP16, hs.Sequential)
-assert_type(hs.dot(x, y, np.float32(1), accumulator="a100:f32"), NDArray[Any])
-assert_type(hs.sum(A, axis=1, keepdims=True, accumulator=hs.FP16), NDArray[Any])
 assert_type(hs.convert(x, hs.E4M3), NDArray[Any])
+
+# A scalar where a checker knows that vectors come, as of `numpy.ones`; of `numpy.array` it does not.
+vector = np.ones(3, np.float16)
+single: np.float32 = hs.dot(vector, vector, np.float32(1), accumulator="a100:f32")
+assert_type(hs.matmul(vector, vector), np.floating[Any])
+assert_type(hs.dot.flagged(vector, vector, accumulator=hs.FP16), hs.Flagged[np.floating[Any], np.uint8])
+assert_type(hs.matmul(A, vector), NDArray[Any])
+assert_type(hs.dot(vector, B.T), NDArray[Any])
+assert_type(hs.dot(x, y, np.float32(1), accumulator="a100:f32"), Any)
+assert_type(hs.matmul.flagged(A, B, accumulator=hs.FP16), hs.Flagged[NDArray[Any], NDArray[np.uint8]])
+total: np.float32 = hs.sum(A, accumulator="a100:f32")
+assert_type(hs.sum.flagged(x, accumulator=hs.FP16), hs.Flagged[np.floating[Any], np.uint8])
+assert_type(hs.sum(A, axis=1, accumulator=hs.FP16), Any)
+assert_type(hs.sum(A, axis=1, keepdims=True, accumulator=hs.FP16), NDArray[Any])
+assert_type(hs.sum(A, axis=1, out=np.empty(2, np.float32)).shape, tuple[int])
+scalars: list[Callable[[], object]] = [
+    lambda: hs.dot(vector, vector)[0],  # type: ignore[index]
+    lambda: hs.sum(x)[0],  # type: ignore[index]
+    lambda: hs.convert(1.5, np.int8)[0],  # type: ignore[index]
+    lambda: hs.add.flagged(one, one).value[0],  # type: ignore[index]
+]
+for scalar in scalars:
+    try:
+        scalar()
+    except IndexError:
+        continue
+    raise AssertionError("a scalar that no type checker indexes was indexed")
 
 
 def product(a: NDArray[np.float16]) -> NDArray[np.float32]:
     return hs.matmul(a, a, accumulator="h100:f32")
 
 
-assert_type(hs.matmul.flagged(A, B, accumulator=hs.FP16), hs.Flagged)
 assert_type(hs.tensorcores.row("h100"), hs.FusedDotAdd)
 assert_type(hs.tensorcores.row("ampere", "f16", instruction="m16n8k8").terms, int)
 assert_type(hs.tensorcores.row("mi100"), hs.ExactDotAdd)

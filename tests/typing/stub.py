@@ -20,12 +20,15 @@ STUB = Path(__file__).resolve().parents[2] / "halfsim" / "__init__.pyi"
 _MARK = "# What can be called, as `python -m tests.typing.stub` writes it.\n"
 _MODULES = (conversion, linalg, operations, predicates)
 _KEPT: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False, "drop_whitespace": True}
-_OTHERS = {"Conversion": "Cast", "MatrixProduct": "Product", "Total": "Sum"}
+_OTHERS = {"Conversion": "Cast", "Total": "Sum"}
 _KINDS = {1: "Unary", 2: "Binary", 3: "Ternary"}
 
 
 def _kind(value: Any) -> str:
     """Return the type of a callable."""
+    if isinstance(value, linalg.MatrixProduct):
+        # Nearly all products by that name are of matrices; of two vectors they are dot products.
+        return f"_Product[{'_NDArray[_Any]' if value is linalg.matmul else '_Any'}]"
     if not isinstance(value, Operation):
         return f"_{_OTHERS[type(value).__name__]}"
     kind = "_Integral" if value.options else "_Scaling" if value.integers >= 0 else f"_{_KINDS[value.arity]}"

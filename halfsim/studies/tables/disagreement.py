@@ -14,6 +14,7 @@ from halfsim.formats import BINARY16
 from halfsim.linalg import matmul
 from halfsim.studies.cells import Cell, fresh
 from halfsim.studies.tables.operands import Images, operands
+from halfsim.tensorcores import as_accumulator
 from halfsim.training.arithmetic import Array
 
 __all__ = ["disagreement"]
@@ -52,6 +53,8 @@ def disagreement(
 
     Raises
     ------
+    TypeError
+        If a unit is neither a row nor a name.
     ValueError
         If a unit, the kind or the dataset is unknown, or a product longer than the images.
 
@@ -62,6 +65,8 @@ def disagreement(
     >>> rows[0]["share"] > 0.1
     True
     """
+    for unit in units:
+        as_accumulator(unit, "disagreement")
     a, b = operands(kind, Images(dataset, _IMAGES), side, length)
 
     @cache

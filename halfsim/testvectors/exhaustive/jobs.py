@@ -203,6 +203,7 @@ def _results(job: Job, number: int, operands: tuple[NDArray[Any], ...]) -> tuple
         "rounding": rounding,
         "environment": dataclasses.replace(hs.RISCV, tininess=_TININESS[job.tininess]),
     }
+    value: NDArray[Any]
     if job.operation == witness.NARROWING:
         value, flags = hs.convert.flagged(operands[0].view(np.float32), hs.BINARY16, **settings)
     else:

@@ -74,9 +74,8 @@ def format_of(path: Path | None, name: str | None = None) -> str:
     plain = path.with_suffix("") if path.suffix == ".gz" else path
     if plain.suffix not in _SUFFIXES:
         known = ", ".join(f"{suffix} ({fmt})" for suffix, fmt in _SUFFIXES.items())
-        raise ValueError(
-            f"{path}: the suffix {plain.suffix!r} names no format; known are {known}, or name the format (--format)"
-        )
+        what = f"the suffix {plain.suffix!r} names no format" if plain.suffix else "no suffix tells the format"
+        raise ValueError(f"{path}: {what}; known are {known}, or name the format (--format)")
     return _SUFFIXES[plain.suffix]
 
 

@@ -20,7 +20,7 @@ __all__ = ["NO_TEXT", "TextFormat", "decode_lines", "looks_like_text", "read_row
 _CHUNK = 1 << 20
 _HEADER_LINES = 1000
 _LOOK = 1000
-NO_TEXT = "is not text; name the file's format"
+NO_TEXT = "is not text, as files of this format are; check the path, or name another format"
 """What is said of a file of bytes."""
 _HEX = frozenset("0123456789abcdefABCDEF")
 _BOM, _UTF_16 = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index as integral
 
 import numpy as np
 
@@ -65,6 +66,8 @@ def transpose(tape: Tape, x: Variable, axes: Sequence[int]) -> Variable:
 
     Raises
     ------
+    TypeError
+        For axes that are no sequence of integers.
     ValueError
         For axes that are no permutation of those of x.
 
@@ -81,11 +84,16 @@ def transpose(tape: Tape, x: Variable, axes: Sequence[int]) -> Variable:
     (2, 1)
     """
     ndim = x.value.ndim
-    order = tuple(axis + ndim if axis < 0 else axis for axis in axes)
+    try:
+        asked = tuple(integral(axis) for axis in axes)
+    except TypeError:
+        raise TypeError(
+            f"transpose: axes={axes!r} is no sequence of integers; pass every axis of x once, such as "
+            f"{tuple(reversed(range(ndim)))}"
+        ) from None
+    order = tuple(axis + ndim if axis < 0 else axis for axis in asked)
     if sorted(order) != list(range(ndim)):
-        raise ValueError(
-            f"transpose: axes={tuple(axes)} is no permutation of the {ndim} axes of x; pass every axis once"
-        )
+        raise ValueError(f"transpose: axes={asked} is no permutation of the {ndim} axes of x; pass every axis once")
     back = np.argsort(order)
     return tape.record(x.value.transpose(order), (x,), lambda g: (g.transpose(back),))
 

@@ -286,8 +286,14 @@ def test_a_byte_order_mark_and_cr_lf_are_read(originals, tmp_path):
         ),
         (lambda data: data.decode().encode("utf-16"), "line 1: is text in UTF-16; save it as UTF-8"),
         (lambda data: b"", "is empty"),
-        (lambda data: bytes(range(128, 256)) * 9, "line 1: is not text; name the file's format"),
-        (lambda data: bytes(range(128, 256)) * 9 + b"\n", "line 1: is not text; name the file's format"),
+        (
+            lambda data: bytes(range(128, 256)) * 9,
+            "line 1: is not text, as files of this format are; check the path, or name another",
+        ),
+        (
+            lambda data: bytes(range(128, 256)) * 9 + b"\n",
+            "line 1: is not text, as files of this format are; check the path, or name another",
+        ),
         (lambda data: gzip.compress(data)[:-9], "cannot be decompressed"),
         (lambda data: b"// remark\n" * 5000 + data, "line 1000: is still the header"),
     ],

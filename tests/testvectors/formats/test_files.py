@@ -351,6 +351,7 @@ def test_formats_are_known_by_suffix_or_name():
     assert format_of(None, "testfloat") == "testfloat"
     for path, name, message in [
         (Path("a.xls"), None, "the suffix '.xls' names no format; known are .tv"),
+        (Path("/bin/ls"), None, "/bin/ls: no suffix tells the format; known are .tv"),
         (None, None, "standard input and output have no suffix"),
         (Path("a.tv"), "excel", "unknown format 'excel'; known are tv, testfloat"),
     ]:
