@@ -135,13 +135,15 @@ def binary32(a, b, batch_a, batch_b, d, start, stop, control, length, depth, wid
                                 source = b[packed, term + k, first : smaller(first + width, right)]
                                 _read(source, rule, wide, target)
                             else:
-                                target[:] = _ZERO
+                                for j in range(width):
+                                    target[j] = _ZERO
                 for row in range(larger(start, batch * rows), smaller(stop, (batch + 1) * rows), ROWS):
                     some = smaller(smaller(ROWS, stop - row), (batch + 1) * rows - row)
                     for i in range(some):
                         source = a[batch_a[batch], row + i - batch * rows, term : term + count]
                         _read(source, rule, wide, values_a[i])
-                        values_a[i, count:] = _ZERO
+                        for k in range(count, terms):
+                            values_a[i, k] = _ZERO
                     used = (count + whole - 1) // whole * whole
                     for p in range((right - left + width - 1) // width):
                         for i in range(some):

@@ -9,7 +9,8 @@ when term k has come, the nodes that wait for their right neighbour are those of
 
 from __future__ import annotations
 
-from halfsim.core._jit import kernel, merged, scalar
+from halfsim.core._jit import inlined, kernel, scalar
+from halfsim.core.fields import smaller
 from halfsim.kernels.arithmetic16 import make_rule16
 from halfsim.kernels.simd import make_rule
 from halfsim.kernels.steps import Steps16, Steps32, add, fetch, keep, product, read, write
@@ -27,7 +28,7 @@ class _Tree16(Steps16):
     """The task of `binary16`."""
 
 
-@merged
+@inlined
 def _grow(task, a, x, b, at, part, state, rest):
     """Add the terms of a part to the nodes of one row against a vector of columns."""
     k = 0
@@ -50,7 +51,7 @@ def _grow(task, a, x, b, at, part, state, rest):
         keep(task, state, rest + level * part.slot, node)
 
 
-@merged
+@inlined
 def _root(task, state, rest, slot, terms):
     """Add the nodes that wait, from the smallest on."""
     level = 0
@@ -74,7 +75,7 @@ def _rows(task, a, count, b, panel, part, d, state):
             _grow(task, a, i * part.depth, b, panel + column, part, state, rest)
             if part.last:
                 left = part.left + column
-                target = d[part.row + i, left : min(left + LANES, part.right)]
+                target = d[part.row + i, left : smaller(left + LANES, part.right)]
                 read(task, target, sums)
                 root = _root(task, state, rest, part.slot, part.first + part.terms)
                 keep(task, sums, 0, add(task, root, fetch(task, sums, 0)))
