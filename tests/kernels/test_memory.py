@@ -48,7 +48,7 @@ SUMS = (
 )
 SHARES = {
     # Factors in float32 are made patterns of as few bytes as there are, but those of TF32, which would be as many.
-    **dict.fromkeys(SUMS, 0.5),
+    **dict.fromkeys(SUMS, 0.6),
     "h100:f32:tf32": 0.3,
     "a100:f32:bf16": 0.8,
     "mi250x:f32:bf16": 0.8,
