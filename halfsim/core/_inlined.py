@@ -25,7 +25,6 @@ _NEEDLESS = frozenset(
         "DumpParforDiagnostics",
         "FindLiterallyCalls",
         "InlineClosureLikes",
-        "InlineInlinables",
         "InlineOverloads",
         "LiteralPropagationSubPipelinePass",
         "LiteralUnroll",

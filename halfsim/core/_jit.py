@@ -13,7 +13,7 @@ from halfsim.core._guard import Guarded
 from halfsim.core._inlined import Inlined, IntoCallers
 from halfsim.core._processor import choose_processor
 
-__all__ = ["choose_by_type", "inlined", "kernel", "scalar", "unguarded"]
+__all__ = ["choose_by_type", "inlined", "kernel", "merged", "scalar", "unguarded"]
 
 choose_processor()
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -30,6 +30,15 @@ def scalar(function: _F) -> _F:
 def inlined(function: _F) -> _F:
     """Compile a core function whose code goes into every caller, however long: loops around it can be vectorised."""
     return function if numba.config.DISABLE_JIT else Inlined(function, targetoptions={**_SCALAR, "forceinline": True})
+
+
+def merged(function: _F) -> _F:
+    """Make a short function that is called most part of the one that calls it, before either is compiled.
+
+    LLVM's optimisation of loops then knows what it would not see through a call.
+    """
+    compiled: _F = numba.njit(**_SCALAR, inline="always")(function)
+    return compiled
 
 
 def kernel(function: _F) -> _F:

@@ -7,7 +7,7 @@ too: until a nonzero product swallows it, every correction is zero.
 
 from __future__ import annotations
 
-from halfsim.core._jit import inlined, kernel, scalar
+from halfsim.core._jit import kernel, merged, scalar
 from halfsim.core.fields import smaller
 from halfsim.kernels.arithmetic16 import make_rule16
 from halfsim.kernels.simd import make_rule
@@ -33,7 +33,7 @@ def _step(task, x, b, at, total, error):
     return following, subtract(task, subtract(task, following, total), corrected)
 
 
-@inlined
+@merged
 def _chains(task, a, x0, x1, b, at, part, state, rest0, rest1):
     """Carry two rows against a vector of columns through a part of the terms."""
     total0, total1 = fetch(task, task.sums, 0), fetch(task, task.sums, LANES)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from numpy import float64, int32
 
-from halfsim.core._jit import choose_by_type, kernel, scalar
+from halfsim.core._jit import choose_by_type, kernel, merged, scalar
 from halfsim.core.fields import larger, smaller
 from halfsim.kernels.addends import read16, write16
 from halfsim.kernels.arithmetic16 import Rule16, add, add_product, make_rule16, round_nearest, round_rule
@@ -117,7 +117,7 @@ def _steps(task, a, x0, x1, b, y0, y1, width, terms, total0, total1):
     return narrow(total0), narrow(total1)
 
 
-@scalar
+@merged
 def _chains(task, a, x0, x1, b, y0, y1, width, terms):
     """Carry two vectors of sums through a part of the terms: rows from `x0` and `x1` by columns from `y0` and `y1`."""
     total = task.total

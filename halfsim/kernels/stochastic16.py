@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy import float64, int64
 
-from halfsim.core._jit import inlined, kernel, scalar
+from halfsim.core._jit import kernel, merged, scalar
 from halfsim.core.fields import smaller
 from halfsim.kernels import vectors
 from halfsim.kernels.addends import read16, write16
@@ -42,7 +42,7 @@ class _Stochastic16(NamedTuple):
     """Memory for the sums of a row."""
 
 
-@inlined
+@merged
 def _chain(task, a, x, b, y, width, terms, step, index):
     """Carry one row against a vector of columns, whose elements are `index`, through a part of the terms."""
     words, mask = task.words, task.mask

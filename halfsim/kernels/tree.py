@@ -9,7 +9,7 @@ when term k has come, the nodes that wait for their right neighbour are those of
 
 from __future__ import annotations
 
-from halfsim.core._jit import inlined, kernel, scalar
+from halfsim.core._jit import kernel, merged, scalar
 from halfsim.core.fields import smaller
 from halfsim.kernels.arithmetic16 import make_rule16
 from halfsim.kernels.simd import make_rule
@@ -28,7 +28,7 @@ class _Tree16(Steps16):
     """The task of `binary16`."""
 
 
-@inlined
+@merged
 def _grow(task, a, x, b, at, part, state, rest):
     """Add the terms of a part to the nodes of one row against a vector of columns."""
     k = 0
@@ -51,7 +51,7 @@ def _grow(task, a, x, b, at, part, state, rest):
         keep(task, state, rest + level * part.slot, node)
 
 
-@inlined
+@merged
 def _root(task, state, rest, slot, terms):
     """Add the nodes that wait, from the smallest on."""
     level = 0
