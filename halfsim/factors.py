@@ -16,6 +16,7 @@ from halfsim.flags import Flags
 from halfsim.formats import BFLOAT16, BINARY16, BINARY32, E4M3, E5M2, Format, Specials
 from halfsim.kernels import elementwise
 from halfsim.kernels.encoding import exact_patterns
+from halfsim.kernels.storage import stays_binary32
 from halfsim.kernels.threads import run_blocks
 from halfsim.rounding import Rounding
 from halfsim.tensorcores import AccumulatorLike
@@ -32,11 +33,19 @@ _BLOCK = 1 << 15
 
 
 def factor(
-    function: str, argument: str, value: Any, position: int, row: Accumulator, given: AccumulatorLike
+    function: str,
+    argument: str,
+    value: Any,
+    position: int,
+    row: Accumulator,
+    given: AccumulatorLike,
+    *,
+    numbers: bool = False,
 ) -> NDArray[Any]:
     """Return the patterns of a factor, of the value's shape and any strides, or raise an error that says what to pass.
 
-    `position` is 0 for A and 1 for B; `given` is the accumulator as the caller named it.
+    `position` is 0 for A and 1 for B; `given` is the accumulator as the caller named it. Where `numbers` says so, a
+    float32 array whose format `stays_binary32` is only checked, and returned.
     """
     fmt = factor_formats(row)[position]
     array = value if type(value) is np.ndarray else plain_array(function, argument, value)
@@ -48,7 +57,11 @@ def factor(
         return array.view(f"u{array.dtype.itemsize}").astype(np.uint16, copy=False)
     if fmt != BINARY16 and array.dtype.newbyteorder("=") == _F32 and not isinstance(value, float | int):
         words = contiguous(array.astype(_F32, copy=False)).view(np.uint32)
-        return words if fmt == BINARY32 else _exact(function, argument, words, fmt, _described(row, given))
+        if fmt == BINARY32:
+            return words
+        if numbers and stays_binary32(fmt) and _all_exact(words.reshape(-1), fmt):
+            return words.view(_F32)
+        return _exact(function, argument, words, fmt, _described(row, given))
     kind = f"Python {type(value).__name__}" if isinstance(value, float | int) else f"{array.dtype} array"
     raise TypeError(
         f"{function}: operand {argument} is of type {kind}, but {_described(row, given)} takes {fmt.name}; "
@@ -74,6 +87,12 @@ def _described(row: Accumulator, given: AccumulatorLike) -> str:
         return f"accumulator {given!r}"
     names = dict.fromkeys(fmt.name for fmt in factor_formats(row))
     return f"{type(row).__name__}(inputs={' and '.join(names)})" if isinstance(row, MatrixUnit) else type(row).__name__
+
+
+def _all_exact(words: NDArray[np.uint32], fmt: Format) -> bool:
+    """Whether a format has all of these numbers, some of them looked at at a time."""
+    blocks = (words[start : start + _BLOCK] for start in range(0, words.size, _BLOCK))
+    return all(exact_patterns(block, fmt) is not None for block in blocks)
 
 
 def _exact(function: str, argument: str, words: NDArray[np.uint32], fmt: Format, described: str) -> NDArray[Any]:

@@ -79,7 +79,8 @@ class MatrixProduct:
             factors = gpu.factor("A", A, 0, row, accumulator), gpu.factor("B", B, 1, row, accumulator)
             shape, operands = gpu.pair(self._pair, *factors)
             return _deliver(gpu, name, row, operands, gpu.addend(C, shape), shape, out, flagged)
-        left, right = factor(name, "A", A, 0, row, accumulator), factor(name, "B", B, 1, row, accumulator)
+        left = factor(name, "A", A, 0, row, accumulator, numbers=gpu is None)
+        right = factor(name, "B", B, 1, row, accumulator, numbers=gpu is None)
         shape, operands = self._pair(name, left, right)
         return _deliver(gpu, name, row, operands, addend(name, C, shape), shape, out, flagged)
 
@@ -138,7 +139,7 @@ class Total:
             array = gpu.factor("x", x, 1, row, accumulator)
             how = sum_layout(name, tuple(array.shape), axis, keepdims)
             return _deliver(gpu, name, row, gpu.summands(array, ones, how), None, how.shape, out, flagged)
-        words = factor(name, "x", x, 1, row, accumulator)
+        words = factor(name, "x", x, 1, row, accumulator, numbers=gpu is None)
         how = sum_layout(name, words.shape, axis, keepdims)
         return _deliver(gpu, name, row, summands(words, ones, how), None, how.shape, out, flagged)
 

@@ -111,7 +111,8 @@ def sum_layout(name: str, shape: tuple[int, ...], axis: int | Sequence[int] | No
 
 
 def summands(x: NDArray[Any], one: NDArray[Any], how: SumLayout) -> Operands:
-    """Return sums as products with a row of ones; `one` is the pattern of 1."""
+    """Return sums as products with a row of ones; `one` is the pattern of 1, which numbers in float32 do not need."""
+    one = np.ones((), np.float32) if x.dtype == np.float32 else one
     summed = x.transpose(how.order).reshape(1, how.terms, how.columns)
     return Operands(np.full((1, 1, how.terms), one), contiguous(summed), _ONLY, _ONLY)
 

@@ -10,6 +10,7 @@ import pytest
 
 import halfsim as hs
 from halfsim.kernels import product
+from halfsim.kernels.product import Operands
 from tests.oracles import sums
 
 E8M13 = hs.Format("E8M13", 22, 14, -126, 127)
@@ -199,6 +200,26 @@ def test_overflow_is_infinite_though_results_are_cut(name):
     assert hs.matmul(big, big.T, accumulator=name) == np.inf
     # Terms are numbers of any size: 2**254 - 2**254 leaves nothing.
     assert hs.matmul(big, np.float32([[2.0**127], [-(2.0**127)]]), accumulator=name) == 0
+
+
+@pytest.mark.parametrize("rounding", ["rtz", "rup"])
+def test_numbers_of_tf32_are_read_where_they_lie(rounding):
+    """In vectors as words of binary32, in the general loop (rounding upward) as patterns; any payload makes a NaN."""
+    row = replace(hs.tensorcores.row("h100", inputs="tf32"), rounding=rounding)
+    rng = np.random.default_rng(6)
+    a, b = (rng.integers(0, 1 << 19, shape).astype(np.uint32) << np.uint32(13) for shape in ((30, 40), (40, 20)))
+    a[3, 5], b[7, 2] = 0x7F800001, 0xFFC00001
+    a[4], b[:, 3] = 0x3F800000, 0x3F800000
+    before = a.tobytes(), b.tobytes()
+    d = hs.matmul(a.view(np.float32), b.view(np.float32), accumulator=row)
+    assert (a.tobytes(), b.tobytes()) == before
+    general = product.plan(row)._replace(fast=None)
+    words = Operands(a[None], b[None], np.zeros(1, np.int64), np.zeros(1, np.int64))
+    patterns = words._replace(a=words.a >> np.uint32(13), b=words.b >> np.uint32(13))
+    patterns.a[0, 3, 5] |= 1
+    want, _ = product.evaluate(general, patterns, None, flagged=False)
+    assert d.tobytes() == want.tobytes()
+    assert np.isnan(d[3]).all() and np.isnan(d[:, 2]).all() and d[4, 3] == 40
 
 
 @pytest.mark.parametrize("name", ROWS)

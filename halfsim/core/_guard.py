@@ -7,7 +7,9 @@ returns. On other architectures kernels need rounding to nearest, and `halfsim.k
 
 from __future__ import annotations
 
+import importlib.util
 import platform
+import sys
 from typing import Any
 
 from llvmlite import ir as llvm
@@ -16,6 +18,8 @@ from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.untyped_passes import IRProcessing
 from numba.extending import intrinsic
+
+from halfsim.core._inlined import brief
 
 __all__ = ["Guarded"]
 
@@ -97,11 +101,37 @@ class _Guard(FunctionPass):
         return True
 
 
+def _require_scipy() -> None:
+    if importlib.util.find_spec("scipy") is None:
+        raise ImportError("no SciPy, no BLAS")
+
+
+def _spare_scipy() -> None:
+    """Load the part of Numba that asks whether there is a BLAS, without loading SciPy's: no kernel calls it.
+
+    Whatever does call it has Numba load it then.
+    """
+    if "numba.np.arraymath" in sys.modules:
+        return
+    linalg: Any = importlib.import_module("numba.np.linalg")
+    ensure = linalg.ensure_blas
+    linalg.ensure_blas = _require_scipy
+    try:
+        arraymath: Any = importlib.import_module("numba.np.arraymath")
+        arraymath.ensure_blas = ensure
+    finally:
+        linalg.ensure_blas = ensure
+
+
 class Guarded(CompilerBase):
     """Numba's compiler for kernels."""
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        _spare_scipy()
+        super().__init__(*arguments, **options)
+
     def define_pipelines(self) -> list[Any]:
-        pipeline = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        pipeline = brief(DefaultPassBuilder.define_nopython_pipeline(self.state))
         if platform.machine() in ("x86_64", "AMD64"):
             # Before the pass that finds out where variables end.
             position = [step for step, _ in pipeline.passes].index(IRProcessing)

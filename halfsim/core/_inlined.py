@@ -1,8 +1,9 @@
-"""Functions that exist to be compiled into others: Numba need not make machine code of each one by itself.
+"""How functions are compiled that exist to be compiled into others, and how briefly.
 
 Numba makes every function that compiled code calls ready for a call from Python too: a wrapper, machine code and the
 link. A loop calls thirty scalars, so much of a first call's time would go into code that never runs. What is linked
-into the callers is the same either way.
+into the callers is the same either way. It would also compile a function once for every constant that it is called
+with, and look in each for what no loop has: closures, comprehensions, context managers, whole-array expressions.
 """
 
 from __future__ import annotations
@@ -16,7 +17,29 @@ from numba.core.compiler_machinery import register_pass
 from numba.core.registry import CPUDispatcher
 from numba.core.typed_passes import NativeLowering
 
-__all__ = ["Inlined", "IntoCallers"]
+__all__ = ["Inlined", "IntoCallers", "brief"]
+
+# Passes over what no loop has. To name one that a version of Numba lacks does no harm.
+_NEEDLESS = frozenset(
+    {
+        "DumpParforDiagnostics",
+        "FindLiterallyCalls",
+        "InlineClosureLikes",
+        "InlineOverloads",
+        "LiteralPropagationSubPipelinePass",
+        "LiteralUnroll",
+        "MakeFunctionToJitFunction",
+        "NopythonRewrites",
+        "RewriteDynamicRaises",
+        "WithLifting",
+    }
+)
+
+
+def brief(pipeline: Any) -> Any:
+    """Take the needless passes out of a pipeline of Numba's."""
+    pipeline.passes[:] = [(step, reason) for step, reason in pipeline.passes if step.__name__ not in _NEEDLESS]
+    return pipeline
 
 
 class _NoEnvironment:
@@ -38,6 +61,10 @@ class _Library(JITCodeLibrary):
     @property
     def codegen(self) -> Any:
         return _NoEnvironment(self._codegen)
+
+    def _optimize_functions(self, ll_module: Any) -> None:
+        """Only lay data out as the callers do."""
+        ll_module.data_layout = self._codegen._data_layout
 
     def _optimize_final_module(self) -> None:
         """Do nothing: the code is optimised in every caller, and would be again."""
@@ -68,11 +95,16 @@ class IntoCallers(CompilerBase):
     """Numba's compiler for functions that only compiled code calls."""
 
     def define_pipelines(self) -> list[Any]:
-        pipeline = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        pipeline = brief(DefaultPassBuilder.define_nopython_pipeline(self.state))
         pipeline.passes[:] = [
             (_Lowering if step is NativeLowering else step, reason) for step, reason in pipeline.passes
         ]
         return [pipeline]
+
+
+def _plain(argument: Any) -> Any:
+    """Return the type of an argument, for a constant that of its value."""
+    return getattr(argument, "literal_type", argument)
 
 
 class Inlined(CPUDispatcher):
@@ -83,6 +115,12 @@ class Inlined(CPUDispatcher):
     ) -> None:
         options = {**(targetoptions or {}), "nopython": True, "no_cpython_wrapper": True}
         super().__init__(py_func, locals, options, pipeline_class)
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """Return how a caller with arguments of these types calls the function: constants are nothing but integers."""
+        return super().get_call_template(
+            tuple(map(_plain, args)), {name: _plain(argument) for name, argument in kws.items()}
+        )
 
     def __call__(self, *arguments: Any) -> Any:
         return self.alone(*arguments)

@@ -33,9 +33,9 @@ def inlined(function: _F) -> _F:
 
 
 def merged(function: _F) -> _F:
-    """Make a long function part of the kernel that calls it, before either is compiled.
+    """Make a short function that is called most part of the one that calls it, before either is compiled.
 
-    A core function is compiled again at every level of calls above it, which takes time where it is long.
+    LLVM's optimisation of loops then knows what it would not see through a call.
     """
     compiled: _F = numba.njit(**_SCALAR, inline="always")(function)
     return compiled

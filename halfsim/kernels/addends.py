@@ -10,6 +10,7 @@ from __future__ import annotations
 from numpy import int32
 
 from halfsim.core._jit import scalar
+from halfsim.core.fields import larger
 from halfsim.kernels.simd import bits_of, decode, float_of, less, nearest
 
 __all__ = ["read16", "read32", "write16", "write32"]
@@ -24,7 +25,7 @@ def read32(source, total):
     for j in range(source.size):
         c = int32(source[j])
         magnitude = int32(c & _MAGNITUDE)
-        normal = max(magnitude, int32(_SMALLEST_NORMAL)) if less(0, magnitude) else magnitude
+        normal = larger(magnitude, int32(_SMALLEST_NORMAL)) if less(0, magnitude) else magnitude
         total[j] = float_of(int32(int32(c ^ magnitude) | normal))
 
 

@@ -67,8 +67,8 @@ def read_sums(typingctx, d, codes, at, count, totals, to, mask):
 
 
 @intrinsic
-def write_sums(typingctx, totals, at, d, codes, left, to, count, report, reports, column, nan):
-    """Encode `count` sums into d from `to` on, but for elements whose factors were reported; mark these in `left`.
+def write_sums(typingctx, totals, at, d, codes, to, left, mark_at, count, report, reports, column, nan):
+    """Encode `count` sums into d from `to` on, but for elements whose factors were reported: marks go to `left`.
 
     `report` is that on the row, `reports` has those on the columns from `column` on. A mark is their union; where they
     are SPECIAL alone, 2 or 4 are added if the sum of the other products is infinite in binary16, plus or minus. A NaN
@@ -77,26 +77,26 @@ def write_sums(typingctx, totals, at, d, codes, left, to, count, report, reports
     kinds, kind = (totals, d, left, reports), _sum_of(d, codes)
 
     def codegen(context, builder, signature, args):
-        arrays = args[0], args[2], args[4], args[8]
+        arrays = args[0], args[2], args[5], args[9]
         source, target, marks, seen = pointers(context, builder, kinds, arrays)
 
         def body(memory: Memory, j: Any) -> None:
-            total, place = memory.load(source, builder.add(args[1], j)), builder.add(args[5], j)
+            total, place = memory.load(source, builder.add(args[1], j)), builder.add(args[4], j)
             pattern = memory.load(target, place)
-            both = memory.load(seen, builder.add(args[9], j)) | memory.splat(builder.trunc(args[7], INT))
+            both = memory.load(seen, builder.add(args[10], j)) | memory.splat(builder.trunc(args[8], INT))
             both = (both & SPECIAL).equals(0).choose(both | (kind.unknown(total) & OUTSIDE), both)
-            result = kind.write(total, pattern.widened(), memory.splat(builder.trunc(args[10], INT))).shortened(
+            result = kind.write(total, pattern.widened(), memory.splat(builder.trunc(args[11], INT))).shortened(
                 pattern.value.type.element
             )
             memory.store(target, place, both.equals(0).choose(result, pattern))
             mark = both.equals(1).choose(both + overflow(total), both)
-            memory.store(marks, place, mark.shortened(BYTE))
+            memory.store(marks, builder.add(args[6], j), mark.shortened(BYTE))
 
-        each(builder, args[6], body)
+        each(builder, args[7], body)
         return context.get_dummy_value()
 
-    integers = types.int64, types.int64, types.int64
-    return types.void(totals, types.int64, d, codes, left, *integers, reports, types.int64, types.int64), codegen
+    word = types.int64
+    return types.void(totals, word, d, codes, word, left, word, word, word, reports, word, word), codegen
 
 
 class _Rows:

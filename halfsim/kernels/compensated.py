@@ -8,6 +8,7 @@ too: until a nonzero product swallows it, every correction is zero.
 from __future__ import annotations
 
 from halfsim.core._jit import kernel, merged, scalar
+from halfsim.core.fields import smaller
 from halfsim.kernels.arithmetic16 import make_rule16
 from halfsim.kernels.simd import make_rule
 from halfsim.kernels.steps import Steps16, Steps32, add, fetch, keep, product, read, subtract, write
@@ -50,15 +51,16 @@ def _chains(task, a, x0, x1, b, at, part, state, rest0, rest1):
 def _rows(task, a, count, b, panel, part, d, state):
     """Carry some rows through a part of the terms, two at a time; an odd last one is computed twice."""
     for i in range(0, count, 2):
-        rows = min(2, count - i)
+        rows = smaller(2, count - i)
         for column in range(0, part.right - part.left, LANES):
             left = part.left + column
-            right = min(left + LANES, part.right)
+            right = smaller(left + LANES, part.right)
             rest = 2 * (part.rest + i * part.line + column)
             for r in range(rows):
                 read(task, d[part.row + i + r, left:right], task.sums[r * LANES : (r + 1) * LANES])
                 if part.first == 0:
-                    state[rest + r * LANES : rest + (r + 1) * LANES] = 0
+                    for j in range(rest + r * LANES, rest + (r + 1) * LANES):
+                        state[j] = 0
             x0 = i * part.depth
             _chains(task, a, x0, x0 + (rows - 1) * part.depth, b, panel + column, part, state, rest, rest + LANES)
             for r in range(rows):

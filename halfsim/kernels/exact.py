@@ -16,12 +16,12 @@ import numpy as np
 from numpy import float64, int32, int64
 
 from halfsim.core import dot
-from halfsim.core._jit import kernel, merged, scalar
+from halfsim.core._jit import inlined, kernel, scalar
 from halfsim.core.dot import EXACT_BOTTOM, LIMBS, Status
-from halfsim.core.fields import Layout
+from halfsim.core.fields import Layout, smaller
 from halfsim.core.philox import draw
 from halfsim.kernels import vectors
-from halfsim.kernels.limbs import accumulate, round_limbs
+from halfsim.kernels.limbs import accumulate, clear, round_limbs
 from halfsim.kernels.simd import make_rule
 from halfsim.kernels.sweep import ADVANCE, grid, walk
 from halfsim.kernels.vectors import LANES, bitwise_and, bitwise_or, load, multiply, splat, store, widen
@@ -51,7 +51,9 @@ class _Exact(NamedTuple):
     fields: Layout
     """Layout of C."""
     c: object
-    """Patterns of C, of the shape of d."""
+    """Patterns of C, of the shape of d, or one for all."""
+    each: int
+    """1 for the former, 0 for the latter."""
     limbs: object
 
 
@@ -67,7 +69,7 @@ def _rest(state, at, x):
     store(state, at, vectors.add(load(state, at), x))
 
 
-@merged
+@inlined
 def _gather(a, x, b, at, part, state, rest):
     """Add the products of a row with a vector of columns to what rests."""
     high, low = splat(float64(0)), splat(float64(0))
@@ -112,23 +114,22 @@ def _add_sum(limbs, value, number):
         unit += 24
 
 
-@merged
+@inlined
 def _result(task, element, c, state, at, slot):
     """Round one sum."""
-    special = state[at]
+    special, limbs = state[at], task.limbs
+    clear(limbs)
     status, sign, exponent, significand = dot.addend(int64(c), task.fields)
     if not math.isfinite(special):
         if math.isnan(special):
             status |= int64(Status.nan)
         else:
             status |= int64(Status.plusInfinity if special > 0 else Status.minusInfinity)
-        return dot.finish_exact(status, 0, 0, 0, 0, 0, 0, EXACT_BOTTOM, task.to, task.control, 0)[0]
-    limbs = task.limbs
-    limbs[:] = 0
-    accumulate(limbs, EXACT_BOTTOM, sign, exponent, significand)
-    for i in range(_SUMS):
-        _add_sum(limbs, state[at + i * slot], i)
-    status |= _status(int64(state[at + _ANY * slot]), int64(state[at + _ALL * slot]))
+    else:
+        accumulate(limbs, EXACT_BOTTOM, sign, exponent, significand)
+        for i in range(_SUMS):
+            _add_sum(limbs, state[at + i * slot], i)
+        status |= _status(int64(state[at + _ANY * slot]), int64(state[at + _ALL * slot]))
     random = draw(task.control, task.seed, task.counter + element, 0)
     return round_limbs(limbs, EXACT_BOTTOM, status, task.to, task.control, random)[0]
 
@@ -143,12 +144,15 @@ def _rows(task, a, count, b, panel, part, d, state):
             if part.first == 0:
                 for slot in range(_SLOTS):
                     start = rest + slot * part.slot
-                    state[start : start + LANES] = -1.0 if slot == _ALL else 0.0
+                    for j in range(start, start + LANES):
+                        state[j] = -1.0 if slot == _ALL else 0.0
             _gather(a, i * part.depth, b, panel + column, part, state, rest)
             if part.last:
-                for j in range(min(LANES, part.right - left)):
+                for j in range(smaller(LANES, part.right - left)):
                     at = left + j
-                    d[row, at] = _result(task, row * d.shape[1] + at, task.c[row, at], state, rest + j, part.slot)
+                    d[row, at] = _result(
+                        task, row * d.shape[1] + at, task.c[row * task.each, at * task.each], state, rest + j, part.slot
+                    )
 
 
 ADVANCE[_Exact] = _rows
@@ -157,14 +161,16 @@ ADVANCE[_Exact] = _rows
 def exact(a, b, batch_a, batch_b, d, start, stop, control, to, seed, counter, c, fields):
     """Compute rows `start` to `stop` of d (products * M, N), patterns of the layout `to`.
 
-    C stands in `c`, patterns of the layout `fields` in the shape of d; the rest is as in `halfsim.kernels.gemm`.
+    C stands in `c`, patterns of the layout `fields`, of the shape of d or (1, 1); the rest is as in
+    `halfsim.kernels.gemm`.
     """
     limbs = np.zeros(LIMBS, np.int64)
     cut = grid(a, b, stop - start, _SLOTS, np.float64)
-    _exact(a, b, batch_a, batch_b, d, start, stop, control, to, seed, counter, c, fields, cut, limbs)
+    each = int(c.shape == d.shape)
+    _exact(a, b, batch_a, batch_b, d, start, stop, control, to, seed, counter, c, each, fields, cut, limbs)
 
 
 @kernel
-def _exact(a, b, batch_a, batch_b, d, start, stop, control, to, seed, counter, c, fields, grid, limbs):
-    task = _Exact(control, seed, counter, to, fields, c, limbs)
+def _exact(a, b, batch_a, batch_b, d, start, stop, control, to, seed, counter, c, each, fields, grid, limbs):
+    task = _Exact(control, seed, counter, to, fields, c, each, limbs)
     walk(a, b, batch_a, batch_b, d, start, stop, make_rule(control), grid, task)

@@ -39,15 +39,31 @@ def _read_rows(d, codes, row, count, columns, first_column, last_column, sums, h
 
 
 @scalar
+def _leaves(codes, sums, reports_a, count, reports_b, columns):
+    """Whether elements of `count` rows and so many columns are to be left, or may be."""
+    seen = 0
+    for i in range(count):
+        seen |= reports_a[i]
+    for j in range(columns):
+        seen |= reports_b[j]
+    if codes.itemsize > 1:
+        # A sum that is not known is a NaN; those of rows and columns that are not there count too, which is no harm.
+        for i in range(sums.size):
+            seen |= 0 if sums[i] - sums[i] == 0 else 1
+    return seen != 0
+
+
+@scalar
 def _write_rows(
-    d, codes, left, row, count, columns, first_column, last_column, sums, height, reports_a, reports_b, nan
+    d, codes, left, above, row, count, columns, first_column, last_column, sums, height, reports_a, reports_b, nan
 ):
-    """Write the results of `count` rows from `row` on, or marks."""
+    """Write the results of `count` rows from `row` on, or marks: `left` begins with row `above`, or is a scratch."""
     for first in range(first_column, last_column, lanes()):
         for i in range(count):
             at = (first - first_column) * height + i * lanes()
             place, size = (row + i) * columns + first, smaller(lanes(), last_column - first)
-            write_sums(sums, at, d, codes, left, place, size, reports_a[i], reports_b, first - first_column, nan)
+            mark = place - above * columns if above >= 0 else 0
+            write_sums(sums, at, d, codes, place, left, mark, size, reports_a[i], reports_b, first - first_column, nan)
 
 
 @scalar
@@ -80,11 +96,11 @@ class _Memory(NamedTuple):
     sums: NDArray[np.float32]
 
 
-def fused(a, b, batch_a, batch_b, d, start, stop, unit, left):
+def fused(a, b, batch_a, batch_b, d, start, stop, unit):
     """Compute rows `start` to `stop` of d (products * M, N), which holds C.
 
-    d is uint16 for binary16 results, else uint32. `left`, uint8 and of its shape, receives the marks of
-    `halfsim.kernels.blocks.write_sums`.
+    d is uint16 for binary16 results, else uint32. Returns None, or, where elements are left, the marks of
+    `halfsim.kernels.blocks.write_sums` for these rows, uint8.
     """
     terms, columns, width = a.shape[2], b.shape[2], panel_columns()
     unit = unit._replace(terms=min(unit.terms, terms))
@@ -96,7 +112,13 @@ def fused(a, b, batch_a, batch_b, d, start, stop, unit, left):
     values_b, codes_b = np.zeros(strip * depth, np.float32), np.zeros(strip * depth, unit.codes.dtype)
     reports = (np.zeros(size, np.int32) for size in (height, strip, depth))
     memory = _Memory(values_a, codes_a, values_b, codes_b, *reports, np.zeros(height * strip, np.float32))
-    _fused(a, b, batch_a, batch_b, d, start, stop, unit, left, depth, memory)
+    # Marks would be memory for every result: there are none until something is to be left.
+    done = _fused(a, b, batch_a, batch_b, d, start, stop, unit, np.empty(width, np.uint8), -1, depth, memory, 0)
+    if done < 0:
+        return None
+    left = np.zeros((stop - start, columns), np.uint8)
+    _fused(a, b, batch_a, batch_b, d, start, stop, unit, left.reshape(-1), start, depth, memory, done)
+    return left
 
 
 def compiled() -> bool:
@@ -105,17 +127,25 @@ def compiled() -> bool:
 
 
 @kernel
-def _fused(a, b, batch_a, batch_b, d, start, stop, unit, left, depth, memory):
+def _fused(a, b, batch_a, batch_b, d, start, stop, unit, left, above, depth, memory, done):
+    """Compute all tiles of results but the first `done`.
+
+    Marks go to `left` if `above` is the first row there. If it is -1, return how many tiles come before the first that
+    has marks, which is not written; or -1 if none has.
+    """
     rows, terms, columns = a.shape[1], a.shape[2], b.shape[2]
     values_a, codes_a, values_b, codes_b, reports_a, reports_b, scratch, sums = memory
     height, strip = reports_a.size, reports_b.size
-    packed, packed_column = -1, 0
+    packed, packed_column, tile = -1, 0, 0
     for batch in range(start // rows, (stop + rows - 1) // rows):
         for first in range(0, columns, strip):
             last = smaller(first + strip, columns)
             bottom = smaller(stop, (batch + 1) * rows)
             for top in range(larger(start, batch * rows), bottom, height):
                 end = smaller(top + height, bottom)
+                tile += 1
+                if tile <= done:
+                    continue
                 _read_rows(d, codes_b, top, end - top, columns, first, last, sums, height, unit.mask)
                 for term in range(0, terms, depth):
                     stop_term = smaller(term + depth, terms)
@@ -136,6 +166,10 @@ def _fused(a, b, batch_a, batch_b, d, start, stop, unit, left, depth, memory):
                             d, values_a, codes_a, values_b, codes_b, sums, height, row - top, count, last - first,
                             depth, whole, unit,
                         )  # fmt: skip
+                if above < 0 and _leaves(codes_b, sums, reports_a, end - top, reports_b, last - first):
+                    return tile - 1
                 _write_rows(
-                    d, codes_b, left, top, end - top, columns, first, last, sums, height, reports_a, reports_b, unit.nan
+                    d, codes_b, left, above, top, end - top, columns, first, last, sums, height, reports_a, reports_b,
+                    unit.nan,
                 )  # fmt: skip
+    return -1

@@ -19,7 +19,7 @@ from halfsim.core.convert import convert
 from halfsim.core.dot import EXACT_BOTTOM, Status
 from halfsim.core.fields import F16, larger, smaller
 from halfsim.core.philox import draw
-from halfsim.kernels.limbs import accumulate, round_limbs
+from halfsim.kernels.limbs import accumulate, clear, round_limbs
 
 __all__ = [
     "compensated",
@@ -149,7 +149,7 @@ def exact(a, b, batch_a, batch_b, elements, d, flags, to, control, seed, index, 
         batch, row, column = place(element, rows, columns)
         x = a[batch_a[batch], row]
         y = b[batch_b[batch]]
-        limbs[:] = 0
+        clear(limbs)
         status, sign, exponent, significand = dot.addend(np.int64(d[i]), fields)
         accumulate(limbs, EXACT_BOTTOM, sign, exponent, significand)
         for k in range(terms):

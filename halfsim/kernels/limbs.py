@@ -7,7 +7,14 @@ import numpy as np
 from halfsim.core import dot
 from halfsim.core._jit import scalar
 
-__all__ = ["accumulate", "round_limbs"]
+__all__ = ["accumulate", "clear", "round_limbs"]
+
+
+@scalar
+def clear(limbs):
+    """Set all limbs to 0; Numba would compile the error message of an assignment to a slice."""
+    for j in range(limbs.size):
+        limbs[j] = 0
 
 
 @scalar

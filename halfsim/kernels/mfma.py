@@ -14,7 +14,7 @@ from halfsim.core.dot import LIMB_BITS, NO_EXPONENT, Status
 from halfsim.core.fields import Layout, larger, smaller
 from halfsim.core.philox import draw
 from halfsim.kernels.gemm import place
-from halfsim.kernels.limbs import accumulate, round_limbs
+from halfsim.kernels.limbs import accumulate, clear, round_limbs
 
 __all__ = ["exact_dot_add", "limbs", "pairwise_dot_add", "two_stage_dot_add"]
 
@@ -47,7 +47,7 @@ def exact_dot_add(
         total = np.int64(d[i])
         number = step
         for first in range(0, terms, length):
-            digits[:] = 0
+            clear(digits)
             status, sign, exponent, significand = dot.addend(total, to)
             if significand:
                 accumulate(digits, bottom, sign, exponent, significand)

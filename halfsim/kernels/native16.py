@@ -19,6 +19,7 @@ from numpy import uint32
 
 from halfsim.core._jit import kernel, scalar
 from halfsim.core._processor import has_feature
+from halfsim.core.fields import smaller
 from halfsim.kernels.f16c import direction, exchange
 from halfsim.kernels.panels import PACKED
 from halfsim.kernels.sweep import ADVANCE, ROWS, Grid, walk
@@ -119,7 +120,7 @@ def _rows(task, a, count, b, panel, part, d, state):
     total, width, columns = task.total, part.width, part.right - part.left
     whole = columns // _WIDTH * _WIDTH
     for i in range(0, count, _TILE_ROWS):
-        rows, x = min(_TILE_ROWS, count - i), i * part.depth
+        rows, x = smaller(_TILE_ROWS, count - i), i * part.depth
         for r in range(rows):
             _read(d[part.row + i + r, part.left : part.right], total[r * width : (r + 1) * width])
         for j in range(0, whole, _WIDTH):

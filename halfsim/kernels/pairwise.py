@@ -28,6 +28,8 @@ __all__ = ["binary32", "known"]
 _MAGNITUDE = 0x7FFFFFFF
 _SMALLEST_NORMAL = 0x00800000
 _ZERO = float32(0.0)
+# Columns decoded at a time: so fast are the sums that decoding A again for fewer would show.
+_COLUMNS = 2 * COLUMNS
 # Terms decoded at a time, but of an instruction that has more.
 _TERMS = 256
 
@@ -115,7 +117,7 @@ def binary32(a, b, batch_a, batch_b, d, start, stop, control, length, depth, wid
     step = larger(_TERMS // depth, 1) * depth if wide else _TERMS
     terms = (smaller(b.shape[1], step) + whole - 1) // whole * whole
     width = panel_width(columns)
-    strip = smaller(COLUMNS, (columns + width - 1) // width * width)
+    strip = smaller(_COLUMNS, (columns + width - 1) // width * width)
     rule = make_rule(control)
     values_a = np.zeros((ROWS, terms), np.float32)
     values_b = np.zeros((strip // width, terms, width), np.float32)
@@ -135,13 +137,15 @@ def binary32(a, b, batch_a, batch_b, d, start, stop, control, length, depth, wid
                                 source = b[packed, term + k, first : smaller(first + width, right)]
                                 _read(source, rule, wide, target)
                             else:
-                                target[:] = _ZERO
+                                for j in range(width):
+                                    target[j] = _ZERO
                 for row in range(larger(start, batch * rows), smaller(stop, (batch + 1) * rows), ROWS):
                     some = smaller(smaller(ROWS, stop - row), (batch + 1) * rows - row)
                     for i in range(some):
                         source = a[batch_a[batch], row + i - batch * rows, term : term + count]
                         _read(source, rule, wide, values_a[i])
-                        values_a[i, count:] = _ZERO
+                        for k in range(count, terms):
+                            values_a[i, k] = _ZERO
                     used = (count + whole - 1) // whole * whole
                     for p in range((right - left + width - 1) // width):
                         for i in range(some):

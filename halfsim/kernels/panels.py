@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from halfsim.core._jit import choose_by_type, merged, scalar
+from halfsim.core._jit import choose_by_type, scalar
+from halfsim.core.fields import smaller
 from halfsim.kernels.simd import Rule, decode
 
 __all__ = ["COLUMNS", "PACKED", "ROWS", "TERMS", "WIDTH", "pack_columns", "pack_rows", "panel_width"]
 
-COLUMNS = 512
+COLUMNS = 256
 """Columns decoded at a time, a multiple of every panel's width but the only panel of a narrow matrix."""
 
 ROWS = 32
@@ -25,7 +26,7 @@ WIDTH = 64
 @scalar
 def panel_width(columns):
     """Columns of a panel: 64, or the next multiple of 16 of a narrower matrix."""
-    return min(WIDTH, (columns + 15) // 16 * 16)
+    return smaller(WIDTH, (columns + 15) // 16 * 16)
 
 
 @scalar
@@ -45,7 +46,7 @@ def packed(rule: Any, pattern: Any) -> Any:
 choose_by_type(packed, PACKED)
 
 
-@merged
+@scalar
 def pack_columns(b, start, stop, rule, depth, width, panels):
     """Pack columns `start` to `stop` of matrix b (K, N) into panels (number, depth, width), flat."""
     if start == 0 and stop == 1:
@@ -56,7 +57,7 @@ def pack_columns(b, start, stop, rule, depth, width, panels):
         return
     for k in range(b.shape[0]):
         for first in range(0, stop - start, width):
-            source = b[k, start + first : min(start + first + width, stop)]
+            source = b[k, start + first : smaller(start + first + width, stop)]
             at = first * depth + k * width
             target = panels[at : at + width]
             for j in range(source.size):
@@ -67,7 +68,7 @@ def pack_columns(b, start, stop, rule, depth, width, panels):
                     target[j] = 0
 
 
-@merged
+@scalar
 def pack_rows(a, rule, start, stop, depth, rows, first=0):
     """Pack rows `start` to `stop` of matrix a (M, K) into rows of `depth` numbers, flat, from term `first` on."""
     for i in range(stop - start):

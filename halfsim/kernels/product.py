@@ -27,7 +27,7 @@ from halfsim.core.fields import layout
 from halfsim.environment import CUDA, Environment, NaNRule
 from halfsim.formats import BINARY16, BINARY32, Format
 from halfsim.kernels import fused, gemm, host, mfma, pairwise, recurrences, specials, units
-from halfsim.kernels.storage import Operands, Storage, storage
+from halfsim.kernels.storage import Operands, Storage, as_patterns, as_words, storage
 from halfsim.kernels.threads import run_blocks
 from halfsim.mfma import ExactDotAdd, PairwiseDotAdd, TwoStageDotAdd
 from halfsim.rounding import Stochastic, as_rounding
@@ -60,17 +60,17 @@ class Plan(NamedTuple):
     exact_addend: bool
     """Whether C enters in its own format, unrounded."""
     has_flags: bool
-    fast: Callable[..., int | None] | None
+    fast: Callable[..., NDArray[np.uint8] | None] | None
     fast_extra: tuple[Any, ...]
     leaves: bool
-    """Whether the vectorised loop leaves elements for the general one, marking them in a last argument."""
+    """Whether the vectorised loop leaves elements for the general one, and returns their marks."""
+    factors: tuple[Format, Format]
 
 
 @lru_cache(maxsize=256)
 def plan(accumulator: Accumulator) -> Plan:
     """Return the loops of an accumulator."""
     rounding = as_rounding(accumulator.rounding)
-    matrix_unit = isinstance(accumulator, MatrixUnit)
     fmt = accumulator.output if isinstance(accumulator, MatrixUnit) else accumulator.format
     control = control_word(rounding, _environment(accumulator))
     seed, offset = 0, 0
@@ -78,8 +78,10 @@ def plan(accumulator: Accumulator) -> Plan:
         seed, offset = rounding.seed - (rounding.seed >> 63 << 64), rounding.offset
     fast = (None, ()) if numba.config.DISABLE_JIT else _fast(accumulator, control, (seed, offset))
     exact_addend, leaves = isinstance(accumulator, Exact), fast[0] is fused.fused
-    general = _general(accumulator)
-    return Plan(fmt, storage(fmt), control, seed, offset, *general, exact_addend, not matrix_unit, *fast, leaves)
+    return Plan(
+        fmt, storage(fmt), control, seed, offset, *_general(accumulator), exact_addend,
+        not isinstance(accumulator, MatrixUnit), *fast, leaves, factor_formats(accumulator),
+    )  # fmt: skip
 
 
 def _environment(accumulator: Accumulator) -> Environment:
@@ -124,7 +126,7 @@ def _general(accumulator: Accumulator) -> tuple[Callable[..., None], Callable[[i
 
 def _fast(
     accumulator: Accumulator, control: int, counters: tuple[int, int]
-) -> tuple[Callable[..., int | None] | None, tuple[Any, ...]]:
+) -> tuple[Callable[..., NDArray[np.uint8] | None] | None, tuple[Any, ...]]:
     """Return the vectorised loop that accepts an accumulator, or None, and its last arguments.
 
     Seed and offset are arguments of loops that draw; what follows those returned says `_fast_operands`.
@@ -158,12 +160,12 @@ def evaluate(
         and not flagged
         and terms
         and rows * columns
-        and not _first_and_special(chosen, operands)
+        and not _first_and_special(chosen, as_words(operands, chosen.factors))
     ):
         d, last = _fast_operands(chosen, c, (rows, columns))
         _compute_fast(chosen, operands, d, last)
         return d.view(chosen.storage.values), np.empty(0, np.uint8)
-    size = rows * columns
+    size, operands = rows * columns, as_patterns(operands, chosen.factors)
     d, flags = np.empty(size, chosen.storage.patterns), np.empty(size, np.uint8)
     for start in range(0, size, _PIECE):
         elements, part = np.arange(start, min(start + _PIECE, size)), slice(start, start + _PIECE)
@@ -218,7 +220,7 @@ def _fast_operands(
     """Return the array for the result, which holds C, and the last arguments of the vectorised loop."""
     source = _source(chosen, c)
     if chosen.exact_addend:
-        addend = np.zeros(shape, np.uint16) if c is None else c.reshape(shape).view(_WORDS[source])
+        addend = np.zeros((1, 1), np.uint16) if c is None else c.reshape(shape).view(_WORDS[source])
         return np.empty(shape, chosen.storage.patterns), (addend, layout(source))
     d = _patterns(chosen, c, shape[0] * shape[1]).reshape(shape)
     return d, (first_step(chosen, source),) if chosen.control & 7 == STOCHASTIC else ()
@@ -267,27 +269,29 @@ def _compute_general(place: Any, chosen: Plan, operands: Operands, elements: Any
 
 def _compute_fast(chosen: Plan, operands: Operands, d: NDArray[Any], last: tuple[Any, ...]) -> None:
     """Compute a product with the plan's vectorised loop; `d` (products * M, N) holds C and receives the result."""
-    fast = chosen.fast
+    fast, words = chosen.fast, as_words(operands, chosen.factors)
     assert fast is not None
     extra = (*chosen.fast_extra, *last)
-    rows = d.shape[0]
     minimum = max(1, _FAST_WORK // (operands.a.shape[2] * d.shape[1]))
-    if not chosen.leaves:
-        run_blocks(lambda start, stop: fast(*operands, d, start, stop, *extra), rows, minimum)
-        return
-    left = np.empty(d.shape, np.uint8)
-    run_blocks(lambda start, stop: fast(*operands, d, start, stop, *extra, left), rows, minimum)
-    if left.any():
-        _compute_left(chosen, operands, d, left, minimum)
+
+    def block(start: int, stop: int) -> None:
+        left = fast(*words, d, start, stop, *extra)
+        if left is not None:
+            _compute_left(chosen, operands, d, start, stop, left)
+
+    run_blocks(block, d.shape[0], minimum)
 
 
-def _compute_left(chosen: Plan, operands: Operands, d: NDArray[Any], left: NDArray[np.uint8], minimum: int) -> None:
-    """Compute the elements that `halfsim.kernels.fused` has left; `d` holds their C."""
-    fields = layout(chosen.storage.format)
+def _compute_left(
+    chosen: Plan, operands: Operands, d: NDArray[Any], start: int, stop: int, left: NDArray[np.uint8]
+) -> None:
+    """Compute the elements that `halfsim.kernels.fused` has left of some rows; `d` holds their C."""
+    fields, words = layout(chosen.storage.format), as_words(operands, chosen.factors)
     settings = (*chosen.fast_extra, fields.infinity, fields.sign_bit, chosen.format == BINARY16, left)
-    run_blocks(lambda start, stop: specials.resolve(*operands, d, start, stop, *settings), d.shape[0], minimum)
-    elements = np.flatnonzero(left)
+    specials.resolve(*words, d, start, stop, *settings)
+    elements = np.flatnonzero(left) + start * d.shape[1]
     if elements.size:
+        operands = as_patterns(operands, chosen.factors)
         flat = d.reshape(-1)
         again = flat[elements].astype(np.int64)
         _compute_general(host, chosen, operands, elements, again, chosen.storage.format)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from numpy import float64, int32
 
 from halfsim.core._jit import choose_by_type, kernel, merged, scalar
+from halfsim.core.fields import larger, smaller
 from halfsim.kernels.addends import read16, write16
 from halfsim.kernels.arithmetic16 import Rule16, add, add_product, make_rule16, round_nearest, round_rule
 from halfsim.kernels.integers import any_below, unsigned_smaller
@@ -123,7 +124,7 @@ def _chains(task, a, x0, x1, b, y0, y1, width, terms):
     total0, total1 = load(total, 0), load(total, LANES)
     failures, pause = 0, 0
     for first in range(0, terms, _GROUP):
-        number = min(_GROUP, terms - first)
+        number = smaller(_GROUP, terms - first)
         again = True
         if pause == 0:
             sum0, sum1, checks = total0, total1, no_checks()
@@ -137,14 +138,14 @@ def _chains(task, a, x0, x1, b, y0, y1, width, terms):
                 sum0, sum1 = next0, next1
             again = failed(checks)
             # Where trials keep failing they are made more and more seldom.
-            failures = min(2 * failures + 1, _LONGEST_PAUSE) if again else 0
+            failures = smaller(2 * failures + 1, _LONGEST_PAUSE) if again else 0
             pause = failures
         if again:
             past = first * width
             total0, total1 = _steps(
                 task, a, x0 + first, x1 + first, b, y0 + past, y1 + past, width, number, total0, total1
             )
-            pause = max(pause - 1, 0)
+            pause = larger(pause - 1, 0)
         else:
             total0, total1 = sum0, sum1
     store(total, 0, total0)
@@ -155,8 +156,8 @@ def _chains(task, a, x0, x1, b, y0, y1, width, terms):
 def _pair(task, a, b, panel, part, d, row0, column0, row1, column1):
     """Carry two vectors of sums through a part of the terms, from d to d."""
     left0, left1 = part.left + column0, part.left + column1
-    target0 = d[part.row + row0, left0 : min(left0 + LANES, part.right)]
-    target1 = d[part.row + row1, left1 : min(left1 + LANES, part.right)]
+    target0 = d[part.row + row0, left0 : smaller(left0 + LANES, part.right)]
+    target1 = d[part.row + row1, left1 : smaller(left1 + LANES, part.right)]
     total0, total1 = task.total[:LANES], task.total[LANES : 2 * LANES]
     read16(target0, task.rule, total0)
     read16(target1, task.rule, total1)

@@ -104,8 +104,8 @@ def _decide(pattern, status, mark, infinity, sign, nan):
 def resolve(a, b, batch_a, batch_b, d, start, stop, unit, infinity, sign, overflows, left):
     """Decide elements of rows `start` to `stop` of d (products * M, N), which holds their C.
 
-    `left` is as `halfsim.kernels.fused.fused` left it and loses the marks of what is decided. `infinity` and `sign` are
-    patterns of d's format; `overflows` says whether finite products can overflow it.
+    `left` is as `halfsim.kernels.fused.fused` returned it and loses the marks of what is decided. `infinity` and
+    `sign` are patterns of d's format; `overflows` says whether finite products can overflow it.
     """
     rows, columns = a.shape[1], b.shape[2]
     classes, status = np.zeros((b.shape[1], columns), np.uint8), np.zeros(columns, np.uint8)
@@ -114,7 +114,7 @@ def resolve(a, b, batch_a, batch_b, d, start, stop, unit, infinity, sign, overfl
     for row in range(start, stop):
         marked = 0
         for j in range(columns):
-            marked += left[row, j] & 1
+            marked += left[row - start, j] & 1
         if marked == 0:
             continue
         matrix = batch_b[row // rows]
@@ -132,7 +132,9 @@ def resolve(a, b, batch_a, batch_b, d, start, stop, unit, infinity, sign, overfl
         else:
             _column_statuses(own, unit.left, classes, starts, where, status)
         for j in range(columns):
-            mark = left[row, j]
+            mark = left[row - start, j]
             if mark & 1 and mark < 8:
                 mark = mark if overflows else 1
-                d[row, j], left[row, j] = _decide(d[row, j], np.int64(status[j]), mark, infinity, sign, unit.nan)
+                d[row, j], left[row - start, j] = _decide(
+                    d[row, j], np.int64(status[j]), mark, infinity, sign, unit.nan
+                )

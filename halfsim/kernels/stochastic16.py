@@ -11,6 +11,7 @@ import numpy as np
 from numpy import float64, int64
 
 from halfsim.core._jit import kernel, merged, scalar
+from halfsim.core.fields import smaller
 from halfsim.kernels import vectors
 from halfsim.kernels.addends import read16, write16
 from halfsim.kernels.arithmetic16 import Rule16, add, add_product, draw_mask, make_rule16, round_stochastic
@@ -51,7 +52,7 @@ def _chain(task, a, x, b, y, width, terms, step, index):
     done = int64(0)
     while done < last:
         draw_words(index, task.seed, (step + done) >> 2, words)
-        for lane in range((step + done) & 3, min(4, ((step + done) & 3) + last - done)):
+        for lane in range((step + done) & 3, smaller(4, ((step + done) & 3) + last - done)):
             word = load(words, lane * LANES)
             if task.fused:
                 product = multiply(splat(float64(a[x + done])), widen(load(b, y + done * width)))
@@ -70,7 +71,7 @@ def _chain(task, a, x, b, y, width, terms, step, index):
 def _rows(task, a, count, b, panel, part, d, state):
     for column in range(0, part.right - part.left, LANES):
         left = part.left + column
-        right = min(left + LANES, part.right)
+        right = smaller(left + LANES, part.right)
         for i in range(count):
             target = d[part.row + i, left:right]
             read16(target, task.rule, task.total[:LANES])

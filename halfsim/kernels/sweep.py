@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from halfsim.core._jit import choose_by_type, merged
+from halfsim.core._jit import choose_by_type, scalar
+from halfsim.core.fields import smaller
 from halfsim.kernels.panels import COLUMNS, TERMS, WIDTH, pack_columns, pack_rows
 from halfsim.kernels.tiles import TILE_ROWS
 from halfsim.kernels.vectors import LANES
@@ -105,7 +106,7 @@ def advance(task: Any, a: Any, count: Any, b: Any, panel: Any, part: Any, d: Any
 choose_by_type(advance, ADVANCE)
 
 
-@merged
+@scalar
 def walk(a, b, batch_a, batch_b, d, start, stop, rule, grid, task):
     """Compute rows `start` to `stop` of d (products * M, N), patterns that hold C."""
     rows, terms, columns = a.shape[1], a.shape[2], b.shape[2]
@@ -116,21 +117,22 @@ def walk(a, b, batch_a, batch_b, d, start, stop, rule, grid, task):
     top = start
     while top < stop:
         batch = top // rows
-        end = min(stop, (batch + 1) * rows, top + grid.block)
+        end = smaller(smaller(stop, (batch + 1) * rows), top + grid.block)
         for left in range(0, columns, strip):
-            right = min(left + strip, columns)
+            right = smaller(left + strip, columns)
             for first in range(0, terms, depth):
-                last = min(first + depth, terms)
+                last = smaller(first + depth, terms)
                 if columns > strip or terms > depth or batch_b[batch] != packed:
                     packed = batch_b[batch]
                     pack_columns(b[packed, first:last], left, right, rule, depth, width, grid.values_b)
                 for row in range(top, end, ROWS):
-                    count = min(ROWS, end - row)
+                    count = smaller(ROWS, end - row)
                     at = row - batch * rows
                     pack_rows(a[batch_a[batch]], rule, at, at + count, depth, grid.values_a, first)
                     for column in range(left, right, width):
                         part = Part(
-                            depth, width, last - first, first, last == terms, row, column, min(column + width, right),
+                            depth, width, last - first, first, last == terms, row, column,
+                            smaller(column + width, right),
                             (row - top) * line + column - left, line, slot,
                         )  # fmt: skip
                         advance(task, grid.values_a, count, grid.values_b, (column - left) * depth, part, d, grid.state)

@@ -10,6 +10,7 @@ when term k has come, the nodes that wait for their right neighbour are those of
 from __future__ import annotations
 
 from halfsim.core._jit import kernel, merged, scalar
+from halfsim.core.fields import smaller
 from halfsim.kernels.arithmetic16 import make_rule16
 from halfsim.kernels.simd import make_rule
 from halfsim.kernels.steps import Steps16, Steps32, add, fetch, keep, product, read, write
@@ -74,7 +75,7 @@ def _rows(task, a, count, b, panel, part, d, state):
             _grow(task, a, i * part.depth, b, panel + column, part, state, rest)
             if part.last:
                 left = part.left + column
-                target = d[part.row + i, left : min(left + LANES, part.right)]
+                target = d[part.row + i, left : smaller(left + LANES, part.right)]
                 read(task, target, sums)
                 root = _root(task, state, rest, part.slot, part.first + part.terms)
                 keep(task, sums, 0, add(task, root, fetch(task, sums, 0)))

@@ -13,6 +13,7 @@ from halfsim.formats import BINARY16, BINARY32, Format, Specials
 from halfsim.kernels.blocksums import FAR, NEAR, FusedSum, Window
 from halfsim.kernels.decoding import Form, form
 from halfsim.kernels.doublesums import ExactSum, StagedSum
+from halfsim.kernels.storage import stays_binary32
 from halfsim.mfma import ExactDotAdd, TwoStageDotAdd
 from halfsim.rounding import Rounding
 
@@ -58,8 +59,8 @@ def block(accumulator: FusedDotAdd | ExactDotAdd | TwoStageDotAdd) -> Block | No
     nan = fields.infinity + (
         fields.fraction_mask if isinstance(accumulator, FusedDotAdd) else (fields.fraction_mask + 1) >> 1
     )
-    forms = form(factors[0], window), form(factors[1], window)
-    return Block(*forms, accumulator.terms, -(1 << (24 - output.precision)), nan, total, codes)
+    left, right = (form(BINARY32 if stays_binary32(fmt) else fmt, window) for fmt in factors)
+    return Block(left, right, accumulator.terms, -(1 << (24 - output.precision)), nan, total, codes)
 
 
 def _fused(accumulator: FusedDotAdd, factors: tuple[Format, Format], window: Window) -> FusedSum | None:

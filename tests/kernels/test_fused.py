@@ -97,6 +97,19 @@ def test_sums_rest_between_parts_of_the_terms(name):
     assert np.array_equal(fast, general)
 
 
+@pytest.mark.parametrize("name", ["h100:f16", "h100:f32:bf16", "h100:f32:tf32"])
+@pytest.mark.parametrize("place", [(0, 0), (33, 140), (289, 299), None])
+def test_marks_begin_with_the_first_tile_that_has_one(name, place):
+    """An infinity in any tile: those before it are done, and not again, when memory for marks is there."""
+    row = hs.tensorcores.as_accumulator(name)
+    case = tile("normal", row.inputs, output(row), 8, 290, 2 * row.terms, 300)
+    if place is not None:
+        infinity = units.block(row).left.infinity if row.inputs[0] != hs.TF32 else 0x3FC00
+        case.a[place[0], 1], case.b[2, place[1]] = infinity, infinity
+    fast, general = both(row, case)
+    assert np.array_equal(fast, general)
+
+
 NO_OVERFLOW = [name for name, row in NAMES.items() if output(row) == "f32"]
 
 
