@@ -114,7 +114,9 @@ def _spare_scipy() -> None:
     if "numba.np.arraymath" in sys.modules:
         return
     linalg: Any = importlib.import_module("numba.np.linalg")
-    ensure = linalg.ensure_blas
+    ensure = getattr(linalg, "ensure_blas", None)
+    if ensure is None:
+        return  # a version that asks in another way
     linalg.ensure_blas = _require_scipy
     try:
         arraymath: Any = importlib.import_module("numba.np.arraymath")
