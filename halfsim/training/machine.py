@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
 from halfsim.accumulators import FP32, Accumulator, Compensated, Pairwise, Sequential
 from halfsim.arrays import contiguous
-from halfsim.formats import BINARY16, BINARY32, Format
+from halfsim.formats import BINARY16, BINARY32, BINARY64, Format
 from halfsim.linalg import matmul
 from halfsim.policy import REDUCTIONS, Policy
 from halfsim.rounding import Stochastic, as_rounding
@@ -20,15 +21,16 @@ from halfsim.training.ledger import Ledger
 from halfsim.training.products import multiply, output, store, turned, watch
 from halfsim.training.words import Words
 
-__all__ = ["WIDE", "Expression", "Machine"]
+__all__ = ["WIDE", "Expression", "Factors", "Machine"]
 
+Factors = tuple[Array, Array, Array | None]
 Expression = Callable[[Arithmetic], Array]
 """A result as a function of the arithmetic that computes it; operands of another format are converted in it."""
 
 WIDE = replace(arithmetic(BINARY32))
 """Binary32 for the ledger, told apart from the binary32 of a policy."""
-_STRIDE = 1_000_003
-"""Elements from those watched in a product to those in the next."""
+_WIDE = BINARY32, BINARY64
+_STRIDE = 1_000_003  # elements from those watched in a product to those in the next
 
 
 class Machine:
@@ -236,18 +238,16 @@ class Machine:
             ledger.watch(self.layer, kind, stored := store(storage, self._product(a, b, c, accumulator)))
             return stored
         row = self._sums(accumulator) if a.dtype == b.dtype == np.float16 else None
-        # The output first: it tells most of them apart.
-        alone = row is None or (output(row) != BINARY16 and (ledger.trusts_wide_sums or row == FP32))
+        alone = row is None or (output(row) in _WIDE and (ledger.trusts_wide_sums or row == FP32))
         due, watched, number = ledger.watches(self.layer, name)
         if due and not alone and not turned(a, b):
-            # Both products would make the copy.
-            b = contiguous(b)
+            b = contiguous(b)  # both products would make the copy
         product = self._product(a, b, c, accumulator)
         stored = store(storage, product)
         if alone:
             self._counted(kind, product, stored)
         elif due:
-            self._compare(kind, a, b, c, stored, number)
+            self._compare(kind, row, (a, b, c), stored, number)
         else:
             ledger.skip(self.layer, stored.size)
         ledger.watch(self.layer, kind, stored)
@@ -259,9 +259,9 @@ class Machine:
             ledger.swallow(self.layer, name, watch(row, a, b, c, np.unique(elements)))
         return stored
 
-    def _compare(self, kind: str, a: Array, b: Array, c: Array | None, stored: Array, number: int) -> None:
+    def _compare(self, kind: str, row: Accumulator | None, factors: Factors, stored: Array, number: int) -> None:
         """Count what a product lost beside binary32 sums of the same factors; the number is the ledger's."""
-        self._counted(kind, self._product(a, b, c, FP32), stored)
+        self._counted(kind, self._product(*factors, FP32), stored)
 
     def _counted(self, kind: str, exact: Array, stored: Array) -> None:
         self.ledger.count(self.layer, kind, exact, stored)
@@ -277,7 +277,7 @@ class Machine:
             return np.stack(products) if products else np.zeros((0, a.shape[1], b.shape[2]), np.float32)
         row = self._sums(accumulator)
         if isinstance(row.rounding, Stochastic):
-            self._fresh = replace(row, rounding=self._draw(row.rounding, a[..., 0].size * b.shape[-1]))
+            self._fresh = replace(row, rounding=self._draw(row.rounding, prod(a.shape[:-1]) * b.shape[-1]))
             return np.asarray(matmul(a, b, c, accumulator=self._fresh))
         if not turned(a, b):
             return multiply(row, a, b, c)

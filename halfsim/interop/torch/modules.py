@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
-from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from halfsim.interop.torch.marks import Mark, Marks
 from halfsim.interop.torch.report import Report
@@ -70,6 +70,7 @@ class Modules(ExitStack):
             register_module_forward_pre_hook(self._begin),
             register_module_forward_hook(self._end, always_call=True),
             register_optimizer_step_pre_hook(self._step),
+            register_optimizer_step_post_hook(self._stepped),
         ):
             self.callback(handle.remove)
         return self
@@ -191,6 +192,12 @@ class Modules(ExitStack):
         # The first argument is the optimizer.
         first, *rest = args
         return (first, *map(self._outside, rest)), {key: self._outside(x) for key, x in kwargs.items()}
+
+    def _stepped(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        """Forget a call that has ended, and with it what its frame holds."""
+        here = currentframe()
+        if self._steps and here is not None and self._steps[-1] is here.f_back:
+            self._steps.pop()
 
     def _stepping(self) -> bool:
         """Whether a step is at work: an error may have ended one, so the stack of calls tells."""

@@ -18,10 +18,11 @@ EVERY = 32
 class Counts:
     """Losses of the results of a module, and of float32 operands that were rounded to take part in its operations.
 
-    A product is compared with the binary32 sum of the same factors where its accumulator delivers binary16, in a sample
-    of its rows unless `rows` is 1; and with what the accumulator itself delivered where that is binary32: then the
-    losses are those of storing it, and not what the sums of a tensor core lost. Other results are compared with the
-    same operation of the same operands in binary32. Those kept, as losses and sums of all elements are, count alike.
+    A product is compared with the binary32 sum of the same factors where its accumulator delivers less, where that is
+    binary16 in a sample of the rows unless `rows` is 1; and with what the accumulator itself delivered where that is
+    binary32 or more: then the losses are those of storing it, and not what the sums of a tensor core lost. Other
+    results are compared with the same operation of the same operands in binary32. Those kept, as losses and sums of all
+    elements are, count alike.
 
     What rounding an operand of a product, a sum or a normalisation takes off, as that of a float32 weight, is no loss
     of the result: it is counted by itself, at every use. Elementwise operations count it with that of the result.
@@ -41,7 +42,7 @@ class Counts:
         Those that are NaN but not in the comparison.
     swallowed, additions : int
         Of the additions watched, those that left the sum as it was, and all watched: a sample, in sixteen elements of
-        the first and of every 32nd product of a module and pass; of stacks of matrices, in that of the first ones.
+        the first and of one product in 32 then of a module and pass; of stacks of matrices, in that of the first ones.
     rounded, rounded_overflow, rounded_flushed : int
         Operands that rounding to the stored format, or flushing, changed; of these, those made infinite, and made zero.
 
@@ -82,10 +83,11 @@ class Report:
         Losses by the path of the module, those of its backward pass with them.
     count : int
         What `simulate` was given: 1 where every result is counted, 0 where none is; otherwise, of the products whose
-        losses another product must show, the first of a module and pass is, and every `count`-th then.
+        losses another product must show, the first of a module and pass is, and one in `count` then, at no fixed
+        distance.
     rows : int
         What `simulate` was given: of such products one row in so many is compared, others in the next product, or where
-        that were fewer than 64, all of one product in so many; and every result that is zero, subnormal, infinite, NaN
+        that were fewer than 64, more of one product in so many; and every result that is zero, subnormal, infinite, NaN
         or the largest number, with others of its row where there are many. Those of fewer than 1,024 results are
         compared whole.
     first : dict or None
@@ -164,7 +166,7 @@ class Report:
         if self.count > 1:
             reasons.append(f"as count={self.count} takes the first of a module and pass, and one in {self.count} then")
         if self.rows > 1:
-            sample = f"as rows={self.rows} compares one row in {self.rows}, and all with a result out of the ordinary"
+            sample = f"as rows={self.rows} compares one row in {self.rows}, and every result out of the ordinary"
             exact = "inexact is of that sample, and overflow, underflow, flushed and invalid of all"
             reasons.append(f"{sample}: {exact}" if self.count == 1 else sample)
         return (

@@ -60,7 +60,7 @@ def simulate(
         in any case.
     rows : int
         Of matrix products with 1,024 results or more whose losses such sums must show, one row in so many is compared
-        (where that were fewer than 64 rows, all of the first product of a module and pass and of one in so many then),
+        (where that were fewer than 64, more rows, of the first product of a module and pass and of one in some then),
         and every result that is zero, subnormal, infinite, NaN or the largest number. So what is inexact is counted in
         a sample, whose size the report says; everything else is counted in all results. 1 compares every row, which
         costs a quarter of the product to half of it.

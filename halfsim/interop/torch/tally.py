@@ -111,39 +111,38 @@ class Tally(Ledger):
         """Keep no book of errors."""
 
     def watches(self, layer: str, product: str) -> tuple[bool, int, int]:
-        """Return whether a product is counted, as the report's `count` says, and whether it is one of those watched."""
+        """Return whether a product is counted, as the report's `count` says, how many sums are watched, its number."""
         number = self._products[layer, product]
         self._products[layer, product] += 1
-        return number % self._report.count == 0, 0 if number % EVERY else WATCHED, number
+        return _is_turn(number, self._report.count), WATCHED if _is_turn(number, EVERY) else 0, number
 
-    def sample(self, layer: str, stored: Array, number: int) -> tuple[Array | None, Array]:
-        """Return which rows of a product are compared with another, None for all, and which other elements, by place.
+    def sample(self, layer: str, stored: Array, number: int) -> tuple[Array, Array] | None:
+        """Return which rows of a product are compared with another, and which other elements, by place; None for all.
 
         They are those that the report's `rows` asks for, and with them all that can be anything but inexact.
         """
         asked = self._report.rows
         if stored.ndim != 2 or stored.size < _SMALL or asked == 1:
-            return None, _NONE
+            return None
         rows, columns = stored.shape
-        # One row in so many, or where that were too few, all of one product in so many.
-        step = max(1, min(asked, rows // _LEAST))
-        turn, other = divmod(number // self._report.count, asked // step)
-        places = _extraordinary(stored)
+        # One row in so many, or where that were too few, more of one product in so many.
+        step, turn = max(1, min(asked, rows // _LEAST)), number // self._report.count
+        places, is_turn = _extraordinary(stored), _is_turn(turn, asked // step)
         if not places.size:
             # So it needs no search for an infinity.
             self._ordinary = stored
-            if other:
+            if not is_turn:
                 self.skip(layer, stored.size)
                 return _NONE, _NONE
         chosen = np.zeros(rows, bool)
-        if not other:
-            chosen[turn % step :: step] = True
+        if is_turn:
+            chosen[_scattered(turn) % step :: step] = True
         places = places[~chosen[places // columns]]
         if places.size > _FEW:
             chosen[places // columns], places = True, _NONE
         kept = np.flatnonzero(chosen)
         if kept.size == rows:
-            return None, _NONE
+            return None
         self.skip(layer, stored.size - kept.size * columns - places.size)
         return kept, places
 
@@ -156,6 +155,20 @@ class Tally(Ledger):
         counts = self._report.modules[layer]
         counts.swallowed += pair[0]
         counts.additions += pair[1]
+
+
+def _scattered(number: int) -> int:
+    """Return a number that looks random, 0 for 0: the fractions of multiples of the golden ratio."""
+    return (number * 0x9E3779B1 & 0xFFFFFFFF) >> 12
+
+
+def _is_turn(number: int, every: int) -> bool:
+    """Whether a product is the one of its turn: the first of all, and one in `every`, at no fixed distance.
+
+    A module that makes several products a call would show the same one of them for ever.
+    """
+    turn, place = divmod(number, every)
+    return place == _scattered(turn) % every
 
 
 def _extraordinary(stored: Array) -> Array:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -166,13 +168,18 @@ def product(scale, size=64, odd=True, bias=False, **options):
     return report, exact, stored
 
 
+def scattered(number):
+    """Return the number that says which of so many products, and which rows, are compared."""
+    return (number * 0x9E3779B1) % 2**32 // 2**12
+
+
 def compared(strange, number, rows):
     """Return which results of a product the default compares, of which some are out of the ordinary."""
     step = max(1, min(rows, len(strange) // 64))
     every = rows // step
     chosen = np.zeros(len(strange), bool)
-    if number % every == 0:
-        chosen[number // every % step :: step] = True
+    if number % every == scattered(number // every) % every:
+        chosen[scattered(number) % step :: step] = True
     beside = strange & ~chosen[:, None]
     if np.count_nonzero(beside) > 32:
         chosen |= beside.any(axis=1)
@@ -221,6 +228,112 @@ def test_rows_are_sampled_unless_all_are_asked_for():
     # An error has left nothing switched.
     with hs.torch.simulate("mixed"):
         pass
+
+
+@pytest.mark.parametrize("products", [2, 3, 4, 7, 8, 32])
+def test_no_product_of_a_module_is_passed_over_for_ever(products):
+    class Several(torch.nn.Module):
+        def forward(self, x):
+            # The last alone is inexact: the sums of all others are small whole numbers.
+            for _ in range(products - 1):
+                x @ whole
+            return x @ fractions
+
+    whole, fractions = torch.ones(16, 16).half(), (torch.rand(16, 16) + 1).half()
+    x = torch.ones(64, 16).half()
+    with hs.torch.simulate("h100:f16") as report:
+        module = Several()
+        for _ in range(128):
+            module(x)
+    counts = report.modules["Several"]
+    share = counts.inexact / counts.elements
+    with hs.torch.simulate("h100:f16", rows=1) as report:
+        module(x)
+    all_of_it = report.modules["Several"]
+    assert share == pytest.approx(all_of_it.inexact / all_of_it.elements, rel=0.5)
+    assert counts.elements == pytest.approx(128 * products * 1024 / 8, abs=2 * 1024)
+
+
+@pytest.mark.parametrize("fmt", [hs.E5M2, hs.BFLOAT16, hs.TF32])
+def test_accumulators_of_other_formats_are_compared_with_binary32_sums(fmt):
+    policy = named("mixed").accumulating(hs.Sequential(format=fmt), "other")
+    rng = np.random.default_rng(3)
+    a, b = (rng.normal(0, 40, shape).astype(np.float16) for shape in ((70, 40), (40, 50)))
+    with hs.torch.simulate(policy) as report:
+        y = torch.from_numpy(a) @ torch.from_numpy(b)
+    exact, stored = hs.matmul(a, b), y.numpy().astype(np.float32)
+    counts, nan = report.modules[""], np.isnan(stored)
+    assert (counts.elements, counts.uncounted) == (stored.size, 0)
+    assert counts.inexact == np.count_nonzero((exact != stored) & ~nan) > 0
+    assert counts.overflow == np.count_nonzero(np.isinf(stored) & np.isfinite(exact))
+    assert counts.invalid == np.count_nonzero(nan)
+
+
+@pytest.mark.parametrize("policy", ["accumulator", "pure"])
+def test_stochastic_products_without_terms_are_zeros(policy):
+    drawn = hs.Stochastic(bits=8, seed=3)
+    row = hs.Sequential(format=hs.BINARY16, rounding=drawn)
+    policy = (
+        named("mixed").accumulating(row, "s") if policy == "accumulator" else named("binary16-pure").rounded(drawn, "s")
+    )
+    layer = torch.nn.Linear(5, 4)
+    with hs.torch.simulate(policy):
+        assert (torch.ones(3, 0) @ torch.ones(0, 4)).tolist() == [[0.0] * 4] * 3
+        layer(torch.ones(0, 5)).sum().backward()
+    assert not layer.weight.grad.any()
+
+
+def added(x):
+    return torch.full((3, 4), 0.1).index_add(0, torch.tensor([0, 1]), x[:2, :4])
+
+
+LAYERS = {
+    "layer norm": lambda: torch.nn.LayerNorm(16),
+    "batch norm": lambda: torch.nn.BatchNorm1d(16),
+    "evaluated": lambda: torch.nn.BatchNorm1d(16).eval(),
+    "group norm": lambda: torch.nn.GroupNorm(4, 16),
+    "index_add": lambda: added,
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_whether_losses_are_counted_changes_no_bit_and_operands_are_rounded_once(name):
+    stochastic = named("binary16-pure").rounded(hs.Stochastic(bits=10, seed=5), "stochastic")
+    found = []
+    for count in (True, False):
+        torch.manual_seed(4)
+        module = LAYERS[name]()
+        for parameter in module.parameters() if isinstance(module, torch.nn.Module) else ():
+            parameter.data.fill_(0.1)
+        x = torch.randn(8, 16).half().float().requires_grad_()
+        with hs.torch.simulate(stochastic, seed=1, count=count):
+            module(x)
+            y = module(x)
+            y.sum().backward()
+        found.append((y.detach(), x.grad))
+    assert all(torch.equal(*pair) for pair in zip(*found, strict=True))
+    with hs.torch.simulate("mixed") as report, torch.no_grad():
+        module(x.detach())
+    # Parameters of 0.1, of each channel two; of the sum twelve starts, and no term.
+    assert sum(counts.rounded for counts in report.modules.values()) == (12 if name == "index_add" else 32)
+
+
+def test_steps_with_closures_leave_nothing_behind():
+    weight = torch.nn.Parameter(torch.ones(3))
+    optimizer, held = torch.optim.SGD([weight], 0.1), []
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (weight * weight).sum()
+        loss.backward()
+        held.append(weakref.ref(loss))
+        return loss
+
+    with hs.torch.simulate("mixed"):
+        for _ in range(5):
+            optimizer.step(closure)
+        gc.collect()
+        assert sum(each() is not None for each in held) <= 1
 
 
 def test_few_results_and_sums_of_binary32_are_compared_whole():

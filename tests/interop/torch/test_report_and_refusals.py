@@ -490,7 +490,7 @@ def test_additions_of_stacks_are_watched():
 def test_additions_of_one_product_in_32_are_watched():
     layer = torch.nn.Linear(16, 4, bias=False)
     found = []
-    for calls, options in ((1, {}), (32, {}), (33, {}), (33, {"count": 5})):
+    for calls, options in ((1, {}), (32, {}), (64, {}), (64, {"count": 5})):
         with hs.torch.simulate("mixed", **options) as report:
             for _ in range(calls):
                 layer(torch.ones(2, 16))

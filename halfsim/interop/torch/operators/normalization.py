@@ -25,13 +25,16 @@ __all__ = [
 ]
 
 
-def _affine(
-    call: Call, a: Arithmetic, xhat: Array, gain: torch.Tensor | None, shift: torch.Tensor | None, shape: Any
-) -> Array:
+def _parameters(call: Call, *parameters: torch.Tensor | None) -> list[Array | None]:
+    """Return parameters as they take part: rounded once, however often an expression of them is evaluated."""
+    return [None if x is None else call.operand(x) for x in parameters]
+
+
+def _affine(a: Arithmetic, xhat: Array, gain: Array | None, shift: Array | None, shape: Any) -> Array:
     """Return ``gain xhat + shift`` with parameters in the shape that fits."""
     if gain is not None:
-        xhat = np.asarray(a.multiply(xhat, a.convert(call.operand(gain).reshape(shape))))
-    return xhat if shift is None else np.asarray(a.add(xhat, a.convert(call.operand(shift).reshape(shape))))
+        xhat = np.asarray(a.multiply(xhat, a.convert(gain.reshape(shape))))
+    return xhat if shift is None else np.asarray(a.add(xhat, a.convert(shift.reshape(shape))))
 
 
 def _statistic(call: Call, values: Array, shape: Sequence[int]) -> torch.Tensor:
@@ -45,11 +48,11 @@ def layer_norm(
     """Return the normalised rows, their means, and the inverse roots of their variances."""
     width = math.prod(shape)
     rows, r = call.operand(x).reshape(-1, width), call.machine.batch_norm
-    now = normalise(r, rows, 1, eps)
+    now, (scale, offset) = normalise(r, rows, 1, eps), _parameters(call, gain, shift)
 
     def value(a: Arithmetic) -> Array:
         found = now if a is r else normalise(a, rows, 1, eps)
-        return _affine(call, a, found.xhat, gain, shift, -1).reshape(x.shape)
+        return _affine(a, found.xhat, scale, offset, -1).reshape(x.shape)
 
     outer = [*x.shape[: x.ndim - len(shape)], *(1 for _ in shape)]
     return call.stored(r, value), _statistic(call, now.mean, outer), _statistic(call, now.inverse, outer)
@@ -90,7 +93,7 @@ def _gradients(
     fixed: bool = False,
 ) -> list[torch.Tensor | None]:
     """Return the gradients; `axis` is the one that statistics were taken over, unless they were fixed."""
-    r = call.machine.batch_norm
+    r, (factor,) = call.machine.batch_norm, _parameters(call, gain)
 
     def hat(a: Arithmetic) -> tuple[Array, Array]:
         mean, inverse = a.convert(statistics[0]), a.convert(statistics[1])
@@ -99,8 +102,8 @@ def _gradients(
     def dx(a: Arithmetic) -> Array:
         xhat, inverse = hat(a)
         inner = a.convert(g)
-        if gain is not None:
-            inner = np.asarray(a.multiply(inner, a.convert(call.operand(gain).reshape(-1))))
+        if factor is not None:
+            inner = np.asarray(a.multiply(inner, a.convert(factor.reshape(-1))))
         return np.asarray(a.multiply(inner, inverse)) if fixed else spread(a, inner, xhat, inverse, axis)
 
     def dgain(a: Arithmetic) -> Array:
@@ -159,9 +162,11 @@ def batch_norm(
             call.hidden |= bool(finite) and not np.isfinite(values).all()
             tensor.copy_(tensor_of(values.astype(np.float32), torch.float32))
 
+    scale, offset = _parameters(call, gain, shift)
+
     def value(a: Arithmetic) -> Array:
         found = now if a is r else normalised(a)
-        return _from_channels(_affine(call, a, found.xhat, gain, shift, -1), x)
+        return _from_channels(_affine(a, found.xhat, scale, offset, -1), x)
 
     saved = [x.shape[1]] if training else [0]
     statistics = [_statistic(call, s.reshape(-1)[: saved[0]], saved) for s in (now.mean, now.inverse)]
@@ -225,10 +230,10 @@ def group_norm(
 ) -> Any:
     """Return the images normalised group by group of channels, and the statistics of the groups."""
     rows, r = call.operand(x).reshape(n * groups, -1), call.machine.batch_norm
-    now = normalise(r, rows, 1, eps)
+    now, (scale, offset) = normalise(r, rows, 1, eps), _parameters(call, gain, shift)
 
     def value(a: Arithmetic) -> Array:
         found = now if a is r else normalise(a, rows, 1, eps)
-        return _affine(call, a, found.xhat.reshape(n, channels, -1), gain, shift, (1, -1, 1)).reshape(x.shape)
+        return _affine(a, found.xhat.reshape(n, channels, -1), scale, offset, (1, -1, 1)).reshape(x.shape)
 
     return call.stored(r, value), *(_statistic(call, s, (n, groups)) for s in (now.mean, now.inverse))

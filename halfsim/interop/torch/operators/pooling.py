@@ -103,9 +103,10 @@ def maximum_backward(
 
 def _added(call: Call, x: torch.Tensor, where: Array, rows: Array) -> Any:
     """Return x with rows (m, e) added at the rows `where` of x, in their order."""
+    values = call.operand(x)
 
     def sums(a: Arithmetic) -> Array:
-        start = a.convert(call.operand(x)).reshape(-1, rows.shape[1])
+        start = a.convert(values).reshape(-1, rows.shape[1])
         return _sums_by_row(a, rows, where, len(start), start).reshape(x.shape)
 
     return call.stored(call.pointwise_arithmetic, sums)
