@@ -22,7 +22,7 @@ _UNIT = "multiply-adds"
 # The peers' edge: a tile of so many rows and columns over all of K is their best batching.
 _TILE = 64
 # Edges of products that some loops need long for.
-_OTHER_ORDER, _GENERAL_ORDER = 256, 128
+_OTHER_ORDER, _GENERAL_ORDER = 512, 128
 _Peers = Callable[[NDArray[Any], NDArray[Any]], Sequence[Contender | None]]
 
 
