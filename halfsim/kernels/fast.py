@@ -13,9 +13,10 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy import float32, float64, int32, int64
 
-from halfsim.core._jit import kernel
+from halfsim.core._jit import kernel, scalar
 from halfsim.core.control import rounding_mode
 from halfsim.core.fields import F16
 from halfsim.flags import Flags
@@ -28,6 +29,7 @@ from halfsim.kernels.simd import (
     float_of,
     from_binary32,
     from_binary64,
+    less,
     make_rule,
     rounded,
     sum_to_odd,
@@ -36,21 +38,39 @@ from halfsim.rounding import Rounding
 
 __all__ = ["FAST", "Fast", "remainder", "scaleb"]
 
+_PIECE = 1024  # results that wait to be rounded: they stay in the nearest cache
 _ROUNDER = 1.5 * 2.0**52  # added and subtracted, it rounds to an integer
 _LARGEST = 65504.0
 _NAN = int32(0x7FC00000)
 _DIVIDE_BY_ZERO = int(Flags.divideByZero)
 
 
+@scalar
+def _round(exact, z, flags, control, rule, largest):
+    """Round binary32 patterns, exact, to odd or as good, by the processor's own conversion where there is one."""
+    if narrows(control):
+        # What is rounded was computed to nearest; the direction is that of the conversion alone.
+        ties, state = int32(rounding_mode(control) == Rounding.roundTiesToAway), exchange(direction(control))
+        for i in range(z.size):
+            z[i], flags[i], largest = narrow_flagged(exact[i], ties, rule, largest)
+        exchange(state)
+    else:
+        for i in range(z.size):
+            z[i], flags[i], largest = rounded(exact[i], rule, largest)
+    return largest
+
+
 @kernel
 def add(a, b, z, flags, control, seed, index):
     """Binary16 sum."""
     rule = make_rule(control)
-    largest = int32(0)
+    exact, largest = np.empty(min(z.size, _PIECE), np.int32), int32(0)
     state = exchange(NEAREST)
-    for i in range(z.size):
-        x, y = read(a[i], rule), read(b[i], rule)
-        z[i], flags[i], largest = rounded(sum_to_odd(x, y, rule), rule, largest)
+    for start in range(0, z.size, _PIECE):
+        stop = min(start + _PIECE, z.size)
+        for i in range(start, stop):
+            exact[i - start] = sum_to_odd(read(a[i], rule), read(b[i], rule), rule)
+        largest = _round(exact, z[start:stop], flags[start:stop], control, rule, largest)
     exchange(state)
     return largest > INFINITY
 
@@ -59,11 +79,13 @@ def add(a, b, z, flags, control, seed, index):
 def subtract(a, b, z, flags, control, seed, index):
     """Binary16 difference."""
     rule = make_rule(control)
-    largest = int32(0)
+    exact, largest = np.empty(min(z.size, _PIECE), np.int32), int32(0)
     state = exchange(NEAREST)
-    for i in range(z.size):
-        x, y = read(a[i], rule), -read(b[i], rule)
-        z[i], flags[i], largest = rounded(sum_to_odd(x, y, rule), rule, largest)
+    for start in range(0, z.size, _PIECE):
+        stop = min(start + _PIECE, z.size)
+        for i in range(start, stop):
+            exact[i - start] = sum_to_odd(read(a[i], rule), -read(b[i], rule), rule)
+        largest = _round(exact, z[start:stop], flags[start:stop], control, rule, largest)
     exchange(state)
     return largest > INFINITY
 
@@ -72,11 +94,13 @@ def subtract(a, b, z, flags, control, seed, index):
 def multiply(a, b, z, flags, control, seed, index):
     """Binary16 product; in binary32 it is exact."""
     rule = make_rule(control)
-    largest = int32(0)
+    exact, largest = np.empty(min(z.size, _PIECE), np.int32), int32(0)
     state = exchange(NEAREST)
-    for i in range(z.size):
-        product = read(a[i], rule) * read(b[i], rule)
-        z[i], flags[i], largest = rounded(bits_of(product), rule, largest)
+    for start in range(0, z.size, _PIECE):
+        stop = min(start + _PIECE, z.size)
+        for i in range(start, stop):
+            exact[i - start] = bits_of(read(a[i], rule) * read(b[i], rule))
+        largest = _round(exact, z[start:stop], flags[start:stop], control, rule, largest)
     exchange(state)
     return largest > INFINITY
 
@@ -89,13 +113,18 @@ def divide(a, b, z, flags, control, seed, index):
     does, so binary32 keeps it on the right side of every rounding boundary.
     """
     rule = make_rule(control)
-    largest = int32(0)
+    exact, largest = np.empty(min(z.size, _PIECE), np.int32), int32(0)
     state = exchange(NEAREST)
-    for i in range(z.size):
-        y = read(b[i], rule)
-        z[i], raised, largest = rounded(bits_of(read(a[i], rule) / y), rule, largest)
-        by_zero = (y == 0) & (a[i] & 0x7FFF < F16.infinity)
-        flags[i] = raised | (_DIVIDE_BY_ZERO if by_zero else 0)
+    for start in range(0, z.size, _PIECE):
+        stop = min(start + _PIECE, z.size)
+        for i in range(start, stop):
+            exact[i - start] = bits_of(read(a[i], rule) / read(b[i], rule))
+        largest = _round(exact, z[start:stop], flags[start:stop], control, rule, largest)
+        part, raised = a[start:stop], flags[start:stop]
+        for i in range(part.size):
+            # Of finite numbers only those over zero are infinite in binary32.
+            infinite = less(INFINITY - 1, int32(exact[i] & 0x7FFFFFFF))
+            raised[i] |= _DIVIDE_BY_ZERO if infinite & less(int32(part[i] & 0x7FFF), F16.infinity) else 0
     exchange(state)
     return largest > INFINITY
 
@@ -104,10 +133,13 @@ def divide(a, b, z, flags, control, seed, index):
 def sqrt(a, z, flags, control, seed, index):
     """Binary16 square root; as for quotients, binary32 keeps it on the right side of every rounding boundary."""
     rule = make_rule(control)
-    largest = int32(0)
+    exact, largest = np.empty(min(z.size, _PIECE), np.int32), int32(0)
     state = exchange(NEAREST)
-    for i in range(z.size):
-        z[i], flags[i], largest = rounded(bits_of(math.sqrt(read(a[i], rule))), rule, largest)
+    for start in range(0, z.size, _PIECE):
+        stop = min(start + _PIECE, z.size)
+        for i in range(start, stop):
+            exact[i - start] = bits_of(math.sqrt(read(a[i], rule)))
+        largest = _round(exact, z[start:stop], flags[start:stop], control, rule, largest)
     exchange(state)
     return largest > INFINITY
 
@@ -116,11 +148,13 @@ def sqrt(a, z, flags, control, seed, index):
 def fma(a, b, c, z, flags, control, seed, index):
     """Binary16 fused multiply-add: an exact product and one sum."""
     rule = make_rule(control)
-    largest = int32(0)
+    exact, largest = np.empty(min(z.size, _PIECE), np.int32), int32(0)
     state = exchange(NEAREST)
-    for i in range(z.size):
-        product = read(a[i], rule) * read(b[i], rule)
-        z[i], flags[i], largest = rounded(sum_to_odd(product, read(c[i], rule), rule), rule, largest)
+    for start in range(0, z.size, _PIECE):
+        stop = min(start + _PIECE, z.size)
+        for i in range(start, stop):
+            exact[i - start] = sum_to_odd(read(a[i], rule) * read(b[i], rule), read(c[i], rule), rule)
+        largest = _round(exact, z[start:stop], flags[start:stop], control, rule, largest)
     exchange(state)
     return largest > INFINITY
 
