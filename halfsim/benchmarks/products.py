@@ -21,8 +21,6 @@ __all__ = ["PRODUCTS"]
 _UNIT = "multiply-adds"
 # The peers' edge: a tile of so many rows and columns over all of K is their best batching.
 _TILE = 64
-# Edges of products that some loops need long for.
-_OTHER_ORDER, _GENERAL_ORDER = 512, 128
 _Peers = Callable[[NDArray[Any], NDArray[Any]], Sequence[Contender | None]]
 
 
@@ -56,9 +54,8 @@ def _case(accumulator: Any, shape: tuple[int, int, int], others: _Peers, *, thre
     return Case(ours, peers, A.nbytes + B.nbytes, "sgemm", by_bytes=False)
 
 
-def _square(accumulator: Any, others: _Peers, most: int, sizes: Sizes) -> Case:
-    order = min(sizes.order, most)
-    return _case(accumulator, (order, order, order), others)
+def _square(accumulator: Any, others: _Peers, sizes: Sizes) -> Case:
+    return _case(accumulator, (sizes.order, sizes.order, sizes.order), others)
 
 
 def _none(a: NDArray[Any], b: NDArray[Any]) -> Sequence[Contender]:
@@ -117,12 +114,7 @@ def _rows() -> list[Row]:
     half = partial(hs.Sequential, format=hs.BINARY16, fused=True)
     native = has_feature("avx512fp16")
     nearest, directed = ((1.0, 2.0), (1.0, 2.0)) if native else ((0.05, 0.10), (0.025, 0.036))
-    whole = 1 << 30
-    rows = [
-        Row(
-            "binary32 sums", "fused, to nearest", _UNIT, partial(_square, hs.FP32, _none, whole), {"sgemm": (0.7, 0.97)}
-        )
-    ]
+    rows = [Row("binary32 sums", "fused, to nearest", _UNIT, partial(_square, hs.FP32, _none), {"sgemm": (0.7, 0.97)})]
     for mode, words, aim in (
         ("rne", "to nearest", nearest),
         ("rtz", "toward zero", directed),
@@ -131,12 +123,12 @@ def _rows() -> list[Row]:
         ("rna", "to nearest, ties away", (0.025, 0.036)),
         ("odd", "to odd", (0.025, 0.036)),
     ):
-        make = partial(_square, half(rounding=mode), _numpy16, whole)
+        make = partial(_square, half(rounding=mode), _numpy16)
         rows.append(Row("binary16 sums", f"fused, {words}", _UNIT, make, {"sgemm": aim}))
     unfused = hs.Sequential(format=hs.BINARY16)
-    rows.append(Row("binary16 sums", "unfused, to nearest", _UNIT, partial(_square, unfused, _numpy16, whole)))
+    rows.append(Row("binary16 sums", "unfused, to nearest", _UNIT, partial(_square, unfused, _numpy16)))
     random = half(rounding=hs.Stochastic(bits=13, seed=1))
-    make = partial(_square, random, _numpy16, whole)
+    make = partial(_square, random, _numpy16)
     rows.append(Row("binary16 sums", "fused, 13 random bits", _UNIT, make, {"sgemm": (0.012, 0.02)}))
     for name, architecture, instruction, terms in (
         ("v100:f32", "Volta", "m8n8k4.f32.f16.f16.f32", 4),
@@ -146,7 +138,7 @@ def _rows() -> list[Row]:
         ("h100:f32", "Hopper", "m16n8k16.f32.f16.f16.f32", 16),
         ("h100:f16", "Hopper", "m16n8k16.f16.f16.f16.f16", 16),
     ):
-        make = partial(_square, name, partial(_mmasim, architecture, instruction), whole)
+        make = partial(_square, name, partial(_mmasim, architecture, instruction))
         rows.append(Row("tensor cores", f"{name}, blocks of {terms}", _UNIT, make, _block_targets(terms)))
     for name, architecture, instruction in (
         ("a100:f32:bf16", "Ampere", "m16n8k16.f32.bf16.bf16.f32"),
@@ -156,11 +148,11 @@ def _rows() -> list[Row]:
         ("mi250x:f32", "CDNA2", "f32_16x16x16f16"),
         ("mi300x:f32", "CDNA3", "f32_16x16x16_f16"),
     ):
-        make = partial(_square, name, partial(_mmasim, architecture, instruction), _OTHER_ORDER)
+        make = partial(_square, name, partial(_mmasim, architecture, instruction))
         rows.append(Row("matrix units", name, _UNIT, make))
-    rows.append(Row("matrix units", "ada:f32:e4m3", _UNIT, partial(_square, "ada:f32:e4m3", _eight_bits, _OTHER_ORDER)))
+    rows.append(Row("matrix units", "ada:f32:e4m3", _UNIT, partial(_square, "ada:f32:e4m3", _eight_bits)))
     for words, model in (("exact", hs.Exact()), ("pairwise", hs.Pairwise()), ("compensated", hs.Compensated())):
-        rows.append(Row("other sums", words, _UNIT, partial(_square, model, _none, _GENERAL_ORDER)))
+        rows.append(Row("other sums", words, _UNIT, partial(_square, model, _none)))
     for terms in (16, 64, 256, 1024, 4096):
         make = partial(_grown, terms)
         rows.append(Row("growth with K", f"h100:f32, 64 x {terms} x 64", _UNIT, make))
