@@ -28,8 +28,6 @@ __all__ = ["binary32", "known"]
 _MAGNITUDE = 0x7FFFFFFF
 _SMALLEST_NORMAL = 0x00800000
 _ZERO = float32(0.0)
-# Columns decoded at a time: so fast are the sums that decoding A again for fewer would show.
-_COLUMNS = 2 * COLUMNS
 # Terms decoded at a time, but of an instruction that has more.
 _TERMS = 256
 
@@ -117,7 +115,7 @@ def binary32(a, b, batch_a, batch_b, d, start, stop, control, length, depth, wid
     step = larger(_TERMS // depth, 1) * depth if wide else _TERMS
     terms = (smaller(b.shape[1], step) + whole - 1) // whole * whole
     width = panel_width(columns)
-    strip = smaller(_COLUMNS, (columns + width - 1) // width * width)
+    strip = smaller(COLUMNS, (columns + width - 1) // width * width)
     rule = make_rule(control)
     values_a = np.zeros((ROWS, terms), np.float32)
     values_b = np.zeros((strip // width, terms, width), np.float32)

@@ -11,7 +11,7 @@ from halfsim.kernels.simd import Rule, decode
 
 __all__ = ["COLUMNS", "PACKED", "ROWS", "TERMS", "WIDTH", "pack_columns", "pack_rows", "panel_width"]
 
-COLUMNS = 256
+COLUMNS = 512
 """Columns decoded at a time, a multiple of every panel's width but the only panel of a narrow matrix."""
 
 ROWS = 32
