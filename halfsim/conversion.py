@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from halfsim.arguments import names_its_calls
 from halfsim.arrays import check_out, deliver, on_gpu, plain_array, writable_result
 from halfsim.device import Gpu
 from halfsim.environment import IEEE, Environment
@@ -83,6 +84,7 @@ def source_words(x: Any) -> tuple[NDArray[Any], Format | None]:
     return array if words is None else array.view(words), fmt
 
 
+@names_its_calls
 class Conversion:
     """The operation behind `convert` (IEEE 754-2019 §5.4.2), callable and with a ``flagged`` twin.
 
@@ -92,6 +94,8 @@ class Conversion:
     >>> hs.convert.flagged(np.float64([0.1, 70000]), hs.BINARY16)
     Flagged(value=array([0.1, inf], dtype=float16), flags=array([1, 5], dtype=uint8))
     """
+
+    name = "convert"
 
     def __call__(
         self,

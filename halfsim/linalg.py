@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from halfsim.accumulators import FP32, Accumulator, factor_formats
+from halfsim.arguments import names_its_calls
 from halfsim.arrays import check_out, deliver
 from halfsim.device_products import GpuProduct
 from halfsim.factors import factor, one
@@ -21,6 +22,7 @@ from halfsim.tensorcores import AccumulatorLike, as_accumulator
 __all__ = ["MatrixProduct", "Total", "dot", "matmul", "sum"]
 
 
+@names_its_calls
 class MatrixProduct:
     """A product with an optional addend, and its flagged twin.
 
@@ -88,6 +90,7 @@ class MatrixProduct:
         return f"<halfsim product {self.name}>"
 
 
+@names_its_calls
 class Total:
     """The sum of an array's elements along axes, and its flagged twin."""
 
@@ -148,14 +151,7 @@ class Total:
 
 
 def _deliver(
-    gpu: GpuProduct | None,
-    name: str,
-    row: Accumulator,
-    operands: Operands,
-    c: Any,
-    shape: tuple[int, ...],
-    out: Any,
-    flagged: bool,
+    gpu: GpuProduct | None, name: str, row: Accumulator, operands: Operands, c: Any, shape: Any, out: Any, flagged: bool
 ) -> tuple[Any, Any]:
     """Compute a product and hand it over: (value, flags)."""
     chosen = product.plan(row)

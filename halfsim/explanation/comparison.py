@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from halfsim.accumulators import Accumulator
+from halfsim.arguments import tells_its_arguments
 from halfsim.explanation.dot import DotExplanation, explained
 from halfsim.explanation.dot_text import accumulator_text, operands_text
 from halfsim.explanation.parts import Facts, Lines, Part, Table
@@ -143,6 +144,7 @@ class DotComparison(Printed):
         yield Table(head, tuple(_cells(row) for row in self.rows), _NUMBERS, marked, frozenset({1, 3, 5, 7}))
 
 
+@tells_its_arguments
 def compare_dot(a: Any, b: Any, c: Any = None, *, accumulators: Sequence[AccumulatorLike]) -> DotComparison:
     """Sum one dot product ``c + sum(a * b)`` by several accumulators, beside the exact value.
 

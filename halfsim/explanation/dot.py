@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from halfsim.accumulators import Accumulator, MatrixUnit, factor_formats
+from halfsim.arguments import tells_its_arguments
 from halfsim.explanation.dot_blocks import blocks
 from halfsim.explanation.dot_chain import chain
 from halfsim.explanation.dot_steps import Block, Step
@@ -93,6 +94,7 @@ class DotExplanation(Printed):
         return dot_parts(self, everything)
 
 
+@tells_its_arguments
 def explain_dot(a: Any, b: Any, c: Any = None, *, accumulator: AccumulatorLike) -> DotExplanation:
     """Show every step of one dot product ``c + sum(a * b)``.
 

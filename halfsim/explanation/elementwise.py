@@ -207,6 +207,8 @@ def _job(op: Operation | Conversion | str, operands: tuple[Any, ...]) -> tuple[_
     table = operation_rows()
     row = table.get(op) if isinstance(op, str) else op
     if not isinstance(row, Operation):
+        if getattr(op, "name", op) in ("dot", "matmul", "sum"):
+            raise TypeError(f"explain: {op!r} is a sum of products; halfsim.explain_dot explains one, step by step")
         known = ", ".join((*table, "convert"))
         raise (ValueError if isinstance(op, str) else TypeError)(
             f"explain: unknown operation {op!r}; known are {known}"

@@ -14,11 +14,12 @@ from halfsim.core.fields import layout
 from halfsim.environment import IEEE
 from halfsim.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, Format
 from halfsim.kernels import elementwise as loops
-from halfsim.kernels import host, narrowing
+from halfsim.kernels import f16c, host, narrowing
 from halfsim.kernels.drawn import drawing_loop
 from halfsim.kernels.loops import COMPUTED, GENERAL, VECTORISED, Loops
 from halfsim.kernels.select import compiles, rounding_loops, wide_loop
 from halfsim.kernels.tables import look_up, table_loops
+from halfsim.kernels.wide import binary64_to_binary32
 from halfsim.rounding import Rounding
 
 __all__ = ["NATIVE", "conversion_loops", "fast", "general", "holder", "words"]
@@ -110,8 +111,11 @@ def conversion_loops(
             return Loops(_in_pieces, values, COMPUTED), (source, unsigned, target)
         drawing = drawing_loop(source, target, control)
         if source is not None and drawing is not None and compiles():
-            drawn = partial(_drawn, drawing, source, target)
+            drawn = partial(_but_nan, drawing, source, target)
             return Loops(_in_pieces, drawn, COMPUTED, COMPUTED, draws=True), (source, unsigned, target)
+        if (source, target) == (BINARY64, BINARY32) and f16c.directed(control) and compiles():
+            rounded = partial(_but_nan, binary64_to_binary32, BINARY64, BINARY32)
+            return Loops(_in_pieces, rounded, COMPUTED), (source, unsigned, target)
     extra = source, unsigned, target
     # A table of few entries is always worth making.
     if source is not None and (source.width <= 8 or (source.width <= 16 and large)):
@@ -151,7 +155,8 @@ def _narrowed(
             _decide(source, target, part, z[piece], raised, control)
 
 
-def _drawn(loop: Any, source: Format, target: Format, patterns: Any, z: Any, *options: int) -> None:
+def _but_nan(loop: Any, source: Format, target: Format, patterns: Any, z: Any, *options: int) -> None:
+    """Run a loop without flags; NaNs are the core's."""
     if loop(patterns, z, *options):
         _decide(source, target, patterns, z, None, options[0])
 

@@ -6,17 +6,17 @@ integers from 2**63 on are the core's. The formats lie well inside binary64's ra
 
 from __future__ import annotations
 
-from numpy import float64, int32, int64
+from numpy import float32, float64, int32, int64
 
 from halfsim.core import convert
 from halfsim.core._jit import kernel, scalar
 from halfsim.core.control import Bit, has
 from halfsim.core.philox import draw, first_word
-from halfsim.kernels.f16c import NEAREST, exchange
+from halfsim.kernels.f16c import NEAREST, direction, exchange
 from halfsim.kernels.fixed import INFINITY, MAGNITUDE, make_rule, rounded, sum_to_odd
-from halfsim.kernels.simd import bits64_of, float_of
+from halfsim.kernels.simd import bits64_of, bits_of, float64_of, float_of
 
-__all__ = ["from_binary32", "from_binary64", "from_int64"]
+__all__ = ["binary64_to_binary32", "from_binary32", "from_binary64", "from_int64"]
 
 _INFINITY32 = 0x7F800000
 _TOP = -(1 << 63)
@@ -85,6 +85,19 @@ def from_binary64(a, z, flags, control, seed, index, fields, to):
         for i in range(z.size):
             if a[i] & MAGNITUDE >= INFINITY:
                 z[i], flags[i] = convert.convert(a[i], fields, to, control, 0)
+
+
+@kernel
+def binary64_to_binary32(a, z, control):
+    """Binary64 patterns, int64, rounded by the processor where it is `directed`; return whether there are NaNs."""
+    nan = 0
+    state = exchange(direction(control))
+    for i in range(z.size):
+        number = float64_of(a[i])
+        z[i] = bits_of(float32(number))
+        nan |= number != number
+    exchange(state)
+    return nan != 0
 
 
 @scalar

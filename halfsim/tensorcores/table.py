@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import TypeAlias, overload
 
 from halfsim.accumulators import FP16, FP32, Accumulator, Compensated, Exact, FusedDotAdd, MatrixUnit, Pairwise
+from halfsim.arguments import tells_its_arguments
 from halfsim.formats import BINARY16
 from halfsim.mfma import ExactDotAdd, PairwiseDotAdd, TwoStageDotAdd
 from halfsim.tensorcores import amd, nvidia, nvidia_formats
@@ -66,6 +67,7 @@ def row(gpu: Cdna2, output: str = ..., instruction: str | None = ..., inputs: st
 def row(gpu: Cdna3, output: str = ..., instruction: str | None = ..., inputs: str | None = ...) -> TwoStageDotAdd: ...
 @overload
 def row(gpu: str, output: str = ..., instruction: str | None = ..., inputs: str | None = ...) -> MatrixUnit: ...
+@tells_its_arguments
 def row(gpu: str, output: str = "f32", instruction: str | None = None, inputs: str | None = None) -> MatrixUnit:
     """Return how a GPU's matrix unit sums.
 

@@ -18,12 +18,11 @@ from halfsim.tensorcores import AccumulatorLike, as_accumulator
 from halfsim.training.arithmetic import Arithmetic, Array, arithmetic
 from halfsim.training.binary32 import product32, widen
 from halfsim.training.ledger import Ledger
-from halfsim.training.products import multiply, output, store, turned, watch
+from halfsim.training.products import Factors, multiply, output, store, turned, watch
 from halfsim.training.words import Words
 
-__all__ = ["WIDE", "Expression", "Factors", "Machine"]
+__all__ = ["WIDE", "Expression", "Machine"]
 
-Factors = tuple[Array, Array, Array | None]
 Expression = Callable[[Arithmetic], Array]
 """A result as a function of the arithmetic that computes it; operands of another format are converted in it."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -14,7 +14,10 @@ from halfsim.shapes import matrices
 from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.binary32 import widen
 
-__all__ = ["multiply", "output", "store", "turned", "watch"]
+__all__ = ["Factors", "multiply", "output", "store", "turned", "watch"]
+
+Factors: TypeAlias = tuple[Array, Array, Array | None]
+"""Two factors, and what their product is added to."""
 
 _NARROW = 8  # columns
 

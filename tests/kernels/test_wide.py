@@ -89,6 +89,17 @@ def test_every_rounding_and_environment(source, name):
                 same(loop, elementwise.convert, operand, target, control, layout(fmt))
 
 
+@pytest.mark.parametrize("rounding", hs.Rounding)
+def test_binary64_to_binary32_without_flags(rounding):
+    x = patterns("binary64", hs.BINARY32)
+    for environment in ENVIRONMENTS:
+        want, _ = conversion.general(
+            host, x, hs.BINARY64, False, hs.BINARY32, (control_word(rounding, environment), 0, 0)
+        )
+        got = hs.convert(x.view(np.float64), hs.BINARY32, rounding=rounding, environment=environment)
+        assert (got.view(np.uint32) == want).all()
+
+
 @pytest.mark.parametrize("name", TARGETS)
 def test_integers(name):
     target = TARGETS[name]

@@ -20,8 +20,8 @@ from halfsim.policy import Policy
 from halfsim.rounding import Rounding
 from halfsim.tensorcores import TABLE, AccumulatorLike, row
 from halfsim.training.arithmetic import Arithmetic, Array, arithmetic
-from halfsim.training.machine import Factors, Machine
-from halfsim.training.products import output
+from halfsim.training.machine import Machine
+from halfsim.training.products import Factors, output
 
 __all__ = ["KINDS", "PLAIN32", "BFloat16Machine", "Machines", "TensorMachine"]
 

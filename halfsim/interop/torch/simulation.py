@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from halfsim.arguments import tells_its_arguments
 from halfsim.checks import integer
 from halfsim.interop.torch.marks import Marks
 from halfsim.interop.torch.mode import Mode
@@ -27,6 +28,7 @@ _SWITCHES = Lock()
 _UNSCALE = "_amp_foreach_non_finite_check_and_unscale"
 
 
+@tells_its_arguments
 @contextmanager
 def simulate(
     policy: PolicyLike,
