@@ -144,6 +144,13 @@ def test_optional_names_are_found_but_not_by_a_star(tmp_path: Path) -> None:
     assert "value = 3" in shown
 
 
+@pytest.mark.parametrize("statement", ["import halfsim.torch", "from halfsim.torch import simulate", "hs.torch"])
+def test_the_bridge_without_pytorch_says_what_to_install(statement: str) -> None:
+    ask = f"import sys; sys.modules['torch'] = None\nimport halfsim as hs\ntry: {statement}\nexcept "
+    ask += "(ImportError, AttributeError) as error: print(error)"
+    assert python("-c", ask) == "halfsim.torch needs torch, which is not installed: pip install 'halfsim[torch]'\n"
+
+
 @pytest.mark.parametrize("name", ["add", "isnan", "BINARY16", "Rounding", "FP32", "explain"])
 def test_pickles_find_names_in_a_new_process(name: str, tmp_path: Path) -> None:
     file = tmp_path / "value"
