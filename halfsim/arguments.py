@@ -11,7 +11,7 @@ __all__ = ["names_its_arguments", "names_its_calls", "tells_its_arguments"]
 
 _Row = TypeVar("_Row")
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-_HINT = "; how sums are rounded, and in which environment, the accumulator says"
+_HINT = "; the accumulator says how sums are rounded"
 
 
 def names_its_arguments(row: type[_Row]) -> type[_Row]:
@@ -66,8 +66,8 @@ def _told(made: Callable[..., Any], name_of: Callable[[Any], str] | None) -> Cal
             return made(*args, **kwargs)
         except TypeError as error:
             # Errors of what is called begin with its own name.
-            _, call, problem = str(error).partition(f"{made.__qualname__}() ")
-            if not call:
+            begin, call, problem = str(error).partition(f"{made.__qualname__}() ")
+            if begin or not call or (name_of is not None and not args):
                 raise
             given, name = (args, made.__name__) if name_of is None else (args[1:], name_of(args[0]))
             if problem.startswith("takes "):  # Python counts the object itself too

@@ -202,16 +202,15 @@ def explain(
 
 def _job(op: Operation | Conversion | str, operands: tuple[Any, ...]) -> tuple[_Job, tuple[str, ...]]:
     """Resolve the operation and its operands: the loop to run, and the further keywords it knows."""
-    if isinstance(op, Conversion) or op == "convert":
+    if isinstance(op, Conversion) or (isinstance(op, str) and op == "convert"):
         return _conversion(operands), ("exact", "saturate")
     table = operation_rows()
     row = table.get(op) if isinstance(op, str) else op
     if not isinstance(row, Operation):
-        if getattr(op, "name", op) in ("dot", "matmul", "sum"):
-            raise TypeError(f"explain: {op!r} is a sum of products; halfsim.explain_dot explains one, step by step")
-        known = ", ".join((*table, "convert"))
+        given = op if isinstance(op, str) else getattr(op, "name", type(op).__name__)
         raise (ValueError if isinstance(op, str) else TypeError)(
-            f"explain: unknown operation {op!r}; known are {known}"
+            f"explain: unknown operation {given!r}; known are {', '.join(table)} and convert, and halfsim.explain_dot "
+            "for a sum of products"
         )
     if len(operands) != row.arity:
         raise TypeError(f"explain: {row.name} takes {row.arity} operand(s), got {len(operands)}")

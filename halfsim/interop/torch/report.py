@@ -86,10 +86,10 @@ class Report:
         losses another product must show, the first of a module and pass is, and one in `count` then, at no fixed
         distance.
     rows : int
-        What `simulate` was given: of such products one row in so many is compared, others in the next product, or where
-        that were fewer than 64, more of one product in so many; and every result that is zero, subnormal, infinite, NaN
-        or the largest number, with others of its row where there are many. Those of fewer than 1,024 results are
-        compared whole.
+        What `simulate` was given: of such products one row in so many is compared, mostly others in the next product,
+        or where that were fewer than 64, more of one product in some; and every result that is zero, subnormal,
+        infinite, NaN or the largest number, with others of its row where there are many. Those of fewer than 1,024
+        results are compared whole.
     first : dict or None
         ``{"module", "operator", "phase", "call"}`` of the first operator that made an infinity or a NaN of finite
         numbers; `call` counts simulated calls.

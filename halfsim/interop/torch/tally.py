@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 
 import numpy as np
 
@@ -25,6 +26,8 @@ _FEW = 32
 """Elements up to which summing each by itself takes less time than a second product of their rows."""
 _NORMAL16, _NORMAL32 = (0x7FFF, 0x0400, 0x7BFF), (0x7FFFFFFF, 0x38800000, 0x477FE000)
 """Magnitude, smallest normal and largest number of binary16, as patterns of it and of binary32."""
+_ROWS = 0x9E3779B0
+"""A salt: which rows are compared must not follow from which products are."""
 _NONE = np.zeros(0, np.int64)
 NEAREST = control_word(Rounding.roundTiesToEven, IEEE)
 """The word of rounding to nearest, for loops that ask for one."""
@@ -126,7 +129,7 @@ class Tally(Ledger):
             return None
         rows, columns = stored.shape
         # One row in so many, or where that were too few, more of one product in so many.
-        step, turn = max(1, min(asked, rows // _LEAST)), number // self._report.count
+        step, turn = _divisor(asked, max(1, rows // _LEAST)), number // self._report.count
         places, is_turn = _extraordinary(stored), _is_turn(turn, asked // step)
         if not places.size:
             # So it needs no search for an infinity.
@@ -136,7 +139,7 @@ class Tally(Ledger):
                 return _NONE, _NONE
         chosen = np.zeros(rows, bool)
         if is_turn:
-            chosen[_scattered(turn) % step :: step] = True
+            chosen[_scattered(turn, _ROWS) % step :: step] = True
         places = places[~chosen[places // columns]]
         if places.size > _FEW:
             chosen[places // columns], places = True, _NONE
@@ -157,9 +160,18 @@ class Tally(Ledger):
         counts.additions += pair[1]
 
 
-def _scattered(number: int) -> int:
-    """Return a number that looks random, 0 for 0: the fractions of multiples of the golden ratio."""
-    return (number * 0x9E3779B1 & 0xFFFFFFFF) >> 12
+@lru_cache(maxsize=256)
+def _divisor(number: int, most: int) -> int:
+    """Return the greatest divisor of a number that is not above `most`."""
+    return next(each for each in range(min(number, most), 0, -1) if number % each == 0)
+
+
+def _scattered(number: int, salt: int = 0) -> int:
+    """Return 32 bits that look random, 0 for 0, other ones for another salt: a hash of multiplications and shifts."""
+    word = number * (salt + 1) & 0xFFFFFFFF
+    word = (word ^ word >> 16) * 0x7FEB352D & 0xFFFFFFFF
+    word = (word ^ word >> 15) * 0x846CA68B & 0xFFFFFFFF
+    return word ^ word >> 16
 
 
 def _is_turn(number: int, every: int) -> bool:

@@ -16,6 +16,9 @@ from halfsim.policy import named
 torch = pytest.importorskip("torch")
 
 import halfsim.torch  # noqa: E402
+from halfsim.interop.torch import tally  # noqa: E402
+from halfsim.interop.torch.report import Report  # noqa: E402
+from halfsim.interop.torch.tally import Tally  # noqa: E402
 
 F = torch.nn.functional
 PURE = named("binary16-pure")
@@ -168,18 +171,12 @@ def product(scale, size=64, odd=True, bias=False, **options):
     return report, exact, stored
 
 
-def scattered(number):
-    """Return the number that says which of so many products, and which rows, are compared."""
-    return (number * 0x9E3779B1) % 2**32 // 2**12
-
-
 def compared(strange, number, rows):
-    """Return which results of a product the default compares, of which some are out of the ordinary."""
-    step = max(1, min(rows, len(strange) // 64))
-    every = rows // step
+    """Return which results of a product are compared, of which some are out of the ordinary."""
+    step = max(d for d in range(1, max(1, len(strange) // 64) + 1) if rows % d == 0)
     chosen = np.zeros(len(strange), bool)
-    if number % every == scattered(number // every) % every:
-        chosen[scattered(number) % step :: step] = True
+    if tally._is_turn(number, rows // step):
+        chosen[tally._scattered(number, tally._ROWS) % step :: step] = True
     beside = strange & ~chosen[:, None]
     if np.count_nonzero(beside) > 32:
         chosen |= beside.any(axis=1)
@@ -230,28 +227,38 @@ def test_rows_are_sampled_unless_all_are_asked_for():
         pass
 
 
-@pytest.mark.parametrize("products", [2, 3, 4, 7, 8, 32])
-def test_no_product_of_a_module_is_passed_over_for_ever(products):
-    class Several(torch.nn.Module):
-        def forward(self, x):
-            # The last alone is inexact: the sums of all others are small whole numbers.
-            for _ in range(products - 1):
-                x @ whole
-            return x @ fractions
+@pytest.mark.parametrize("count", [1, 3, 8])
+@pytest.mark.parametrize("rows", [64, 128, 200, 256, 320, 512, 1024])
+def test_no_product_and_no_rows_of_a_module_are_passed_over_for_ever(rows, count):
+    calls, asked = 3000, 8
+    for products in (1, 2, 3, 4, 6, 8, 16, 32):
+        report = Report(count=count, rows=asked)
+        book, stored = Tally(report, 2.0**-14), np.ones((rows, 16), np.float16)
+        seen = np.zeros((products, rows))
+        for number in range(calls):
+            due, _, at = book.watches("", "forward")
+            if due:
+                chosen = book.sample("", stored, at)
+                seen[number % products, slice(None) if chosen is None else chosen[0]] += 1
+        # By classes of rows that could be left out together.
+        classes = np.stack([seen[:, k::8].mean(axis=1) for k in range(8)])
+        expected = calls / products / count / asked
+        if expected > 8:
+            assert classes.min() > 0.25 * expected
+            assert classes.max() < 3 * expected
+        assert seen.sum() / rows == pytest.approx(calls / count / asked, rel=0.15)
 
-    whole, fractions = torch.ones(16, 16).half(), (torch.rand(16, 16) + 1).half()
-    x = torch.ones(64, 16).half()
-    with hs.torch.simulate("h100:f16") as report:
-        module = Several()
-        for _ in range(128):
-            module(x)
-    counts = report.modules["Several"]
-    share = counts.inexact / counts.elements
-    with hs.torch.simulate("h100:f16", rows=1) as report:
-        module(x)
-    all_of_it = report.modules["Several"]
-    assert share == pytest.approx(all_of_it.inexact / all_of_it.elements, rel=0.5)
-    assert counts.elements == pytest.approx(128 * products * 1024 / 8, abs=2 * 1024)
+
+@pytest.mark.parametrize("asked", [1, 2, 5, 8, 12, 100])
+def test_one_row_in_so_many_is_compared_whatever_their_number(asked):
+    for rows in (64, 127, 128, 192, 200, 320, 384, 448, 512, 600):
+        report = Report(count=1, rows=asked)
+        book, stored = Tally(report, 2.0**-14), np.ones((rows, 16), np.float16)
+        share = 0
+        for number in range(2400):
+            chosen = book.sample("", stored, number)
+            share += rows if chosen is None else len(chosen[0])
+        assert share / 2400 / rows == pytest.approx(1 / asked, rel=0.12)
 
 
 @pytest.mark.parametrize("fmt", [hs.E5M2, hs.BFLOAT16, hs.TF32])
