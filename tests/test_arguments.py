@@ -82,7 +82,7 @@ MADE = (hs.Pairwise(), hs.Stochastic(13, 7), hs.RISCV, hs.BINARY16, hs.tensorcor
         ),
         (
             lambda: hs.explain(hs.dot, HALVES, HALVES),  # type: ignore[arg-type]
-            "explain: unknown operation 'dot'; known are ",
+            "explain: unknown operation <halfsim product dot>; known are ",
         ),
         (
             lambda: hs.explain(HALVES, HALVES),  # type: ignore[arg-type]

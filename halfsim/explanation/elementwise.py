@@ -207,7 +207,7 @@ def _job(op: Operation | Conversion | str, operands: tuple[Any, ...]) -> tuple[_
     table = operation_rows()
     row = table.get(op) if isinstance(op, str) else op
     if not isinstance(row, Operation):
-        given = op if isinstance(op, str) else getattr(op, "name", type(op).__name__)
+        given = type(op).__name__ if hasattr(op, "__array__") else op
         raise (ValueError if isinstance(op, str) else TypeError)(
             f"explain: unknown operation {given!r}; known are {', '.join(table)} and convert, and halfsim.explain_dot "
             "for a sum of products"
