@@ -303,7 +303,15 @@ def test_the_state_of_the_processor_changes_nothing_and_stays(name: str) -> None
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names x86 processors")
-@pytest.mark.parametrize("processor", ["generic", "haswell", pytest.param("F16C", marks=HARDWARE)])
+@pytest.mark.parametrize(
+    "processor",
+    [
+        "generic",
+        # Older tiers have a suite of their own among the slow tests, too.
+        pytest.param("haswell", marks=pytest.mark.slow),
+        pytest.param("F16C", marks=[HARDWARE, pytest.mark.slow]),
+    ],
+)
 def test_any_processor_has_the_instructions(processor: str) -> None:
     features = {"generic": "", "haswell": "+avx2,+fma,+bmi,+bmi2,+lzcnt", "F16C": "+avx,+avx2,+fma,+f16c"}[processor]
     name = "haswell" if processor == "F16C" else processor
