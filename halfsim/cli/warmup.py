@@ -30,8 +30,9 @@ _EPILOG = examples("halfsim warmup", "halfsim warmup add multiply fma matmul")
 def warmup(names: tuple[str, ...]) -> None:
     """Compile the loops of all operations, or of the NAMEd ones, into the cache on disk, and say where it is.
 
-    Names are those of operations, convert, matmul (which stands for dot and sum too) and training. Compiled loops are
-    kept until halfsim, numba or Python change; HALFSIM_CACHE_DIR moves them.
+    Names are those of operations, convert, matmul (which stands for dot and sum too), training (which
+    stands for layers of PyTorch too). Compiled loops are kept until halfsim, numba or Python change; HALFSIM_CACHE_DIR
+    moves them.
     """
     from halfsim.core._cache import cache_directory
 
@@ -138,10 +139,15 @@ def _products() -> list[_Work]:
     rows += [
         Sequential(format=fmt, fused=fused, rounding=random) for fmt in (BINARY16, BINARY32) for fused in (False, True)
     ]
-    rows += [kind(format=fmt) for kind in (Pairwise, Compensated, Exact) for fmt in (BINARY16, BINARY32)]
-    work: list[_Work] = [partial(matmul, a, b, c, accumulator=row) for row in rows for c in (None, *addends)]
+    sums = [kind(format=fmt) for kind in (Pairwise, Compensated, Exact) for fmt in (BINARY16, BINARY32)]
+    work: list[_Work] = [partial(matmul, a, b, c, accumulator=row) for row in (*rows, *sums) for c in (None, *addends)]
+    # The general loops: with flags, with infinities, and of AMD's pairs in another rounding.
+    flagged = [*sums, *(Sequential(format=BINARY16, fused=fused) for fused in (False, True))]
+    work += [partial(matmul.flagged, a, b, accumulator=row) for row in flagged]
     infinite = np.full((2, 4), np.inf, np.float16)
-    work += [partial(matmul, infinite, b, accumulator=f"h100:{output}") for output in ("f32", "f16")]
+    units = ("h100:f32", "h100:f16", "mi100:f32", "mi300x:f32")
+    work += [partial(matmul, infinite, b, accumulator=row) for row in units]
+    work += [partial(matmul, a, b, accumulator=replace(as_accumulator("mi250x:f32"), rounding=away))]
     # Factors of 16 bits and less share a loop with binary16; TF32 has its own. Both are read from float32.
     wide = a.astype(np.float32), b.astype(np.float32)
     wide_rows = ("h100:f32:bf16", "h100:f32:tf32", "mi250x:f32:bf16")
@@ -151,12 +157,17 @@ def _products() -> list[_Work]:
 def _training() -> list[_Work]:
     import numpy as np
 
-    from halfsim.formats import BINARY32
-    from halfsim.kernels.updates import sum_of_squares
+    from halfsim.accumulators import Sequential
+    from halfsim.formats import BINARY16, BINARY32
+    from halfsim.kernels.default_state import default_state
+    from halfsim.kernels.updates import sum_of_squares, truncated_sums
     from halfsim.policy import named
+    from halfsim.rounding import Stochastic
+    from halfsim.tensorcores import as_accumulator
     from halfsim.training.arithmetic import arithmetic
     from halfsim.training.ledger import Ledger, is_special
     from halfsim.training.machine import Machine
+    from halfsim.training.products import watch
 
     wide, narrow = np.ones((2, 2), np.float32), np.ones((2, 2), np.float16)
     rows, ledger = arithmetic(BINARY32), Ledger()
@@ -170,4 +181,9 @@ def _training() -> list[_Work]:
         machine = Machine(named(policy))
         x = machine.activations.convert(wide)
         work.append(partial(machine.forward, x, x, x[0]))
-    return work
+    units = (as_accumulator(f"{gpu}:f32") for gpu in ("h100", "mi100", "mi250x", "mi300x"))
+    random = Sequential(format=BINARY16, rounding=Stochastic(bits=8, seed=0))
+    work += [partial(watch, row, narrow, narrow, None, np.arange(2)) for row in (*units, random)]
+    exact = np.ones(2)
+    return [*work, partial(truncated_sums, exact, exact, exact.copy()), default_state()(int)]
+
