@@ -186,4 +186,3 @@ def _training() -> list[_Work]:
     work += [partial(watch, row, narrow, narrow, None, np.arange(2)) for row in (*units, random)]
     exact = np.ones(2)
     return [*work, partial(truncated_sums, exact, exact, exact.copy()), default_state()(int)]
-
