@@ -41,8 +41,8 @@ def names_its_calls(operation: type[_Row]) -> type[_Row]:
     return operation
 
 
-def tells_its_arguments(function: _Function) -> _Function:
-    """Make a function tell what it takes.
+def tells_its_arguments(function: _Function, name: str = "") -> _Function:
+    """Make a function tell what it takes, under its own name or, where callers write more than that, another.
 
     Examples
     --------
@@ -51,11 +51,11 @@ def tells_its_arguments(function: _Function) -> _Function:
     Traceback (most recent call last):
     TypeError: explain_dot: got an unexpected keyword argument 'accumulators'; the arguments are a, b, c, accumulator
     """
-    told: Any = _told(function, None)
+    told: Any = _told(function, None, name or function.__name__)
     return told  # type: ignore[no-any-return]
 
 
-def _told(made: Callable[..., Any], name_of: Callable[[Any], str] | None) -> Callable[..., Any]:
+def _told(made: Callable[..., Any], name_of: Callable[[Any], str] | None, own: str = "") -> Callable[..., Any]:
     """Return a function, or a method whose object has a name, that tells what it takes."""
     names = list(inspect.signature(made).parameters)[0 if name_of is None else 1 :]
     listed = ", ".join(names) or "none"
@@ -69,7 +69,7 @@ def _told(made: Callable[..., Any], name_of: Callable[[Any], str] | None) -> Cal
             begin, call, problem = str(error).partition(f"{made.__qualname__}() ")
             if begin or not call or (name_of is not None and not args):
                 raise
-            given, name = (args, made.__name__) if name_of is None else (args[1:], name_of(args[0]))
+            given, name = (args, own) if name_of is None else (args[1:], name_of(args[0]))
             if problem.startswith("takes "):  # Python counts the object itself too
                 problem = f"got {len(given)} argument(s) without a name, more than it takes"
             sums = "accumulator" in names and not {"rounding", "environment"}.isdisjoint(kwargs)

@@ -78,7 +78,8 @@ MADE = (hs.Pairwise(), hs.Stochastic(13, 7), hs.RISCV, hs.BINARY16, hs.tensorcor
         ),
         (
             lambda: hs.tensorcores.row("h100", format="f32"),  # type: ignore[call-overload]
-            "row: got an unexpected keyword argument 'format'; the arguments are gpu, output, instruction, inputs",
+            "tensorcores.row: got an unexpected keyword argument 'format'; "
+            "the arguments are gpu, output, instruction, inputs",
         ),
         (
             lambda: hs.explain(hs.dot, HALVES, HALVES),  # type: ignore[arg-type]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TypeAlias, overload
 
 from halfsim.accumulators import FP16, FP32, Accumulator, Compensated, Exact, FusedDotAdd, MatrixUnit, Pairwise
@@ -67,7 +67,7 @@ def row(gpu: Cdna2, output: str = ..., instruction: str | None = ..., inputs: st
 def row(gpu: Cdna3, output: str = ..., instruction: str | None = ..., inputs: str | None = ...) -> TwoStageDotAdd: ...
 @overload
 def row(gpu: str, output: str = ..., instruction: str | None = ..., inputs: str | None = ...) -> MatrixUnit: ...
-@tells_its_arguments
+@partial(tells_its_arguments, name="tensorcores.row")
 def row(gpu: str, output: str = "f32", instruction: str | None = None, inputs: str | None = None) -> MatrixUnit:
     """Return how a GPU's matrix unit sums.
 
