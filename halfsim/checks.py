@@ -1,13 +1,14 @@
-"""What the fields of an accumulator row may be; errors name the row and the field."""
+"""What fields of rows and options may be, and how errors tell it: they name the row and the field."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from operator import index
 
 from halfsim.formats import BINARY32, Format, Specials
 from halfsim.rounding import Rounding, RoundingLike, Stochastic, as_rounding
 
-__all__ = ["deterministic", "integer", "pair_of_formats", "plain", "result_format"]
+__all__ = ["deterministic", "integer", "near", "pair_of_formats", "plain", "result_format"]
 
 
 def integer(row: str, field: str, value: object, low: int, high: int) -> int:
@@ -15,6 +16,15 @@ def integer(row: str, field: str, value: object, low: int, high: int) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__") or not low <= index(value) <= high:
         raise ValueError(f"{row}: {field}={value!r} must be an integer from {low} to {high}")
     return index(value)
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Return what to say of an unknown name: those like it, or all."""
+    from difflib import get_close_matches
+
+    names = list(known)
+    alike = [other for other in names if name and other.startswith(name)] or get_close_matches(name, names, n=4)
+    return f"did you mean {' or '.join(alike)}?" if alike else f"known are {', '.join(names)}"
 
 
 def plain(value: object) -> object:

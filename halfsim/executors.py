@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from halfsim.kernels.threads import set_num_threads
 
-__all__ = ["MakeExecutor", "Workers", "dask_executor", "one_thread", "processes"]
+__all__ = ["AddressError", "MakeExecutor", "Workers", "dask_executor", "one_thread", "processes"]
 
 _ATTEMPTS = 4
 _PATIENCE = 10
@@ -63,6 +63,10 @@ def one_thread() -> None:
     set_num_threads(1)
 
 
+class AddressError(ValueError):
+    """A text that is no address of a scheduler."""
+
+
 @contextlib.contextmanager
 def dask_executor(scheduler: str) -> Iterator[Executor]:
     """Give the workers of a Dask scheduler, ``tcp://host:8786``; tasks of a dead worker go to another.
@@ -70,7 +74,7 @@ def dask_executor(scheduler: str) -> Iterator[Executor]:
     Raises
     ------
     ValueError
-        If Dask is not installed, or the text is no address.
+        If Dask is not installed, or, an `AddressError`, if the text is no address.
     OSError
         If no scheduler answers.
     """
@@ -98,7 +102,9 @@ async def _reach(scheduler: str) -> None:
     try:
         comm = await connect(scheduler, timeout=_PATIENCE)
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"scheduler={scheduler!r} is no address: {error}; pass one such as tcp://HOST:8786") from None
+        raise AddressError(
+            f"scheduler={scheduler!r} is no address: {error}; pass one such as tcp://HOST:8786"
+        ) from None
     await comm.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from halfsim.checks import plain
 from halfsim.core.control import control_word
 from halfsim.environment import IEEE, Environment
 from halfsim.rounding import NAMES, RoundingLike, Stochastic, as_rounding
@@ -15,7 +16,7 @@ def rounding_control(
     function: str, rounding: RoundingLike, environment: Environment, exact: bool = False, saturate: bool = False
 ) -> tuple[int, int, int]:
     """Return (control word, seed as int64, index of the first element)."""
-    if environment is IEEE and type(rounding) is str and not (exact or saturate):
+    if environment is IEEE and type(rounding) is str and exact is saturate is False:
         # A call of a few elements spends much of its time here otherwise.
         plain = _PLAIN.get(rounding)
         if plain is not None:
@@ -35,6 +36,9 @@ def _control(
             f"{function}: environment={environment!r} is of type {type(environment).__name__}; "
             "pass a halfsim.Environment such as halfsim.RISCV"
         )
+    for name, value in (("exact", exact), ("saturate", saturate)):
+        if not isinstance(plain(value), bool):
+            raise TypeError(f"{function}: {name}={value!r} is of type {type(value).__name__}; pass True or False")
     mode = as_rounding(rounding, function)
     control = control_word(mode, environment, exact=exact, saturate=saturate)
     if isinstance(mode, Stochastic):

@@ -2,9 +2,9 @@ r"""
 When does a result underflow?
 =============================
 
-**Claim.** Environments that detect tininess before and after rounding deliver the same numbers, and disagree about
-the underflow flag only for exact results in :math:`[2^{-14} - 2^{-26}, 2^{-14})`: those that round up to the smallest
-normal number whichever way one looks, but are smaller than it.
+**Claim.** Environments that detect tininess before and after rounding deliver the same numbers, and, rounding to
+nearest, disagree about the underflow flag only for exact results in :math:`[2^{-14} - 2^{-26}, 2^{-14})`: those that
+round up to the smallest normal number whichever way one looks, but are smaller than it.
 
 IEEE 754 :cite:p:`ieee754-2019`, clause 7.5, leaves the choice to the implementation. Arm detects before rounding
 :cite:p:`arm-arm`, RISC-V :cite:p:`riscv-unprivileged` and x86 :cite:p:`intel-sdm` after: what counts there is the

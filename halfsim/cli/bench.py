@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from halfsim.cli.group import FAILED, examples, near
+from halfsim.checks import near
+from halfsim.cli.group import FAILED, examples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from halfsim.checks import near
 from halfsim.cli.explain_dot import explain_product, list_cases
-from halfsim.cli.group import examples, near, usage
+from halfsim.cli.group import examples, usage
 from halfsim.cli.literals import number
 from halfsim.cli.output import FORMATS, show
 from halfsim.cli.settings import ENVIRONMENTS, environment_of

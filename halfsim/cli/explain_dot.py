@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from halfsim.cli.group import near, usage
+from halfsim.checks import near
+from halfsim.cli.group import usage
 from halfsim.cli.literals import number
 
 if TYPE_CHECKING:

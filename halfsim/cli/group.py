@@ -9,13 +9,14 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
 
-__all__ = ["Group", "examples", "near", "usage"]
+from halfsim.checks import near
+
+__all__ = ["Group", "examples", "usage"]
 
 FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
@@ -46,6 +47,7 @@ class Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the chosen command."""
         try:
+            _check_environment()
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise _InterruptedError from None
@@ -97,6 +99,21 @@ class Group(click.Group):
         return status if isinstance(status, int) else 0
 
 
+def _check_environment() -> None:
+    """Refuse what halfsim's variables ask for before a command begins: each needs them at another place."""
+    try:
+        if os.environ.get("HALFSIM_CPU"):
+            from halfsim.core._processor import choose_processor
+
+            choose_processor()
+        if os.environ.get("HALFSIM_NUM_THREADS"):
+            from halfsim.kernels.threads import get_num_threads
+
+            get_num_threads()
+    except (ValueError, RuntimeError) as error:
+        raise click.UsageError(str(error)) from None
+
+
 @contextlib.contextmanager
 def _terminations() -> Iterator[list[int]]:
     """Let SIGTERM, as service managers and `timeout` send it, clean up as Ctrl-C does; give those received."""
@@ -132,13 +149,6 @@ def examples(*commands: str, notes: Sequence[str] = ()) -> str:
     """Return the end of a help text: commands to copy, and notes."""
     parts = ["\b", "Examples:", *(f"  {command}" for command in commands)]
     return "\n".join([*parts, "", "\b", *notes] if notes else parts)
-
-
-def near(name: str, known: Iterable[str]) -> str:
-    """Return what to say of an unknown name: those like it, or all."""
-    names = list(known)
-    alike = [other for other in names if name and other.startswith(name)] or get_close_matches(name, names, n=4)
-    return f"did you mean {' or '.join(alike)}?" if alike else f"known are {', '.join(names)}"
 
 
 @contextlib.contextmanager

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from halfsim.cli.group import examples, near
+from halfsim.checks import near
+from halfsim.cli.group import examples
 
 if TYPE_CHECKING:
     from halfsim.accumulators import MatrixUnit

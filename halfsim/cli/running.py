@@ -61,7 +61,10 @@ def running(scheduler: str | None) -> Iterator[None]:
             raise
         raise click.ClickException(str(error)) from None
     except (ValueError, RuntimeError) as error:
-        raise click.ClickException(str(error)) from None
+        from halfsim.executors import AddressError
+
+        kind = click.UsageError if isinstance(error, AddressError) else click.ClickException
+        raise kind(str(error)) from None
     except OSError as error:
         if not scheduler or error.filename:
             raise

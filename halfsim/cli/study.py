@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from halfsim.cli.group import FAILED, Group, examples, near
+from halfsim.checks import near
+from halfsim.cli.group import FAILED, Group, examples
 from halfsim.cli.running import extra, run_options, running
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from halfsim.cli.group import FAILED, Group, examples, usage
+from halfsim.cli.running import running
 from halfsim.cli.settings import shard_option
 
 if TYPE_CHECKING:
@@ -128,15 +129,8 @@ def _workers(count: int | None, scheduler: str | None) -> Iterator[Workers]:
     count = count or os.cpu_count() or 1
     # A cluster has more workers than this machine has cores: keep all of them busy.
     make = functools.partial(dask_executor, scheduler) if scheduler else functools.partial(processes, count)
-    try:
-        with Workers(make, 64 if scheduler else 2 * count) as workers:
-            yield workers
-    except (ValueError, RuntimeError) as error:
-        raise click.ClickException(str(error)) from None
-    except OSError as error:
-        if not scheduler or error.filename:
-            raise
-        raise click.ClickException(f"no Dask scheduler answers at {scheduler}: start one with dask scheduler") from None
+    with running(scheduler), Workers(make, 64 if scheduler else 2 * count) as workers:
+        yield workers
 
 
 def _bar(job: Job, length: int, shown: bool) -> Any:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from halfsim.checks import near
 from halfsim.cli.group import examples
 
 if TYPE_CHECKING:
@@ -39,9 +42,13 @@ def warmup(names: tuple[str, ...]) -> None:
     work = _work()
     for name in names:
         if name not in work:
-            raise click.UsageError(f"unknown operation {name!r}; known are {', '.join(work)}")
+            raise click.UsageError(f"unknown operation {name!r}; {near(name, work)}")
     chosen = list(dict.fromkeys(names)) or list(work)
     directory, start = cache_directory(), time.perf_counter()
+    # Nothing tells a call that what it compiled could not be kept; here that is all there is to do.
+    directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=directory):
+        pass
     with click.progressbar(
         chosen, label="compiling", file=sys.stderr, item_show_func=lambda name: name or "", width=30
     ) as bar:
@@ -106,13 +113,19 @@ def _conversions() -> list[_Work]:
         for size in (2, WORTH)
         for dtype in (np.float16, np.float32, np.float64)
     ]
-    integers = [np.ones(2, dtype) for dtype in (np.int64, np.uint64)]
+    if find_spec("ml_dtypes"):
+        from ml_dtypes import float8_e5m2
+
+        floats.append(np.ones(2, float8_e5m2))
+    # Those of 8 bits, and signed ones, are read as int64; unsigned ones lie as patterns do.
+    integers = [np.ones(2, dtype) for dtype in (np.int64, np.uint16, np.uint32, np.uint64)]
     targets = (BINARY16, BINARY32, BINARY64, BFLOAT16, TF32)
+    whole = (np.int8, np.int16, np.int32, np.int64, np.uint64)
     work: list[_Work] = []
     for call in (convert, convert.flagged):
         for rounding in ("rne", "rna", Stochastic(bits=8, seed=0)):
             work += [partial(call, x, target, rounding=rounding) for x in (*floats, *integers) for target in targets]
-            work += [partial(call, x, dtype, rounding=rounding) for x in floats for dtype in (np.int64, np.uint64)]
+            work += [partial(call, x, dtype, rounding=rounding) for x in floats for dtype in whole]
     return work
 
 
@@ -121,6 +134,7 @@ def _products() -> list[_Work]:
 
     from halfsim.accumulators import FP16, Compensated, Exact, Pairwise, Sequential
     from halfsim.formats import BINARY16, BINARY32
+    from halfsim.kernels.transposition import transposed
     from halfsim.linalg import matmul
     from halfsim.rounding import Rounding, Stochastic
     from halfsim.tensorcores import as_accumulator
@@ -150,8 +164,9 @@ def _products() -> list[_Work]:
     work += [partial(matmul, a, b, accumulator=replace(as_accumulator("mi250x:f32"), rounding=away))]
     # Factors of 16 bits and less share a loop with binary16; TF32 has its own. Both are read from float32.
     wide = a.astype(np.float32), b.astype(np.float32)
-    wide_rows = ("h100:f32:bf16", "h100:f32:tf32", "mi250x:f32:bf16")
-    return work + [partial(matmul, *wide, accumulator=row) for row in wide_rows]
+    wide_rows = [f"{gpu}:f32:bf16" for gpu in ("h100", "mi100", "mi250x", "mi300x")] + ["h100:f32:tf32"]
+    work += [partial(matmul, *wide, accumulator=row) for row in wide_rows]
+    return work + [partial(transposed, np.ones((128, 128), x.dtype).T) for x in (a, wide[0])]
 
 
 def _training() -> list[_Work]:

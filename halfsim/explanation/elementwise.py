@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from halfsim import operations, predicates
 from halfsim.arrays import as_patterns, plain_array
+from halfsim.checks import near
 from halfsim.conversion import Conversion, integer_dtype, source_words
 from halfsim.core.compare import Class
 from halfsim.core.fields import layout
@@ -170,8 +171,8 @@ def explain(
     job, known = _job(op, operands)
     for option in options:
         if option not in known:
-            more = f"; known are {', '.join(known)}" if known else ""
-            raise TypeError(f"explain: {job.name} has no keyword {option!r}{more}")
+            listed = ", ".join(("rounding", "environment", *known))
+            raise TypeError(f"explain: {job.name} has no keyword {option!r}; known are {listed}")
     control, seed, index = rounding_control("explain", rounding, environment, **options)
     words = [np.array([word], np.int64) for word in job.words]
     # Loops that deliver integers of any type deliver them as int64.
@@ -209,8 +210,8 @@ def _job(op: Operation | Conversion | str, operands: tuple[Any, ...]) -> tuple[_
     if not isinstance(row, Operation):
         given = type(op).__name__ if hasattr(op, "__array__") else op
         raise (ValueError if isinstance(op, str) else TypeError)(
-            f"explain: unknown operation {given!r}; known are {', '.join(table)} and convert, and halfsim.explain_dot "
-            "for a sum of products"
+            f"explain: unknown operation {given!r}; {near(str(given), (*table, 'convert'))}; a sum of products is of "
+            "halfsim.explain_dot"
         )
     if len(operands) != row.arity:
         raise TypeError(f"explain: {row.name} takes {row.arity} operand(s), got {len(operands)}")
@@ -237,7 +238,10 @@ def _integer(name: str, operand: str, value: Any) -> NDArray[Any]:
 
 def _conversion(operands: tuple[Any, ...]) -> _Job:
     if len(operands) != 2:
-        raise TypeError(f"explain: convert takes a number and a target, got {len(operands)} operand(s)")
+        raise TypeError(
+            f"explain: convert takes a number and a target without a name, as in explain('convert', x, halfsim.E4M3); "
+            f"got {len(operands)} operand(s)"
+        )
     words, source = source_words(operands[0])
     unsigned = source is None and np.asarray(operands[0]).dtype.kind == "u"
     target = operands[1] if isinstance(operands[1], Format) else integer_dtype(operands[1])

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import halfsim as hs
+from halfsim.checks import near
 from halfsim.environment import IEEE, Environment
 from halfsim.operation import Operation
 from halfsim.rounding import RoundingLike, Stochastic, as_rounding
@@ -193,9 +194,5 @@ def subject(name: str, function: str = "subject") -> Subject:
     for known in SUBJECTS:
         if name == known.name or (name and name == known.testfloat):
             return known
-    from difflib import get_close_matches
-
     names = [known.name for known in SUBJECTS] + [known.testfloat for known in SUBJECTS if known.testfloat]
-    near = [known for known in names if name and known.startswith(name)] or get_close_matches(name, names, n=4)
-    meant = f"did you mean {', '.join(near)}?" if near else f"known are {', '.join(names)}"
-    raise ValueError(f"{function}: unknown operation {name!r}; {meant}")
+    raise ValueError(f"{function}: unknown operation {name!r}; {near(name, names)}")

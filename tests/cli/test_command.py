@@ -169,6 +169,7 @@ def test_no_arguments_show_the_help_and_fail() -> None:
         (("study", "run", "nothing"), "unknown study 'nothing'; known are quickstart"),
         (("study", "run", "quickstart", "--seeds", "0"), "--seeds"),
         (("warmup", "nothing"), "unknown operation 'nothing'; known are add"),
+        (("warmup", "mutliply"), "unknown operation 'mutliply'; did you mean multiply?"),
     ],
 )
 def test_wrong_usage_is_one_line_and_status_2(arguments: tuple[str, ...], words: str) -> None:
@@ -178,6 +179,24 @@ def test_wrong_usage_is_one_line_and_status_2(arguments: tuple[str, ...], words:
     assert words in shown.stderr
     assert shown.stderr.count("\n") == 1
     assert shown.stderr.startswith("halfsim")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("explain", "add", "1", "2"), ("warmup", "add"), ("vectors", "check", "none.tv")]
+)
+def test_wrong_variables_of_the_environment_are_one_line_and_status_2(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HALFSIM_CPU", "pentium")
+    shown = invoke(*arguments)
+    assert (shown.exit_code, shown.stderr.count("\n")) == (2, 1)
+    assert "HALFSIM_CPU='pentium' is no processor known here; set it to generic" in shown.stderr
+    monkeypatch.delenv("HALFSIM_CPU")
+    monkeypatch.setenv("HALFSIM_NUM_THREADS", "many")
+    monkeypatch.setattr("halfsim.kernels.threads._threads", 0)
+    shown = invoke(*arguments)
+    assert (shown.exit_code, shown.stderr.count("\n")) == (2, 1)
+    assert "HALFSIM_NUM_THREADS='many' must be a positive integer" in shown.stderr
 
 
 def test_an_unexpected_error_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,11 +83,11 @@ def test_no_scheduler_is_an_error_of_one_line(path: Path, tmp_path: Path) -> Non
         cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0
-    assert done.stdout.split() == ["1"] * 4
+    assert done.stdout.split() == ["2"] * 4
     lines = done.stderr.splitlines()
     assert len(lines) == 4, done.stderr
     for line, address in zip(lines, addresses, strict=True):
-        assert line.startswith(f"halfsim: scheduler={address!r} is no address: ")
+        assert f" train: scheduler={address!r} is no address: " in line
     shown = invoke(*arguments, "tcp://127.0.0.1:9")
     assert shown.exit_code == 1
     assert shown.stderr.splitlines()[-1].startswith("halfsim: no Dask scheduler answers at tcp://127.0.0.1:9")

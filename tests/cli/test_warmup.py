@@ -33,6 +33,7 @@ def test_warmup_fills_the_cache(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_warmup_reaches_every_loop(tmp_path: Path) -> None:
     program = """
 import sys
@@ -46,18 +47,70 @@ for module, values in list(sys.modules.items()):
                 print("LOOP", module, name, len(value.overloads))
 print("NATIVE", sys.modules["halfsim.kernels.native16"].available())
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "HALFSIM_CACHE_DIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    loops = re.findall(r"^LOOP (\S+) (\S+) (\d+)$", done.stdout, re.MULTILINE)
+    done = _python(program, tmp_path)
+    loops = re.findall(r"^LOOP (\S+) (\S+) (\d+)$", done, re.MULTILINE)
     assert len(loops) > 40
     # A processor has vectors of binary16 or needs the loops that stand for them.
-    other = ("sequential16", "_nearest") if "NATIVE True" in done.stdout else ("native16", "")
+    other = ("sequential16", "_nearest") if "NATIVE True" in done else ("native16", "")
     spared = {(f"halfsim.kernels.{other[0]}", f"_{name}{other[1]}") for name in ("fused", "unfused")}
     # Vectorised loops stand for these wherever there is a compiler.
     spared |= {("halfsim.kernels.elementwise", name) for name in ("compare_relation", "extremum")}
     assert {loop[:2] for loop in loops if loop[2] == "0"} == spared
+    # No later call compiles anything, whatever it is given.
+    before = set(tmp_path.rglob("*.nbc"))
+    assert int(_python(CALLS, tmp_path)) > 3000
+    assert not set(tmp_path.rglob("*.nbc")) - before
+
+
+CALLS = """
+import itertools
+import ml_dtypes
+import numpy as np
+import halfsim as hs
+from halfsim.tensorcores import TABLE, TensorCore
+
+integers = [np.dtype(f"{kind}{bits}") for kind in ("int", "uint") for bits in (8, 16, 32, 64)]
+floats = [np.float16, np.float32, np.float64, ml_dtypes.bfloat16, ml_dtypes.float8_e5m2, ml_dtypes.float8_e4m3fn]
+formats = [hs.BINARY16, hs.BINARY32, hs.BINARY64, hs.BFLOAT16, hs.TF32, hs.E5M2, hs.E4M3]
+roundings = ("rne", "rtz", "rna", hs.Stochastic(bits=8, seed=1))
+calls = 0
+for size in (2, 200_000):
+    for kind, to, rounding in itertools.product((*floats, *integers), (*formats, *integers), roundings):
+        if isinstance(to, np.dtype) and np.dtype(kind).kind in "iu":
+            continue
+        for convert in (hs.convert, hs.convert.flagged):
+            convert(np.ones(size, kind), to, rounding=rounding)
+            calls += 1
+    for operation in [getattr(hs, name) for name in hs.__all__]:
+        if isinstance(operation, hs.Operation):
+            operands = [np.ones(size, (np.float16, np.int64)[i == operation.integers]) for i in range(operation.arity)]
+            for call, rounding in itertools.product((operation, operation.flagged), roundings):
+                call(*operands, rounding=rounding)
+                calls += 1
+sums = [f"{name}{output}" for name in ("exact", "pairwise", "compensated") for output in ("", ":f16")]
+units = [row.accumulator for row in TABLE]
+for row, (m, k, n) in itertools.product([*units, *sums, "fp16", "fp32"], ((4, 8, 4), (70, 130, 40))):
+    formats = getattr(row, "inputs", (hs.BINARY16,) * 2)
+    kinds = [np.float16] if formats == (hs.BINARY16,) * 2 else [np.float32]
+    for kind, order in itertools.product(kinds, "CF"):
+        a, b = np.ones((m, k), kind, order), np.ones((k, n), kind, order)
+        for c in (None, np.ones((m, n), np.float16), np.ones((m, n), np.float32)):
+            hs.matmul(a, b, c, accumulator=row)
+            calls += 1
+        hs.sum(a, axis=0, accumulator=row), hs.sum(a, axis=1, accumulator=row), hs.dot(a, a, accumulator=row)
+        if row in sums:
+            hs.matmul.flagged(a, b, accumulator=row)
+print(calls)
+"""
+
+
+def _python(program: str, cache: Path) -> str:
+    """Run a program with a cache, and return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "HALFSIM_CACHE_DIR": str(cache)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout

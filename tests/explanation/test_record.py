@@ -51,7 +51,7 @@ def test_records_are_frozen() -> None:
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "words"),
     [
-        (("ad", np.float16(1)), {}, ValueError, "unknown operation 'ad'; known are add"),
+        (("ad", np.float16(1)), {}, ValueError, "unknown operation 'ad'; did you mean add"),
         ((3, np.float16(1)), {}, TypeError, "unknown operation 3"),
         (("add", np.float16(1)), {}, TypeError, "takes 2 operand"),
         (("add", 1.0, 2.0), {}, TypeError, "convert"),
