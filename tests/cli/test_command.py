@@ -169,7 +169,7 @@ def test_no_arguments_show_the_help_and_fail() -> None:
         (("study", "run", "nothing"), "unknown study 'nothing'; known are quickstart"),
         (("study", "run", "quickstart", "--seeds", "0"), "--seeds"),
         (("warmup", "nothing"), "unknown operation 'nothing'; known are add"),
-        (("warmup", "multipl"), "unknown operation 'multipl'; did you mean multiply?"),
+        (("warmup", "sqr"), "unknown operation 'sqr'; did you mean sqrt?"),
     ],
 )
 def test_wrong_usage_is_one_line_and_status_2(arguments: tuple[str, ...], words: str) -> None:
