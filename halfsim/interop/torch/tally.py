@@ -10,11 +10,13 @@ import numpy as np
 from halfsim.arrays import contiguous
 from halfsim.core.control import control_word
 from halfsim.environment import IEEE
-from halfsim.interop.torch.report import EVERY, Report
-from halfsim.kernels.census import LOSSES, losses16, losses32, outside
+from halfsim.interop.torch.report import EVERY, Counts, Report
+from halfsim.kernels.losses import LOSSES, WHOLE, extraordinary, losses
 from halfsim.rounding import Rounding
 from halfsim.training.arithmetic import Array
+from halfsim.training.binary32 import widen
 from halfsim.training.ledger import WATCHED, Ledger, is_special
+from halfsim.training.products import Factors
 
 __all__ = ["NEAREST", "Tally"]
 
@@ -24,11 +26,9 @@ _SMALL = 1024
 """Results up to which a second product is nothing beside the dispatch of PyTorch."""
 _FEW = 32
 """Elements up to which summing each by itself takes less time than a second product of their rows."""
-_NORMAL16, _NORMAL32 = (0x7FFF, 0x0400, 0x7BFF), (0x7FFFFFFF, 0x38800000, 0x477FE000)
-"""Magnitude, smallest normal and largest number of binary16, as patterns of it and of binary32."""
 _ROWS = 0x9E3779B0
 """A salt: which rows are compared must not follow from which products are."""
-_NONE = np.zeros(0, np.int64)
+_ZEROS = np.zeros(0, np.float32)
 NEAREST = control_word(Rounding.roundTiesToEven, IEEE)
 """The word of rounding to nearest, for loops that ask for one."""
 
@@ -57,46 +57,41 @@ class Tally(Ledger):
         self.special = False
         self._report, self._normal = report, np.float32(normal).view(np.int32)
         self._products: Counter[tuple[str, str]] = Counter()
-        self._ordinary: Array | None = None
+        self._seen: Array | None = None
+        self._seen_special = False
 
     def count(self, layer: str, kind: str, exact: Array, stored: Array) -> None:
         """Count the losses of a result."""
-        if not self.sampling:
-            return
-        self._report.modules[layer].elements += stored.size
-        self.lost(layer, exact, stored)
+        if self.sampling:
+            self._report.modules[layer].elements += stored.size
+            self.lost(layer, exact, stored)
 
     def lost(self, layer: str, exact: Array, stored: Array) -> None:
         """Count what a result lost that is counted already, in a type that is narrower than the policy's format."""
-        if not self.sampling:
-            return
-        counts = self._report.modules[layer]
-        inexact, overflow, underflow, flushed, invalid = self._losses(exact, stored)
-        counts.inexact += inexact
-        counts.overflow += overflow
-        counts.underflow += underflow
-        counts.flushed += flushed
-        counts.invalid += invalid
+        if self.sampling:
+            special, *lost = self._losses(exact, stored)
+            _add(self._report.modules[layer], lost)
+            self._seen, self._seen_special = stored, special
 
-    def _losses(self, exact: Array, stored: Array) -> list[int]:
-        """Return how many elements lost something in being stored: the `LOSSES`."""
+    def _losses(self, exact: Array, stored: Array) -> tuple[bool, int, int, int, int, int]:
+        """Return what `halfsim.kernels.losses.losses` does."""
         if stored.flags.f_contiguous and exact.flags.f_contiguous:
             # In the order of memory, which costs no copy.
             exact, stored = exact.T, stored.T
-        wide = np.ravel(exact).astype(np.float32, copy=False).view(np.uint32)
-        narrow = np.ravel(stored)
-        counts = np.zeros(len(LOSSES), np.int64)
-        if narrow.dtype == np.float16:
-            losses16(wide, narrow.view(np.uint16), self._normal, NEAREST, counts)
-        else:
-            losses32(wide, narrow.astype(np.float32, copy=False).view(np.uint32), self._normal, counts)
-        return counts.tolist()
+        exact, stored = exact.reshape(-1), stored.reshape(-1)
+        if stored.dtype != np.float16:
+            stored = stored.astype(np.float32, copy=False)
+        wide, narrow = exact.astype(np.float32, copy=False), np.uint16 if stored.dtype == np.float16 else np.uint32
+        found: tuple[bool, int, int, int, int, int] = losses(
+            wide.view(np.uint32), stored.view(narrow), self._normal, NEAREST
+        )
+        return found
 
     def operand(self, layer: str, values: Array, stored: Array) -> None:
         """Count what rounding a float32 operand, or flushing a float16 one, took off."""
         if not self.sampling:
             return
-        inexact, overflow, _, flushed, _ = self._losses(values, stored)
+        _, inexact, overflow, _, flushed, _ = self._losses(values, stored)
         if inexact:
             counts = self._report.modules[layer]
             counts.rounded += inexact
@@ -106,9 +101,9 @@ class Tally(Ledger):
 
     def watch(self, layer: str, tensor: str, stored: Array) -> None:
         """Note whether a result holds an infinity or a NaN."""
-        if stored is not self._ordinary and not self.special and self._report.first is None:
-            self.special = is_special(np.asarray(stored))
-        self._ordinary = None
+        if not self.special and self._report.first is None:
+            self.special = self._seen_special if stored is self._seen else is_special(np.asarray(stored))
+        self._seen = None
 
     def compare(self, layer: str, exact: Array, stored: Array) -> None:
         """Keep no book of errors."""
@@ -119,35 +114,39 @@ class Tally(Ledger):
         self._products[layer, product] += 1
         return _is_turn(number, self._report.count), WATCHED if _is_turn(number, EVERY) else 0, number
 
-    def sample(self, layer: str, stored: Array, number: int) -> tuple[Array, Array] | None:
-        """Return which rows of a product are compared with another, and which other elements, by place; None for all.
-
-        They are those that the report's `rows` asks for, and with them all that can be anything but inexact.
-        """
+    def sample(self, stored: Array, number: int) -> Array | None:
+        """Return marks of the rows of a product that are compared with another, as `rows` asks; None for all."""
         asked = self._report.rows
         if stored.ndim != 2 or stored.size < _SMALL or asked == 1:
             return None
-        rows, columns = stored.shape
         # One row in so many, or where that were too few, more of one product in so many.
-        step, turn = _divisor(asked, max(1, rows // _LEAST)), number // self._report.count
-        places, is_turn = _extraordinary(stored), _is_turn(turn, asked // step)
-        if not places.size:
-            # So it needs no search for an infinity.
-            self._ordinary = stored
-            if not is_turn:
-                self.skip(layer, stored.size)
-                return _NONE, _NONE
-        chosen = np.zeros(rows, bool)
-        if is_turn:
-            chosen[_scattered(turn, _ROWS) % step :: step] = True
-        places = places[~chosen[places // columns]]
-        if places.size > _FEW:
-            chosen[places // columns], places = True, _NONE
-        kept = np.flatnonzero(chosen)
-        if kept.size == rows:
-            return None
-        self.skip(layer, stored.size - kept.size * columns - places.size)
-        return kept, places
+        step, turn = _divisor(asked, max(1, len(stored) // _LEAST)), number // self._report.count
+        marks = np.zeros(len(stored), np.uint8)
+        if _is_turn(turn, asked // step):
+            if step == 1:
+                return None
+            marks[_scattered(turn, _ROWS) % step :: step] = WHOLE
+        return marks
+
+    def single(self, layer: str, factors: Factors, stored: Array, marks: Array) -> Array:
+        """Compare all that can be anything but inexact outside of marked rows; return which rows are to be compared.
+
+        They are the marked ones, unless there is more of it than it pays to sum by itself.
+        """
+        a, b, c = factors
+        patterns = contiguous(stored).reshape(-1).view(np.uint16)
+        starts = _ZEROS if c is None else widen(c)
+        found, special, *lost = extraordinary(
+            a.view(np.uint16), b.view(np.uint16), starts, patterns, self._normal, NEAREST, marks, _FEW
+        )
+        self._seen, self._seen_special = stored, special
+        rows = np.flatnonzero(marks if found > _FEW else marks == WHOLE)
+        if 0 < found <= _FEW:
+            counts = self._report.modules[layer]
+            counts.elements += found
+            _add(counts, lost)
+        self.skip(layer, stored.size - rows.size * stored.shape[1] - (found if found <= _FEW else 0))
+        return rows
 
     def skip(self, layer: str, elements: int) -> None:
         """Note results of a product that is not counted."""
@@ -183,14 +182,8 @@ def _is_turn(number: int, every: int) -> bool:
     return place == _scattered(turn) % every
 
 
-def _extraordinary(stored: Array) -> Array:
-    """Return the places, in C order, of what is zero, subnormal, the largest number of binary16, infinite or NaN."""
-    held = contiguous(stored).reshape(-1)
-    narrow = held.dtype == np.float16
-    numbers = held.view(np.uint16 if narrow else np.uint32), *(_NORMAL16 if narrow else _NORMAL32)
-    places = np.empty(_FEW, np.int64)
-    found = outside(*numbers, places)
-    if found > _FEW:
-        places = np.empty(found, np.int64)
-        outside(*numbers, places)
-    return places[:found]
+def _add(counts: Counts, lost: list[int]) -> None:
+    """Add the `LOSSES`, which mostly are of one kind."""
+    for name, number in zip(LOSSES, lost, strict=True):
+        if number:
+            setattr(counts, name, getattr(counts, name) + number)
