@@ -49,16 +49,27 @@ def test_every_pattern_beside_one_number(exact):
     assert found(beside, wide) == stated(beside, wide)
 
 
-@pytest.mark.parametrize("step", [0, 1, -1])
-def test_every_pattern_beside_itself_and_its_neighbours_in_binary32(step):
-    """One by one, so that no other pattern of a run decides which loop counts it."""
+BESIDES = {
+    "itself": lambda bits: bits,
+    "above": lambda bits: bits + np.int32(1),
+    "below": lambda bits: bits - np.int32(1),
+    "zero": np.zeros_like,
+}
+
+
+@pytest.mark.parametrize("name", BESIDES)
+def test_patterns_one_by_one(name):
+    """So that no other pattern of a run decides which loop counts it."""
     with np.errstate(invalid="ignore"):
         wide = ALL.astype(np.float32)
-    beside = (wide.view(np.int32) + np.int32(step)).view(np.float32)
-    for at in range(0, ALL.size, 3):
+    beside = BESIDES[name](wide.view(np.int32)).view(np.float32)
+    ends = [x for n in (0, 1, 0x400, 0x7BFF, 0x7C00, 0x7FFF) for x in (n - 1, n, n + 1, n + 0x8000)]
+    for at in {*range(0, ALL.size, 13), *(each % ALL.size for each in ends)}:
         one = slice(at, at + 1)
         assert found(beside[one], ALL[one]) == stated(beside[one], ALL[one]), at
         assert found(beside[one], wide[one]) == stated(beside[one], wide[one]), at
+        # Of a wider format, or of none of its own.
+        assert found(wide[one], beside[one]) == stated(wide[one], beside[one]), at
 
 
 def numbers(seed, size, strange):
@@ -134,6 +145,15 @@ def test_results_out_of_the_ordinary_are_compared_with_sums(seed, shape, strange
     wanted, kept = expected(a, b, starts, stored, marks, 32)
     assert got == wanted
     assert (after == kept).all()
+
+
+@pytest.mark.parametrize("number", [31, 32, 33])
+def test_as_many_as_it_pays_to_sum_by_themselves(number):
+    a, b, stored = np.ones((4, 2), np.float16), np.ones((2, 40), np.float16), np.full((4, 40), 2, np.float16)
+    stored[1, :number] = 0
+    got, after = product(a, b, np.zeros(0, np.float32), stored, np.zeros(4, np.uint8), 32)
+    assert got == (number, False, *((number, 0, number, number, 0) if number <= 32 else (0,) * 5))
+    assert after.tolist() == [0, BESIDE, 0, 0]
 
 
 def test_every_pattern_is_compared_or_ordinary():
