@@ -6,7 +6,7 @@ import numpy as np
 from numpy import float32, int32
 
 from halfsim.core._jit import kernel, scalar
-from halfsim.kernels.simd import bits_of, decode, less, make_rule
+from halfsim.kernels.simd import bits_of, decode, float_of, less, make_rule
 
 __all__ = ["BESIDE", "LOSSES", "WHOLE", "extraordinary", "losses"]
 
@@ -97,8 +97,9 @@ def extraordinary(a, b, starts, stored, normal, control, rows, most):
     That is what is zero, subnormal, the largest number, infinite or NaN, in rows that are not marked as `WHOLE`, unless
     there is more of it than `most`. Such rows are marked as `BESIDE`.
 
-    `a` (M, K), `b` (K, N) and `stored`, M N of them, are patterns of binary16, uint16; `starts` (N,), float32, or empty
-    is what the sums start from; `rows` (M,) are the marks, uint8; `normal` and `control` are those of `losses`.
+    `a` (M, K), `b` (K, N) and `stored`, M N of them, are patterns of binary16, uint16; `starts`, N such or patterns of
+    binary32, uint32, or none, is what the sums start from; `rows`, M of them, are the marks, uint8; `normal` and
+    `control` are those of `losses`.
 
     k ascends, as in `halfsim.kernels.gemm32.matmul32`. Return how many there are, and what `losses` does of them, but
     of all results whether one is infinite or NaN.
@@ -126,7 +127,9 @@ def extraordinary(a, b, starts, stored, normal, control, rows, most):
     inexact = overflow = underflow = flushed = invalid = 0
     for number in range(count if count <= most else 0):
         i, j = divmod(places[number], columns)
-        total = starts[j] if starts.size else float32(0)
+        total = float32(0)
+        if starts.size:
+            total = decode(int32(starts[j]), rule) if starts.itemsize == 2 else float_of(int32(starts[j]))
         for k in range(b.shape[0]):
             total += decode(int32(a[i, k]), rule) * decode(int32(b[k, j]), rule)
         one, two, three, four, five = _lost(

@@ -98,16 +98,16 @@ def test_runs_of_ordinary_numbers_and_of_others(seed, size, strange):
 def product(a, b, starts, stored, marks, most):
     """Call the kernel; return what it returns, and the marks."""
     marks = marks.copy()
-    patterns = (x.view(np.uint16) for x in (a, b))
+    patterns = (x.view(np.uint16 if x.dtype == np.float16 else np.uint32) for x in (a, b, starts))
     flat = stored.reshape(-1).view(np.uint16)
-    return extraordinary(*patterns, starts, flat, NORMAL16.view(np.int32), CONTROL, marks, most), marks
+    return extraordinary(*patterns, flat, NORMAL16.view(np.int32), CONTROL, marks, most), marks
 
 
 def expected(a, b, starts, stored, marks, most):
     """Say the same of whole arrays: sums in binary32, one k after the other."""
     sums = np.zeros(stored.shape, np.float32)
     if starts.size:
-        sums[:] = starts
+        sums[:] = starts.astype(np.float32)
     with np.errstate(all="ignore"):
         for k in range(a.shape[1]):
             sums += a[:, k, None].astype(np.float32) * b[k].astype(np.float32)
@@ -132,9 +132,11 @@ def test_results_out_of_the_ordinary_are_compared_with_sums(seed, shape, strange
     a = np.float16(rng.normal(size=(rows, terms)) * scale)
     b = np.float16(rng.normal(size=(terms, columns)))
     b[rng.random(b.shape) < 0.002] = np.inf
-    starts = rng.normal(size=columns).astype(np.float32) if addend else np.zeros(0, np.float32)
+    starts = rng.normal(size=columns if addend else 0).astype(rng.choice([np.float16, np.float32]))
     with np.errstate(over="ignore", invalid="ignore"):
-        stored = (a.astype(np.float32) @ b.astype(np.float32) + (starts if addend else 0)).astype(np.float16)
+        stored = (a.astype(np.float32) @ b.astype(np.float32) + (np.float32(starts) if addend else 0)).astype(
+            np.float16
+        )
     others = rng.integers(0, 1 << 16, stored.shape, dtype=np.uint16).view(np.float16)
     edge = rng.choice(np.float16([0.0, -0.0, 65504, -np.inf, np.nan, 2**-24, 2**-14]), stored.shape)
     stored = np.where(
@@ -151,7 +153,7 @@ def test_results_out_of_the_ordinary_are_compared_with_sums(seed, shape, strange
 def test_as_many_as_it_pays_to_sum_by_themselves(number):
     a, b, stored = np.ones((4, 2), np.float16), np.ones((2, 40), np.float16), np.full((4, 40), 2, np.float16)
     stored[1, :number] = 0
-    got, after = product(a, b, np.zeros(0, np.float32), stored, np.zeros(4, np.uint8), 32)
+    got, after = product(a, b, np.zeros(0, np.float16), stored, np.zeros(4, np.uint8), 32)
     assert got == (number, False, *((number, 0, number, number, 0) if number <= 32 else (0,) * 5))
     assert after.tolist() == [0, BESIDE, 0, 0]
 
@@ -159,7 +161,7 @@ def test_as_many_as_it_pays_to_sum_by_themselves(number):
 def test_every_pattern_is_compared_or_ordinary():
     """All of 2**16 results of one product, of which a part is to be summed by itself, however many."""
     a, b = np.float16([[1.0]] * 256), np.float16([[2.0**-15] * 128 + [3.0] * 128])
-    stored, marks, none = ALL.reshape(256, 256), np.zeros(256, np.uint8), np.zeros(0, np.float32)
+    stored, marks, none = ALL.reshape(256, 256), np.zeros(256, np.uint8), np.zeros(0, np.float16)
     for most in (1 << 16, 32):
         got, after = product(a, b, none, stored, marks, most)
         wanted, kept = expected(a, b, none, stored, marks, most)

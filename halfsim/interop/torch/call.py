@@ -84,6 +84,8 @@ class Call:
     def factor(self, tensor: torch.Tensor) -> Array:
         """Return a tensor in the format in which it takes part in products."""
         machine = self.machine
+        if machine.keeps16 and tensor.dtype is torch.float16:
+            return array_of(tensor)
         # Where all are stored alike, marks need not be looked up.
         marks = 0 if machine.alike else self._marks.of(tensor)
         if marks & Mark.weight:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, NamedTuple
 
-from halfsim.interop.torch.operators import EXACT, FOREACH, HANDLERS, RANDOM, WHOLE, Handler, composite
+from halfsim.interop.torch.operators import EXACT, FOREACH, HANDLERS, QUIET, RANDOM, WHOLE, Handler, composite
 
 __all__ = ["COPIES", "Facts", "facts_of"]
 
@@ -28,6 +28,8 @@ class Facts(NamedTuple):
     """Whether it is an expression in others."""
     direct: bool
     """Whether no call with an operand is but computed by the handler."""
+    quiet: bool
+    """Whether the handler leaves NumPy nothing to warn of."""
 
 
 @cache
@@ -40,4 +42,4 @@ def facts_of(func: Any) -> Facts:
     handler = None if parts else HANDLERS.get(name)
     others = space != "aten" or name in COPIES or name in EXACT or name in RANDOM
     direct = not (handler is None or others or func.is_view or full.startswith(FOREACH) or name.startswith(WHOLE))
-    return Facts(space, full, name, changes, func.is_view, handler, parts, direct)
+    return Facts(space, full, name, changes, func.is_view, handler, parts, direct, handler in QUIET)

@@ -8,6 +8,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 __all__ = ["Mark", "Marks"]
 
 _expired = torch.UntypedStorage._expired
+_STRIDED = torch.strided
 _wrapped = torch._C._functorch.is_functorch_wrapped_tensor
 
 
@@ -31,16 +32,16 @@ class Marks:
 
     def of(self, tensor: torch.Tensor) -> int:
         """Return the marks of a tensor."""
-        if tensor.layout is not torch.strided:
+        if tensor.layout is not _STRIDED:
             return 0
         found = self._found.get(_plain(tensor).untyped_storage()._cdata)
         return 0 if found is None or _expired(found[0].cdata) else found[1]
 
     def add(self, tensor: torch.Tensor, mark: int) -> None:
         """Mark a tensor, and all that share its memory; one without a memory of its own, as a sparse one, is not."""
-        if tensor.layout is not torch.strided:
+        if tensor.layout is not _STRIDED:
             return
-        storage = _plain(tensor).untyped_storage()
+        storage = (_plain(tensor) if _wrapped(tensor) else tensor).untyped_storage()
         found = self._found.get(storage._cdata)
         known = 0 if found is None or _expired(found[0].cdata) else found[1]
         if mark & ~known:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import lru_cache
 
 import numpy as np
@@ -14,7 +13,6 @@ from halfsim.interop.torch.report import EVERY, Counts, Report
 from halfsim.kernels.losses import LOSSES, WHOLE, extraordinary, losses
 from halfsim.rounding import Rounding
 from halfsim.training.arithmetic import Array
-from halfsim.training.binary32 import widen
 from halfsim.training.ledger import WATCHED, Ledger, is_special
 from halfsim.training.products import Factors
 
@@ -28,7 +26,9 @@ _FEW = 32
 """Elements up to which summing each by itself takes less time than a second product of their rows."""
 _ROWS = 0x9E3779B0
 """A salt: which rows are compared must not follow from which products are."""
-_ZEROS = np.zeros(0, np.float32)
+_F16, _F32 = np.dtype(np.float16), np.dtype(np.float32)
+_ZEROS = np.zeros(0, np.uint16)
+_NO_ROWS, _NONE = slice(0), np.zeros(0, np.int64)
 NEAREST = control_word(Rounding.roundTiesToEven, IEEE)
 """The word of rounding to nearest, for loops that ask for one."""
 
@@ -56,7 +56,7 @@ class Tally(Ledger):
         self.sampling = report.count > 0
         self.special = False
         self._report, self._normal = report, np.float32(normal).view(np.int32)
-        self._products: Counter[tuple[str, str]] = Counter()
+        self._products: dict[tuple[str, str], int] = {}
         self._seen: Array | None = None
         self._seen_special = False
 
@@ -75,16 +75,14 @@ class Tally(Ledger):
 
     def _losses(self, exact: Array, stored: Array) -> tuple[bool, int, int, int, int, int]:
         """Return what `halfsim.kernels.losses.losses` does."""
-        if stored.flags.f_contiguous and exact.flags.f_contiguous:
+        if not stored.flags.c_contiguous and stored.flags.f_contiguous and exact.flags.f_contiguous:
             # In the order of memory, which costs no copy.
             exact, stored = exact.T, stored.T
-        exact, stored = exact.reshape(-1), stored.reshape(-1)
-        if stored.dtype != np.float16:
-            stored = stored.astype(np.float32, copy=False)
-        wide, narrow = exact.astype(np.float32, copy=False), np.uint16 if stored.dtype == np.float16 else np.uint32
-        found: tuple[bool, int, int, int, int, int] = losses(
-            wide.view(np.uint32), stored.view(narrow), self._normal, NEAREST
-        )
+        wide, narrow = exact.reshape(-1).astype(_F32, copy=False), stored.reshape(-1)
+        if narrow.dtype != _F16:
+            narrow = narrow.astype(_F32, copy=False)
+        patterns = narrow.view(np.uint16 if narrow.dtype == _F16 else np.uint32)
+        found: tuple[bool, int, int, int, int, int] = losses(wide.view(np.uint32), patterns, self._normal, NEAREST)
         return found
 
     def operand(self, layer: str, values: Array, stored: Array) -> None:
@@ -110,42 +108,50 @@ class Tally(Ledger):
 
     def watches(self, layer: str, product: str) -> tuple[bool, int, int]:
         """Return whether a product is counted, as the report's `count` says, how many sums are watched, its number."""
-        number = self._products[layer, product]
-        self._products[layer, product] += 1
+        key = layer, product
+        number = self._products.get(key, 0)
+        self._products[key] = number + 1
         return _is_turn(number, self._report.count), WATCHED if _is_turn(number, EVERY) else 0, number
 
-    def sample(self, stored: Array, number: int) -> Array | None:
-        """Return marks of the rows of a product that are compared with another, as `rows` asks; None for all."""
+    def sample(self, stored: Array, number: int) -> slice | None:
+        """Return which rows of a product are compared with another, as the report's `rows` asks; None for all."""
         asked = self._report.rows
         if stored.ndim != 2 or stored.size < _SMALL or asked == 1:
             return None
         # One row in so many, or where that were too few, more of one product in so many.
         step, turn = _divisor(asked, max(1, len(stored) // _LEAST)), number // self._report.count
-        marks = np.zeros(len(stored), np.uint8)
-        if _is_turn(turn, asked // step):
-            if step == 1:
-                return None
-            marks[_scattered(turn, _ROWS) % step :: step] = WHOLE
-        return marks
+        if not _is_turn(turn, asked // step):
+            return _NO_ROWS
+        return None if step == 1 else slice(_scattered(turn, _ROWS) % step, None, step)
 
-    def single(self, layer: str, factors: Factors, stored: Array, marks: Array) -> Array:
-        """Compare all that can be anything but inexact outside of marked rows; return which rows are to be compared.
+    def single(self, layer: str, factors: Factors, stored: Array, sampled: slice) -> Array:
+        """Compare all that can be anything but inexact outside of sampled rows; return which rows are to be compared.
 
-        They are the marked ones, unless there is more of it than it pays to sum by itself.
+        They are the sampled ones, and where there is more of it than it pays to sum by itself, those that hold it.
         """
-        a, b, c = factors
-        patterns = contiguous(stored).reshape(-1).view(np.uint16)
-        starts = _ZEROS if c is None else widen(c)
+        (a, b, c), marks = factors, np.zeros(len(stored), np.uint8)
+        if sampled is not _NO_ROWS:
+            marks[sampled] = WHOLE
+        starts = _ZEROS if c is None else c.view(np.uint16 if c.dtype == _F16 else np.uint32)
         found, special, *lost = extraordinary(
-            a.view(np.uint16), b.view(np.uint16), starts, patterns, self._normal, NEAREST, marks, _FEW
+            a.view(np.uint16),
+            b.view(np.uint16),
+            starts,
+            contiguous(stored).reshape(-1).view(np.uint16),
+            self._normal,
+            NEAREST,
+            marks,
+            _FEW,
         )
         self._seen, self._seen_special = stored, special
-        rows = np.flatnonzero(marks if found > _FEW else marks == WHOLE)
-        if 0 < found <= _FEW:
-            counts = self._report.modules[layer]
-            counts.elements += found
-            _add(counts, lost)
-        self.skip(layer, stored.size - rows.size * stored.shape[1] - (found if found <= _FEW else 0))
+        counts, rows = self._report.modules[layer], _NONE
+        if found > _FEW:
+            rows, found = np.flatnonzero(marks), 0
+        elif sampled is not _NO_ROWS:
+            rows = np.flatnonzero(marks == WHOLE)
+        counts.elements += found
+        counts.uncounted += stored.size - rows.size * stored.shape[1] - found
+        _add(counts, lost)
         return rows
 
     def skip(self, layer: str, elements: int) -> None:
@@ -165,6 +171,7 @@ def _divisor(number: int, most: int) -> int:
     return next(each for each in range(min(number, most), 0, -1) if number % each == 0)
 
 
+@lru_cache(maxsize=256)
 def _scattered(number: int, salt: int = 0) -> int:
     """Return 32 bits that look random, 0 for 0, other ones for another salt: a hash of multiplications and shifts."""
     word = number * (salt + 1) & 0xFFFFFFFF
@@ -178,8 +185,7 @@ def _is_turn(number: int, every: int) -> bool:
 
     A module that makes several products a call would show the same one of them for ever.
     """
-    turn, place = divmod(number, every)
-    return place == _scattered(turn) % every
+    return every == 1 or number % every == _scattered(number // every) % every
 
 
 def _add(counts: Counts, lost: list[int]) -> None:

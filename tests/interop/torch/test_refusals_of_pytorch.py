@@ -82,7 +82,7 @@ def test_a_kernel_that_pytorch_lacks_is_no_refusal(monkeypatch):
         raise RuntimeError("\"addmm_impl_cpu_\" not implemented for 'Half'")
 
     accepted = refusals.Accepted()
-    accepted.check(lacking, "mm", (x(2, 2),), {}, 1)
+    accepted.check(0, lacking, "mm", (x(2, 2),), {}, [x(2, 2)])
     with hs.torch.simulate("mixed"):
         assert (x(2, 2) + x(2, 2)).tolist() == [[2.0, 2.0]] * 2
 

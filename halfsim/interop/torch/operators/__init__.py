@@ -24,6 +24,7 @@ from halfsim.interop.torch.operators.optimizers import FOREACH as FOREACH
 from halfsim.interop.torch.operators.optimizers import each as each
 from halfsim.interop.torch.operators.optimizers import splits as splits
 from halfsim.interop.torch.operators.table import HANDLERS as HANDLERS
+from halfsim.interop.torch.operators.table import QUIET as QUIET
 from halfsim.interop.torch.operators.table import Handler as Handler
 from halfsim.interop.torch.operators.table import composite as composite
 from halfsim.interop.torch.operators.table import decomposition as decomposition
