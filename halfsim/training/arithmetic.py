@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -184,7 +184,9 @@ def arithmetic(
     how = Sequential(format=sums) if isinstance(sums, Format) else sums
     if how.format == BINARY16:
         how = replace(how, flush_to_zero=True) if flush_to_zero else how
-        return _binary16(how, rounding, flush_to_zero, draw or _same)
+        if isinstance(rounding, Stochastic) or isinstance(how.rounding, Stochastic):
+            return _binary16(how, rounding, flush_to_zero, draw or _same)
+        return _undrawn16(how, rounding, flush_to_zero)
     if how.format == BINARY32:
         return _BINARY32_TREE if isinstance(how, Pairwise) else _BINARY32
     raise ValueError(f"arithmetic: format={how.format!r} must be halfsim.BINARY16 or halfsim.BINARY32")
@@ -198,6 +200,11 @@ def round16(x: Any) -> Array:
 
 def _same(rounding: Stochastic, elements: int) -> Stochastic:
     return rounding
+
+
+@lru_cache(maxsize=64)
+def _undrawn16(sums: Sequential | Pairwise, rounding: Rounding, flush_to_zero: bool) -> Arithmetic:
+    return _binary16(sums, rounding, flush_to_zero, _same)
 
 
 def _binary16(

@@ -34,7 +34,7 @@ from halfsim.interop.torch.operators import (
     selected_wide,
     splits,
 )
-from halfsim.interop.torch.refusals import Accepted, kind_of, refuse_functions, refuse_traced, traced
+from halfsim.interop.torch.refusals import ACCEPTED, kind_of, refuse_functions, refuse_traced, traced
 from halfsim.interop.torch.report import Report
 from halfsim.interop.torch.rules import Rules
 from halfsim.interop.torch.tensors import (
@@ -75,7 +75,7 @@ class Mode(TorchDispatchMode):
     def __init__(self, rules: Rules, report: Report, marks: Marks, modules: Modules, seed: int) -> None:
         super().__init__()
         self._rules, self._report, self._marks, self._modules = rules, report, marks, modules
-        self._machines, self._accepted = Machines(report, seed), Accepted()
+        self._machines, self._accepted = Machines(report, seed), ACCEPTED
         # In the backward pass, only where their formats differ need activations and gradients be told apart.
         self._mixed = any(policy.activations != policy.gradients for policy in rules.policies)
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_map
 
-__all__ = ["Accepted", "kind_of", "refuse_functions", "refuse_traced", "traced"]
+__all__ = ["ACCEPTED", "Accepted", "kind_of", "refuse_functions", "refuse_traced", "traced"]
 
 _get_dispatch_mode, _PROXY = torch._C._get_dispatch_mode, torch._C._TorchDispatchModeKey.PROXY
 _LIMIT = 4096
@@ -65,6 +65,10 @@ class Accepted:
             self._known.clear()
         found = self._known[kind] = _widest(floats)
         return found
+
+
+ACCEPTED = Accepted()
+"""What PyTorch takes it always takes: to try a product anew in every block would take longer than many products."""
 
 
 def kind_of(func: Any, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> Any:
