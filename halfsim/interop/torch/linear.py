@@ -23,7 +23,7 @@ _FORWARD, _PARAMETERS = _Linear.forward, {_Parameter, type(None)}
 # Looked up once: this is asked at every call of a module.
 _keeps_gradients, _casts, _trace = torch.is_grad_enabled, torch.is_autocast_enabled, torch._C._get_tracing_state
 _modes, _function_modes = torch._C._len_torch_dispatch_stack, torch._C._len_torch_function_stack
-_transformation = torch._C._functorch.peek_interpreter_stack
+_excludes = torch._C._dispatch_tls_set_dispatch_key_excluded
 
 
 def is_alone(module: torch.nn.Module, args: Any) -> bool:
@@ -41,24 +41,22 @@ def is_alone(module: torch.nn.Module, args: Any) -> bool:
         and "forward" not in module.__dict__
         and not module._forward_pre_hooks
         and len(_before) == len(_after) == 1
-        # and no other mode, transformation or trace sees the parts.
+        # and no other mode, derivative along a direction or trace sees the parts.
         and _modes() == 1
         and not _function_modes()
         and forward_ad._current_level < 0
-        and _transformation() is None
         and _trace() is None
+        # Autocast's copies would pass the mode by.
         and not _casts("cpu")
     )
 
 
 def keep_whole(whole: bool) -> None:
     """Have autograd passed over in this thread, as under `torch.inference_mode`, or no longer."""
-    torch._C._dispatch_tls_set_dispatch_key_excluded(_AUTOGRAD, whole)
+    _excludes(_AUTOGRAD, whole)
 
 
-def as_product(args: Any) -> tuple[Any, Any] | None:
-    """Return the product that PyTorch makes of a layer of tensors, and its operands, or None where it makes another."""
+def as_product(args: Any) -> tuple[Any, Any]:
+    """Return the product, and its operands, that PyTorch makes of a layer of matrices."""
     x, weight, *bias = args
-    if x.ndim != 2 or weight.ndim != 2:
-        return None
     return (_ADDMM, (*bias, x, weight.t())) if bias else (_MM, (x, weight.t()))

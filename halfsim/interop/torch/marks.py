@@ -9,6 +9,7 @@ __all__ = ["Mark", "Marks"]
 
 _expired = torch.UntypedStorage._expired
 _STRIDED = torch.strided
+_TENSOR, _PARAMETER = torch.Tensor, torch.nn.Parameter
 _wrapped = torch._C._functorch.is_functorch_wrapped_tensor
 
 
@@ -49,6 +50,13 @@ class Marks:
                 self._found = {key: entry for key, entry in self._found.items() if not entry[0].expired()}
                 self._limit = max(4096, 2 * len(self._found))
             self._found[storage._cdata] = StorageWeakRef(storage), known | mark
+
+    def weigh(self, tensors: list[torch.Tensor]) -> None:
+        """Mark those that are parameters as weights."""
+        for tensor in tensors:
+            # The exact types first: asking for a Parameter is a function of Python.
+            if (kind := type(tensor)) is not _TENSOR and (kind is _PARAMETER or isinstance(tensor, _PARAMETER)):
+                self.add(tensor, Mark.weight)
 
     def narrow(self, tensor: torch.Tensor) -> None:
         """Forget that a memory is wide, where a tensor that was set to zero fills it."""

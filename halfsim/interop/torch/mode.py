@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from halfsim.formats import BINARY16
 from halfsim.interop.torch.call import Call
-from halfsim.interop.torch.facts import COPIES, Facts, facts_of
+from halfsim.interop.torch.facts import COPIES, LAYERS, Facts, facts_of
 from halfsim.interop.torch.linear import LINEAR, as_product
 from halfsim.interop.torch.machines import KINDS, Machines
 from halfsim.interop.torch.marks import Mark, Marks
@@ -56,7 +56,6 @@ _OTHERS = {"halfsim", "prim", "profiler"}
 _DRAWN = {"normal", "rand", "randn"}
 """Without operands, these make fractions."""
 _FILL = torch.ops.aten.fill_.Tensor
-_PARAMETER = torch.nn.Parameter
 _KEPT = Mark.weight | Mark.wide
 _NOTHING = nullcontext()
 
@@ -96,13 +95,9 @@ class Mode(TorchDispatchMode):
             func, args, kwargs = torch.ops.aten.copy_.default, (args[0], kwargs.get("value", args[-1])), {}
         found = tensors_in(args) + tensors_in(kwargs) if kwargs else tensors_in(args)
         floats = [x for x in found if x.dtype in INEXACT]
-        for tensor in floats:
-            # The exact types first: asking for a Parameter is a function of Python.
-            if (kind := type(tensor)) is not torch.Tensor and (kind is _PARAMETER or isinstance(tensor, _PARAMETER)):
-                self._marks.add(tensor, Mark.weight)
-        if func is LINEAR and len(floats) == len(args) and (product := as_product(args)) is not None:
-            func, args, floats = *product, list(product[1])
-        facts = facts_of(func)
+        self._marks.weigh(floats)
+        whole = func is LINEAR and len(floats) == len(args) and args[0].ndim == args[1].ndim == 2
+        facts = LAYERS[len(args)] if whole else facts_of(func)
         space, full, name, _, view, _, parts, direct, _ = facts
         if floats and traced():
             refuse_traced(name)
@@ -240,7 +235,7 @@ class Mode(TorchDispatchMode):
         ledger = call.machine.ledger
         if ledger.special:
             ledger.special = False
-            self._note(name, result, floats, call.hidden)
+            self._note(name, result, floats if func is not LINEAR else list(as_product(args)[1]), call.hidden)
         if self._mixed and phase == FORWARD:
             for tensor in (*floats, *tensors_in(result)):
                 self._marks.add(tensor, Mark.activation)
@@ -266,6 +261,8 @@ class Mode(TorchDispatchMode):
     def _left(self, func: Any, name: str, reason: str, args: Any, kwargs: Any) -> Any:
         """Let PyTorch compute, and say so."""
         self._list(name, reason)
+        if func is LINEAR:
+            func, args = as_product(args)
         floats = [x for x in tensors_in([args, kwargs]) if x.dtype in FLOATS]
         if self._report.first is not None:
             return func(*args, **kwargs)

@@ -149,9 +149,10 @@ class Tally(Ledger):
             rows, found = np.flatnonzero(marks), 0
         elif sampled is not _NO_ROWS:
             rows = np.flatnonzero(marks == WHOLE)
-        counts.elements += found
         counts.uncounted += stored.size - rows.size * stored.shape[1] - found
-        _add(counts, lost)
+        if found:
+            counts.elements += found
+            _add(counts, lost)
         return rows
 
     def skip(self, layer: str, elements: int) -> None:

@@ -11,6 +11,7 @@ from torch.overrides import TorchFunctionMode  # noqa: E402
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
 import halfsim.torch  # noqa: E402
+from halfsim.interop.torch import facts  # noqa: E402
 from halfsim.interop.torch import mode as modes  # noqa: E402
 
 AUTOGRAD = torch._C.DispatchKey.AutogradCPU
@@ -32,13 +33,14 @@ def operand(*shape, dtype=torch.float16):
 @pytest.fixture
 def whole(monkeypatch):
     """A list of the layers that came whole."""
-    seen, made = [], modes.as_product
+    seen, made = [], dict(facts.LAYERS)
 
-    def noted(args):
-        seen.append(args)
-        return made(args)
+    class Noted(dict):
+        def __getitem__(self, number):
+            seen.append(number)
+            return made[number]
 
-    monkeypatch.setattr(modes, "as_product", noted)
+    monkeypatch.setattr(modes, "LAYERS", Noted())
     yield seen
     assert not torch._C._dispatch_tls_is_dispatch_key_excluded(AUTOGRAD)
 
@@ -70,7 +72,7 @@ def test_it_gives_what_its_parts_give(name, policy, whole):
         with guard(), halfsim.torch.simulate(policy, rows=2) as report:
             found.append([module(x).detach() for _ in range(3)])
         found[-1].append(report.as_dict())
-        assert bool(whole) == (guard is torch.inference_mode or (comes_whole and guard is torch.no_grad))
+        assert bool(whole) == (comes_whole and guard is not torch.enable_grad)
     for results in found[1:]:
         assert results[3] == found[0][3]
         for y, expected in zip(results[:3], found[0][:3], strict=True):
@@ -78,6 +80,63 @@ def test_it_gives_what_its_parts_give(name, policy, whole):
             assert y.stride() == expected.stride()
             assert torch.equal(y.nan_to_num(7.0), expected.nan_to_num(7.0))
     assert set(found[0][3]["simulated"]) <= {"addmm", "mm", "mv", "add", "relu"}
+
+
+def narrow_bias():
+    made = layer()
+    made.bias = torch.nn.Parameter(torch.ones(1).half())
+    return made
+
+
+OTHERS = {
+    "a bias of one number": (narrow_bias(), operand(64, 48), {}),
+    "left to PyTorch by a rule": (layer(), operand(64, 48), {"operators": {"linear": "torch"}}),
+    "float64": (layer(dtype=torch.float64), operand(64, 48, dtype=torch.float64), {}),
+    "special operands": (layer(48, 48), torch.full((48, 48), torch.nan).half(), {}),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_whatever_becomes_of_it_becomes_of_its_parts(name, whole):
+    (module, x, options), found = OTHERS[name], []
+    for guard in (torch.enable_grad, torch.no_grad, torch.inference_mode):
+        with guard(), halfsim.torch.simulate("mixed", **options) as report:
+            y = module(x)
+        found.append((y.dtype, y.nan_to_num(7.0).tolist(), report.as_dict()))
+    assert found[0] == found[1] == found[2]
+    assert len(whole) == 2
+
+
+def test_what_autocast_copies_is_seen(whole):
+    module, x, found = layer(), operand(64, 48), []
+    for guard in (torch.enable_grad, torch.no_grad):
+        with guard(), halfsim.torch.simulate("mixed") as report, torch.autocast("cpu", torch.bfloat16):
+            y = module(x)
+        found.append((y.dtype, y.nan_to_num(7.0).tolist(), report.as_dict()))
+    assert found[0] == found[1]
+    assert found[0][2]["simulated"] == {"_to_copy": 3, "addmm": 1}
+    assert not whole
+
+
+def test_transformed_layers(whole):
+    module, x = layer(), operand(3, 64, 48)
+    stacked = {name: torch.stack([p.detach()] * 3) for name, p in module.named_parameters()}
+
+    def call(parameters, x):
+        return torch.func.functional_call(module, parameters, (x,))
+
+    found = []
+    for guard in (torch.enable_grad, torch.no_grad):
+        with guard(), halfsim.torch.simulate("h100:f16"):
+            result = (
+                torch.vmap(module)(x),
+                torch.vmap(call)(stacked, x),
+                torch.vmap(lambda s: s * module(x[0]))(x[:, 0, 0]),
+            )
+            gradient = torch.func.grad(lambda w: module(w[None] * x[0]).float().nan_to_num(0.0, 0.0).sum())(x[1, 0])
+        found.append([y.detach().nan_to_num(7.0) for y in (*result, gradient)])
+    for y, expected in zip(found[1], found[0], strict=True):
+        assert torch.equal(y, expected)
 
 
 class Doubled(torch.nn.Linear):
@@ -141,8 +200,6 @@ def test_modes_and_transformations_see_the_parts(whole):
             module(x)
         assert functions.graph is False
         torch.vmap(module)(operand(3, 2, 48))
-        with torch.autocast("cpu", torch.bfloat16):
-            assert module(x).dtype == torch.bfloat16
         with forward_ad.dual_level():
             y = module(forward_ad.make_dual(x, torch.ones_like(x)))
             assert forward_ad.unpack_dual(y).tangent is not None

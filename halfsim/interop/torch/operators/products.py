@@ -10,7 +10,7 @@ import torch
 from halfsim.interop.torch.call import Call
 from halfsim.interop.torch.operators.table import operator
 
-__all__ = ["addmm", "dot", "mm", "mv"]
+__all__ = ["addmm", "dot", "layer", "mm", "mv"]
 
 
 @operator("mm", "bmm", quiet=True)
@@ -41,6 +41,13 @@ def addmm(
         return call.tensor(call.product(a, b, addend))
     with np.errstate(all="ignore"):
         return _added(call, addend, mv(call, a, b) if b.ndim == 1 else call.tensor(call.product(a, b)), beta, alpha)
+
+
+def layer(call: Call, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> Any:
+    """Return ``bias + x @ weight.T`` of matrices as `addmm` or `mm` does, without a tensor of the transposed weight."""
+    if call.backward or (bias is not None and bias.shape != weight.shape[:1]):
+        return mm(call, x, weight.t()) if bias is None else addmm(call, bias, x, weight.t())
+    return call.tensor(call.product(x, weight, bias, turned=True))
 
 
 def _added(call: Call, addend: torch.Tensor, product: torch.Tensor, beta: float, alpha: float) -> Any:
