@@ -5,25 +5,20 @@ from __future__ import annotations
 import numpy as np
 from numpy import int32
 
-from halfsim.core._jit import kernel, scalar
-from halfsim.kernels.simd import bits_of, decode, less, make_rule
+from halfsim.core._jit import kernel
+from halfsim.kernels.simd import less
 
-__all__ = ["BINS", "COUNTS", "LOSSES", "LOWEST", "census", "losses16", "losses32", "outside", "special"]
+__all__ = ["BINS", "COUNTS", "LOWEST", "census", "special"]
 
 LOWEST = -60
 BINS = 79
 """Exact zeros, then unit bins of floor(log2|x|) from `LOWEST` (and below) to 16 (and above), then Inf and NaN."""
 COUNTS = ("elements", "zero", "flushed", "subnormal", "overflowed", "nan")
 """What is counted: all; exact zeros; others stored as zero; stored as subnormals, as infinities, as NaNs."""
-
-LOSSES = ("inexact", "overflow", "underflow", "flushed", "invalid")
-"""What `losses16` and `losses32` count, as `halfsim.interop.torch.report.Counts` explains it."""
-_MAGNITUDE, _LARGEST, _BEYOND, _INFINITY = 0x7FFFFFFF, 0x477FE000, 0x47800000, 0x7F800000
+_MAGNITUDE, _INFINITY = 0x7FFFFFFF, 0x7F800000
 _EXPONENTS = 256
 # Elements that are counted in int32, of which a register holds twice as many.
 _PART = 1 << 16
-# Elements that are looked at together, of which few have one to be written down.
-_RUN = 1 << 9
 
 
 @kernel
@@ -65,83 +60,3 @@ def special(stored, magnitude, infinity):
     for i in range(stored.size):
         found |= np.int64((np.int64(stored[i]) & magnitude) >= infinity)
     return found != 0
-
-
-@kernel
-def outside(stored, magnitude, least, largest, places):
-    """Write down where a pattern without its sign is not from `least` to below `largest`: return how many there are.
-
-    Those that `places`, int64, has no room for are counted alone.
-    """
-    count = 0
-    for start in range(0, stored.size, _RUN):
-        part, found = stored[start : start + _RUN], False
-        for i in range(part.size):
-            size = int32(part[i] & magnitude)
-            found |= less(size, least) | less(largest - 1, size)
-        if found:
-            for i in range(part.size):
-                size = int32(part[i] & magnitude)
-                if less(size, least) | less(largest - 1, size):
-                    if count < places.size:
-                        places[count] = start + i
-                    count += 1
-    return count
-
-
-@scalar
-def _lost(exact, stored, normal):
-    """Return, as 0 or 1, whether storing a number lost each of the `LOSSES`; all are patterns of binary32 in int32."""
-    before, size = int32(exact & _MAGNITUDE), int32(stored & _MAGNITUDE)
-    # Zeros of both signs are equal.
-    differs = (int32(exact ^ stored) != 0) & less(0, int32(before | size))
-    beyond = less(_INFINITY - 1, size) | (
-        less(_LARGEST - 1, size) & less(size, _LARGEST + 1) & less(_BEYOND - 1, before)
-    )
-    number = less(size, _INFINITY + 1)
-    return (
-        int32(differs & number),
-        int32(differs & beyond & number & less(before, _INFINITY)),
-        int32(differs & less(size, normal)),
-        int32(differs & less(size, 1)),
-        int32(less(before, _INFINITY + 1) & less(_INFINITY, size)),
-    )
-
-
-@kernel
-def losses16(exact, stored, normal, control, counts):
-    """Add to `counts`, int64, the `LOSSES` of binary32 patterns, uint32, stored as binary16 patterns, uint16.
-
-    `normal` is the binary32 pattern, int32, of the smallest normal number of what is stored, `control` the word of
-    rounding to nearest.
-    """
-    rule = make_rule(control)
-    for start in range(0, stored.size, _PART):
-        before, after = exact[start : start + _PART], stored[start : start + _PART]
-        a = b = c = d = e = int32(0)
-        for i in range(after.size):
-            inexact, overflow, underflow, flushed, invalid = _lost(
-                int32(before[i]), bits_of(decode(after[i], rule)), normal
-            )
-            a = int32(a + inexact)
-            b = int32(b + overflow)
-            c = int32(c + underflow)
-            d = int32(d + flushed)
-            e = int32(e + invalid)
-        counts += np.array((a, b, c, d, e))
-
-
-@kernel
-def losses32(exact, stored, normal, counts):
-    """Do the same of what is stored as binary32 patterns, uint32."""
-    for start in range(0, stored.size, _PART):
-        before, after = exact[start : start + _PART], stored[start : start + _PART]
-        a = b = c = d = e = int32(0)
-        for i in range(after.size):
-            inexact, overflow, underflow, flushed, invalid = _lost(int32(before[i]), int32(after[i]), normal)
-            a = int32(a + inexact)
-            b = int32(b + overflow)
-            c = int32(c + underflow)
-            d = int32(d + flushed)
-            e = int32(e + invalid)
-        counts += np.array((a, b, c, d, e))

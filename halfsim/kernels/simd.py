@@ -30,6 +30,7 @@ __all__ = [
     "Rule",
     "bits_of",
     "decode",
+    "float_of",
     "from_binary32",
     "from_binary64",
     "is_nan",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -184,7 +184,9 @@ def arithmetic(
     how = Sequential(format=sums) if isinstance(sums, Format) else sums
     if how.format == BINARY16:
         how = replace(how, flush_to_zero=True) if flush_to_zero else how
-        return _binary16(how, rounding, flush_to_zero, draw or _same)
+        if isinstance(rounding, Stochastic) or isinstance(how.rounding, Stochastic):
+            return _binary16(how, rounding, flush_to_zero, draw or _same)
+        return _kept(how, rounding, flush_to_zero, _same)
     if how.format == BINARY32:
         return _BINARY32_TREE if isinstance(how, Pairwise) else _BINARY32
     raise ValueError(f"arithmetic: format={how.format!r} must be halfsim.BINARY16 or halfsim.BINARY32")
@@ -260,8 +262,7 @@ def _tree(plus: _Binary, x: Array, axis: int) -> Array:
     while len(x) > 1:
         level = np.asarray(plus(x[0 : len(x) - 1 : 2], x[1::2]))
         x = np.concatenate([level, x[-1:]]) if len(x) % 2 else level
-    if not len(x):
-        x = np.zeros((1, x.shape[1]), x.dtype)
+    x = x if len(x) else np.zeros((1, x.shape[1]), x.dtype)
     return x if axis == 0 else x.T
 
 
@@ -273,17 +274,15 @@ def _round32(x: Any) -> Array:
 
 def _positive(x: Array) -> Array:
     """Return what `halfsim.maximum` of x and +0 is, but signaling NaNs as they are: a selection, on integers."""
-    word, negative, infinity = (
-        (np.uint16, 0x8000, 0x7C00) if x.dtype == np.float16 else (np.uint32, 0x80000000, 0x7F800000)
-    )
+    narrow = x.dtype == np.float16
+    word, negative, infinity = (np.uint16, 0x8000, 0x7C00) if narrow else (np.uint32, 0x80000000, 0x7F800000)
     patterns: Any = x.view(word)
     return np.where(patterns - word(negative) <= word(infinity), word(0), patterns).view(x.dtype)
 
 
 def _total32(x: Array, axis: int) -> Array:
-    if axis == 0:
-        return product32(np.ones((1, x.shape[0]), np.float32), x)
-    return product32(x, np.ones((x.shape[1], 1), np.float32))
+    ones = np.ones((1, x.shape[0]) if axis == 0 else (x.shape[1], 1), np.float32)
+    return product32(ones, x) if axis == 0 else product32(x, ones)
 
 
 _BINARY32 = Arithmetic(
@@ -297,4 +296,5 @@ _BINARY32 = Arithmetic(
     positive_part=_positive,
     total=_total32,
 )
+_kept = lru_cache(maxsize=64)(_binary16)  # for what draws nothing
 _BINARY32_TREE = replace(_BINARY32, total=partial(_tree, binary32.add))

@@ -29,6 +29,7 @@ Expression = Callable[[Arithmetic], Array]
 WIDE = replace(arithmetic(BINARY32))
 """Binary32 for the ledger, told apart from the binary32 of a policy."""
 _WIDE = BINARY32, BINARY64
+_F16 = np.dtype(np.float16)
 _STRIDE = 1_000_003  # elements from those watched in a product to those in the next
 
 
@@ -79,12 +80,9 @@ class Machine:
         self.ledger = ledger or Ledger()
         self.layer = ""
         self._fresh: Accumulator | None = None
+        self._rows: dict[str, tuple[Accumulator | None, bool]] = {}  # with whether one is its own reference
         of = self._arithmetic
-        self.weights, self.activations, self.gradients = (
-            of(policy.weights),
-            of(policy.activations),
-            of(policy.gradients),
-        )
+        self.weights, self.activations, self.gradients = map(of, (policy.weights, policy.activations, policy.gradients))
         both = BINARY16 if policy.activations == policy.gradients == BINARY16 else BINARY32
         self.forward_pointwise, self.backward_pointwise = self.activations, of(both)
         self.optimizer = of(policy.optimizer_state)
@@ -236,8 +234,10 @@ class Machine:
         if not ledger.sampling:
             ledger.watch(self.layer, kind, stored := store(storage, self._product(a, b, c, accumulator)))
             return stored
-        row = self._sums(accumulator) if a.dtype == b.dtype == np.float16 else None
-        alone = row is None or (output(row) in _WIDE and (ledger.trusts_wide_sums or row == FP32))
+        if name not in self._rows:
+            own = self._sums(accumulator)
+            self._rows[name] = own, output(own) in _WIDE and (ledger.trusts_wide_sums or own == FP32)
+        row, alone = self._rows[name] if a.dtype == b.dtype == _F16 else (None, True)
         due, watched, number = ledger.watches(self.layer, name)
         if due and not alone and not turned(a, b):
             b = contiguous(b)  # both products would make the copy

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 from dataclasses import replace
 
 import gmpy2
@@ -173,3 +175,17 @@ def test_a_binary16_sum_stalls_where_it_should() -> None:
 def test_other_formats_are_refused() -> None:
     with pytest.raises(ValueError, match="BINARY16 or"):
         arithmetic(BFLOAT16)
+
+
+def test_what_draws_nothing_is_made_once_and_what_draws_is_let_go():
+    assert arithmetic(hs.BINARY16) is arithmetic(hs.BINARY16)
+    assert arithmetic(hs.BINARY16, flush_to_zero=True) is not arithmetic(hs.BINARY16)
+
+    def draw(rounding, elements):
+        return rounding
+
+    made, left = arithmetic(hs.BINARY16, hs.Stochastic(bits=8, seed=1), draw=draw), weakref.ref(draw)
+    assert made.convert(np.float32([1.0]))[0] == 1
+    del made, draw
+    gc.collect()
+    assert left() is None

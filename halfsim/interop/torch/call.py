@@ -26,6 +26,7 @@ _VIEW_NODES = (
 )
 _VIEWS = {f"{name}Backward0" for name in _VIEW_NODES.split()}
 _DEPTH = 8
+_F16 = np.dtype(np.float16)
 
 
 class Call:
@@ -84,6 +85,8 @@ class Call:
     def factor(self, tensor: torch.Tensor) -> Array:
         """Return a tensor in the format in which it takes part in products."""
         machine = self.machine
+        if machine.keeps16 and tensor.dtype is torch.float16:
+            return array_of(tensor)
         # Where all are stored alike, marks need not be looked up.
         marks = 0 if machine.alike else self._marks.of(tensor)
         if marks & Mark.weight:
@@ -131,9 +134,12 @@ class Call:
             self._marks.add(result, self._marks.of(source) & Mark.wide)
         return result
 
-    def product(self, a: torch.Tensor, b: torch.Tensor, bias: torch.Tensor | None = None) -> Array:
-        """Return the product of matrices, or of stacks of them, as its kind is summed and stored."""
+    def product(
+        self, a: torch.Tensor, b: torch.Tensor, bias: torch.Tensor | None = None, turned: bool = False
+    ) -> Array:
+        """Return the product of matrices, or of stacks of them, summed and stored as its kind is; `turned`, by b.T."""
         x, y = self.factor(a), self.factor(b)
+        y = y.T if turned else y
         if not self.backward:
             start = None if bias is None else np.ascontiguousarray(self.factor(bias))
             return self.machine.forward(x, y, start)
@@ -190,6 +196,8 @@ class Call:
     def tensor(self, values: Array, dtype: torch.dtype | None = None) -> torch.Tensor:
         """Return an array as a tensor, marked as wide where a float32 tensor holds more than the policy stores."""
         dtype = dtype or self.dtype
+        if dtype is torch.float16 and values.dtype == _F16:
+            return tensor_of(values, dtype)
         computed = np.asarray(values)
         values = self._held(computed, dtype)
         if values is not computed and computed.dtype == np.float32:

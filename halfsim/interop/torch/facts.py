@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, NamedTuple
 
-from halfsim.interop.torch.operators import EXACT, FOREACH, HANDLERS, RANDOM, WHOLE, Handler, composite
+import torch
 
-__all__ = ["COPIES", "Facts", "facts_of"]
+from halfsim.interop.torch.operators import EXACT, FOREACH, HANDLERS, QUIET, RANDOM, WHOLE, Handler, composite, layer
+
+__all__ = ["COPIES", "LAYERS", "Facts", "facts_of"]
 
 COPIES = {"_to_copy", "clone", "contiguous", "copy"}
 
@@ -28,6 +30,8 @@ class Facts(NamedTuple):
     """Whether it is an expression in others."""
     direct: bool
     """Whether no call with an operand is but computed by the handler."""
+    quiet: bool
+    """Whether the handler leaves NumPy nothing to warn of."""
 
 
 @cache
@@ -40,4 +44,11 @@ def facts_of(func: Any) -> Facts:
     handler = None if parts else HANDLERS.get(name)
     others = space != "aten" or name in COPIES or name in EXACT or name in RANDOM
     direct = not (handler is None or others or func.is_view or full.startswith(FOREACH) or name.startswith(WHOLE))
-    return Facts(space, full, name, changes, func.is_view, handler, parts, direct)
+    return Facts(space, full, name, changes, func.is_view, handler, parts, direct, handler in QUIET)
+
+
+LAYERS = {
+    2: facts_of(torch.ops.aten.mm.default)._replace(handler=layer),
+    3: facts_of(torch.ops.aten.addmm.default)._replace(handler=layer),
+}
+"""Facts on a linear layer of so many matrices and vectors that comes whole: it has the name of its product."""

@@ -13,8 +13,7 @@ from halfsim.arrays import contiguous
 from halfsim.conversion import convert
 from halfsim.formats import BFLOAT16, BINARY16, BINARY32
 from halfsim.interop.torch.report import Report
-from halfsim.interop.torch.tally import NEAREST, Tally
-from halfsim.kernels.listed import listed32
+from halfsim.interop.torch.tally import Tally
 from halfsim.linalg import matmul
 from halfsim.policy import Policy
 from halfsim.rounding import Rounding
@@ -86,6 +85,8 @@ class TensorMachine(Machine):
     ----------
     alike : bool
         Whether weights, activations and gradients are stored in one format.
+    keeps16 : bool
+        Whether float16 numbers take part in products as they are.
     """
 
     ledger: Tally
@@ -93,22 +94,20 @@ class TensorMachine(Machine):
     def __init__(self, policy: Policy, ledger: Tally, seed: int, stream: int) -> None:
         super().__init__(policy, ledger, seed, stream)
         self.alike = policy.weights == policy.activations == policy.gradients
+        self.keeps16 = self.alike and policy.weights == BINARY16 and not policy.flush_to_zero
 
     def _compare(self, kind: str, row: Accumulator | None, factors: Factors, stored: Array, number: int) -> None:
         # What else than inexact a result may be is seen in its pattern for binary16 alone.
-        chosen = None if row is None or output(row) != BINARY16 else self.ledger.sample(self.layer, stored, number)
-        if chosen is None:
+        # A format is asked what it is before it is compared field by field.
+        narrow = row is not None and ((form := output(row)) is BINARY16 or form == BINARY16)
+        sampled = self.ledger.sample(stored, number) if narrow else None
+        if sampled is None:
             super()._compare(kind, row, factors, stored, number)
             return
-        (rows, elements), (a, b, c) = chosen, factors
+        a, b, c = contiguous(factors[0]), contiguous(factors[1]), factors[2]
+        rows = self.ledger.single(self.layer, (a, b, c), stored, sampled)
         if rows.size:
             self._counted(kind, self._product(a[rows], b, c, FP32), stored[rows])
-        if elements.size:
-            sums = np.zeros(elements.size, np.float32)
-            if c is not None:
-                sums[:] = c[elements % stored.shape[1]]
-            listed32(contiguous(a).view(np.uint16), contiguous(b).view(np.uint16), elements, NEAREST, sums)
-            self._counted(kind, sums, stored[np.divmod(elements, stored.shape[1])])
 
 
 class BFloat16Machine(TensorMachine):

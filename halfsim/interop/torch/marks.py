@@ -8,6 +8,8 @@ from torch.multiprocessing.reductions import StorageWeakRef
 __all__ = ["Mark", "Marks"]
 
 _expired = torch.UntypedStorage._expired
+_STRIDED = torch.strided
+_TENSOR, _PARAMETER = torch.Tensor, torch.nn.Parameter
 _wrapped = torch._C._functorch.is_functorch_wrapped_tensor
 
 
@@ -31,16 +33,16 @@ class Marks:
 
     def of(self, tensor: torch.Tensor) -> int:
         """Return the marks of a tensor."""
-        if tensor.layout is not torch.strided:
+        if tensor.layout is not _STRIDED:
             return 0
         found = self._found.get(_plain(tensor).untyped_storage()._cdata)
         return 0 if found is None or _expired(found[0].cdata) else found[1]
 
     def add(self, tensor: torch.Tensor, mark: int) -> None:
         """Mark a tensor, and all that share its memory; one without a memory of its own, as a sparse one, is not."""
-        if tensor.layout is not torch.strided:
+        if tensor.layout is not _STRIDED:
             return
-        storage = _plain(tensor).untyped_storage()
+        storage = (_plain(tensor) if _wrapped(tensor) else tensor).untyped_storage()
         found = self._found.get(storage._cdata)
         known = 0 if found is None or _expired(found[0].cdata) else found[1]
         if mark & ~known:
@@ -48,6 +50,13 @@ class Marks:
                 self._found = {key: entry for key, entry in self._found.items() if not entry[0].expired()}
                 self._limit = max(4096, 2 * len(self._found))
             self._found[storage._cdata] = StorageWeakRef(storage), known | mark
+
+    def weigh(self, tensors: list[torch.Tensor]) -> None:
+        """Mark those that are parameters as weights."""
+        for tensor in tensors:
+            # The exact types first: asking for a Parameter is a function of Python.
+            if (kind := type(tensor)) is not _TENSOR and (kind is _PARAMETER or isinstance(tensor, _PARAMETER)):
+                self.add(tensor, Mark.weight)
 
     def narrow(self, tensor: torch.Tensor) -> None:
         """Forget that a memory is wide, where a tensor that was set to zero fills it."""

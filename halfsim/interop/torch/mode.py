@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from halfsim.formats import BINARY16
 from halfsim.interop.torch.call import Call
-from halfsim.interop.torch.facts import COPIES, Facts, facts_of
+from halfsim.interop.torch.facts import COPIES, LAYERS, Facts, facts_of
+from halfsim.interop.torch.linear import LINEAR, as_product
 from halfsim.interop.torch.machines import KINDS, Machines
 from halfsim.interop.torch.marks import Mark, Marks
 from halfsim.interop.torch.modules import BACKWARD, FORWARD, OPTIMIZER, Modules
@@ -32,10 +34,20 @@ from halfsim.interop.torch.operators import (
     selected_wide,
     splits,
 )
-from halfsim.interop.torch.refusals import Accepted, refuse_functions, refuse_traced, traced
+from halfsim.interop.torch.refusals import ACCEPTED, kind_of, refuse_functions, refuse_traced, traced
 from halfsim.interop.torch.report import Report
 from halfsim.interop.torch.rules import Rules
-from halfsim.interop.torch.tensors import FLOATS, NARROW, check, fills, holds_wide, makes_special, tensor_of, tensors_in
+from halfsim.interop.torch.tensors import (
+    FLOATS,
+    INEXACT,
+    NARROW,
+    check,
+    fills,
+    holds_wide,
+    makes_special,
+    tensor_of,
+    tensors_in,
+)
 
 __all__ = ["Mode"]
 
@@ -44,8 +56,8 @@ _OTHERS = {"halfsim", "prim", "profiler"}
 _DRAWN = {"normal", "rand", "randn"}
 """Without operands, these make fractions."""
 _FILL = torch.ops.aten.fill_.Tensor
-_PARAMETER = torch.nn.Parameter
 _KEPT = Mark.weight | Mark.wide
+_NOTHING = nullcontext()
 
 
 class Mode(TorchDispatchMode):
@@ -53,14 +65,8 @@ class Mode(TorchDispatchMode):
 
     Parameters
     ----------
-    rules : Rules
-        The policy of every call.
-    report : Report
-        What is filled.
-    marks : Marks
-        What is known of tensors.
-    modules : Modules
-        Which module is at work.
+    rules, report, marks, modules : Rules, Report, Marks, Modules
+        The policy of every call; what is filled; what is known of tensors; which module is at work.
     seed : int
         Of whatever rounds stochastically.
     """
@@ -68,7 +74,7 @@ class Mode(TorchDispatchMode):
     def __init__(self, rules: Rules, report: Report, marks: Marks, modules: Modules, seed: int) -> None:
         super().__init__()
         self._rules, self._report, self._marks, self._modules = rules, report, marks, modules
-        self._machines, self._accepted = Machines(report, seed), Accepted()
+        self._machines, self._accepted = Machines(report, seed), ACCEPTED
         # In the backward pass, only where their formats differ need activations and gradients be told apart.
         self._mixed = any(policy.activations != policy.gradients for policy in rules.policies)
 
@@ -76,24 +82,23 @@ class Mode(TorchDispatchMode):
     _should_skip_dynamo = classmethod(lambda cls: False)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if FakeTensor in types:
-            # It has a shape, and no numbers.
-            return func(*args, **(kwargs or {}))
-        if any(kind.__torch_dispatch__ is not torch.Tensor.__torch_dispatch__ for kind in types):
-            # Its own dispatch takes the tensor apart, and what it calls comes here.
-            return NotImplemented
+        if types:
+            if FakeTensor in types:
+                # It has a shape, and no numbers.
+                return func(*args, **(kwargs or {}))
+            if any(kind.__torch_dispatch__ is not torch.Tensor.__torch_dispatch__ for kind in types):
+                # Its own dispatch takes the tensor apart, and what it calls comes here.
+                return NotImplemented
         kwargs = kwargs or {}
         if func is _FILL:
             # With a tensor it is a copy, which may round.
             func, args, kwargs = torch.ops.aten.copy_.default, (args[0], kwargs.get("value", args[-1])), {}
-        facts = facts_of(func)
-        space, full, name, _, view, _, parts, direct = facts
         found = tensors_in(args) + tensors_in(kwargs) if kwargs else tensors_in(args)
-        floats = [x for x in found if x.is_floating_point() or x.is_complex()]
-        for tensor in floats:
-            # The exact types first: asking for a Parameter is a function of Python.
-            if (kind := type(tensor)) is not torch.Tensor and (kind is _PARAMETER or isinstance(tensor, _PARAMETER)):
-                self._marks.add(tensor, Mark.weight)
+        floats = [x for x in found if x.dtype in INEXACT]
+        self._marks.weigh(floats)
+        whole = func is LINEAR and len(floats) == len(args) and args[0].ndim == args[1].ndim == 2
+        facts = LAYERS[len(args)] if whole else facts_of(func)
+        space, full, name, _, view, _, parts, direct, _ = facts
         if floats and traced():
             refuse_traced(name)
         if view:
@@ -121,7 +126,7 @@ class Mode(TorchDispatchMode):
             # Whole numbers are exact, but a quotient of them, say, is none.
             result = func(*args, **kwargs)
             made = tensors_in([result])
-            if makes(name, args) or not any(x.is_floating_point() or x.is_complex() or x.is_quantized for x in made):
+            if makes(name, args) or not any(x.dtype in INEXACT or x.is_quantized for x in made):
                 return result
             if name not in HANDLERS or space != "aten":
                 self._list(name if space == "aten" else f"{space}::{full}", "no arithmetic is known for it")
@@ -200,35 +205,26 @@ class Mode(TorchDispatchMode):
         if not facts.direct and name in COPIES:
             for tensor in floats:
                 check(name, tensor)
-        if any(isinstance(x, complex) for x in (*args, *kwargs.values())):
-            return self._left(func, name, "a number is complex", args, kwargs)
-        dtypes = {x.dtype for x in floats}
-        if not dtypes <= FLOATS:
-            foreign = dtypes - FLOATS
-            types = ", ".join(sorted(str(x).removeprefix("torch.") for x in foreign))
-            return self._left(func, name, f"numbers are {types}", args, kwargs)
-        if name.startswith(WHOLE):
-            return self._left(func, name, "places between elements are not rounded", args, kwargs)
-        if handler is None:
-            pieces = decomposition(func)
-            if pieces is None:
-                return self._left(func, name, "no arithmetic is known for it", args, kwargs)
-            with self:
-                result = pieces(*args, **kwargs)
-            if result is NotImplemented:
-                return self._left(func, name, "no arithmetic is known for it", args, kwargs)
-            return result
-        target = args[0] if changes else None
+        kind = None if handler is None else kind_of(func, args, kwargs, floats)
+        dtype = self._accepted.dtype(kind)
+        if dtype is None or handler is None:
+            if any(isinstance(x, complex) for x in (*args, *kwargs.values())):
+                return self._left(func, name, "a number is complex", args, kwargs)
+            dtypes = {x.dtype for x in floats}
+            if not dtypes <= FLOATS:
+                types = ", ".join(sorted(str(x).removeprefix("torch.") for x in dtypes - FLOATS))
+                return self._left(func, name, f"numbers are {types}", args, kwargs)
+            if name.startswith(WHOLE):
+                return self._left(func, name, "places between elements are not rounded", args, kwargs)
+            if handler is None:
+                return self._taken_apart(func, name, args, kwargs)
+            dtype = self._accepted.check(kind, func, name, args, kwargs, floats)
+        target, out = args[0] if changes else None, kwargs.get("out")
         kept = isinstance(target, torch.Tensor) and phase != BACKWARD and bool(self._marks.of(target) & _KEPT)
-        out = kwargs.get("out")
-        dtype = floats[0].dtype if len(dtypes) == 1 else _widest(floats)
         call = Call(self._machines, self._marks, policy, phase, module, dtype, phase == OPTIMIZER or kept)
-        self._accepted.check(func, name, args, kwargs, len(dtypes))
-        given = kwargs
-        if "out" in kwargs:
-            given = {key: value for key, value in kwargs.items() if key != "out"}
+        given = {key: value for key, value in kwargs.items() if key != "out"} if "out" in kwargs else kwargs
         # An infinity or a NaN is a result like others, and noted.
-        with np.errstate(all="ignore"):
+        with _NOTHING if facts.quiet else np.errstate(all="ignore"):
             result = handler(call, *args, **given)
         if result is NotImplemented:
             return self._left(func, name, "no arithmetic is known for it with such settings", args, kwargs)
@@ -239,7 +235,7 @@ class Mode(TorchDispatchMode):
         ledger = call.machine.ledger
         if ledger.special:
             ledger.special = False
-            self._note(name, result, floats, call.hidden)
+            self._note(name, result, floats if func is not LINEAR else list(as_product(args)[1]), call.hidden)
         if self._mixed and phase == FORWARD:
             for tensor in (*floats, *tensors_in(result)):
                 self._marks.add(tensor, Mark.activation)
@@ -254,9 +250,19 @@ class Mode(TorchDispatchMode):
                 self._beside(name, [out])
         return _written(out, result, self._marks)
 
+    def _taken_apart(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
+        """Compute PyTorch's own expression of an operator in others."""
+        pieces = decomposition(func)
+        with self:
+            result = NotImplemented if pieces is None else pieces(*args, **kwargs)
+        known = result is not NotImplemented
+        return result if known else self._left(func, name, "no arithmetic is known for it", args, kwargs)
+
     def _left(self, func: Any, name: str, reason: str, args: Any, kwargs: Any) -> Any:
         """Let PyTorch compute, and say so."""
         self._list(name, reason)
+        if func is LINEAR:
+            func, args = as_product(args)
         floats = [x for x in tensors_in([args, kwargs]) if x.dtype in FLOATS]
         if self._report.first is not None:
             return func(*args, **kwargs)
@@ -279,15 +285,6 @@ class Mode(TorchDispatchMode):
 
 
 refuse_functions(Mode)
-
-
-def _widest(floats: list[torch.Tensor]) -> torch.dtype:
-    """Return the type of a result: that of the tensors with dimensions, or else of those without."""
-    shaped = [x for x in floats if x.ndim] or floats
-    dtype = shaped[0].dtype if shaped else torch.get_default_dtype()
-    for tensor in shaped[1:]:
-        dtype = torch.promote_types(dtype, tensor.dtype)
-    return dtype
 
 
 def _written(target: torch.Tensor, result: torch.Tensor, marks: Marks) -> torch.Tensor:

@@ -14,6 +14,7 @@ import torch
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from halfsim.interop.torch.linear import is_alone, keep_whole
 from halfsim.interop.torch.marks import Mark, Marks
 from halfsim.interop.torch.report import Report
 
@@ -26,6 +27,7 @@ _RECOMPUTED = "_recomputation_hook"
 """What keeps what a checkpoint computes again, where it does so while saved tensors are asked for."""
 _CHECKPOINT = "CheckpointFunctionBackward"
 """The node of a checkpoint that computes again at once."""
+_task, _sequence = torch._C._current_graph_task_id, torch._C._autograd._get_sequence_nr
 _PASSES = {torch.autograd.backward.__code__, torch.autograd.grad.__code__}
 _LIMIT = 1 << 18
 """Starts of modules that are kept: nodes older than the last half of them belong to no module."""
@@ -54,13 +56,13 @@ class Modules(ExitStack):
     def __init__(self, marks: Marks, report: Report) -> None:
         super().__init__()
         self._marks, self._report = marks, report
-        self.stepped = False
+        self.stepped = self._whole = False
         self._names: WeakKeyDictionary[torch.nn.Module, str] = WeakKeyDictionary()
         self._owners: dict[int, str] = {}
         self._stack: list[tuple[torch.nn.Module, str, int]] = []
         self._starts: list[int] = [-1]
         self._at_work: list[str] = [""]
-        self._seen = torch._C._autograd._get_sequence_nr()
+        self._seen = _sequence()
         self._steps: list[FrameType] = []
         self._thread = get_ident()
 
@@ -73,11 +75,12 @@ class Modules(ExitStack):
             register_optimizer_step_post_hook(self._stepped),
         ):
             self.callback(handle.remove)
+        self.callback(self._release)
         return self
 
     def at_work(self) -> tuple[str, str]:
         """Return the pass at work, and the path of the module."""
-        if not self._steps and self._stack and self._stack[-1][2] == torch._C._current_graph_task_id() == -1:
+        if not self._steps and self._stack and self._stack[-1][2] == _task() == -1:
             # As the two below find, where nothing but a forward pass is at work.
             return FORWARD, self._stack[-1][1]
         phase = self.phase()
@@ -87,7 +90,7 @@ class Modules(ExitStack):
         """Return which pass is at work; what a node of the backward pass computes again is in the forward one."""
         if self._steps and not torch.is_grad_enabled() and self._stepping():
             return OPTIMIZER
-        task = torch._C._current_graph_task_id()
+        task = _task()
         backward = task != -1 and not self._called(task) and not (torch.is_grad_enabled() and _recomputes())
         return BACKWARD if backward else FORWARD
 
@@ -95,7 +98,7 @@ class Modules(ExitStack):
         """Return the path of the module at work, empty outside of all."""
         if phase == OPTIMIZER:
             return ""
-        task = torch._C._current_graph_task_id()
+        task = _task()
         if phase == BACKWARD:
             return self._owner()
         if self._called(task):
@@ -129,12 +132,21 @@ class Modules(ExitStack):
         if known is None:
             self._learn(module)
         name = self._names[module] if known is None else known
+        alone = is_alone(module, args)
         for parameter in module._parameters.values():
             if parameter is not None:
                 self._owners[id(parameter)] = name
-                self._marks.add(parameter, Mark.weight)
-        self._stack.append((module, name, torch._C._current_graph_task_id()))
+                if not alone:
+                    # That of a layer which is handed over whole is marked when it arrives.
+                    self._marks.add(parameter, Mark.weight)
+        self._stack.append((module, name, _task()))
         self._note(name)
+        if alone:
+            keep_whole(True)
+        else:
+            # An interrupt may have kept a layer from ending.
+            self._release()
+        self._whole = alone
 
     def _learn(self, module: torch.nn.Module) -> None:
         """Name a module that is called by nobody known, and all in it."""
@@ -155,14 +167,21 @@ class Modules(ExitStack):
 
     def _end(self, module: torch.nn.Module, args: Any, result: Any) -> None:
         if get_ident() == self._thread and self._stack:
+            self._release()
             # An error may have kept modules from ending.
             while self._stack and self._stack.pop()[0] is not module:
                 pass
             self._note(self._stack[-1][1] if self._stack else "")
 
+    def _release(self) -> None:
+        """Let autograd see again what is called."""
+        if self._whole:
+            keep_whole(False)
+            self._whole = False
+
     def _note(self, name: str, start: int | None = None) -> None:
         """Note whose the nodes are that are made from now on, or were from a start: an operator's before it is seen."""
-        self._seen = torch._C._autograd._get_sequence_nr()
+        self._seen = _sequence()
         if self._at_work[-1] == name:
             return
         start = self._seen if start is None else start

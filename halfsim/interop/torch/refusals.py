@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_map
 
-__all__ = ["Accepted", "refuse_functions", "refuse_traced", "traced"]
+__all__ = ["ACCEPTED", "Accepted", "kind_of", "refuse_functions", "refuse_traced", "traced"]
 
+_get_dispatch_mode, _PROXY = torch._C._get_dispatch_mode, torch._C._TorchDispatchModeKey.PROXY
 _LIMIT = 4096
 _OF_FUNCTIONS = (
     "associative_scan",
@@ -34,24 +35,27 @@ class Accepted:
     """
 
     def __init__(self) -> None:
-        self._known: set[Any] = set()
+        self._known: dict[Any, torch.dtype] = {}
 
-    def check(self, func: Any, name: str, args: Any, kwargs: Any, dtypes: int) -> None:
-        """Raise what PyTorch raises for a call, if it is of a new kind.
+    def dtype(self, kind: Any) -> torch.dtype | None:
+        """Return the type of the results of calls of a kind that is known, or None."""
+        return self._known.get(kind)
+
+    def check(self, kind: Any, func: Any, name: str, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> torch.dtype:
+        """Raise what PyTorch raises for a call of a new kind, or return the type of its results.
 
         Parameters
         ----------
+        kind : tuple
+            What `kind_of` returned.
         func, name : operator, str
             The operator, and its name.
         args, kwargs : tuple, dict
             Its arguments.
-        dtypes : int
-            How many types its floating-point operands have.
+        floats : list of tensors
+            Its floating-point operands.
         """
-        kind = func, _kind(args), _kind(kwargs) if kwargs else None
-        if kind in self._known:
-            return
-        if (dtypes > 1 and name in _PRODUCTS) or not _taken(func, args, kwargs):
+        if (len({x.dtype for x in floats}) > 1 and name in _PRODUCTS) or not _taken(func, args, kwargs):
             try:
                 func(*tree_map(_copied, args), **tree_map(_copied, kwargs))
             except Exception as error:
@@ -59,7 +63,27 @@ class Accepted:
                     raise
         if len(self._known) >= _LIMIT:
             self._known.clear()
-        self._known.add(kind)
+        found = self._known[kind] = _widest(floats)
+        return found
+
+
+ACCEPTED = Accepted()
+"""What PyTorch takes it always takes: to try a product anew in every block would take longer than many products."""
+
+
+def kind_of(func: Any, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> Any:
+    """Return what decides whether a call is taken, and the type of its results, as a key."""
+    own = tuple([(x.shape, x.dtype) if isinstance(x, torch.Tensor) else _kind(x) for x in args])
+    return func, own, _kind(kwargs) if kwargs else None, None if floats else torch.get_default_dtype()
+
+
+def _widest(floats: list[torch.Tensor]) -> torch.dtype:
+    """Return the type of a result: that of the tensors with dimensions, or else of those without."""
+    shaped = [x for x in floats if x.ndim] or floats
+    dtype = shaped[0].dtype if shaped else torch.get_default_dtype()
+    for tensor in shaped[1:]:
+        dtype = torch.promote_types(dtype, tensor.dtype)
+    return dtype
 
 
 def _taken(func: Any, args: Any, kwargs: Any) -> bool:
@@ -79,7 +103,8 @@ def _kind(value: Any) -> Any:
         return tuple(map(_kind, value))
     if isinstance(value, dict):
         return tuple((key, _kind(each)) for key, each in value.items())
-    return float if isinstance(value, float) else value
+    # The complex number 1 equals the integer.
+    return type(value) if isinstance(value, float | complex) else value
 
 
 def _empty(value: Any) -> Any:
@@ -96,7 +121,7 @@ def _copied(value: Any) -> Any:
 
 def traced() -> bool:
     """Whether PyTorch notes operators as a graph."""
-    return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is not None
+    return _get_dispatch_mode(_PROXY) is not None
 
 
 def refuse_traced(name: str) -> None:

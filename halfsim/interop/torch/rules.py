@@ -81,9 +81,11 @@ class Rules:
     def policy(self, operator: str, module: str) -> Policy | None:
         """Return the policy of an operator in a module; None leaves it to PyTorch."""
         key = operator, module
-        if key not in self._known:
-            self._known[key] = self._find(operator, module)
-        return self._known[key]
+        try:
+            return self._known[key]
+        except KeyError:
+            found = self._known[key] = self._find(operator, module)
+            return found
 
     def _find(self, operator: str, module: str) -> Policy | None:
         for pattern, policy in self._operators:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import lru_cache
 
 import numpy as np
@@ -10,11 +9,12 @@ import numpy as np
 from halfsim.arrays import contiguous
 from halfsim.core.control import control_word
 from halfsim.environment import IEEE
-from halfsim.interop.torch.report import EVERY, Report
-from halfsim.kernels.census import LOSSES, losses16, losses32, outside
+from halfsim.interop.torch.report import EVERY, Counts, Report
+from halfsim.kernels.losses import LOSSES, WHOLE, extraordinary, losses
 from halfsim.rounding import Rounding
 from halfsim.training.arithmetic import Array
 from halfsim.training.ledger import WATCHED, Ledger, is_special
+from halfsim.training.products import Factors
 
 __all__ = ["NEAREST", "Tally"]
 
@@ -24,11 +24,11 @@ _SMALL = 1024
 """Results up to which a second product is nothing beside the dispatch of PyTorch."""
 _FEW = 32
 """Elements up to which summing each by itself takes less time than a second product of their rows."""
-_NORMAL16, _NORMAL32 = (0x7FFF, 0x0400, 0x7BFF), (0x7FFFFFFF, 0x38800000, 0x477FE000)
-"""Magnitude, smallest normal and largest number of binary16, as patterns of it and of binary32."""
 _ROWS = 0x9E3779B0
 """A salt: which rows are compared must not follow from which products are."""
-_NONE = np.zeros(0, np.int64)
+_F16, _F32 = np.dtype(np.float16), np.dtype(np.float32)
+_ZEROS = np.zeros(0, np.uint16)
+_NO_ROWS, _NONE = slice(0), np.zeros(0, np.int64)
 NEAREST = control_word(Rounding.roundTiesToEven, IEEE)
 """The word of rounding to nearest, for loops that ask for one."""
 
@@ -56,47 +56,40 @@ class Tally(Ledger):
         self.sampling = report.count > 0
         self.special = False
         self._report, self._normal = report, np.float32(normal).view(np.int32)
-        self._products: Counter[tuple[str, str]] = Counter()
-        self._ordinary: Array | None = None
+        self._products: dict[tuple[str, str], int] = {}
+        self._seen: Array | None = None
+        self._seen_special = False
 
     def count(self, layer: str, kind: str, exact: Array, stored: Array) -> None:
         """Count the losses of a result."""
-        if not self.sampling:
-            return
-        self._report.modules[layer].elements += stored.size
-        self.lost(layer, exact, stored)
+        if self.sampling:
+            self._report.modules[layer].elements += stored.size
+            self.lost(layer, exact, stored)
 
     def lost(self, layer: str, exact: Array, stored: Array) -> None:
         """Count what a result lost that is counted already, in a type that is narrower than the policy's format."""
-        if not self.sampling:
-            return
-        counts = self._report.modules[layer]
-        inexact, overflow, underflow, flushed, invalid = self._losses(exact, stored)
-        counts.inexact += inexact
-        counts.overflow += overflow
-        counts.underflow += underflow
-        counts.flushed += flushed
-        counts.invalid += invalid
+        if self.sampling:
+            special, *lost = self._losses(exact, stored)
+            _add(self._report.modules[layer], lost)
+            self._seen, self._seen_special = stored, special
 
-    def _losses(self, exact: Array, stored: Array) -> list[int]:
-        """Return how many elements lost something in being stored: the `LOSSES`."""
-        if stored.flags.f_contiguous and exact.flags.f_contiguous:
+    def _losses(self, exact: Array, stored: Array) -> tuple[bool, int, int, int, int, int]:
+        """Return what `halfsim.kernels.losses.losses` does."""
+        if not stored.flags.c_contiguous and stored.flags.f_contiguous and exact.flags.f_contiguous:
             # In the order of memory, which costs no copy.
             exact, stored = exact.T, stored.T
-        wide = np.ravel(exact).astype(np.float32, copy=False).view(np.uint32)
-        narrow = np.ravel(stored)
-        counts = np.zeros(len(LOSSES), np.int64)
-        if narrow.dtype == np.float16:
-            losses16(wide, narrow.view(np.uint16), self._normal, NEAREST, counts)
-        else:
-            losses32(wide, narrow.astype(np.float32, copy=False).view(np.uint32), self._normal, counts)
-        return counts.tolist()
+        wide, narrow = exact.reshape(-1).astype(_F32, copy=False), stored.reshape(-1)
+        if narrow.dtype != _F16:
+            narrow = narrow.astype(_F32, copy=False)
+        patterns = narrow.view(np.uint16 if narrow.dtype == _F16 else np.uint32)
+        found: tuple[bool, int, int, int, int, int] = losses(wide.view(np.uint32), patterns, self._normal, NEAREST)
+        return found
 
     def operand(self, layer: str, values: Array, stored: Array) -> None:
         """Count what rounding a float32 operand, or flushing a float16 one, took off."""
         if not self.sampling:
             return
-        inexact, overflow, _, flushed, _ = self._losses(values, stored)
+        _, inexact, overflow, _, flushed, _ = self._losses(values, stored)
         if inexact:
             counts = self._report.modules[layer]
             counts.rounded += inexact
@@ -106,48 +99,61 @@ class Tally(Ledger):
 
     def watch(self, layer: str, tensor: str, stored: Array) -> None:
         """Note whether a result holds an infinity or a NaN."""
-        if stored is not self._ordinary and not self.special and self._report.first is None:
-            self.special = is_special(np.asarray(stored))
-        self._ordinary = None
+        if not self.special and self._report.first is None:
+            self.special = self._seen_special if stored is self._seen else is_special(np.asarray(stored))
+        self._seen = None
 
     def compare(self, layer: str, exact: Array, stored: Array) -> None:
         """Keep no book of errors."""
 
     def watches(self, layer: str, product: str) -> tuple[bool, int, int]:
         """Return whether a product is counted, as the report's `count` says, how many sums are watched, its number."""
-        number = self._products[layer, product]
-        self._products[layer, product] += 1
+        key = layer, product
+        number = self._products.get(key, 0)
+        self._products[key] = number + 1
         return _is_turn(number, self._report.count), WATCHED if _is_turn(number, EVERY) else 0, number
 
-    def sample(self, layer: str, stored: Array, number: int) -> tuple[Array, Array] | None:
-        """Return which rows of a product are compared with another, and which other elements, by place; None for all.
-
-        They are those that the report's `rows` asks for, and with them all that can be anything but inexact.
-        """
+    def sample(self, stored: Array, number: int) -> slice | None:
+        """Return which rows of a product are compared with another, as the report's `rows` asks; None for all."""
         asked = self._report.rows
         if stored.ndim != 2 or stored.size < _SMALL or asked == 1:
             return None
-        rows, columns = stored.shape
         # One row in so many, or where that were too few, more of one product in so many.
-        step, turn = _divisor(asked, max(1, rows // _LEAST)), number // self._report.count
-        places, is_turn = _extraordinary(stored), _is_turn(turn, asked // step)
-        if not places.size:
-            # So it needs no search for an infinity.
-            self._ordinary = stored
-            if not is_turn:
-                self.skip(layer, stored.size)
-                return _NONE, _NONE
-        chosen = np.zeros(rows, bool)
-        if is_turn:
-            chosen[_scattered(turn, _ROWS) % step :: step] = True
-        places = places[~chosen[places // columns]]
-        if places.size > _FEW:
-            chosen[places // columns], places = True, _NONE
-        kept = np.flatnonzero(chosen)
-        if kept.size == rows:
-            return None
-        self.skip(layer, stored.size - kept.size * columns - places.size)
-        return kept, places
+        step, turn = _divisor(asked, max(1, len(stored) // _LEAST)), number // self._report.count
+        if not _is_turn(turn, asked // step):
+            return _NO_ROWS
+        return None if step == 1 else slice(_scattered(turn, _ROWS) % step, None, step)
+
+    def single(self, layer: str, factors: Factors, stored: Array, sampled: slice) -> Array:
+        """Compare all that can be anything but inexact outside of sampled rows; return which rows are to be compared.
+
+        They are the sampled ones, and where there is more of it than it pays to sum by itself, those that hold it.
+        """
+        (a, b, c), marks = factors, np.zeros(len(stored), np.uint8)
+        if sampled is not _NO_ROWS:
+            marks[sampled] = WHOLE
+        starts = _ZEROS if c is None else c.view(np.uint16 if c.dtype == _F16 else np.uint32)
+        found, special, *lost = extraordinary(
+            a.view(np.uint16),
+            b.view(np.uint16),
+            starts,
+            contiguous(stored).reshape(-1).view(np.uint16),
+            self._normal,
+            NEAREST,
+            marks,
+            _FEW,
+        )
+        self._seen, self._seen_special = stored, special
+        counts, rows = self._report.modules[layer], _NONE
+        if found > _FEW:
+            rows, found = np.flatnonzero(marks), 0
+        elif sampled is not _NO_ROWS:
+            rows = np.flatnonzero(marks == WHOLE)
+        counts.uncounted += stored.size - rows.size * stored.shape[1] - found
+        if found:
+            counts.elements += found
+            _add(counts, lost)
+        return rows
 
     def skip(self, layer: str, elements: int) -> None:
         """Note results of a product that is not counted."""
@@ -166,6 +172,7 @@ def _divisor(number: int, most: int) -> int:
     return next(each for each in range(min(number, most), 0, -1) if number % each == 0)
 
 
+@lru_cache(maxsize=256)
 def _scattered(number: int, salt: int = 0) -> int:
     """Return 32 bits that look random, 0 for 0, other ones for another salt: a hash of multiplications and shifts."""
     word = number * (salt + 1) & 0xFFFFFFFF
@@ -179,18 +186,11 @@ def _is_turn(number: int, every: int) -> bool:
 
     A module that makes several products a call would show the same one of them for ever.
     """
-    turn, place = divmod(number, every)
-    return place == _scattered(turn) % every
+    return every == 1 or number % every == _scattered(number // every) % every
 
 
-def _extraordinary(stored: Array) -> Array:
-    """Return the places, in C order, of what is zero, subnormal, the largest number of binary16, infinite or NaN."""
-    held = contiguous(stored).reshape(-1)
-    narrow = held.dtype == np.float16
-    numbers = held.view(np.uint16 if narrow else np.uint32), *(_NORMAL16 if narrow else _NORMAL32)
-    places = np.empty(_FEW, np.int64)
-    found = outside(*numbers, places)
-    if found > _FEW:
-        places = np.empty(found, np.int64)
-        outside(*numbers, places)
-    return places[:found]
+def _add(counts: Counts, lost: list[int]) -> None:
+    """Add the `LOSSES`, which mostly are of one kind."""
+    for name, number in zip(LOSSES, lost, strict=True):
+        if number:
+            setattr(counts, name, getattr(counts, name) + number)

@@ -11,6 +11,7 @@ from halfsim.training.arithmetic import Array
 
 __all__ = [
     "FLOATS",
+    "INEXACT",
     "NARROW",
     "array_of",
     "check",
@@ -25,7 +26,11 @@ __all__ = [
 FLOATS = {torch.float16, torch.float32, torch.bfloat16}
 """The types whose operators are simulated."""
 NARROW = torch.float16, torch.bfloat16
+INEXACT = {x for x in vars(torch).values() if isinstance(x, torch.dtype) and (x.is_floating_point or x.is_complex)}
+"""The types of fractions, complex ones too."""
+_LISTS = list, tuple
 _NESTS = list, tuple, dict
+_STRIDED = torch.strided
 _NUMPY = {torch.float16: np.float16, torch.float32: np.float32, torch.float64: np.float64}
 
 
@@ -42,12 +47,12 @@ def array_of(tensor: torch.Tensor) -> Array:
 
 def tensor_of(values: Array, dtype: torch.dtype) -> torch.Tensor:
     """Return an array whose numbers `dtype` holds as a contiguous tensor, in the same memory where it can be."""
-    values = np.asarray(values)
-    if dtype == torch.bfloat16:
+    if dtype is torch.bfloat16:
         words = np.ascontiguousarray(values, np.float32).view(np.uint32) >> np.uint32(16)
-        return torch.from_numpy(words.astype(np.uint16).view(np.int16)).view(torch.bfloat16).view(values.shape)
+        return torch.from_numpy(words.astype(np.uint16).view(np.int16)).view(torch.bfloat16).view(np.shape(values))
     held = np.asarray(values, _NUMPY[dtype])
-    held = held if held.flags.c_contiguous else held.copy("C")
+    if not held.flags.c_contiguous:
+        held = held.copy("C")
     # A number of no array's own, or a broadcast one, has no memory to share.
     return torch.from_numpy(held if held.flags.writeable else held.copy())
 
@@ -61,10 +66,12 @@ def strided_like(result: torch.Tensor, model: torch.Tensor) -> torch.Tensor:
 
 def tensors_in(values: Any) -> list[torch.Tensor]:
     """Return the tensors among arguments, those in lists and in dicts as well."""
-    if isinstance(values, torch.Tensor):
-        return [values]
+    if not isinstance(values, _LISTS):
+        if isinstance(values, torch.Tensor):
+            return [values]
+        values = values.values() if isinstance(values, dict) else ()
     found = []
-    for value in values.values() if isinstance(values, dict) else values if isinstance(values, list | tuple) else ():
+    for value in values:
         if isinstance(value, torch.Tensor):
             found.append(value)
         elif isinstance(value, _NESTS):
@@ -74,7 +81,7 @@ def tensors_in(values: Any) -> list[torch.Tensor]:
 
 def check(operator: str, tensor: torch.Tensor) -> None:
     """Refuse a tensor that has no numbers in the memory of the processor, or not all of them, or none of one shape."""
-    if tensor.is_cpu and tensor.layout is torch.strided and not tensor.is_nested:
+    if tensor.is_cpu and tensor.layout is _STRIDED and not tensor.is_nested:
         return
     if tensor.is_nested:
         raise ValueError(

@@ -23,7 +23,9 @@ from halfsim.interop.torch.operators.exact import selected_wide as selected_wide
 from halfsim.interop.torch.operators.optimizers import FOREACH as FOREACH
 from halfsim.interop.torch.operators.optimizers import each as each
 from halfsim.interop.torch.operators.optimizers import splits as splits
+from halfsim.interop.torch.operators.products import layer as layer
 from halfsim.interop.torch.operators.table import HANDLERS as HANDLERS
+from halfsim.interop.torch.operators.table import QUIET as QUIET
 from halfsim.interop.torch.operators.table import Handler as Handler
 from halfsim.interop.torch.operators.table import composite as composite
 from halfsim.interop.torch.operators.table import decomposition as decomposition

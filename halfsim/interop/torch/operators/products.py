@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from halfsim.interop.torch.call import Call
 from halfsim.interop.torch.operators.table import operator
 
-__all__ = ["addmm", "dot", "mm", "mv"]
+__all__ = ["addmm", "dot", "layer", "mm", "mv"]
 
 
-@operator("mm", "bmm")
+@operator("mm", "bmm", quiet=True)
 def mm(call: Call, a: torch.Tensor, b: torch.Tensor, out_dtype: torch.dtype | None = None) -> Any:
     """Return a @ b."""
     return call.tensor(call.product(a, b), out_dtype)
@@ -30,7 +31,7 @@ def dot(call: Call, x: torch.Tensor, y: torch.Tensor) -> Any:
     return call.tensor(call.product(x.unsqueeze(0), y.unsqueeze(1))[0, 0])
 
 
-@operator("addmm", "baddbmm", "addmv")
+@operator("addmm", "baddbmm", "addmv", quiet=True)
 def addmm(
     call: Call, addend: torch.Tensor, a: torch.Tensor, b: torch.Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Any:
@@ -38,7 +39,18 @@ def addmm(
     starts = addend.ndim == 1 and a.ndim == b.ndim == 2 and addend.shape[0] == b.shape[1]
     if starts and alpha == beta == 1 and not call.backward:
         return call.tensor(call.product(a, b, addend))
-    product = mv(call, a, b) if b.ndim == 1 else call.tensor(call.product(a, b))
+    with np.errstate(all="ignore"):
+        return _added(call, addend, mv(call, a, b) if b.ndim == 1 else call.tensor(call.product(a, b)), beta, alpha)
+
+
+def layer(call: Call, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> Any:
+    """Return ``bias + x @ weight.T`` of matrices as `addmm` or `mm` does, without a tensor of the transposed weight."""
+    if call.backward or (bias is not None and bias.shape != weight.shape[:1]):
+        return mm(call, x, weight.t()) if bias is None else addmm(call, bias, x, weight.t())
+    return call.tensor(call.product(x, weight, bias, turned=True))
+
+
+def _added(call: Call, addend: torch.Tensor, product: torch.Tensor, beta: float, alpha: float) -> Any:
     if alpha != 1:
         product = call.pointwise(lambda r, x, s: r.multiply(x, s), product, alpha)
     if beta == 0:

@@ -17,11 +17,16 @@ HANDLERS: dict[str, Handler] = {}
 """Handlers by the operator's name; that of ``add`` serves ``add_`` and ``add.out`` too."""
 
 
-def operator(*names: str) -> Callable[[Handler], Handler]:
+QUIET: set[Handler] = set()
+"""Handlers that leave NumPy nothing to warn of, as kernels compute: to set its state would take longer than some."""
+
+
+def operator(*names: str, quiet: bool = False) -> Callable[[Handler], Handler]:
     """Enter a handler under names."""
 
     def enter(handler: Handler) -> Handler:
         HANDLERS.update(dict.fromkeys(names, handler))
+        QUIET.update([handler] * quiet)
         return handler
 
     return enter

@@ -1,0 +1,290 @@
+"""A linear layer comes whole where no gradients are kept: bits, counts and names are those of its parts."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch.autograd import forward_ad  # noqa: E402
+from torch.overrides import TorchFunctionMode  # noqa: E402
+from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
+
+import halfsim.torch  # noqa: E402
+from halfsim.interop.torch import facts  # noqa: E402
+from halfsim.interop.torch import mode as modes  # noqa: E402
+
+AUTOGRAD = torch._C.DispatchKey.AutogradCPU
+
+
+def layer(inputs=48, outputs=40, bias=True, dtype=torch.float16, kind=torch.nn.Linear):
+    torch.manual_seed(5)
+    made = kind(inputs, outputs, bias=bias).to(dtype)
+    with torch.no_grad():
+        # A column of zeros, one that overflows.
+        made.weight[0], made.weight[1] = 0, 6e4
+    return made
+
+
+def operand(*shape, dtype=torch.float16):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(7)).to(dtype)
+
+
+@pytest.fixture
+def whole(monkeypatch):
+    """A list of the layers that came whole."""
+    seen, made = [], dict(facts.LAYERS)
+
+    class Noted(dict):
+        def __getitem__(self, number):
+            seen.append(number)
+            return made[number]
+
+    monkeypatch.setattr(modes, "LAYERS", Noted())
+    yield seen
+    assert not torch._C._dispatch_tls_is_dispatch_key_excluded(AUTOGRAD)
+
+
+CASES = {
+    "layer": (layer(), operand(64, 48), True),
+    "without a bias": (layer(bias=False), operand(64, 48), True),
+    "float32": (layer(dtype=torch.float32), operand(64, 48, dtype=torch.float32), True),
+    "bfloat16": (layer(dtype=torch.bfloat16), operand(64, 48, dtype=torch.bfloat16), True),
+    "square": (layer(48, 48), operand(48, 48), True),
+    "one row": (layer(), operand(1, 48), True),
+    "no rows": (layer(), operand(0, 48), True),
+    "transposed": (layer(), operand(48, 64).mT, True),
+    "in a model": (torch.nn.Sequential(layer(), torch.nn.ReLU(), layer(40, 48)), operand(64, 48), True),
+    "a stack": (layer(), operand(2, 32, 48), False),
+    "a vector": (layer(), operand(48), False),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("policy", ["mixed", "h100:f16", "h100:f32", "binary16-pure", "binary32"])
+def test_it_gives_what_its_parts_give(name, policy, whole):
+    module, x, comes_whole = CASES[name]
+    if x.dtype == torch.bfloat16 and policy in ("h100:f16", "binary16-pure"):
+        pytest.skip("bfloat16 numbers have no such sums")
+    found = []
+    for guard in (torch.enable_grad, torch.no_grad, torch.inference_mode):
+        whole.clear()
+        with guard(), halfsim.torch.simulate(policy, rows=2) as report:
+            found.append([module(x).detach() for _ in range(3)])
+        found[-1].append(report.as_dict())
+        assert bool(whole) == (comes_whole and guard is not torch.enable_grad)
+    for results in found[1:]:
+        assert results[3] == found[0][3]
+        for y, expected in zip(results[:3], found[0][:3], strict=True):
+            assert y.shape == expected.shape
+            assert y.stride() == expected.stride()
+            assert torch.equal(y.nan_to_num(7.0), expected.nan_to_num(7.0))
+    assert set(found[0][3]["simulated"]) <= {"addmm", "mm", "mv", "add", "relu"}
+
+
+def narrow_bias():
+    made = layer()
+    made.bias = torch.nn.Parameter(torch.ones(1).half())
+    return made
+
+
+OTHERS = {
+    "a bias of one number": (narrow_bias(), operand(64, 48), {}),
+    "left to PyTorch by a rule": (layer(), operand(64, 48), {"operators": {"linear": "torch"}}),
+    "float64": (layer(dtype=torch.float64), operand(64, 48, dtype=torch.float64), {}),
+    "special operands": (layer(48, 48), torch.full((48, 48), torch.nan).half(), {}),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_whatever_becomes_of_it_becomes_of_its_parts(name, whole):
+    (module, x, options), found = OTHERS[name], []
+    for guard in (torch.enable_grad, torch.no_grad, torch.inference_mode):
+        with guard(), halfsim.torch.simulate("mixed", **options) as report:
+            y = module(x)
+        found.append((y.dtype, y.nan_to_num(7.0).tolist(), report.as_dict()))
+    assert found[0] == found[1] == found[2]
+    assert len(whole) == 2
+
+
+def test_what_autocast_copies_is_seen(whole):
+    module, x, found = layer(), operand(64, 48), []
+    for guard in (torch.enable_grad, torch.no_grad):
+        with guard(), halfsim.torch.simulate("mixed") as report, torch.autocast("cpu", torch.bfloat16):
+            y = module(x)
+        found.append((y.dtype, y.nan_to_num(7.0).tolist(), report.as_dict()))
+    assert found[0] == found[1]
+    assert found[0][2]["simulated"] == {"_to_copy": 3, "addmm": 1}
+    assert not whole
+
+
+def test_transformed_layers(whole):
+    module, x = layer(), operand(3, 64, 48)
+    stacked = {name: torch.stack([p.detach()] * 3) for name, p in module.named_parameters()}
+
+    def call(parameters, x):
+        return torch.func.functional_call(module, parameters, (x,))
+
+    found = []
+    for guard in (torch.enable_grad, torch.no_grad):
+        with guard(), halfsim.torch.simulate("h100:f16"):
+            result = (
+                torch.vmap(module)(x),
+                torch.vmap(call)(stacked, x),
+                torch.vmap(lambda s: s * module(x[0]))(x[:, 0, 0]),
+            )
+            gradient = torch.func.grad(lambda w: module(w[None] * x[0]).float().nan_to_num(0.0, 0.0).sum())(x[1, 0])
+        found.append([y.detach().nan_to_num(7.0) for y in (*result, gradient)])
+    for y, expected in zip(found[1], found[0], strict=True):
+        assert torch.equal(y, expected)
+
+
+class Doubled(torch.nn.Linear):
+    def forward(self, x):
+        return super().forward(x) * 2
+
+
+class Seen(TorchDispatchMode):
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names = [*getattr(self, "names", []), func._schema.name]
+        return func(*args, **(kwargs or {}))
+
+
+class Functions(TorchFunctionMode):
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        self.graph = torch._C._dispatch_tls_is_dispatch_key_excluded(AUTOGRAD)
+        return func(*args, **(kwargs or {}))
+
+
+def hooked():
+    made = layer()
+    made.register_forward_pre_hook(graph)
+    return made
+
+
+def graph(*_):
+    """Make a graph where one would not be looked for."""
+    with torch.enable_grad():
+        assert (torch.ones(1, requires_grad=True) * 2).grad_fn is not None
+
+
+def own_forward():
+    made = layer()
+    made.forward = lambda x: (graph(), torch.nn.functional.linear(x, made.weight, made.bias))[1]
+    return made
+
+
+def parametrized():
+    return torch.nn.utils.parametrizations.weight_norm(layer())
+
+
+@pytest.mark.parametrize("make", [hooked, own_forward, parametrized, lambda: layer(kind=Doubled)])
+def test_layers_that_do_more_are_taken_apart(make, whole):
+    module, x = make(), operand(64, 48)
+    with torch.no_grad(), halfsim.torch.simulate("h100:f16"):
+        module(x)
+    assert not whole
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
+def test_modes_and_transformations_see_the_parts(whole):
+    module, x = layer(), operand(64, 48)
+    with torch.no_grad(), halfsim.torch.simulate("h100:f32"):
+        expected = module(x)
+        assert len(whole) == 1
+        with Seen() as seen:
+            again = module(x)
+        assert seen.names == ["aten::t", "aten::addmm"]
+        assert torch.equal(again.nan_to_num(7.0), expected.nan_to_num(7.0))
+        with Functions() as functions:
+            module(x)
+        assert functions.graph is False
+        torch.vmap(module)(operand(3, 2, 48))
+        with forward_ad.dual_level():
+            y = module(forward_ad.make_dual(x, torch.ones_like(x)))
+            assert forward_ad.unpack_dual(y).tangent is not None
+    assert len(whole) == 1
+
+
+@pytest.mark.parametrize("registered", ["register_module_forward_pre_hook", "register_module_forward_hook"])
+def test_hooks_of_all_modules_make_graphs(registered, whole):
+    handle = getattr(torch.nn.modules.module, registered)(graph)
+    try:
+        with torch.no_grad(), halfsim.torch.simulate("h100:f16"):
+            layer()(operand(64, 48))
+    finally:
+        handle.remove()
+    assert not whole
+
+
+def test_a_hook_of_the_layer_makes_a_graph_of_what_it_returned(whole):
+    module = layer()
+    module.register_forward_hook(graph)
+    with torch.no_grad(), halfsim.torch.simulate("h100:f16"):
+        module(operand(64, 48))
+    assert len(whole) == 1
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_gradients_are_kept_after_an_error(error, whole, monkeypatch):
+    module, x = layer(), operand(64, 48)
+
+    def broken(*_):
+        raise error
+
+    with halfsim.torch.simulate("h100:f16"):
+        with torch.no_grad(), pytest.raises(RuntimeError, match="cannot be multiplied"):
+            module(operand(4, 5))
+        monkeypatch.setattr(modes.Mode, "_computed", broken)
+        with torch.no_grad(), pytest.raises(error):
+            module(x)
+        monkeypatch.undo()
+        assert module(x).grad_fn is not None
+    assert module(x).grad_fn is not None
+
+
+def test_an_interrupt_before_the_layer_arrives(whole, monkeypatch):
+    module, x = layer(), operand(64, 48)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with halfsim.torch.simulate("h100:f16"):
+        monkeypatch.setattr(torch.nn.functional, "linear", interrupted)
+        with torch.no_grad(), pytest.raises(KeyboardInterrupt):
+            module(x)
+        monkeypatch.undo()
+        assert module(x).grad_fn is not None
+        monkeypatch.setattr(torch.nn.functional, "linear", interrupted)
+        with torch.no_grad(), pytest.raises(KeyboardInterrupt):
+            module(x)
+        monkeypatch.undo()
+    assert module(x).grad_fn is not None
+
+
+def test_weights_are_known_for_weights(whole):
+    """What a policy stores weights in holds for a layer that came whole, and for its gradients afterwards."""
+    module, x = layer(dtype=torch.float32), operand(64, 48, dtype=torch.float32)
+    found = []
+    for guard in (torch.enable_grad, torch.no_grad):
+        with halfsim.torch.simulate("apex-O1") as report:
+            with guard():
+                module(x)
+            module(x).sum().backward()
+        found.append((module.weight.grad.clone(), report.as_dict()))
+        module.zero_grad()
+    assert torch.equal(*(grad for grad, _ in found))
+    assert found[0][1] == found[1][1]
+
+
+def test_a_functional_layer_in_inference_mode(whole):
+    """Its weight belongs to no module at work, and its bias may be given by name."""
+    module, x = layer(), operand(64, 48)
+    found = []
+    for guard in (torch.no_grad, torch.inference_mode):
+        with guard(), halfsim.torch.simulate("h100:f16") as report:
+            found.append(torch.nn.functional.linear(x, module.weight, bias=module.bias).nan_to_num(7.0))
+        found.append(report.as_dict())
+    assert torch.equal(found[0], found[2])
+    assert found[1] == found[3]
+    assert len(whole) == 1
