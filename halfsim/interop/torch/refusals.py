@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_map
 
+from halfsim.interop.torch.tensors import tensors_in
+
 __all__ = ["ACCEPTED", "Accepted", "kind_of", "refuse_functions", "refuse_traced", "traced"]
 
 _get_dispatch_mode, _PROXY = torch._C._get_dispatch_mode, torch._C._TorchDispatchModeKey.PROXY
@@ -55,7 +57,8 @@ class Accepted:
         floats : list of tensors
             Its floating-point operands.
         """
-        if (len({x.dtype for x in floats}) > 1 and name in _PRODUCTS) or not _taken(func, args, kwargs):
+        types = {x.dtype for x in tensors_in(args)} if name in _PRODUCTS else ()
+        if len(types) > 1 or not _taken(func, args, kwargs):
             try:
                 func(*tree_map(_copied, args), **tree_map(_copied, kwargs))
             except Exception as error:

@@ -27,6 +27,8 @@ CALLS = {
     "dimension": lambda: x(2, 3).sum(dim=3),
     "half and bfloat16": lambda: torch.mm(x(2, 2, dtype=HALF), x(2, 2, dtype=BFLOAT)),
     "half layer": lambda: F.linear(x(2, 2), x(2, 2, dtype=HALF), x(2, dtype=HALF)),
+    "whole numbers and fractions": lambda: torch.mm(torch.ones(2, 2, dtype=torch.int64), x(2, 2)),
+    "layer of whole numbers": lambda: F.linear(torch.ones(2, 2, dtype=torch.int64), x(2, 2), x(2)),
     "half layer without bias": lambda: F.linear(x(2, 2), x(2, 2, dtype=HALF)),
     "convolution of two types": lambda: F.conv2d(x(1, 1, 4, 4), x(1, 1, 2, 2, dtype=HALF)),
     "matrices to bmm": lambda: torch.bmm(x(2, 2), x(2, 2)),
