@@ -11,6 +11,7 @@ them `converts` is the constant False and the code behind it goes away.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 from llvmlite import ir
 from numba import types
@@ -28,6 +29,7 @@ __all__ = [
     "NEAREST",
     "available",
     "binary64_to_odd",
+    "converts_in",
     "direct",
     "directed",
     "direction",
@@ -39,7 +41,6 @@ __all__ = [
     "narrow_to_odd",
     "narrows",
     "read",
-    "whole",
     "widen",
 ]
 
@@ -49,7 +50,8 @@ _SMALLEST, _NONE = float32(2.0**-14), float32(0.0)
 _DOWN, _UP, _ZERO = 1 << 13, 2 << 13, 3 << 13
 
 
-def _converts(context):
+def converts_in(context: Any) -> bool:
+    """Whether the processor that a context of Numba's generates code for converts binary16."""
     features = context.codegen()._tm_features.split(",")
     return "+f16c" in features and "+avx" in features
 
@@ -59,7 +61,7 @@ def converts(typingctx):
     """Whether the processor converts binary16."""
 
     def codegen(context, builder, signature, args):
-        return ir.Constant(ir.IntType(1), int(_converts(context)))
+        return ir.Constant(ir.IntType(1), int(converts_in(context)))
 
     return types.boolean(), codegen
 
@@ -69,7 +71,7 @@ def widen(typingctx, pattern):
     """Binary32 number of a binary16 pattern, a signaling NaN quieted; only where `converts`."""
 
     def codegen(context, builder, signature, args):
-        if not _converts(context):
+        if not converts_in(context):
             return ir.Constant(ir.FloatType(), ir.Undefined)
         return builder.fpext(builder.bitcast(args[0], ir.HalfType()), ir.FloatType())
 
@@ -81,24 +83,11 @@ def narrow(typingctx, number):
     """Binary16 pattern of a binary32 number, rounded in the processor's direction; only where `converts`."""
 
     def codegen(context, builder, signature, args):
-        if not _converts(context):
+        if not converts_in(context):
             return ir.Constant(ir.IntType(16), ir.Undefined)
         return builder.bitcast(builder.fptrunc(args[0], ir.HalfType()), ir.IntType(16))
 
     return types.uint16(types.float32), codegen
-
-
-@intrinsic
-def whole(typingctx, number):
-    """Integral binary32 number, rounded in the processor's direction, of the same sign; only where `converts`."""
-
-    def codegen(context, builder, signature, args):
-        if not _converts(context):
-            return ir.Constant(ir.FloatType(), ir.Undefined)
-        kind = ir.FunctionType(ir.FloatType(), [ir.FloatType()])
-        return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.rint.f32"), args)
-
-    return types.float32(types.float32), codegen
 
 
 @intrinsic
@@ -126,7 +115,7 @@ def exchange(typingctx, state):
 @lru_cache(maxsize=1)
 def available() -> bool:
     """Whether the processor that kernels are compiled for converts binary16."""
-    return bool(_converts(cpu_target.target_context))
+    return bool(converts_in(cpu_target.target_context))
 
 
 def direct(control: int) -> bool:

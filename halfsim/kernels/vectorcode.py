@@ -14,14 +14,16 @@ from numba.core import cgutils
 
 from halfsim.kernels.vectors import exact_multiply_add
 
-__all__ = ["BYTE", "DOUBLE", "FLOAT", "INT", "LONG", "Lanes", "Memory", "each", "pointers", "splat"]
+__all__ = ["BYTE", "DOUBLE", "FLOAT", "INT", "LONG", "MANY", "Lanes", "Memory", "each", "pointers", "splat"]
 
 BYTE, INT, LONG = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 FLOAT, DOUBLE = ir.FloatType(), ir.DoubleType()
 _REAL = FLOAT, DOUBLE
 # To its binade belong integers alone.
 _INTEGERS = 1.5 * 2.0**52
-_MANY = 16
+MANY = 16
+"""Elements that `each` writes for at a time."""
+_DIRECTION = INT(4)  # that of MXCSR
 
 
 def splat(builder: Any, scalar: Any, count: int) -> Lanes:
@@ -63,6 +65,9 @@ class Lanes:
     def __mul__(self, other: Any) -> Lanes:
         return self._arithmetic("mul", other)
 
+    def __truediv__(self, other: Any) -> Lanes:
+        return self._arithmetic("div", other)
+
     def __and__(self, other: Any) -> Lanes:
         return self._binary("and_", other)
 
@@ -99,6 +104,13 @@ class Lanes:
         """Whether these numbers, no NaNs among them, differ from the others."""
         return Lanes(self.builder, self.builder.fcmp_ordered("!=", self.value, self._lift(other)))
 
+    def any(self) -> Any:
+        """Whether a comparison holds in some lane: one bit."""
+        count = self.value.type.count
+        return self.builder.icmp_unsigned(
+            "!=", self.builder.bitcast(self.value, ir.IntType(count)), ir.IntType(count)(0)
+        )
+
     def choose(self, yes: Lanes, no: Any) -> Lanes:
         """Lanes of `yes` where a comparison holds, else of `no`."""
         return Lanes(self.builder, self.builder.select(self.value, yes.value, yes._lift(no)))
@@ -120,6 +132,36 @@ class Lanes:
     def number(self) -> Lanes:
         """float32 numbers of patterns."""
         return self._to("bitcast", FLOAT)
+
+    def binary16(self) -> Lanes:
+        """float32 numbers of binary16 patterns, on processors that convert them."""
+        return self._to("bitcast", ir.HalfType())._to("fpext", FLOAT)
+
+    def to_binary16(self) -> Lanes:
+        """Patterns of float32 numbers, 1 or 8, rounded in x86's direction, on processors that convert them."""
+        return self._rounded("vcvtps2ph.128", "vcvtps2ph.256", ir.VectorType(ir.IntType(16), 8))
+
+    def whole(self) -> Lanes:
+        """Integral float32 numbers, 1 or 8, rounded in x86's direction, on processors with AVX."""
+        return self._rounded("sse41.round.ps", "avx.round.ps.256", None)
+
+    def _rounded(self, narrow: str, wide: str, kind: Any) -> Lanes:
+        # LLVM's own functions would be drawn before or behind a conversion from or to binary16: few processors have
+        # arithmetic there, and others call a function for every element.
+        count = self.value.type.count
+        name, lanes = (wide, 8) if count == 8 else (narrow, 4)
+        places = ir.Constant(ir.VectorType(INT, lanes), [i % count for i in range(lanes)])
+        numbers = self.builder.shuffle_vector(self.value, self.value, places)
+        function = ir.FunctionType(kind or numbers.type, [numbers.type, INT])
+        callee = cgutils.get_or_insert_function(self.builder.module, function, f"llvm.x86.{name}")
+        return Lanes(self.builder, self.builder.call(callee, [numbers, _DIRECTION])).part(0, count)
+
+    def root(self) -> Lanes:
+        """Square roots of float32."""
+        kind = self.value.type
+        function = ir.FunctionType(kind, [kind])
+        callee = cgutils.get_or_insert_function(self.builder.module, function, f"llvm.sqrt.v{kind.count}f32")
+        return Lanes(self.builder, self.builder.call(callee, [self.value]))
 
     def widened(self) -> Lanes:
         """int32 of shorter unsigned integers."""
@@ -227,7 +269,7 @@ def pointers(context: Any, builder: Any, kinds: Any, arrays: Any) -> list[Any]:
 
 def each(builder: Any, count: Any, body: Callable[[Memory, Any], None]) -> None:
     """Write a loop over `count` elements: `body` for every vector of them, then for every element that remains."""
-    whole = builder.and_(count, LONG(-_MANY))
-    for start, stop, width in ((LONG(0), whole, _MANY), (whole, count, 1)):
+    whole = builder.and_(count, LONG(-MANY))
+    for start, stop, width in ((LONG(0), whole, MANY), (whole, count, 1)):
         with cgutils.for_range_slice(builder, start, stop, LONG(width)) as (index, _):
             body(Memory(builder, width), index)

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from halfsim import environment as presets
 from halfsim.core.control import control_word
 from halfsim.environment import IEEE, Tininess
-from halfsim.kernels import f16c, stochastic, values
+from halfsim.kernels import direct, f16c, stochastic, values
 from halfsim.kernels.fast import FAST
 from halfsim.rounding import Rounding, Stochastic
 from tests.exhaustive_fast import ENVIRONMENTS, ROWS, differences, general, main, result_dtype, run, without_flags
@@ -180,9 +180,10 @@ def test_every_tail(name: str, size: int) -> None:
     run(name, FAST[name].flagged, operands, z[1:-1], flags[1:-1], 0)
     assert z.tolist() == [77, *want.tolist(), 77]
     assert flags.tolist() == [77, *want_flags.tolist(), 77]
-    z[1:-1] = 0
-    run(name, FAST[name].values, operands, z[1:-1], None, 0)
-    assert z.tolist() == [77, *want.tolist(), 77]
+    for kind in without_flags(name, 0):
+        z[1:-1] = 0
+        run(name, getattr(FAST[name], kind), operands, z[1:-1], None, 0)
+        assert z.tolist() == [77, *want.tolist(), 77], kind
 
 
 # --- Stochastic rounding ---
@@ -342,6 +343,25 @@ def assembly_of(kernel: Any, *arguments: Any) -> str:
     compiled = numba.njit(error_model="numpy")(kernel.py_func)
     compiled.compile(arguments)
     return "\n".join(compiled.inspect_asm().values())
+
+
+@HARDWARE
+@pytest.mark.parametrize("name", [*BINARY, "sqrt", "round_to_integral", *NARROWING, "binary16_to_binary32"])
+@pytest.mark.parametrize("size", [1, 15, 16, 40])
+def test_direct_loops_find_every_nan(name: str, size: int) -> None:
+    """One among numbers, wherever it is: what the general loop is then asked."""
+    loop = getattr(direct, name)
+    word, nan = {"binary32_to_binary16": (np.uint32, 0xFFC00001), "binary64_to_binary16": (np.int64, -1)}.get(
+        name, (np.uint16, 0x7C01)
+    )
+    z = np.empty(size, np.uint32 if name == "binary16_to_binary32" else np.uint16)
+    operands = [np.ones(size, word) for _ in range(2 if name in BINARY else 1)]
+    assert not loop(*operands, z, 0)
+    for operand in operands:
+        for place in range(size):
+            operand[place] = nan
+            assert loop(*operands, z, 0), place
+            operand[place] = 1
 
 
 @HARDWARE
