@@ -8,7 +8,6 @@ binary32 has two bits more than twice binary16's 11 [@figueroa1995]; the other d
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import reduce
 from typing import Any
 
 from llvmlite import ir
@@ -19,10 +18,21 @@ from numpy import float32, int32
 
 from halfsim.core._jit import kernel, scalar
 from halfsim.core.control import rounding_mode
-from halfsim.core.fields import F16
-from halfsim.kernels.f16c import binary64_to_odd, converts_in, direction, exchange, narrow, widen
+from halfsim.kernels.f16c import (
+    Largest,
+    binary64_to_odd,
+    converts_in,
+    direction,
+    exchange,
+    in_parts,
+    narrow,
+    numbers_of,
+    patterns_of,
+    whole,
+    widen,
+)
 from halfsim.kernels.simd import INFINITY, bits_of, float64_of, float_of, make_rule, sum_to_odd
-from halfsim.kernels.vectorcode import INT, LONG, MANY, Lanes, Memory, each, pointers
+from halfsim.kernels.vectorcode import INT, Lanes, Memory, each, pointers
 from halfsim.rounding import Rounding
 
 __all__ = [
@@ -38,11 +48,9 @@ __all__ = [
     "subtract",
 ]
 
-_LANES = 8  # of one conversion
-
 
 def _number(patterns: Lanes) -> Lanes:
-    return patterns.number() if patterns.value.type.element == INT else patterns.binary16()
+    return patterns.number() if patterns.value.type.element == INT else numbers_of(patterns)
 
 
 def _loop(compute: Callable[..., Lanes]) -> Any:
@@ -54,31 +62,22 @@ def _loop(compute: Callable[..., Lanes]) -> Any:
     @intrinsic
     def run(typingctx, operands, z):
         def codegen(context, builder, signature, args):
-            found = ir.Constant(ir.IntType(1), 0)
             if not converts_in(context):
-                return found
+                return ir.Constant(ir.IntType(1), 0)
             sources = pointers(context, builder, operands, cgutils.unpack_tuple(builder, args[0]))
             (target,) = pointers(context, builder, [z], args[1:])
-            largest = {width: Memory(builder, width).cell(target.type.pointee) for width in (1, MANY)}
-            for cell in largest.values():
-                builder.store(ir.Constant(cell.type.pointee, None), cell)
+            largest = Largest(builder)
+
+            def results(part: Memory, j: Any) -> tuple[Lanes]:
+                return (patterns_of(compute(*[_number(part.load(source, j)) for source in sources])),)
 
             def body(memory: Memory, j: Any) -> None:
-                # What is loaded whole is cut again before it is converted.
-                part = Memory(builder, min(_LANES, memory.width))
-                places = [builder.add(j, LONG(i)) for i in range(0, memory.width, part.width)]
-                numbers = [compute(*[_number(part.load(source, i)) for source in sources]) for i in places]
-                patterns = reduce(Lanes.beside, map(Lanes.to_binary16, numbers))
+                (patterns,) = in_parts(memory, j, results)
                 memory.store(target, j, patterns)
-                # A second use has vectors converted to registers, which is faster than to memory.
-                cell = largest[memory.width]
-                memory.set(cell, (patterns & 0x7FFF).larger(memory.get(cell)))
+                largest.take(memory, patterns)
 
             each(builder, context.make_array(z)(context, builder, args[1]).nitems, body)
-            for width, cell in largest.items():
-                above = ~Memory(builder, width).get(cell).below(F16.infinity + 1)
-                found = builder.or_(found, above.any())
-            return found
+            return largest.is_nan(builder)
 
         return types.boolean(operands, z), codegen
 
@@ -91,7 +90,7 @@ _products = _loop(lambda x, y: x * y)
 _quotients = _loop(lambda x, y: x / y)
 _roots = _loop(Lanes.root)
 _sums_of_products = _loop(lambda x, y, z: x * y + z)
-_whole = _loop(Lanes.whole)
+_whole = _loop(whole)
 _same = _loop(lambda x: x)
 
 

@@ -14,7 +14,19 @@ from numba.core import cgutils
 
 from halfsim.kernels.vectors import exact_multiply_add
 
-__all__ = ["BYTE", "DOUBLE", "FLOAT", "INT", "LONG", "MANY", "Lanes", "Memory", "each", "pointers", "splat"]
+__all__ = [
+    "BYTE",
+    "DOUBLE",
+    "FLOAT",
+    "INT",
+    "LONG",
+    "MANY",
+    "Lanes",
+    "Memory",
+    "each",
+    "pointers",
+    "splat",
+]
 
 BYTE, INT, LONG = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 FLOAT, DOUBLE = ir.FloatType(), ir.DoubleType()
@@ -23,7 +35,6 @@ _REAL = FLOAT, DOUBLE
 _INTEGERS = 1.5 * 2.0**52
 MANY = 16
 """Elements that `each` writes for at a time."""
-_DIRECTION = INT(4)  # that of MXCSR
 
 
 def splat(builder: Any, scalar: Any, count: int) -> Lanes:
@@ -49,6 +60,9 @@ class Lanes:
 
     def _binary(self, name: str, other: Any) -> Lanes:
         return Lanes(self.builder, getattr(self.builder, name)(self.value, self._lift(other)))
+
+    def __neg__(self) -> Lanes:
+        return Lanes(self.builder, self.builder.fneg(self.value))
 
     def _arithmetic(self, name: str, other: Any) -> Lanes:
         return self._binary("f" + name if self.value.type.element in _REAL else name, other)
@@ -111,6 +125,10 @@ class Lanes:
             "!=", self.builder.bitcast(self.value, ir.IntType(count)), ir.IntType(count)(0)
         )
 
+    def of(self, number: int) -> Lanes:
+        """As many lanes of a number of the same type."""
+        return Lanes(self.builder, self._lift(number))
+
     def choose(self, yes: Lanes, no: Any) -> Lanes:
         """Lanes of `yes` where a comparison holds, else of `no`."""
         return Lanes(self.builder, self.builder.select(self.value, yes.value, yes._lift(no)))
@@ -132,29 +150,6 @@ class Lanes:
     def number(self) -> Lanes:
         """float32 numbers of patterns."""
         return self._to("bitcast", FLOAT)
-
-    def binary16(self) -> Lanes:
-        """float32 numbers of binary16 patterns, on processors that convert them."""
-        return self._to("bitcast", ir.HalfType())._to("fpext", FLOAT)
-
-    def to_binary16(self) -> Lanes:
-        """Patterns of float32 numbers, 1 or 8, rounded in x86's direction, on processors that convert them."""
-        return self._rounded("vcvtps2ph.128", "vcvtps2ph.256", ir.VectorType(ir.IntType(16), 8))
-
-    def whole(self) -> Lanes:
-        """Integral float32 numbers, 1 or 8, rounded in x86's direction, on processors with AVX."""
-        return self._rounded("sse41.round.ps", "avx.round.ps.256", None)
-
-    def _rounded(self, narrow: str, wide: str, kind: Any) -> Lanes:
-        # LLVM's own functions would be drawn before or behind a conversion from or to binary16: few processors have
-        # arithmetic there, and others call a function for every element.
-        count = self.value.type.count
-        name, lanes = (wide, 8) if count == 8 else (narrow, 4)
-        places = ir.Constant(ir.VectorType(INT, lanes), [i % count for i in range(lanes)])
-        numbers = self.builder.shuffle_vector(self.value, self.value, places)
-        function = ir.FunctionType(kind or numbers.type, [numbers.type, INT])
-        callee = cgutils.get_or_insert_function(self.builder.module, function, f"llvm.x86.{name}")
-        return Lanes(self.builder, self.builder.call(callee, [numbers, _DIRECTION])).part(0, count)
 
     def root(self) -> Lanes:
         """Square roots of float32."""
