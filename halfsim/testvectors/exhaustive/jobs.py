@@ -160,7 +160,7 @@ class Block:
 def check(job: Job, number: int) -> Block:
     """Compute one block, compare every row with the witness, and digest it."""
     digest, all_flags = hashlib.sha256(), np.empty(SIZE, np.uint8)
-    count, first = 0, []
+    count, first = 0, list[Mismatch]()
     for start, operands in _pieces(job, number):
         if job.sampled:
             a, b, c = operands
