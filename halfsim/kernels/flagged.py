@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 from numpy import int32
 
 from halfsim.core._jit import kernel, scalar
-from halfsim.core.control import rounding_mode
+from halfsim.core.control import Bit, has, rounding_mode
 from halfsim.core.fields import F16
 from halfsim.flags import Flags
 from halfsim.kernels.f16c import (
@@ -35,7 +35,7 @@ from halfsim.kernels.f16c import (
     patterns_of,
     set_state,
 )
-from halfsim.kernels.simd import FIRST_OVER, INFINITY, SMALLEST, float64_of, make_rule
+from halfsim.kernels.simd import FIRST_OVER, INFINITY, SMALLEST, carries, float64_of
 from halfsim.kernels.vectorcode import BYTE, INT, LONG, Lanes, Memory, each, pointers
 from halfsim.rounding import Rounding
 
@@ -70,17 +70,18 @@ class _Limits(NamedTuple):
 @scalar
 def _make_limits(control):
     """Read a control word with a deterministic rounding and without flushing."""
-    rule = make_rule(control)
-    above = int32(rule.away + rule.even)
-    negative = int32((rule.away ^ rule.away_flip) + rule.even)
+    positive, negative, even = carries(control)
+    mode, before = rounding_mode(control), has(control, Bit.tininessBefore)
+    # Just below a power of two the last kept bit is 1.
+    positive, negative = int32(positive + even), int32(negative + even)
     return _Limits(
         direction(control),
-        int32(rounding_mode(control) == Rounding.roundTiesToAway),
-        rule.odd,
-        rule.zero,
-        int32(SMALLEST - rule.tiny),
-        int32(SMALLEST - (rule.tiny ^ rule.tiny_flip)),
-        int32(FIRST_OVER - above),
+        int32(mode == Rounding.roundTiesToAway),
+        int32(mode == Rounding.roundToOdd),
+        int32(-0x80000000 if mode == Rounding.roundTowardNegative else 0),
+        int32(SMALLEST) if before else int32(SMALLEST - positive),
+        int32(SMALLEST) if before else int32(SMALLEST - negative),
+        int32(FIRST_OVER - positive),
         int32(FIRST_OVER - negative),
     )
 
@@ -143,24 +144,35 @@ class _Rounder:
         each(builder, count, body)
 
 
+def _change(builder: Any, state: Any, words: Any) -> None:
+    """Change the processor's state; what is in `words`, which nobody else sees, must not move across either."""
+    for change in (None, state, None):
+        if change is not None:
+            set_state(builder, change)
+        else:
+            kind = ir.FunctionType(ir.VoidType(), [words.type])
+            builder.asm(kind, "", "r,~{memory}", [words], side_effect=True)
+
+
 def _make_loop(compute: Callable[..., Lanes], chopped: bool = False, by_zero: bool = False) -> Any:
     """Return a function for kernels that writes rounded results and flags: it returns whether there is a NaN.
 
-    It takes a tuple of arrays of binary16 patterns, `_PIECE` int32 to keep results in, arrays for patterns and flags,
-    and limits. `compute` returns the binary32 pattern of a result from the numbers and the sign of zero in the limits,
-    while the processor rounds toward zero if `chopped`, else to nearest; `by_zero` says whether it divides.
+    It takes a tuple of arrays of binary16 patterns, arrays for results and flags, and limits. `compute` returns the
+    binary32 pattern of a result from the numbers and the sign of zero in the limits, while the processor rounds toward
+    zero if `chopped`, else to nearest; `by_zero` says whether it divides.
     """
 
     @intrinsic
-    def run(typingctx, operands, waiting, z, flags, limits):
+    def run(typingctx, operands, z, flags, limits):
         def codegen(context, builder, signature, args):
             if not converts_in(context):
                 return ir.Constant(ir.IntType(1), 0)
             sources = pointers(context, builder, operands, cgutils.unpack_tuple(builder, args[0]))
-            words, target, marks = pointers(context, builder, (waiting, z, flags), args[1:4])
-            fields = _Limits._make(cgutils.unpack_tuple(builder, args[4]))
+            target, marks = pointers(context, builder, (z, flags), args[1:3])
+            fields = _Limits._make(cgutils.unpack_tuple(builder, args[3]))
+            words = cgutils.alloca_once(builder, INT, LONG(_PIECE))
             rounder = _Rounder(builder, words, target, marks, fields)
-            size = context.make_array(z)(context, builder, args[2]).nitems
+            size = context.make_array(z)(context, builder, args[1]).nitems
 
             with cgutils.for_range_slice(builder, LONG(0), size, LONG(_PIECE)) as (start, _):
                 left = builder.sub(size, start)
@@ -174,13 +186,13 @@ def _make_loop(compute: Callable[..., Lanes], chopped: bool = False, by_zero: bo
                 def body(memory: Memory, j: Any) -> None:
                     memory.store(words, j, *in_parts(memory, j, results))
 
-                set_state(builder, INT(int(CHOPPED if chopped else NEAREST)))
+                _change(builder, INT(int(CHOPPED if chopped else NEAREST)), words)
                 each(builder, count, body)
-                set_state(builder, fields.state)
+                _change(builder, fields.state, words)
                 rounder.write(count, LONG(0), start, sources[0] if by_zero else None)
             return rounder.largest.is_nan(builder)
 
-        return types.boolean(operands, waiting, z, flags, limits), codegen
+        return types.boolean(operands, z, flags, limits), codegen
 
     return run
 
@@ -212,7 +224,7 @@ _sums_of_products = _make_loop(lambda x, y, c, zero: _odd_sum(x * y, c, zero), c
 def add(a, b, z, flags, control, seed, index):
     """Binary16 sum."""
     state = exchange(NEAREST)
-    found = _sums((a, b), np.empty(_PIECE, np.int32), z, flags, _make_limits(control))
+    found = _sums((a, b), z, flags, _make_limits(control))
     exchange(state)
     return found
 
@@ -221,7 +233,7 @@ def add(a, b, z, flags, control, seed, index):
 def subtract(a, b, z, flags, control, seed, index):
     """Binary16 difference."""
     state = exchange(NEAREST)
-    found = _differences((a, b), np.empty(_PIECE, np.int32), z, flags, _make_limits(control))
+    found = _differences((a, b), z, flags, _make_limits(control))
     exchange(state)
     return found
 
@@ -230,7 +242,7 @@ def subtract(a, b, z, flags, control, seed, index):
 def multiply(a, b, z, flags, control, seed, index):
     """Binary16 product; in binary32 it is exact."""
     state = exchange(NEAREST)
-    found = _products((a, b), np.empty(_PIECE, np.int32), z, flags, _make_limits(control))
+    found = _products((a, b), z, flags, _make_limits(control))
     exchange(state)
     return found
 
@@ -239,7 +251,7 @@ def multiply(a, b, z, flags, control, seed, index):
 def divide(a, b, z, flags, control, seed, index):
     """Binary16 quotient, as in `halfsim.kernels.fast`."""
     state = exchange(NEAREST)
-    found = _quotients((a, b), np.empty(_PIECE, np.int32), z, flags, _make_limits(control))
+    found = _quotients((a, b), z, flags, _make_limits(control))
     exchange(state)
     return found
 
@@ -248,7 +260,7 @@ def divide(a, b, z, flags, control, seed, index):
 def sqrt(a, z, flags, control, seed, index):
     """Binary16 square root, likewise."""
     state = exchange(NEAREST)
-    found = _roots((a,), np.empty(_PIECE, np.int32), z, flags, _make_limits(control))
+    found = _roots((a,), z, flags, _make_limits(control))
     exchange(state)
     return found
 
@@ -257,7 +269,7 @@ def sqrt(a, z, flags, control, seed, index):
 def fma(a, b, c, z, flags, control, seed, index):
     """Binary16 fused multiply-add: an exact product and one sum."""
     state = exchange(NEAREST)
-    found = _sums_of_products((a, b, c), np.empty(_PIECE, np.int32), z, flags, _make_limits(control))
+    found = _sums_of_products((a, b, c), z, flags, _make_limits(control))
     exchange(state)
     return found
 
