@@ -187,6 +187,7 @@ def _pieces(job: Job, number: int) -> Iterator[tuple[int, tuple[NDArray[Any], ..
     Pair n is (n // 65536, n % 65536).
     """
     rows = range(number * SIZE, (number + 1) * SIZE, _PIECE)
+    column = np.arange(_PIECE).astype(np.uint16)
     # Raw words of a counter-based generator: the same on every machine and in every version of NumPy.
     words = np.random.Philox(key=2026, counter=number << 32).random_raw(SIZE) if job.sampled else None
     for start in rows:
@@ -196,7 +197,7 @@ def _pieces(job: Job, number: int) -> Iterator[tuple[int, tuple[NDArray[Any], ..
         elif job.operation == witness.NARROWING:
             yield start, (np.arange(start, start + _PIECE, dtype=np.uint32),)
         else:
-            yield start, (np.full(_PIECE, start >> 16, np.uint16), np.arange(_PIECE).astype(np.uint16))
+            yield start, (np.full(_PIECE, start >> 16, np.uint16), column)
 
 
 def _results(job: Job, start: int, operands: tuple[NDArray[Any], ...]) -> tuple[NDArray[Any], NDArray[np.uint8]]:
