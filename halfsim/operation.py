@@ -101,8 +101,8 @@ class Operation:
     rounds: bool = True
     options: tuple[str, ...] = ()
     flags: Flags = _NO_FLAGS
-    _plans: dict[str, tuple[tuple[int, int, int], Loops]] = field(default_factory=dict, init=False)
-    """Control words and loops of calls of few elements that name a rounding alone: all that such a call looks up."""
+    _plans: dict[Any, tuple[tuple[int, int, int], Loops]] = field(default_factory=dict, init=False)
+    """Control words and loops of calls that name a rounding alone; it is the key where elements are few."""
 
     def __call__(
         self,
@@ -202,11 +202,13 @@ class Operation:
         if dtype is _FLOAT16:
             z = z.view(_UINT16)
         size = z.size
-        usual = rounding if type(rounding) is str and environment is IEEE and not options and size < WORTH else None
+        large, usual = size >= WORTH, None
+        if type(rounding) is str and environment is IEEE and not options:
+            usual = (rounding, WORTH) if large else rounding
         plan = None if usual is None else self._plans.get(usual)
         if plan is None:
             control = rounding_control(name, rounding, environment, **options)
-            plan = control, select_loops(name, self.kernel, self.extra, control[0], size >= WORTH)
+            plan = control, select_loops(name, self.kernel, self.extra, control[0], large)
             if usual is not None:
                 self._plans[usual] = plan
         flags = np.empty(size, _UINT8) if flagged else None

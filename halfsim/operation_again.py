@@ -27,7 +27,7 @@ _flagged = Flagged._make
 
 def again(
     operation: Operation,
-    plans: Mapping[str, tuple[tuple[int, int, int], Loops]],
+    plans: Mapping[Any, tuple[tuple[int, int, int], Loops]],
     operands: tuple[Any, ...],
     rounding: Any,
     flagged: bool,
@@ -42,7 +42,7 @@ def again(
     operation : Operation
         What is called.
     plans : mapping
-        Control words and loops of earlier calls, by the name of the rounding.
+        Control words and loops of earlier calls; those of few elements by the name of the rounding.
     operands, rounding, flagged : tuple, RoundingLike, bool
         Of the call, which has no other arguments.
     """

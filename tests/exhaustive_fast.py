@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 import halfsim as hs
 from halfsim import environment as presets
-from halfsim.core.control import STOCHASTIC, control_word
+from halfsim.core.control import STOCHASTIC, control_word, gradual
 from halfsim.core.fields import F16, Layout, layout
 from halfsim.environment import Tininess
 from halfsim.formats import BINARY32, BINARY64
@@ -102,15 +102,27 @@ def differences(name: str, operands: tuple[Patterns, ...], control: int, seed: i
     want, want_flags = general(name, operands, control, seed, index)
     got, got_flags = np.empty_like(want), np.empty_like(want_flags)
     loop, extra = flagged(name, control)
-    run(name, loop, operands, got, got_flags, control, seed, index, extra)
-    wrong = np.flatnonzero((got != want) | (got_flags != want_flags))[:3]
-    lines = [_describe(name, operands, i, got[i], got_flags[i], want[i], want_flags[i]) for i in wrong]
+    loops = {name: loop, **{f"{name} ({kind})": getattr(FAST[name], kind) for kind in with_flags(name, control)}}
+    lines = []
+    for label, loop in loops.items():
+        run(name, loop, operands, got, got_flags, control, seed, index, extra)
+        wrong = np.flatnonzero((got != want) | (got_flags != want_flags))[:3]
+        lines += [_describe(label, operands, i, got[i], got_flags[i], want[i], want_flags[i]) for i in wrong]
+        got.fill(0x5555)
+        got_flags.fill(0x55)
     for kind in without_flags(name, control):
         got.fill(0x5555)
         run(name, getattr(FAST[name], kind), operands, got, None, control)
         wrong = np.flatnonzero(got != want)[:3]
         lines += [_describe(f"{name} without flags ({kind})", operands, i, got[i], 0, want[i], 0) for i in wrong]
     return lines
+
+
+def with_flags(name: str, control: int) -> list[str]:
+    """The loops with flags that an operation has for a control word on this processor."""
+    if name not in FAST or control & 7 == STOCHASTIC:
+        return []
+    return ["flagged", "converted"] if gradual(control) == control and f16c.available() else ["flagged"]
 
 
 def without_flags(name: str, control: int) -> list[str]:

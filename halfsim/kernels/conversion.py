@@ -146,7 +146,7 @@ def _narrowed(
         words = part
         if near is not None:
             words = near[: part.size]
-            narrowing.binary64_to_binary32(part, words, flush)
+            narrowing.round_binary64_to_odd(part, words, flush)
         if raised is None:
             nan = narrowing.round_binary32(words, z[piece], rule)
         else:

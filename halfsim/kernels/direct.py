@@ -7,28 +7,32 @@ binary32 has two bits more than twice binary16's 11 [@figueroa1995]; the other d
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
+from typing import Any
 
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
 from numpy import float32, int32
 
 from halfsim.core._jit import kernel, scalar
 from halfsim.core.control import rounding_mode
 from halfsim.kernels.f16c import (
+    Largest,
     binary64_to_odd,
+    converts_in,
     direction,
     exchange,
+    in_parts,
     narrow,
+    numbers_of,
+    patterns_of,
     whole,
     widen,
 )
-from halfsim.kernels.simd import (
-    INFINITY,
-    bits_of,
-    float64_of,
-    float_of,
-    make_rule,
-    sum_to_odd,
-)
+from halfsim.kernels.simd import INFINITY, bits_of, float64_of, float_of, make_rule, sum_to_odd
+from halfsim.kernels.vectorcode import INT, Lanes, Memory, each, pointers
 from halfsim.rounding import Rounding
 
 __all__ = [
@@ -45,6 +49,51 @@ __all__ = [
 ]
 
 
+def _number(patterns: Lanes) -> Lanes:
+    return patterns.number() if patterns.value.type.element == INT else numbers_of(patterns)
+
+
+def _loop(compute: Callable[..., Lanes]) -> Any:
+    """Return a function for kernels that computes binary16 results: it returns whether there is a NaN.
+
+    It takes a tuple of arrays, of binary16 or binary32 patterns, and one for results.
+    """
+
+    @intrinsic
+    def run(typingctx, operands, z):
+        def codegen(context, builder, signature, args):
+            if not converts_in(context):
+                return ir.Constant(ir.IntType(1), 0)
+            sources = pointers(context, builder, operands, cgutils.unpack_tuple(builder, args[0]))
+            (target,) = pointers(context, builder, [z], args[1:])
+            largest = Largest(builder)
+
+            def results(part: Memory, j: Any) -> tuple[Lanes]:
+                return (patterns_of(compute(*[_number(part.load(source, j)) for source in sources])),)
+
+            def body(memory: Memory, j: Any) -> None:
+                (patterns,) = in_parts(memory, j, results)
+                memory.store(target, j, patterns)
+                largest.take(memory, patterns)
+
+            each(builder, context.make_array(z)(context, builder, args[1]).nitems, body)
+            return largest.is_nan(builder)
+
+        return types.boolean(operands, z), codegen
+
+    return run
+
+
+_sums = _loop(lambda x, y: x + y)
+_differences = _loop(lambda x, y: x - y)
+_products = _loop(lambda x, y: x * y)
+_quotients = _loop(lambda x, y: x / y)
+_roots = _loop(Lanes.root)
+_sums_of_products = _loop(lambda x, y, z: x * y + z)
+_whole = _loop(whole)
+_same = _loop(lambda x: x)
+
+
 @scalar
 def _reach(largest, number):
     """Return the larger of a magnitude and that of a number, binary32 patterns; a NaN's is above all others."""
@@ -55,114 +104,81 @@ def _reach(largest, number):
 @kernel
 def add(a, b, z, control):
     """Binary16 sum."""
-    largest = int32(0)
     state = exchange(direction(control))
-    for i in range(z.size):
-        x = widen(a[i]) + widen(b[i])
-        z[i] = narrow(x)
-        largest = _reach(largest, x)
+    nan = _sums((a, b), z)
     exchange(state)
-    return largest > INFINITY
+    return nan
 
 
 @kernel
 def subtract(a, b, z, control):
     """Binary16 difference."""
-    largest = int32(0)
     state = exchange(direction(control))
-    for i in range(z.size):
-        x = widen(a[i]) - widen(b[i])
-        z[i] = narrow(x)
-        largest = _reach(largest, x)
+    nan = _differences((a, b), z)
     exchange(state)
-    return largest > INFINITY
+    return nan
 
 
 @kernel
 def multiply(a, b, z, control):
     """Binary16 product."""
-    largest = int32(0)
     state = exchange(direction(control))
-    for i in range(z.size):
-        x = widen(a[i]) * widen(b[i])
-        z[i] = narrow(x)
-        largest = _reach(largest, x)
+    nan = _products((a, b), z)
     exchange(state)
-    return largest > INFINITY
+    return nan
 
 
 @kernel
 def divide(a, b, z, control):
     """Binary16 quotient."""
-    largest = int32(0)
     state = exchange(direction(control))
-    for i in range(z.size):
-        x = widen(a[i]) / widen(b[i])
-        z[i] = narrow(x)
-        largest = _reach(largest, x)
+    nan = _quotients((a, b), z)
     exchange(state)
-    return largest > INFINITY
+    return nan
 
 
 @kernel
 def sqrt(a, z, control):
     """Binary16 square root."""
-    largest = int32(0)
     state = exchange(direction(control))
-    for i in range(z.size):
-        x = math.sqrt(widen(a[i]))
-        z[i] = narrow(x)
-        largest = _reach(largest, x)
+    nan = _roots((a,), z)
     exchange(state)
-    return largest > INFINITY
+    return nan
 
 
 @kernel
 def fma(a, b, c, z, control):
     """Binary16 fused multiply-add; a plain binary32 sum would round twice, also to nearest."""
-    rule = make_rule(control)
-    largest = int32(0)
     state = exchange(direction(control))
     if rounding_mode(control) == Rounding.roundTiesToEven:
+        rule, largest = make_rule(control), int32(0)
         for i in range(z.size):
             x = float_of(sum_to_odd(widen(a[i]) * widen(b[i]), widen(c[i]), rule))
             z[i] = narrow(x)
             largest = _reach(largest, x)
+        nan = largest > INFINITY
     else:
-        for i in range(z.size):
-            x = widen(a[i]) * widen(b[i]) + widen(c[i])
-            z[i] = narrow(x)
-            largest = _reach(largest, x)
+        nan = _sums_of_products((a, b, c), z)
     exchange(state)
-    return largest > INFINITY
+    return nan
 
 
 @kernel
 def round_to_integral(a, z, control):
     """Binary16 integral value."""
-    largest = int32(0)
     state = exchange(direction(control))
-    for i in range(z.size):
-        x = widen(a[i])
-        # A zero has the sign already; without this, compilers round in binary16, which takes a call.
-        sign = int32(bits_of(x) & -0x80000000)
-        z[i] = narrow(float_of(int32(bits_of(whole(x)) | sign)))
-        largest = _reach(largest, x)
+    nan = _whole((a,), z)
     exchange(state)
-    return largest > INFINITY
+    return nan
 
 
 @kernel
 def binary32_to_binary16(a, z, control):
     """Binary32 patterns, uint32, rounded to binary16."""
-    largest = int32(0)
     state = exchange(direction(control))
-    for i in range(z.size):
-        x = float_of(int32(a[i]))
-        z[i] = narrow(x)
-        largest = _reach(largest, x)
+    nan = _same((a,), z)
     exchange(state)
-    return largest > INFINITY
+    return nan
 
 
 @kernel

@@ -10,7 +10,9 @@ them `converts` is the constant False and the code behind it goes away.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, reduce
+from typing import Any
 
 from llvmlite import ir
 from numba import types
@@ -21,35 +23,51 @@ from numpy import float32, float64, int32
 
 from halfsim.core._jit import scalar
 from halfsim.core.control import Bit, gradual, has, rounding_mode
-from halfsim.kernels.simd import FIRST_OVER, INFINITY, SMALLEST, bits_of, decode, float_of, less, shift_right
+from halfsim.core.fields import F16
+from halfsim.kernels.simd import INFINITY, bits_of, decode, float_of, less
+from halfsim.kernels.vectorcode import FLOAT, INT, LONG, MANY, Lanes, Memory
 from halfsim.rounding import Rounding
 
 __all__ = [
+    "CHOPPED",
     "NEAREST",
+    "PART",
+    "Largest",
     "available",
     "binary64_to_odd",
+    "converts_in",
+    "differing",
     "direct",
     "directed",
     "direction",
     "exchange",
+    "in_parts",
     "indirect",
     "narrow",
-    "narrow_flagged",
     "narrow_in",
     "narrow_to_odd",
-    "narrows",
+    "numbers_of",
+    "patterns_of",
     "read",
+    "set_state",
     "whole",
     "widen",
 ]
 
 NEAREST = int32(0x1F80)
 """State for `exchange`: to nearest, exceptions masked, subnormal numbers kept."""
+CHOPPED = int32(NEAREST | 3 << 13)
+"""The same, toward zero."""
 _SMALLEST, _NONE = float32(2.0**-14), float32(0.0)
-_DOWN, _UP, _ZERO = 1 << 13, 2 << 13, 3 << 13
+PART = 8
+"""Elements that processors convert at a time."""
+_NUMBERS = ir.VectorType(FLOAT, PART)
+_OF_THE_STATE, _UNEQUAL = INT(4), ir.IntType(8)(12)  # roundings and comparisons, as instructions know them
+_DOWN, _UP = 1 << 13, 2 << 13
 
 
-def _converts(context):
+def converts_in(context: Any) -> bool:
+    """Whether the processor that a context of Numba's generates code for converts binary16."""
     features = context.codegen()._tm_features.split(",")
     return "+f16c" in features and "+avx" in features
 
@@ -59,7 +77,7 @@ def converts(typingctx):
     """Whether the processor converts binary16."""
 
     def codegen(context, builder, signature, args):
-        return ir.Constant(ir.IntType(1), int(_converts(context)))
+        return ir.Constant(ir.IntType(1), int(converts_in(context)))
 
     return types.boolean(), codegen
 
@@ -69,7 +87,7 @@ def widen(typingctx, pattern):
     """Binary32 number of a binary16 pattern, a signaling NaN quieted; only where `converts`."""
 
     def codegen(context, builder, signature, args):
-        if not _converts(context):
+        if not converts_in(context):
             return ir.Constant(ir.FloatType(), ir.Undefined)
         return builder.fpext(builder.bitcast(args[0], ir.HalfType()), ir.FloatType())
 
@@ -81,24 +99,94 @@ def narrow(typingctx, number):
     """Binary16 pattern of a binary32 number, rounded in the processor's direction; only where `converts`."""
 
     def codegen(context, builder, signature, args):
-        if not _converts(context):
+        if not converts_in(context):
             return ir.Constant(ir.IntType(16), ir.Undefined)
         return builder.bitcast(builder.fptrunc(args[0], ir.HalfType()), ir.IntType(16))
 
     return types.uint16(types.float32), codegen
 
 
-@intrinsic
-def whole(typingctx, number):
-    """Integral binary32 number, rounded in the processor's direction, of the same sign; only where `converts`."""
+def numbers_of(patterns: Lanes) -> Lanes:
+    """Binary32 numbers of binary16 patterns in vectors; only where `converts`."""
+    halves = patterns.builder.bitcast(patterns.value, ir.VectorType(ir.HalfType(), patterns.value.type.count))
+    return Lanes(patterns.builder, patterns.builder.fpext(halves, ir.VectorType(FLOAT, halves.type.count)))
 
-    def codegen(context, builder, signature, args):
-        if not _converts(context):
-            return ir.Constant(ir.FloatType(), ir.Undefined)
-        kind = ir.FunctionType(ir.FloatType(), [ir.FloatType()])
-        return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.rint.f32"), args)
 
-    return types.float32(types.float32), codegen
+def patterns_of(numbers: Lanes) -> Lanes:
+    """Binary16 patterns of 1 or `PART` binary32 numbers, rounded in the processor's direction; likewise."""
+    return _instruction("vcvtps2ph.256", ir.VectorType(ir.IntType(16), PART), _OF_THE_STATE, numbers)
+
+
+def whole(numbers: Lanes) -> Lanes:
+    """Integral numbers of 1 or `PART`, rounded in the processor's direction, of the same sign; likewise."""
+    return _instruction("avx.round.ps.256", _NUMBERS, _OF_THE_STATE, numbers)
+
+
+def differing(x: Lanes, y: Lanes) -> Lanes:
+    """All ones, int32, where 1 or `PART` binary32 numbers differ, of which none is a NaN, else 0; likewise."""
+    return _instruction("avx.cmp.ps.256", _NUMBERS, _UNEQUAL, x, y).bits()
+
+
+def _instruction(name: str, kind: Any, how: Any, *operands: Lanes) -> Lanes:
+    # LLVM draws its own functions before or behind a conversion from or to binary16, where few processors have
+    # arithmetic and others call a function for every element; and packs comparisons to bits.
+    builder, count = operands[0].builder, operands[0].value.type.count
+    places = ir.Constant(ir.VectorType(INT, PART), [i % count for i in range(PART)])
+    filled = [builder.shuffle_vector(x.value, x.value, places) for x in operands]
+    function = ir.FunctionType(kind, [*[x.type for x in filled], how.type])
+    callee = cgutils.get_or_insert_function(builder.module, function, f"llvm.x86.{name}")
+    return Lanes(builder, builder.call(callee, [*filled, how])).part(0, count)
+
+
+def in_parts(memory: Memory, index: Any, compute: Callable[[Memory, Any], tuple[Lanes, ...]]) -> list[Lanes]:
+    """Return what is computed for a vector of many elements, or of one, in vectors of `PART` of them.
+
+    Those are what processors convert; a longer one that is loaded whole is cut before.
+    """
+    part = Memory(memory.builder, min(PART, memory.width))
+    places = [memory.builder.add(index, LONG(i)) for i in range(0, memory.width, part.width)]
+    return [reduce(Lanes.beside, lanes) for lanes in zip(*(compute(part, place) for place in places), strict=True)]
+
+
+class Largest:
+    """The largest magnitude among binary16 patterns, which tells whether one is a NaN."""
+
+    def __init__(self, builder: Any) -> None:
+        self.cells = {width: Memory(builder, width).cell(ir.IntType(16)) for width in (1, MANY)}
+        for cell in self.cells.values():
+            builder.store(ir.Constant(cell.type.pointee, None), cell)
+
+    def take(self, memory: Memory, patterns: Lanes) -> Lanes:
+        """Take a vector into account, and return its magnitudes."""
+        # This second use has vectors converted to registers, which is faster than to memory.
+        cell, magnitudes = self.cells[memory.width], patterns & 0x7FFF
+        memory.set(cell, magnitudes.larger(memory.get(cell)))
+        return magnitudes
+
+    def is_nan(self, builder: Any) -> Any:
+        """Whether it is that of a NaN: one bit."""
+        found = ir.Constant(ir.IntType(1), 0)
+        for width, cell in self.cells.items():
+            found = builder.or_(found, (~Memory(builder, width).get(cell).below(F16.infinity + 1)).any())
+        return found
+
+
+def set_state(builder: Any, state: Any) -> Any:
+    """Generate what `exchange` does."""
+    if not builder.module.triple.startswith("x86_64"):
+        return state
+    word = ir.IntType(32)
+    old, new = cgutils.alloca_once(builder, word), cgutils.alloca_once(builder, word)
+    builder.store(state, new)
+    byte = ir.IntType(8).as_pointer()
+    kind = ir.FunctionType(ir.VoidType(), [byte])
+    # Between the fences lies nothing that reads or writes an array, so no operation moves across.
+    builder.fence("seq_cst", targetscope="singlethread")
+    for name, place in (("stmxcsr", old), ("ldmxcsr", new)):
+        function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.sse.{name}")
+        builder.call(function, [builder.bitcast(place, byte)])
+    builder.fence("seq_cst", targetscope="singlethread")
+    return builder.load(old)
 
 
 @intrinsic
@@ -106,19 +194,7 @@ def exchange(typingctx, state):
     """Set x86's floating-point control and status register, MXCSR, and return what it was; elsewhere do nothing."""
 
     def codegen(context, builder, signature, args):
-        if not builder.module.triple.startswith("x86_64"):
-            return args[0]
-        word = ir.IntType(32)
-        old, new = cgutils.alloca_once(builder, word), cgutils.alloca_once_value(builder, args[0])
-        byte = ir.IntType(8).as_pointer()
-        kind = ir.FunctionType(ir.VoidType(), [byte])
-        # Between the fences lies nothing that reads or writes an array, so no operation moves across.
-        builder.fence("seq_cst", targetscope="singlethread")
-        for name, place in (("stmxcsr", old), ("ldmxcsr", new)):
-            function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.sse.{name}")
-            builder.call(function, [builder.bitcast(place, byte)])
-        builder.fence("seq_cst", targetscope="singlethread")
-        return builder.load(old)
+        return set_state(builder, args[0])
 
     return types.int32(types.int32), codegen
 
@@ -126,7 +202,7 @@ def exchange(typingctx, state):
 @lru_cache(maxsize=1)
 def available() -> bool:
     """Whether the processor that kernels are compiled for converts binary16."""
-    return bool(_converts(cpu_target.target_context))
+    return bool(converts_in(cpu_target.target_context))
 
 
 def direct(control: int) -> bool:
@@ -152,17 +228,11 @@ def indirect(control):
 
 
 @scalar
-def narrows(control):
-    """Whether `narrow_flagged` rounds as a control word with a deterministic rounding asks."""
-    return converts() and _gradual(control)
-
-
-@scalar
 def direction(control):
     """State for `exchange` that rounds as a control word asks, to odd by way of zero."""
     mode = rounding_mode(control)
     if mode == Rounding.roundTowardZero or mode == Rounding.roundToOdd:
-        return int32(NEAREST | _ZERO)
+        return CHOPPED
     if mode == Rounding.roundTowardNegative:
         return int32(NEAREST | _DOWN)
     if mode == Rounding.roundTowardPositive:
@@ -201,27 +271,6 @@ def narrow_to_odd(number, exact):
     back = widen(pattern)
     # What was cut is odd already or becomes it. A NaN compares as exact.
     return int32(pattern | ((back < exact) | (back > exact)))
-
-
-@scalar
-def narrow_flagged(bits, ties, rule, largest):
-    """Round a binary32 pattern as `simd.rounded` does, but in the processor's `direction`.
-
-    `ties` is 1 if they go away from zero, else 0.
-    """
-    magnitude = int32(bits & 0x7FFFFFFF)
-    finite = less(magnitude, INFINITY)
-    number = float_of(bits)
-    # An exact tie becomes more than one; nothing else changes.
-    pattern = narrow(float_of(int32(bits | ties)) if finite else number)
-    back = widen(pattern)
-    inexact = (back < number) | (back > number)
-    result = int32(pattern | rule.odd) if inexact else int32(pattern)
-    sign = shift_right(bits, 31)
-    tiny = less(int32(magnitude + int32(rule.tiny ^ int32(rule.tiny_flip & sign))), SMALLEST)
-    over = less(FIRST_OVER - 1, max(magnitude, int32(bits_of(back) & 0x7FFFFFFF))) & finite
-    flags = int32(inexact) | (2 if tiny & inexact else 0) | (4 if over else 0)
-    return result, flags, max(largest, magnitude)
 
 
 @scalar

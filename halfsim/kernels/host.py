@@ -15,6 +15,8 @@ __all__ = ["cast", "compute", "elementwise", "empty", "filled", "indices", "run"
 
 # Elements at a time where memory is to stay small.
 _PIECE = 1 << 14
+# Results looked through at a time, with three bytes for each.
+_SEARCHED = 1 << 16
 _UINT16 = np.dtype(np.uint16)
 # Types of patterns that loops take, by their numbers: comparing those is quick.
 _LOOPS = frozenset(np.dtype(kind).num for kind in (np.uint16, np.uint32, np.int64))
@@ -169,8 +171,8 @@ def _decide(
     magnitude, infinity = (0x7FFF, 0x7C00) if z.dtype.itemsize == 2 else (0x7FFFFFFF, 0x7F800000)
     control, seed, index = options
     last = extra if loops.last is None else loops.last
-    for start in range(0, z.size, _PIECE):
-        part = slice(start, start + _PIECE)
+    for start in range(0, z.size, _SEARCHED):
+        part = slice(start, start + _SEARCHED)
         piece, given = z[part], [x[part] for x in parts]
         raised = np.empty(piece.size, np.uint8) if flags is None else flags[part]
         where = np.flatnonzero((piece & magnitude) > infinity)

@@ -27,7 +27,7 @@ from halfsim.kernels.f16c import binary64_to_odd
 from halfsim.kernels.simd import INFINITY, bits_of, float64_of, float_of, less, shift_right
 from halfsim.rounding import Rounding
 
-__all__ = ["Rule", "binary64_to_binary32", "make_rule", "round_binary32", "round_flagged", "takes"]
+__all__ = ["Rule", "make_rule", "round_binary32", "round_binary64_to_odd", "round_flagged", "takes"]
 
 _TINY = 1 << 23
 """Smallest normal pattern of binary32: what is smaller rounds as it does, where no format has numbers."""
@@ -280,7 +280,7 @@ def round_flagged(a, z, flags, words):
 
 
 @kernel
-def binary64_to_binary32(a, z, flush):
+def round_binary64_to_odd(a, z, flush):
     """Round binary64 patterns, int64, to odd in binary32, from which `round_binary32` then rounds once.
 
     A magnitude too small for binary32 becomes its smallest, one too large its largest; infinities and NaNs stay.

@@ -9,7 +9,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from halfsim.core.control import STOCHASTIC
+from halfsim.core.control import STOCHASTIC, gradual
 from halfsim.core.fields import layout
 from halfsim.formats import BINARY16, BINARY32, BINARY64, Format
 from halfsim.kernels import direct, elementwise, f16c, fast, loops, order, stochastic, wide
@@ -75,9 +75,10 @@ def _fast(name: str, control: int, general: Callable[..., None], last: tuple[Any
     if name not in FAST:
         return None
     row = FAST[name]
+    flagged = row.converted if control == gradual(control) and f16c.available() else row.flagged
     if f16c.direct(control) and f16c.available():
-        return Loops(row.flagged, row.direct, loops.VECTORISED, loops.DIRECT, general, last)
-    return Loops(row.flagged, row.values, loops.VECTORISED, general=general, last=last)
+        return Loops(flagged, row.direct, loops.VECTORISED, loops.DIRECT, general, last)
+    return Loops(flagged, row.values, loops.VECTORISED, general=general, last=last)
 
 
 @lru_cache(maxsize=256)

@@ -29,6 +29,7 @@ __all__ = [
     "SMALLEST",
     "Rule",
     "bits_of",
+    "carries",
     "decode",
     "float_of",
     "from_binary32",
@@ -139,29 +140,30 @@ class Rule(NamedTuple):
 
 
 @scalar
+def carries(control):
+    """Return (away, away of negative results, even) of a `Rule`, from a control word with a deterministic rounding."""
+    mode = rounding_mode(control)
+    half = 0xFFF if mode == Rounding.roundTiesToEven else 0x1000 if mode == Rounding.roundTiesToAway else 0
+    positive = 0x1FFF if mode == Rounding.roundTowardPositive else half
+    negative = 0x1FFF if mode == Rounding.roundTowardNegative else half
+    return int32(positive), int32(negative), int32(mode == Rounding.roundTiesToEven)
+
+
+@scalar
 def make_rule(control):
     """Read a control word with a deterministic rounding."""
+    positive, negative, even = carries(control)
     mode = rounding_mode(control)
-    positive = 0
-    negative = 0
-    if mode == Rounding.roundTiesToEven:
-        positive = negative = 0xFFF
-    elif mode == Rounding.roundTiesToAway:
-        positive = negative = 0x1000
-    elif mode == Rounding.roundTowardPositive:
-        positive = 0x1FFF
-    elif mode == Rounding.roundTowardNegative:
-        negative = 0x1FFF
-    even = 1 if mode == Rounding.roundTiesToEven else 0
     before = has(control, Bit.tininessBefore)
+    flip = int32(positive ^ negative)
     return Rule(
-        int32(positive),
-        int32(positive ^ negative),
-        int32(even),
+        positive,
+        flip,
+        even,
         int32(mode == Rounding.roundToOdd),
         # Just below the smallest normal number the last kept bit is 1.
-        int32(0 if before else positive + even),
-        int32(0 if before else positive ^ negative),
+        int32(0) if before else int32(positive + even),
+        int32(0) if before else flip,
         int32(-0x80000000 if mode == Rounding.roundTowardNegative else 0),
         _ZERO if has(control, Bit.flushInputs) else _SUBNORMAL_ULP,
         int32((1 if has(control, Bit.flushInexact) else 2) if has(control, Bit.flushResults) else 0),

@@ -14,14 +14,27 @@ from numba.core import cgutils
 
 from halfsim.kernels.vectors import exact_multiply_add
 
-__all__ = ["BYTE", "DOUBLE", "FLOAT", "INT", "LONG", "Lanes", "Memory", "each", "pointers", "splat"]
+__all__ = [
+    "BYTE",
+    "DOUBLE",
+    "FLOAT",
+    "INT",
+    "LONG",
+    "MANY",
+    "Lanes",
+    "Memory",
+    "each",
+    "pointers",
+    "splat",
+]
 
 BYTE, INT, LONG = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 FLOAT, DOUBLE = ir.FloatType(), ir.DoubleType()
 _REAL = FLOAT, DOUBLE
 # To its binade belong integers alone.
 _INTEGERS = 1.5 * 2.0**52
-_MANY = 16
+MANY = 16
+"""Elements that `each` writes for at a time."""
 
 
 def splat(builder: Any, scalar: Any, count: int) -> Lanes:
@@ -48,6 +61,9 @@ class Lanes:
     def _binary(self, name: str, other: Any) -> Lanes:
         return Lanes(self.builder, getattr(self.builder, name)(self.value, self._lift(other)))
 
+    def __neg__(self) -> Lanes:
+        return Lanes(self.builder, self.builder.fneg(self.value))
+
     def _arithmetic(self, name: str, other: Any) -> Lanes:
         return self._binary("f" + name if self.value.type.element in _REAL else name, other)
 
@@ -62,6 +78,9 @@ class Lanes:
 
     def __mul__(self, other: Any) -> Lanes:
         return self._arithmetic("mul", other)
+
+    def __truediv__(self, other: Any) -> Lanes:
+        return self._arithmetic("div", other)
 
     def __and__(self, other: Any) -> Lanes:
         return self._binary("and_", other)
@@ -99,6 +118,17 @@ class Lanes:
         """Whether these numbers, no NaNs among them, differ from the others."""
         return Lanes(self.builder, self.builder.fcmp_ordered("!=", self.value, self._lift(other)))
 
+    def any(self) -> Any:
+        """Whether a comparison holds in some lane: one bit."""
+        count = self.value.type.count
+        return self.builder.icmp_unsigned(
+            "!=", self.builder.bitcast(self.value, ir.IntType(count)), ir.IntType(count)(0)
+        )
+
+    def of(self, number: int) -> Lanes:
+        """As many lanes of a number of the same type."""
+        return Lanes(self.builder, self._lift(number))
+
     def choose(self, yes: Lanes, no: Any) -> Lanes:
         """Lanes of `yes` where a comparison holds, else of `no`."""
         return Lanes(self.builder, self.builder.select(self.value, yes.value, yes._lift(no)))
@@ -120,6 +150,13 @@ class Lanes:
     def number(self) -> Lanes:
         """float32 numbers of patterns."""
         return self._to("bitcast", FLOAT)
+
+    def root(self) -> Lanes:
+        """Square roots of float32."""
+        kind = self.value.type
+        function = ir.FunctionType(kind, [kind])
+        callee = cgutils.get_or_insert_function(self.builder.module, function, f"llvm.sqrt.v{kind.count}f32")
+        return Lanes(self.builder, self.builder.call(callee, [self.value]))
 
     def widened(self) -> Lanes:
         """int32 of shorter unsigned integers."""
@@ -227,7 +264,7 @@ def pointers(context: Any, builder: Any, kinds: Any, arrays: Any) -> list[Any]:
 
 def each(builder: Any, count: Any, body: Callable[[Memory, Any], None]) -> None:
     """Write a loop over `count` elements: `body` for every vector of them, then for every element that remains."""
-    whole = builder.and_(count, LONG(-_MANY))
-    for start, stop, width in ((LONG(0), whole, _MANY), (whole, count, 1)):
+    whole = builder.and_(count, LONG(-MANY))
+    for start, stop, width in ((LONG(0), whole, MANY), (whole, count, 1)):
         with cgutils.for_range_slice(builder, start, stop, LONG(width)) as (index, _):
             body(Memory(builder, width), index)

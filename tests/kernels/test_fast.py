@@ -20,10 +20,20 @@ from click.testing import CliRunner
 from halfsim import environment as presets
 from halfsim.core.control import control_word
 from halfsim.environment import IEEE, Tininess
-from halfsim.kernels import f16c, stochastic, values
+from halfsim.kernels import direct, f16c, stochastic, values
 from halfsim.kernels.fast import FAST
 from halfsim.rounding import Rounding, Stochastic
-from tests.exhaustive_fast import ENVIRONMENTS, ROWS, differences, general, main, result_dtype, run, without_flags
+from tests.exhaustive_fast import (
+    ENVIRONMENTS,
+    ROWS,
+    differences,
+    general,
+    main,
+    result_dtype,
+    run,
+    with_flags,
+    without_flags,
+)
 from tests.oracles.corners import NANS, float_neighbours, pairs, patterns, triples
 
 pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="fast loops exist only as machine code")
@@ -177,12 +187,15 @@ def test_every_tail(name: str, size: int) -> None:
     operands = tuple(operand[-size - 5 : -5].copy() for operand in inputs_of(name))
     want, want_flags = general(name, operands, 0)
     z, flags = np.full(size + 2, 77, result_dtype(name)), np.full(size + 2, 77, np.uint8)
-    run(name, FAST[name].flagged, operands, z[1:-1], flags[1:-1], 0)
-    assert z.tolist() == [77, *want.tolist(), 77]
-    assert flags.tolist() == [77, *want_flags.tolist(), 77]
-    z[1:-1] = 0
-    run(name, FAST[name].values, operands, z[1:-1], None, 0)
-    assert z.tolist() == [77, *want.tolist(), 77]
+    for kind in with_flags(name, 0):
+        z[1:-1] = flags[1:-1] = 0
+        run(name, getattr(FAST[name], kind), operands, z[1:-1], flags[1:-1], 0)
+        assert z.tolist() == [77, *want.tolist(), 77], kind
+        assert flags.tolist() == [77, *want_flags.tolist(), 77], kind
+    for kind in without_flags(name, 0):
+        z[1:-1] = 0
+        run(name, getattr(FAST[name], kind), operands, z[1:-1], None, 0)
+        assert z.tolist() == [77, *want.tolist(), 77], kind
 
 
 # --- Stochastic rounding ---
@@ -290,16 +303,17 @@ def test_the_state_of_the_processor_changes_nothing_and_stays(name: str) -> None
     for control in controls():
         want, want_flags = general(name, operands, control)
         got, flags = np.empty_like(want), np.empty_like(want_flags)
-        for kind in ("flagged", *without_flags(name, control)):
+        flagged = with_flags(name, control)
+        for kind in (*flagged, *without_flags(name, control)):
             loop = getattr(FAST[name], kind)
-            run(name, loop, operands, got, flags if kind == "flagged" else None, control)
+            run(name, loop, operands, got, flags if kind in flagged else None, control)
             got.fill(0x5555)
             before = set_state(upward_flushing)
-            run(name, loop, operands, got, flags if kind == "flagged" else None, control)
+            run(name, loop, operands, got, flags if kind in flagged else None, control)
             after = set_state(before)
             assert after & ~0x3F == upward_flushing
             assert np.array_equal(got, want), kind
-            assert kind != "flagged" or np.array_equal(flags, want_flags)
+            assert kind not in flagged or np.array_equal(flags, want_flags)
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names x86 processors")
@@ -342,6 +356,29 @@ def assembly_of(kernel: Any, *arguments: Any) -> str:
     compiled = numba.njit(error_model="numpy")(kernel.py_func)
     compiled.compile(arguments)
     return "\n".join(compiled.inspect_asm().values())
+
+
+@HARDWARE
+@pytest.mark.parametrize("name", [*BINARY, "sqrt", "round_to_integral", *NARROWING, "binary16_to_binary32"])
+@pytest.mark.parametrize("size", [1, 15, 16, 40])
+def test_loops_of_conversions_find_every_nan(name: str, size: int) -> None:
+    """One among numbers, wherever it is: what the general loop is then asked."""
+    loop = getattr(direct, name)
+    word, nan = {"binary32_to_binary16": (np.uint32, 0xFFC00001), "binary64_to_binary16": (np.int64, -1)}.get(
+        name, (np.uint16, 0x7C01)
+    )
+    z, flags = np.empty(size, np.uint32 if name == "binary16_to_binary32" else np.uint16), np.empty(size, np.uint8)
+    calls = [lambda *x: loop(*x, z, 0)]
+    if name in FAST:
+        calls.append(lambda *x: FAST[name].converted(*x, z, flags, 0, 0, 0))
+    operands = [np.ones(size, word) for _ in range(2 if name in BINARY else 1)]
+    for call in calls:
+        assert not call(*operands)
+        for operand in operands:
+            for place in range(size):
+                operand[place] = nan
+                assert call(*operands), place
+                operand[place] = 1
 
 
 @HARDWARE

@@ -176,7 +176,7 @@ def test_the_state_of_the_processor_changes_nothing(name):
         for first in (words, wide):
             before = set_state(0x1F80 | 0x4000 | 0x8000 | 0x40)
             if first is wide:
-                narrowing.binary64_to_binary32(wide, odd, False)
+                narrowing.round_binary64_to_odd(wide, odd, False)
             narrowing.round_binary32(words if first is words else odd, got, rule)
             narrowing.round_flagged(words if first is words else odd, again, flags, rule)
             set_state(before)

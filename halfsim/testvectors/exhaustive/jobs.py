@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ __all__ = ["JOBS", "SIZE", "Block", "Job", "Mismatch", "check", "jobs"]
 SIZE = 1 << 20
 """Rows of a block."""
 TRIPLES = "fma"
+_PIECE = 1 << 16
 _EVERY = (1 << 32) // SIZE
 _SHOWN = 20
 _STOCHASTIC_BITS, _STOCHASTIC_SEED = 13, 7
@@ -158,47 +159,51 @@ class Block:
 
 def check(job: Job, number: int) -> Block:
     """Compute one block, compare every row with the witness, and digest it."""
-    operands = _operands(job, number)
-    if job.sampled:
-        a, b, c = operands
-        want, raised = witness.triples(a, b, c, job.rounding, job.tininess)
-    else:
-        start = number * SIZE
-        settings = (job.rounding, job.tininess, _STOCHASTIC_SEED, _STOCHASTIC_BITS)
-        want, raised = witness.pairs(job.operation, start, SIZE, *settings)
-    bits, flags = _results(job, number, operands)
-    differs = np.flatnonzero((bits != want) | (flags != raised))
-    first = tuple(
-        Mismatch(tuple(int(x[i]) for x in operands), int(bits[i]), int(flags[i]), int(want[i]), int(raised[i]))
-        for i in differs[:_SHOWN]
-    )
-    digest = hashlib.sha256(np.ascontiguousarray(bits, "<u2").data)
-    digest.update(flags.data)
-    return Block(number, digest.hexdigest(), int(differs.size), first)
+    digest, all_flags = hashlib.sha256(), np.empty(SIZE, np.uint8)
+    count, first = 0, list[Mismatch]()
+    for start, operands in _pieces(job, number):
+        if job.sampled:
+            a, b, c = operands
+            want, raised = witness.triples(a, b, c, job.rounding, job.tininess)
+        else:
+            settings = (job.rounding, job.tininess, _STOCHASTIC_SEED, _STOCHASTIC_BITS)
+            want, raised = witness.pairs(job.operation, start, _PIECE, *settings)
+        bits, flags = _results(job, start, operands)
+        differs = np.flatnonzero((bits != want) | (flags != raised))
+        count += differs.size
+        first += [
+            Mismatch(tuple(int(x[i]) for x in operands), int(bits[i]), int(flags[i]), int(want[i]), int(raised[i]))
+            for i in differs[: _SHOWN - len(first)]
+        ]
+        digest.update(np.ascontiguousarray(bits, "<u2").data)
+        all_flags[start % SIZE :][:_PIECE] = flags
+    digest.update(all_flags.data)
+    return Block(number, digest.hexdigest(), count, tuple(first))
 
 
-def _operands(job: Job, number: int) -> tuple[NDArray[Any], ...]:
-    """Return the operand patterns of a block: pair n is (n // 65536, n % 65536)."""
-    if job.sampled:
-        # Raw words of a counter-based generator: the same on every machine and in every version of NumPy.
-        words = np.random.Philox(key=2026, counter=number << 32).random_raw(SIZE)
-        return tuple((words >> np.uint64(shift)).astype(np.uint16) for shift in (0, 16, 32))
-    if job.operation == witness.NARROWING:
-        return (np.arange(number * SIZE, (number + 1) * SIZE, dtype=np.uint32),)
-    first = np.arange(number * SIZE >> 16, (number + 1) * SIZE >> 16).astype(np.uint16)
-    return np.repeat(first, 1 << 16), _second_operands()
+def _pieces(job: Job, number: int) -> Iterator[tuple[int, tuple[NDArray[Any], ...]]]:
+    """Give the number of a row and the operands from it on, a few at a time: larger arrays are new memory every time.
+
+    Pair n is (n // 65536, n % 65536).
+    """
+    rows = range(number * SIZE, (number + 1) * SIZE, _PIECE)
+    column = np.arange(_PIECE).astype(np.uint16)
+    # Raw words of a counter-based generator: the same on every machine and in every version of NumPy.
+    words = np.random.Philox(key=2026, counter=number << 32).random_raw(SIZE) if job.sampled else None
+    for start in rows:
+        if words is not None:
+            some = words[start % SIZE :][:_PIECE]
+            yield start, tuple((some >> np.uint64(shift)).astype(np.uint16) for shift in (0, 16, 32))
+        elif job.operation == witness.NARROWING:
+            yield start, (np.arange(start, start + _PIECE, dtype=np.uint32),)
+        else:
+            yield start, (np.full(_PIECE, start >> 16, np.uint16), column)
 
 
-@lru_cache(maxsize=1)
-def _second_operands() -> NDArray[np.uint16]:
-    """Return the second operand of every pair of a block: those of all blocks are the same."""
-    return np.tile(np.arange(1 << 16).astype(np.uint16), SIZE >> 16)
-
-
-def _results(job: Job, number: int, operands: tuple[NDArray[Any], ...]) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+def _results(job: Job, start: int, operands: tuple[NDArray[Any], ...]) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     rounding: Any = job.rounding
     if rounding == "stochastic":
-        rounding = hs.Stochastic(bits=_STOCHASTIC_BITS, seed=_STOCHASTIC_SEED, offset=number * SIZE)
+        rounding = hs.Stochastic(bits=_STOCHASTIC_BITS, seed=_STOCHASTIC_SEED, offset=start)
     settings = {
         "rounding": rounding,
         "environment": dataclasses.replace(hs.RISCV, tininess=_TININESS[job.tininess]),

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from halfsim.testvectors.exhaustive.witness_rounding import DIVIDE_BY_ZERO, INVALID, NAN, compiled, rounded
+from halfsim.testvectors.exhaustive.witness_arithmetic import arithmetic, fill_rows, signaling
+from halfsim.testvectors.exhaustive.witness_rounding import INVALID, NAN, compiled, rounded
 
 __all__ = ["MODES", "NARROWING", "OPERATIONS", "pairs", "triples"]
 
@@ -57,58 +58,6 @@ _VALUES = np.arange(65536, dtype=np.uint16).view(np.float16).astype(np.float64)
 
 
 @compiled
-def _remainder(x, y):
-    """X - y * n exactly, n the integer nearest x / y, ties to even; both finite, y not zero."""
-    n = np.rint(x / y)
-    rest = x - n * y
-    half = 0.5 * abs(y)
-    # The quotient was itself rounded: repair a neighbouring integer.
-    if abs(rest) > half or (abs(rest) == half and n % 2.0 != 0.0):
-        n += 1.0 if (rest > 0.0) == (y > 0.0) else -1.0
-        rest = x - n * y
-    return rest
-
-
-@compiled
-def _signaling(a):
-    return (a & 0x7FFF) > 0x7C00 and a & 0x0200 == 0
-
-
-@compiled
-def _arithmetic(code, a, b, x, y, mode, before, word, bits):
-    if x != x or y != y:
-        return NAN, INVALID if _signaling(a) or _signaling(b) else 0
-    sign = (a ^ b) & 0x8000
-    # One call of `rounded`, at the end, so that compilers put it there.
-    if code <= 1:
-        if code == 1:
-            b ^= 0x8000
-            y = -y
-        exact = x + y
-        if exact == 0.0:
-            return (a if x == 0.0 and a == b else 0x8000 if mode == 2 else 0), 0
-        sign = 0x8000 if exact < 0.0 else 0
-    elif code == 2:
-        exact = x * y
-    elif code == 3:
-        if y == 0.0 and x != 0.0:
-            return sign | 0x7C00, 0 if math.isinf(x) else DIVIDE_BY_ZERO
-        exact = x / y
-    elif math.isinf(x) or y == 0.0:
-        return NAN, INVALID
-    else:
-        sign = a & 0x8000
-        exact = x if math.isinf(y) else _remainder(x, y)
-    if exact != exact:
-        return NAN, INVALID
-    if math.isinf(exact):
-        return sign | 0x7C00, 0
-    if exact == 0.0:
-        return sign, 0
-    return rounded(exact, mode, before, word, bits)
-
-
-@compiled
 def _odd_sum(p, c):
     """P + c, its last bit odd where it is inexact; both finite."""
     total = p + c
@@ -127,7 +76,7 @@ def _odd_sum(p, c):
 @compiled
 def _fma(a, b, c, x, y, w, mode, before, word, bits):
     product = x * y
-    invalid = _signaling(a) or _signaling(b) or _signaling(c)
+    invalid = signaling(a) or signaling(b) or signaling(c)
     if x == x and y == y and product != product:
         invalid = True  # infinity times zero, whatever c is
     if x != x or y != y or w != w or product != product:
@@ -160,9 +109,9 @@ def _extremum(code, a, b, x, y):
     if x != x or y != y:
         if convention == 3:
             return b, INVALID
-        signaling = _signaling(a) or _signaling(b)
-        flags = INVALID if signaling else 0
-        if (x == x or y == y) and (convention == 1 or (convention == 2 and not signaling)):
+        invalid = signaling(a) or signaling(b)
+        flags = INVALID if invalid else 0
+        if (x == x or y == y) and (convention == 1 or (convention == 2 and not invalid)):
             return a if x == x else b, flags
         return NAN, flags
     if convention == 3:
@@ -207,14 +156,14 @@ def _fill(family, code, row, values, start, z, flags, mode, before, seed, bits, 
         if mode == 6:
             word = float(_word(index + i, seed))
         if family == 0:
-            z[i], flags[i] = _arithmetic(code, a, b, x, y, mode, before, word, bits)
+            z[i], flags[i] = arithmetic(code, a, b, x, y, mode, before, word, bits)
         elif family == 1:
             z[i], flags[i] = _extremum(code, a, b, x, y)
         elif family == 2:
             unordered = x != x or y != y
             relation = 3 if unordered else 0 if x < y else 1 if x == y else 2
             z[i] = row[relation]
-            invalid = unordered and (row[4] == 1 or _signaling(a) or _signaling(b))
+            invalid = unordered and (row[4] == 1 or signaling(a) or signaling(b))
             flags[i] = INVALID if invalid else 0
         elif family == 3:
             z[i], flags[i] = (a & 0x7FFF) | (b & 0x8000), 0
@@ -264,6 +213,9 @@ def pairs(
         _fill_narrowed(patterns, patterns.astype(np.uint32).view(np.float32), z, flags, *settings)
         return z, flags
     row = np.zeros(5, np.int64)
+    if name in _ARITHMETIC[:4] and mode != "stochastic":
+        fill_rows(_ARITHMETIC.index(name), _VALUES, start, z, flags, *settings[:2])
+        return z, flags
     if name in _ARITHMETIC:
         family, code = 0, _ARITHMETIC.index(name)
     elif name in _EXTREMA:

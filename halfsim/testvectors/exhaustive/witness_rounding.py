@@ -52,7 +52,8 @@ def rounded(value, mode, before, word, bits):
     magnitude = abs(value)
     exponent = (np.float64(magnitude).view(np.int64) >> 52) - 1023
     tiny = exponent < -14
-    if tiny and not before:
+    if exponent == -15 and not before:
+        # No smaller number is rounded to one that is not tiny.
         scaled = magnitude * _power(10 - exponent)
         whole = int(scaled)
         whole += _away(negative, whole, scaled - whole, mode, word, bits)
