@@ -78,9 +78,11 @@ def _work() -> dict[str, list[_Work]]:
 def _elementwise(operation: Operation) -> list[_Work]:
     import numpy as np
 
+    from halfsim.environment import Environment
     from halfsim.kernels.tables import WORTH
     from halfsim.rounding import Stochastic
 
+    flushing = Environment(flush_inputs=True, flush_results=True)
     # Few elements, and enough for a table where there are some.
     work: list[_Work] = []
     for size in (2, WORTH) if operation.arity == 1 else (2,):
@@ -96,6 +98,8 @@ def _elementwise(operation: Operation) -> list[_Work]:
             for call in (operation, operation.flagged)
             for rounding in ("rne", "rna", Stochastic(bits=8, seed=0))
         ]
+        # Where subnormals are flushed, flags are found by other loops.
+        work.append(partial(operation.flagged, *operands, environment=flushing))
     return work
 
 
@@ -103,6 +107,7 @@ def _conversions() -> list[_Work]:
     import numpy as np
 
     from halfsim.conversion import convert
+    from halfsim.environment import Environment
     from halfsim.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, TF32
     from halfsim.kernels.tables import WORTH
     from halfsim.rounding import Stochastic
@@ -121,7 +126,8 @@ def _conversions() -> list[_Work]:
     integers = [np.ones(2, dtype) for dtype in (np.int64, np.uint16, np.uint32, np.uint64)]
     targets = (BINARY16, BINARY32, BINARY64, BFLOAT16, TF32)
     whole = (np.int8, np.int16, np.int32, np.int64, np.uint64)
-    work: list[_Work] = []
+    flushing = Environment(flush_inputs=True, flush_results=True)
+    work: list[_Work] = [partial(convert.flagged, x, BINARY16, environment=flushing) for x in floats]
     for call in (convert, convert.flagged):
         for rounding in ("rne", "rna", Stochastic(bits=8, seed=0)):
             work += [partial(call, x, target, rounding=rounding) for x in (*floats, *integers) for target in targets]
@@ -175,6 +181,7 @@ def _training() -> list[_Work]:
     from halfsim.accumulators import Sequential
     from halfsim.formats import BINARY16, BINARY32
     from halfsim.kernels.default_state import default_state
+    from halfsim.kernels.losses import extraordinary, losses
     from halfsim.kernels.updates import sum_of_squares, truncated_sums
     from halfsim.policy import named
     from halfsim.rounding import Stochastic
@@ -200,4 +207,11 @@ def _training() -> list[_Work]:
     random = Sequential(format=BINARY16, rounding=Stochastic(bits=8, seed=0))
     work += [partial(watch, row, narrow, narrow, None, np.arange(2)) for row in (*units, random)]
     exact = np.ones(2)
-    return [*work, partial(truncated_sums, exact, exact, exact.copy()), default_state()(int)]
+    work += [partial(truncated_sums, exact, exact, exact.copy()), default_state()(int)]
+    # What layers of PyTorch count: of results of both types, and of products that start from either.
+    patterns, numbers = narrow.view(np.uint16), wide.view(np.uint32)
+    for words in (patterns, numbers):
+        work.append(partial(losses, numbers[0], words[0], np.int32(1), 0))
+        last = patterns[0], np.int32(1), 0, np.zeros(2, np.uint8), 1
+        work.append(partial(extraordinary, patterns, np.ones((2, 1), np.uint16), words[0, :1], *last))
+    return work

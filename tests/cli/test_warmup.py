@@ -64,6 +64,7 @@ print("NATIVE", sys.modules["halfsim.kernels.native16"].available())
 
 CALLS = """
 import itertools
+from importlib.util import find_spec
 import ml_dtypes
 import numpy as np
 import halfsim as hs
@@ -73,6 +74,7 @@ integers = [np.dtype(f"{kind}{bits}") for kind in ("int", "uint") for bits in (8
 floats = [np.float16, np.float32, np.float64, ml_dtypes.bfloat16, ml_dtypes.float8_e5m2, ml_dtypes.float8_e4m3fn]
 formats = [hs.BINARY16, hs.BINARY32, hs.BINARY64, hs.BFLOAT16, hs.TF32, hs.E5M2, hs.E4M3]
 roundings = ("rne", "rtz", "rna", hs.Stochastic(bits=8, seed=1))
+flushing = hs.Environment(flush_inputs=True, flush_results=True)
 calls = 0
 for size in (2, 200_000):
     for kind, to, rounding in itertools.product((*floats, *integers), (*formats, *integers), roundings):
@@ -85,8 +87,9 @@ for size in (2, 200_000):
         if isinstance(operation, hs.Operation):
             operands = [np.ones(size, (np.float16, np.int64)[i == operation.integers]) for i in range(operation.arity)]
             for call, rounding in itertools.product((operation, operation.flagged), roundings):
-                call(*operands, rounding=rounding)
-                calls += 1
+                for environment in (hs.IEEE, flushing):
+                    call(*operands, rounding=rounding, environment=environment)
+                    calls += 1
 sums = [f"{name}{output}" for name in ("exact", "pairwise", "compensated") for output in ("", ":f16")]
 units = [row.accumulator for row in TABLE]
 for row, (m, k, n) in itertools.product([*units, *sums, "fp16", "fp32"], ((4, 8, 4), (70, 130, 40))):
@@ -100,6 +103,17 @@ for row, (m, k, n) in itertools.product([*units, *sums, "fp16", "fp32"], ((4, 8,
         hs.sum(a, axis=0, accumulator=row), hs.sum(a, axis=1, accumulator=row), hs.dot(a, a, accumulator=row)
         if row in sums:
             hs.matmul.flagged(a, b, accumulator=row)
+if find_spec("torch"):
+    import torch
+    import halfsim.torch
+
+    for kind, bias, policy in itertools.product((torch.float16, torch.float32), (True, False), ("h100:f16", "mixed")):
+        layer = torch.nn.Linear(64, 64, bias=bias).to(kind)
+        with hs.torch.simulate(policy):
+            layer(torch.full((64, 64), 1e-3, dtype=kind)).sum().backward()
+            with torch.no_grad():
+                layer(torch.full((64, 64), 1e-6, dtype=kind))
+        calls += 2
 print(calls)
 """
 

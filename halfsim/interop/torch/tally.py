@@ -78,7 +78,7 @@ class Tally(Ledger):
         if not stored.flags.c_contiguous and stored.flags.f_contiguous and exact.flags.f_contiguous:
             # In the order of memory, which costs no copy.
             exact, stored = exact.T, stored.T
-        wide, narrow = exact.reshape(-1).astype(_F32, copy=False), stored.reshape(-1)
+        wide, narrow = np.ascontiguousarray(exact.reshape(-1), _F32), stored.reshape(-1)
         if narrow.dtype != _F16:
             narrow = narrow.astype(_F32, copy=False)
         patterns = narrow.view(np.uint16 if narrow.dtype == _F16 else np.uint32)
