@@ -42,9 +42,13 @@ def _lost(exact, stored, normal):
 
 @scalar
 def _normal(pattern):
-    """Return the binary32 pattern of a normal number of binary16; of others one that is below or above all these."""
+    """Return the binary32 pattern of zero or a normal number of binary16; of others one that is above all these.
+
+    Subnormal ones among them: what they lost cannot be told from the pattern that a normal one would have.
+    """
     size = int32(pattern & 0x7FFF)
     bits = int32(int32(size << 13) + _REBIAS)
+    bits = int32(_INFINITY) if less(size, _NORMAL16) else bits
     return int32((int32(0) if size == 0 else bits) | int32((pattern & 0x8000) << 16))
 
 

@@ -49,6 +49,20 @@ def test_every_pattern_beside_one_number(exact):
     assert found(beside, wide) == stated(beside, wide)
 
 
+def test_subnormals_beside_what_normal_numbers_of_their_bits_would_be():
+    """A sum of 24 bits may be that very number: no rounding of it to the subnormal one is exact."""
+    stored = np.arange(1, 0x400, dtype=np.uint16)
+    taken = ((stored.astype(np.int32) << 13) + (112 << 23)).view(np.float32)
+    assert 1023.5 * 2.0**-24 in taken
+    for exact in (taken, (stored + np.float32(0.5)) * np.float32(2.0**-24)):
+        for sign in (1, -1):
+            for at in range(stored.size):
+                one = slice(at, at + 1)
+                numbers = np.float32(sign) * exact[one], np.float16(sign) * stored[one].view(np.float16)
+                assert found(*numbers) == stated(*numbers)
+                assert found(*numbers)[1:4] == (1, 0, 1)
+
+
 BESIDES = {
     "itself": lambda bits: bits,
     "above": lambda bits: bits + np.int32(1),

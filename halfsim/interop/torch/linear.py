@@ -6,14 +6,16 @@ and each part takes a tenth of the time of a small product to come here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch.autograd import forward_ad
+from torch.nn import functional
 from torch.nn.modules.module import _global_forward_hooks as _after
 from torch.nn.modules.module import _global_forward_pre_hooks as _before
 
-__all__ = ["LINEAR", "as_product", "is_alone", "keep_whole"]
+__all__ = ["LINEAR", "Held", "as_product", "is_alone", "keep_whole"]
 
 LINEAR = torch.ops.aten.linear.default
 _ADDMM, _MM = torch.ops.aten.addmm.default, torch.ops.aten.mm.default
@@ -23,7 +25,8 @@ _FORWARD, _PARAMETERS = _Linear.forward, {_Parameter, type(None)}
 # Looked up once: this is asked at every call of a module.
 _keeps_gradients, _casts, _trace = torch.is_grad_enabled, torch.is_autocast_enabled, torch._C._get_tracing_state
 _modes, _function_modes = torch._C._len_torch_dispatch_stack, torch._C._len_torch_function_stack
-_excludes = torch._C._dispatch_tls_set_dispatch_key_excluded
+_excludes, _excluded = torch._C._dispatch_tls_set_dispatch_key_excluded, torch._C._dispatch_tls_is_dispatch_key_excluded
+_function = functional.linear
 
 
 def is_alone(module: torch.nn.Module, args: Any) -> bool:
@@ -38,6 +41,7 @@ def is_alone(module: torch.nn.Module, args: Any) -> bool:
         and type(parameters.get("bias")) in _PARAMETERS
         # Nothing else runs before the call ends,
         and _Linear.forward is _FORWARD
+        and functional.linear is _function
         and "forward" not in module.__dict__
         and not module._forward_pre_hooks
         and len(_before) == len(_after) == 1
@@ -46,9 +50,19 @@ def is_alone(module: torch.nn.Module, args: Any) -> bool:
         and not _function_modes()
         and forward_ad._current_level < 0
         and _trace() is None
-        # Autocast's copies would pass the mode by.
+        # Autocast's copies would pass the mode by; and what passes autograd over already needs no help.
         and not _casts("cpu")
+        and not _excluded(_AUTOGRAD)
     )
+
+
+class Held(tuple[Any, ...]):
+    """Arguments of a call that do something when the call has gone, however it ended."""
+
+    at_end: Callable[[], None]
+
+    def __del__(self) -> None:
+        self.at_end()
 
 
 def keep_whole(whole: bool) -> None:

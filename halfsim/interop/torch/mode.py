@@ -211,6 +211,8 @@ class Mode(TorchDispatchMode):
             if any(isinstance(x, complex) for x in (*args, *kwargs.values())):
                 return self._left(func, name, "a number is complex", args, kwargs)
             dtypes = {x.dtype for x in floats}
+            if handler is not None and isinstance(asked := kwargs.get("dtype"), torch.dtype) and asked not in INEXACT:
+                dtypes.add(asked)
             if not dtypes <= FLOATS:
                 types = ", ".join(sorted(str(x).removeprefix("torch.") for x in dtypes - FLOATS))
                 return self._left(func, name, f"numbers are {types}", args, kwargs)

@@ -12,9 +12,10 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.nn.parameter import is_lazy
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from halfsim.interop.torch.linear import is_alone, keep_whole
+from halfsim.interop.torch.linear import Held, is_alone, keep_whole
 from halfsim.interop.torch.marks import Mark, Marks
 from halfsim.interop.torch.report import Report
 
@@ -123,30 +124,33 @@ class Modules(ExitStack):
             return self._owners.get(id(variable), "")
         return self._at_work[bisect_right(self._starts, number) - 1]
 
-    def _begin(self, module: torch.nn.Module, args: Any) -> None:
+    def _begin(self, module: torch.nn.Module, args: Any) -> Any:
         if get_ident() != self._thread:
             name = type(module).__name__
             self._report.not_simulated[name, _ELSEWHERE][self._names.get(module, name)] += 1
-            return
+            return None
         known = self._names.get(module)
         if known is None:
             self._learn(module)
         name = self._names[module] if known is None else known
         alone = is_alone(module, args)
         for parameter in module._parameters.values():
-            if parameter is not None:
+            if parameter is not None and not is_lazy(parameter):
                 self._owners[id(parameter)] = name
                 if not alone:
                     # That of a layer which is handed over whole is marked when it arrives.
                     self._marks.add(parameter, Mark.weight)
         self._stack.append((module, name, _task()))
         self._note(name)
-        if alone:
-            keep_whole(True)
-        else:
-            # An interrupt may have kept a layer from ending.
-            self._release()
-        self._whole = alone
+        self._release()
+        if not alone:
+            return None
+        # PyTorch calls no hook after an interrupt; then the arguments end with the call.
+        held = Held(args)
+        held.at_end = self._release
+        self._whole = True
+        keep_whole(True)
+        return held
 
     def _learn(self, module: torch.nn.Module) -> None:
         """Name a module that is called by nobody known, and all in it."""
@@ -175,7 +179,7 @@ class Modules(ExitStack):
 
     def _release(self) -> None:
         """Let autograd see again what is called."""
-        if self._whole:
+        if self._whole and get_ident() == self._thread:
             keep_whole(False)
             self._whole = False
 

@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 import halfsim.torch  # noqa: E402
 from halfsim.interop.torch import facts  # noqa: E402
 from halfsim.interop.torch import mode as modes  # noqa: E402
+from halfsim.interop.torch.linear import keep_whole  # noqa: E402
 
 AUTOGRAD = torch._C.DispatchKey.AutogradCPU
 
@@ -225,41 +226,74 @@ def test_a_hook_of_the_layer_makes_a_graph_of_what_it_returned(whole):
     assert len(whole) == 1
 
 
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def keeps_gradients():
+    """Whether autograd sees what is called now."""
+    return (torch.ones(2, requires_grad=True) * 2).grad_fn is not None
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
 def test_gradients_are_kept_after_an_error(error, whole, monkeypatch):
     module, x = layer(), operand(64, 48)
 
     def broken(*_):
         raise error
 
-    with halfsim.torch.simulate("h100:f16"):
-        with torch.no_grad(), pytest.raises(RuntimeError, match="cannot be multiplied"):
-            module(operand(4, 5))
-        monkeypatch.setattr(modes.Mode, "_computed", broken)
-        with torch.no_grad(), pytest.raises(error):
-            module(x)
-        monkeypatch.undo()
+    for _ in range(2):
+        with halfsim.torch.simulate("h100:f16"):
+            with torch.no_grad(), pytest.raises(RuntimeError, match="cannot be multiplied"):
+                module(operand(4, 5))
+            assert keeps_gradients()
+            monkeypatch.setattr(modes.Mode, "_computed", broken)
+            try:
+                with torch.no_grad():
+                    module(x)
+            except error:
+                pass
+            monkeypatch.undo()
+            assert keeps_gradients()
+            assert module(x).grad_fn is not None
         assert module(x).grad_fn is not None
-    assert module(x).grad_fn is not None
 
 
 def test_an_interrupt_before_the_layer_arrives(whole, monkeypatch):
     module, x = layer(), operand(64, 48)
 
     def interrupted(*_):
+        keep_whole(True)
         raise KeyboardInterrupt
 
-    with halfsim.torch.simulate("h100:f16"):
-        monkeypatch.setattr(torch.nn.functional, "linear", interrupted)
-        with torch.no_grad(), pytest.raises(KeyboardInterrupt):
-            module(x)
-        monkeypatch.undo()
-        assert module(x).grad_fn is not None
-        monkeypatch.setattr(torch.nn.functional, "linear", interrupted)
-        with torch.no_grad(), pytest.raises(KeyboardInterrupt):
-            module(x)
-        monkeypatch.undo()
-    assert module(x).grad_fn is not None
+    monkeypatch.setattr("halfsim.interop.torch.modules.keep_whole", interrupted)
+    with pytest.raises(KeyboardInterrupt), torch.no_grad(), halfsim.torch.simulate("h100:f16"):
+        module(x)
+    assert keeps_gradients()
+
+
+def test_another_linear_function_is_called_as_it_is(whole, monkeypatch):
+    module, x = layer(), operand(64, 48)
+    own = torch.nn.functional.linear
+
+    def regularised(x, w, b=None):
+        with torch.enable_grad():
+            q = w.detach().requires_grad_()
+            torch.autograd.grad((q * q).sum(), q)
+        return own(x, w, b)
+
+    monkeypatch.setattr(torch.nn.functional, "linear", regularised)
+    with torch.no_grad(), halfsim.torch.simulate("h100:f16"):
+        module(x)
+
+
+def test_a_layer_that_learns_its_width_from_its_input(whole):
+    with halfsim.torch.simulate("h100:f16") as report:
+        assert torch.nn.LazyLinear(5)(operand(4, 6, dtype=torch.float32)).shape == (4, 5)
+    assert not {name for name, _ in report.not_simulated} & {"addmm", "linear"}
+
+
+def test_what_passed_autograd_over_still_does(whole):
+    module, x = layer(), operand(64, 48)
+    with torch.no_grad(), halfsim.torch.simulate("h100:f16"), torch._C._AutoDispatchBelowAutograd():
+        module(x)
+        assert torch._C._dispatch_tls_is_dispatch_key_excluded(torch._C.DispatchKey.AutogradCPU)
 
 
 def test_weights_are_known_for_weights(whole):

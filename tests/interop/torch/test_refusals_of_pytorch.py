@@ -29,6 +29,7 @@ CALLS = {
     "half layer": lambda: F.linear(x(2, 2), x(2, 2, dtype=HALF), x(2, dtype=HALF)),
     "whole numbers and fractions": lambda: torch.mm(torch.ones(2, 2, dtype=torch.int64), x(2, 2)),
     "layer of whole numbers": lambda: F.linear(torch.ones(2, 2, dtype=torch.int64), x(2, 2), x(2)),
+    "celu of nothing": lambda: F.celu(x(2), alpha=0.0),
     "half layer without bias": lambda: F.linear(x(2, 2), x(2, 2, dtype=HALF)),
     "convolution of two types": lambda: F.conv2d(x(1, 1, 4, 4), x(1, 1, 2, 2, dtype=HALF)),
     "matrices to bmm": lambda: torch.bmm(x(2, 2), x(2, 2)),
@@ -50,6 +51,13 @@ def test_the_error_is_that_of_pytorch(name):
                 CALLS[name]()
             assert str(found.value) == str(expected.value)
     assert not report.not_simulated
+
+
+def test_sums_in_whole_numbers_are_left():
+    with hs.torch.simulate("mixed") as report:
+        assert x(2, 3).sum(dtype=torch.int32) == 6
+        assert x(2, 3).cumsum(0, dtype=torch.int64).dtype == torch.int64
+    assert set(report.not_simulated) == {("sum", "numbers are int32"), ("cumsum", "numbers are int64")}
 
 
 def test_labels_that_are_ignored():

@@ -174,6 +174,8 @@ def elu(call: Call, x: torch.Tensor, alpha: float = 1, scale: float = 1, input_s
 @operator("celu")
 def celu(call: Call, x: torch.Tensor, alpha: float = 1.0) -> Any:
     """Return x, or alpha (exp(x / alpha) - 1) where x is negative."""
+    if not alpha:
+        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
     return elu(call, x, alpha, 1.0, 1.0 / alpha)
 
 
