@@ -258,9 +258,10 @@ def test_gradients_are_kept_after_an_error(error, whole, monkeypatch):
 def test_an_interrupt_before_the_layer_arrives(whole, monkeypatch):
     module, x = layer(), operand(64, 48)
 
-    def interrupted(*_):
-        keep_whole(True)
-        raise KeyboardInterrupt
+    def interrupted(over):
+        keep_whole(over)
+        if over:
+            raise KeyboardInterrupt
 
     monkeypatch.setattr("halfsim.interop.torch.modules.keep_whole", interrupted)
     with pytest.raises(KeyboardInterrupt), torch.no_grad(), halfsim.torch.simulate("h100:f16"):
