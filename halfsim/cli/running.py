@@ -9,7 +9,14 @@ from typing import Any
 
 import click
 
-__all__ = ["extra", "run_options", "running"]
+__all__ = ["address", "extra", "run_options", "running"]
+
+
+def address(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Refuse an empty address, as of a variable that is not set: local processes would do the work."""
+    if value == "":
+        raise click.BadParameter("an empty text is no address; pass one such as tcp://HOST:8786")
+    return value
 
 
 def run_options(default: str) -> Callable[[Any], Any]:
@@ -25,6 +32,7 @@ def run_options(default: str) -> Callable[[Any], Any]:
         click.option(
             "--scheduler",
             metavar="ADDRESS",
+            callback=address,
             help="A Dask scheduler, tcp://HOST:8786, instead of local processes; its workers share the folder.",
         ),
         click.option("--progress/--no-progress", default=True, help="Show a progress bar on standard error."),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from halfsim.cli.group import FAILED, Group, examples, usage
-from halfsim.cli.running import running
+from halfsim.cli.running import address, running
 from halfsim.cli.settings import shard_option
 
 if TYPE_CHECKING:
@@ -62,7 +62,9 @@ def verify() -> None:
 @click.option("--blocks", type=click.IntRange(min=1), help="Stop each job after so many blocks of 2**20 rows.")
 @shard_option
 @click.option("-j", "--workers", type=click.IntRange(min=1), help="Local processes.  [default: one per core]")
-@click.option("--scheduler", help="Address of a Dask scheduler, tcp://HOST:8786, instead of local processes.")
+@click.option(
+    "--scheduler", callback=address, help="Address of a Dask scheduler, tcp://HOST:8786, instead of local processes."
+)
 @click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), default=_FOLDER, show_default=True)
 @click.option("--digests", type=click.Path(dir_okay=False, path_type=Path), help="Compare with this table of digests.")
 @click.option("--sign", is_flag=True, help="Enter finished jobs in the table given by --digests.")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,13 +86,12 @@ def _elementwise(operation: Operation) -> list[_Work]:
     flushing = Environment(flush_inputs=True, flush_results=True)
     # Few elements, and enough for a table where there are some.
     work: list[_Work] = []
-    for size in (2, WORTH) if operation.arity == 1 else (2,):
-        operands = [
-            np.ones(size, np.int64)
-            if position == operation.integers
-            else np.resize([1, np.nan], size).astype(np.float16)
-            for position in range(operation.arity)
-        ]
+    # Unsigned integers of 16 and 32 bits lie as patterns do; others are read as int64.
+    kinds = (np.int64, np.uint16, np.uint32) if operation.integers >= 0 else (np.int64,)
+    for size, integers in product((2, WORTH) if operation.arity == 1 else (2,), kinds):
+        operands: list[Any] = [np.resize([1, np.nan], size).astype(np.float16) for _ in range(operation.arity)]
+        if operation.integers >= 0:
+            operands[operation.integers] = np.ones(size, integers)
         # The processor's own rounding, the vectorised loop where there is one, and the general loop.
         work += [
             partial(call, *operands, rounding=rounding)

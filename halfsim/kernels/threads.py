@@ -12,6 +12,7 @@ from operator import index
 __all__ = ["get_num_threads", "run_blocks", "set_num_threads"]
 
 _lock = threading.Lock()
+_DIGITS = 9
 _inside = threading.local()
 _threads = 0
 _pool: ThreadPoolExecutor | None = None
@@ -21,9 +22,10 @@ def _available() -> int:
     """Threads to use by default: ``HALFSIM_NUM_THREADS``, else the processors this process may run on."""
     chosen = os.environ.get("HALFSIM_NUM_THREADS", "")
     if chosen:
-        if not chosen.isdecimal() or int(chosen) < 1:
+        if not chosen.isdecimal() or len(chosen) > _DIGITS or int(chosen) < 1:
             raise ValueError(
-                f"HALFSIM_NUM_THREADS={chosen!r} must be a positive integer; unset it to use every processor"
+                f"HALFSIM_NUM_THREADS={chosen[:_DIGITS]!r} must be a positive integer of at most {_DIGITS} digits; "
+                "unset it to use every processor"
             )
         return int(chosen)
     if hasattr(os, "sched_getaffinity"):

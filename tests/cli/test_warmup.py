@@ -83,9 +83,9 @@ for size in (2, 200_000):
         for convert in (hs.convert, hs.convert.flagged):
             convert(np.ones(size, kind), to, rounding=rounding)
             calls += 1
-    for operation in [getattr(hs, name) for name in hs.__all__]:
-        if isinstance(operation, hs.Operation):
-            operands = [np.ones(size, (np.float16, np.int64)[i == operation.integers]) for i in range(operation.arity)]
+    for operation in filter(lambda value: isinstance(value, hs.Operation), [getattr(hs, name) for name in hs.__all__]):
+        for kind in integers[:-1] if operation.integers >= 0 else integers[:1]:
+            operands = [np.ones(size, (np.float16, kind)[i == operation.integers]) for i in range(operation.arity)]
             for call, rounding in itertools.product((operation, operation.flagged), roundings):
                 for environment in (hs.IEEE, flushing):
                     call(*operands, rounding=rounding, environment=environment)

@@ -119,7 +119,10 @@ def test_a_bad_count_is_refused(bad):
         threads.set_num_threads(bad)
 
 
-@pytest.mark.parametrize(("value", "expected"), [("3", "3"), ("zero", "HALFSIM_NUM_THREADS='zero' must be")])
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("3", "3"), ("zero", "HALFSIM_NUM_THREADS='zero' must be"), ("9" * 5000, "'999999999' must be")],
+)
 def test_the_environment_chooses_the_default(value, expected):
     code = "from halfsim.kernels import threads; print(threads.get_num_threads())"
     run = subprocess.run(

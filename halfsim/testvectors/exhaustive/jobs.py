@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import halfsim as hs
+from halfsim.checks import near
 from halfsim.testvectors.exhaustive import witness
 
 __all__ = ["JOBS", "SIZE", "Block", "Job", "Mismatch", "check", "jobs"]
@@ -94,7 +95,7 @@ def jobs(operation: str, rounding: str = "all", tininess: str = "all") -> tuple[
     if operation == "all":
         return _of(operation, rounding, tininess)
     if operation not in known:
-        raise ValueError(f"verify: unknown operation {operation!r}; known are {', '.join(known)}")
+        raise ValueError(f"verify: unknown operation {operation!r}; {near(operation, known)}")
     found = _of(operation, rounding, tininess)
     if not found:
         one = [job for job in (*JOBS, *_STOCHASTIC) if job.operation == operation]

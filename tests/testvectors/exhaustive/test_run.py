@@ -301,6 +301,8 @@ def test_a_part_that_is_of_other_results_is_told_as_far_as_it_can_be(tmp_path):
     ("arguments", "message"),
     [
         (("--op", "sqrt"), "unknown operation 'sqrt'; known are add"),
+        (("--op", "ad"), "unknown operation 'ad'; did you mean add?"),
+        (("--op", "add", "--scheduler", ""), "an empty text is no address"),
         (("--op", "add", "--shard", "3/2"), "'3/2' is not I/N with 1 <= I <= N, such as 1/4"),
         (("--op", "add", "--rounding", "nearest"), "has no job with rounding 'nearest'"),
         (("--op", "add", "--sign"), "--sign needs --digests FILE"),
