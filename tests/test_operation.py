@@ -26,9 +26,15 @@ def test_other_callables_are_copied_whole(name):
     np.testing.assert_array_equal(operation(operand, *second), getattr(hs, name)(operand, *second))
 
 
-@pytest.mark.parametrize("exact", [True, np.True_, 2])
-def test_options_are_truth_values(exact):
-    assert hs.round_to_integral.flagged(np.float16(2.5), exact=exact).flags == hs.Flags.inexact
+def test_options_are_truth_values():
+    for exact in (True, np.True_):
+        assert hs.round_to_integral.flagged(np.float16(2.5), exact=exact).flags == hs.Flags.inexact
+    assert hs.round_to_integral.flagged(np.float16(2.5), exact=np.False_).flags == hs.Flags(0)
+    for wrong in (2, 0, "no", None):
+        with pytest.raises(TypeError, match=f"round_to_integral: exact={wrong!r} is of type .*; pass True or False"):
+            hs.round_to_integral(np.float16(2.5), exact=wrong)
+        with pytest.raises(TypeError, match=f"convert: saturate={wrong!r} is of type .*; pass True or False"):
+            hs.convert(np.float32(2.5), hs.E4M3, saturate=wrong)
 
 
 def test_a_call_like_an_earlier_one_is_no_other_call():
