@@ -26,7 +26,7 @@ __all__ = [
 FLOATS = {torch.float16, torch.float32, torch.bfloat16}
 """The types whose operators are simulated."""
 NARROW = torch.float16, torch.bfloat16
-INEXACT = {x for x in vars(torch).values() if isinstance(x, torch.dtype) and (x.is_floating_point or x.is_complex)}
+INEXACT = {x for x in vars(torch).values() if type(x) is torch.dtype and (x.is_floating_point or x.is_complex)}
 """The types of fractions, complex ones too."""
 _LISTS = list, tuple
 _NESTS = list, tuple, dict
