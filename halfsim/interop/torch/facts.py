@@ -9,7 +9,7 @@ import torch
 
 from halfsim.interop.torch.operators import EXACT, FOREACH, HANDLERS, QUIET, RANDOM, WHOLE, Handler, composite, layer
 
-__all__ = ["COPIES", "LAYERS", "Facts", "facts_of"]
+__all__ = ["COPIES", "Facts", "facts_of", "layer_facts"]
 
 COPIES = {"_to_copy", "clone", "contiguous", "copy"}
 
@@ -47,8 +47,8 @@ def facts_of(func: Any) -> Facts:
     return Facts(space, full, name, changes, func.is_view, handler, parts, direct, handler in QUIET)
 
 
-LAYERS = {
-    2: facts_of(torch.ops.aten.mm.default)._replace(handler=layer),
-    3: facts_of(torch.ops.aten.addmm.default)._replace(handler=layer),
-}
-"""Facts on a linear layer of so many matrices and vectors that comes whole: it has the name of its product."""
+@cache
+def layer_facts(operands: int) -> Facts:
+    """Return the facts on a linear layer of two or three operands that comes whole: it has the name of its product."""
+    product = torch.ops.aten.mm if operands == 2 else torch.ops.aten.addmm
+    return facts_of(product.default)._replace(handler=layer)

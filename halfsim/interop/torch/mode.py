@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from halfsim.formats import BINARY16
 from halfsim.interop.torch.call import Call
-from halfsim.interop.torch.facts import COPIES, LAYERS, Facts, facts_of
+from halfsim.interop.torch.facts import COPIES, Facts, facts_of, layer_facts
 from halfsim.interop.torch.linear import LINEAR, as_product
 from halfsim.interop.torch.machines import KINDS, Machines
 from halfsim.interop.torch.marks import Mark, Marks
@@ -97,7 +97,7 @@ class Mode(TorchDispatchMode):
         floats = [x for x in found if x.dtype in INEXACT]
         self._marks.weigh(floats)
         whole = func is LINEAR and len(floats) == len(args) and args[0].ndim == args[1].ndim == 2
-        facts = LAYERS[len(args)] if whole else facts_of(func)
+        facts = layer_facts(len(args)) if whole else facts_of(func)
         space, full, name, _, view, _, parts, direct, _ = facts
         if floats and traced():
             refuse_traced(name)
