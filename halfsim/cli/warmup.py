@@ -34,9 +34,8 @@ _EPILOG = examples("halfsim warmup", "halfsim warmup add multiply fma matmul")
 def warmup(names: tuple[str, ...]) -> None:
     """Compile the loops of all operations, or of the NAMEd ones, into the cache on disk, and say where it is.
 
-    Names are those of operations, convert, matmul (which stands for dot and sum too), training (which
-    stands for layers of PyTorch too). Compiled loops are kept until halfsim, numba or Python change; HALFSIM_CACHE_DIR
-    moves them.
+    Names are those of operations, convert, matmul (which stands for dot and sum too) and training (which stands for
+    layers of PyTorch too). Compiled loops are kept until halfsim, numba or Python change; HALFSIM_CACHE_DIR moves them.
     """
     from halfsim.core._cache import cache_directory
 
