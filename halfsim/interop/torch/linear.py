@@ -1,37 +1,56 @@
-"""Linear layers without gradients: PyTorch hands them over whole, and not as a transposition and a product.
+"""Linear layers, met before PyTorch takes them apart into a transposition and a product.
 
-To autograd a layer is made of these two. Where no gradients are kept it has nothing to do but to take the layer apart,
-and each part takes a tenth of the time of a small product to come here.
+Each part takes a tenth of the time of a small product to come to the simulation. The operand of a layer that nothing else
+sees stands in an envelope, which `torch.nn.functional.linear` opens first, as PyTorch's protocol of functions has it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch.autograd import forward_ad
 from torch.nn import functional
-from torch.nn.modules.module import _global_forward_hooks as _after
-from torch.nn.modules.module import _global_forward_pre_hooks as _before
+from torch.nn.modules import module as _modules
 
-__all__ = ["LINEAR", "Held", "as_product", "is_alone", "keep_whole"]
+from halfsim.interop.torch.marks import Mark, Marks
+
+__all__ = ["LINEAR", "Envelope", "Layer", "Layers", "as_product", "is_alone"]
+
+Layer: TypeAlias = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
+"""A function of the operand, the weight and the bias of a linear layer."""
 
 LINEAR = torch.ops.aten.linear.default
 _ADDMM, _MM = torch.ops.aten.addmm.default, torch.ops.aten.mm.default
-_AUTOGRAD = torch._C.DispatchKey.AutogradCPU
 _Linear, _Tensor, _Parameter = torch.nn.Linear, torch.Tensor, torch.nn.Parameter
 _FORWARD, _PARAMETERS = _Linear.forward, {_Parameter, type(None)}
 # Looked up once: this is asked at every call of a module.
-_keeps_gradients, _casts, _trace = torch.is_grad_enabled, torch.is_autocast_enabled, torch._C._get_tracing_state
+_before, _after = _modules._global_forward_pre_hooks, _modules._global_forward_hooks
+_backward, _before_backward = _modules._global_backward_hooks, _modules._global_backward_pre_hooks
+_casts, _trace = torch.is_autocast_enabled, torch._C._get_tracing_state
 _modes, _function_modes = torch._C._len_torch_dispatch_stack, torch._C._len_torch_function_stack
-_excludes, _excluded = torch._C._dispatch_tls_set_dispatch_key_excluded, torch._C._dispatch_tls_is_dispatch_key_excluded
-_function = functional.linear
+_looks, _transforms = torch._C._is_torch_function_enabled, torch._C._are_functorch_transforms_active
+_function, _below = functional.linear, torch._C._DisableTorchDispatch
+
+
+class Envelope:
+    """The operand of a layer, with what computes the layer."""
+
+    __slots__ = ("_layer", "_operand")
+
+    def __init__(self, operand: torch.Tensor, layer: Layer) -> None:
+        self._operand, self._layer = operand, layer
+
+    @classmethod
+    def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> torch.Tensor:
+        envelope, weight, bias = args
+        return envelope._layer(envelope._operand, weight, bias)
 
 
 def is_alone(module: torch.nn.Module, args: Any) -> bool:
     """Whether the call of a module that begins is that of a linear layer of a matrix, seen by nothing but this mode."""
-    if type(module) is not _Linear or _keeps_gradients() or len(args) != 1:
+    if type(module) is not _Linear or len(args) != 1:
         return False
     x, parameters = args[0], module._parameters
     return (
@@ -39,35 +58,54 @@ def is_alone(module: torch.nn.Module, args: Any) -> bool:
         and x.ndim == 2
         and type(parameters.get("weight")) is _Parameter
         and type(parameters.get("bias")) in _PARAMETERS
-        # Nothing else runs before the call ends,
+        # Nothing else meets the operand,
         and _Linear.forward is _FORWARD
         and functional.linear is _function
         and "forward" not in module.__dict__
-        and not module._forward_pre_hooks
         and len(_before) == len(_after) == 1
-        # and no other mode, derivative along a direction or trace sees the parts.
+        and not (_backward or _before_backward)
+        and not (module._forward_pre_hooks or module._forward_hooks)
+        and not (module._backward_pre_hooks or module._backward_hooks)
+        # and no other mode, transformation, derivative along a direction or trace sees the parts.
         and _modes() == 1
         and not _function_modes()
+        and _looks()
+        and not _transforms()
         and forward_ad._current_level < 0
         and _trace() is None
-        # Autocast's copies would pass the mode by; and what passes autograd over already needs no help.
+        # Autocast's copies would pass the mode by.
         and not _casts("cpu")
-        and not _excluded(_AUTOGRAD)
     )
 
 
-class Held(tuple[Any, ...]):
-    """Arguments of a call that do something when the call has gone, however it ended."""
+class Layers:
+    """Computes layers whose operands came in envelopes.
 
-    at_end: Callable[[], None]
+    Parameters
+    ----------
+    dispatch : callable
+        That of the mode.
+    marks : Marks
+        Where weights are marked that come transposed.
+    """
 
-    def __del__(self) -> None:
-        self.at_end()
+    def __init__(self, dispatch: Callable[..., Any], marks: Marks) -> None:
+        self._dispatch, self._marks = dispatch, marks
 
-
-def keep_whole(whole: bool) -> None:
-    """Have autograd passed over in this thread, as under `torch.inference_mode`, or no longer."""
-    _excludes(_AUTOGRAD, whole)
+    def __call__(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        """Compute a layer whole, or as the product of which autograd makes a node."""
+        args = (x, weight) if bias is None else (x, weight, bias)
+        if weight.ndim != 2:
+            return functional.linear(*args)
+        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in args):
+            with _below():
+                # Autograd knows of it, and the mode does not: it computes nothing.
+                turned = weight.t()
+            self._marks.add(weight, Mark.weight)
+            return torch.mm(x, turned) if bias is None else torch.addmm(bias, x, turned)
+        with _below():
+            result: torch.Tensor = self._dispatch(LINEAR, (), args)
+        return result
 
 
 def as_product(args: Any) -> tuple[Any, Any]:

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from halfsim.formats import BINARY16
 from halfsim.interop.torch.call import Call
 from halfsim.interop.torch.facts import COPIES, Facts, facts_of, layer_facts
-from halfsim.interop.torch.linear import LINEAR, as_product
+from halfsim.interop.torch.linear import LINEAR, Layers, as_product
 from halfsim.interop.torch.machines import KINDS, Machines
 from halfsim.interop.torch.marks import Mark, Marks
 from halfsim.interop.torch.modules import BACKWARD, FORWARD, OPTIMIZER, Modules
@@ -75,6 +75,7 @@ class Mode(TorchDispatchMode):
         super().__init__()
         self._rules, self._report, self._marks, self._modules = rules, report, marks, modules
         self._machines, self._accepted = Machines(report, seed), ACCEPTED
+        modules.layer = Layers(self.__torch_dispatch__, marks)
         # In the backward pass, only where their formats differ need activations and gradients be told apart.
         self._mixed = any(policy.activations != policy.gradients for policy in rules.policies)
 

@@ -15,7 +15,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.nn.parameter import is_lazy
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from halfsim.interop.torch.linear import Held, is_alone, keep_whole
+from halfsim.interop.torch.linear import Envelope, Layer, is_alone
 from halfsim.interop.torch.marks import Mark, Marks
 from halfsim.interop.torch.report import Report
 
@@ -52,12 +52,15 @@ class Modules(ExitStack):
     ----------
     stepped : bool
         Whether an optimizer made a step.
+    layer : callable or None
+        What computes a linear layer that nothing else sees; None leaves it to PyTorch.
     """
 
     def __init__(self, marks: Marks, report: Report) -> None:
         super().__init__()
         self._marks, self._report = marks, report
-        self.stepped = self._whole = False
+        self.stepped = False
+        self.layer: Layer | None = None
         self._names: WeakKeyDictionary[torch.nn.Module, str] = WeakKeyDictionary()
         self._owners: dict[int, str] = {}
         self._stack: list[tuple[torch.nn.Module, str, int]] = []
@@ -76,7 +79,6 @@ class Modules(ExitStack):
             register_optimizer_step_post_hook(self._stepped),
         ):
             self.callback(handle.remove)
-        self.callback(self._release)
         return self
 
     def at_work(self) -> tuple[str, str]:
@@ -133,24 +135,16 @@ class Modules(ExitStack):
         if known is None:
             self._learn(module)
         name = self._names[module] if known is None else known
-        alone = is_alone(module, args)
+        layer = self.layer if is_alone(module, args) else None
         for parameter in module._parameters.values():
             if parameter is not None and not is_lazy(parameter):
                 self._owners[id(parameter)] = name
-                if not alone:
-                    # That of a layer which is handed over whole is marked when it arrives.
+                if layer is None:
+                    # Those of a layer that comes whole are marked when they arrive.
                     self._marks.add(parameter, Mark.weight)
         self._stack.append((module, name, _task()))
         self._note(name)
-        self._release()
-        if not alone:
-            return None
-        # PyTorch calls no hook after an interrupt; then the arguments end with the call.
-        held = Held(args)
-        held.at_end = self._release
-        self._whole = True
-        keep_whole(True)
-        return held
+        return None if layer is None else Envelope(args[0], layer)
 
     def _learn(self, module: torch.nn.Module) -> None:
         """Name a module that is called by nobody known, and all in it."""
@@ -171,17 +165,10 @@ class Modules(ExitStack):
 
     def _end(self, module: torch.nn.Module, args: Any, result: Any) -> None:
         if get_ident() == self._thread and self._stack:
-            self._release()
             # An error may have kept modules from ending.
             while self._stack and self._stack.pop()[0] is not module:
                 pass
             self._note(self._stack[-1][1] if self._stack else "")
-
-    def _release(self) -> None:
-        """Let autograd see again what is called."""
-        if self._whole and get_ident() == self._thread:
-            keep_whole(False)
-            self._whole = False
 
     def _note(self, name: str, start: int | None = None) -> None:
         """Note whose the nodes are that are made from now on, or were from a start: an operator's before it is seen."""

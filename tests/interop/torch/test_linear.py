@@ -1,4 +1,4 @@
-"""A linear layer comes whole where no gradients are kept: bits, counts and names are those of its parts."""
+"""A linear layer comes before it is taken apart, and whole without gradients: bits, counts, names are its parts'."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 import halfsim.torch  # noqa: E402
 from halfsim.interop.torch import facts  # noqa: E402
 from halfsim.interop.torch import mode as modes  # noqa: E402
-from halfsim.interop.torch.linear import keep_whole  # noqa: E402
+from halfsim.interop.torch.linear import Envelope, Layers  # noqa: E402
 
 AUTOGRAD = torch._C.DispatchKey.AutogradCPU
 
@@ -41,8 +41,20 @@ def whole(monkeypatch):
         return facts.layer_facts(operands)
 
     monkeypatch.setattr(modes, "layer_facts", noted)
-    yield seen
-    assert not torch._C._dispatch_tls_is_dispatch_key_excluded(AUTOGRAD)
+    return seen
+
+
+@pytest.fixture
+def early(monkeypatch):
+    """A list of the layers that came before PyTorch had taken them apart, with and without gradients."""
+    seen, own = [], Layers.__call__
+
+    def noted(self, x, weight, bias):
+        seen.append(x.shape)
+        return own(self, x, weight, bias)
+
+    monkeypatch.setattr(Layers, "__call__", noted)
+    return seen
 
 
 CASES = {
@@ -200,6 +212,8 @@ def test_modes_and_transformations_see_the_parts(whole):
             module(x)
         assert functions.graph is False
         torch.vmap(module)(operand(3, 2, 48))
+        with torch._C.DisableTorchFunction():
+            module(x)
         with forward_ad.dual_level():
             y = module(forward_ad.make_dual(x, torch.ones_like(x)))
             assert forward_ad.unpack_dual(y).tangent is not None
@@ -217,12 +231,78 @@ def test_hooks_of_all_modules_make_graphs(registered, whole):
     assert not whole
 
 
-def test_a_hook_of_the_layer_makes_a_graph_of_what_it_returned(whole):
-    module = layer()
-    module.register_forward_hook(graph)
-    with torch.no_grad(), halfsim.torch.simulate("h100:f16"):
-        module(operand(64, 48))
-    assert len(whole) == 1
+@pytest.mark.parametrize(
+    "registered",
+    [
+        "register_forward_hook",
+        "register_forward_pre_hook",
+        "register_full_backward_hook",
+        "register_full_backward_pre_hook",
+    ],
+)
+@pytest.mark.parametrize("anywhere", [False, True])
+def test_hooks_meet_tensors(registered, anywhere, early):
+    module, x, met = layer(), operand(64, 48).requires_grad_(), []
+    owner = torch.nn.modules.module if anywhere else module
+    handle = getattr(owner, registered.replace("register_", "register_module_") if anywhere else registered)(
+        lambda _, *given: met.extend(each for group in given for each in (group if type(group) is tuple else [group]))
+    )
+    try:
+        with halfsim.torch.simulate("h100:f16"):
+            module(x).float().sum().backward()
+    finally:
+        handle.remove()
+    assert met
+    assert all(isinstance(each, torch.Tensor | None) for each in met)
+    assert not early
+    assert x.grad is not None
+
+
+def nodes(node):
+    return (node.name(), [nodes(following) for following, _ in node.next_functions if following is not None])
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_autograd_makes_the_nodes_that_it_makes_elsewhere(bias, early):
+    module, x = layer(bias=bias), operand(64, 48)
+    expected = nodes(module(x).grad_fn)
+    with halfsim.torch.simulate("h100:f16"):
+        y = module(x)
+    assert len(early) == 1
+    assert nodes(y.grad_fn) == expected
+    assert not hasattr(y, "_operand")
+
+
+def test_gradients_of_gradients(early):
+    """Also through a checkpoint, which calls the layer again in the backward pass."""
+    module, found = layer(dtype=torch.float32), []
+
+    def call(x):
+        return module(x)[:, 2:].sin().sum()
+
+    for kind in (torch.nn.Linear, type("Linear", (torch.nn.Linear,), {})):
+        module.__class__ = kind
+        x = operand(64, 48, dtype=torch.float32).requires_grad_()
+        early.clear()
+        with halfsim.torch.simulate("mixed") as report:
+            (first,) = torch.autograd.grad(call(x), x, create_graph=True)
+            (second,) = torch.autograd.grad(first.square().sum(), x)
+            torch.utils.checkpoint.checkpoint(call, x, use_reentrant=False).backward()
+        assert len(early) == (3 if kind is torch.nn.Linear else 0)
+        found.append((first.detach(), second, x.grad, module.weight.grad.clone(), report.as_dict()))
+        module.zero_grad()
+    for y, expected in zip(*(group[:4] for group in found), strict=True):
+        assert torch.equal(y, expected)
+    assert found[0][4] == found[1][4]
+
+
+def test_an_envelope_is_opened_by_the_function_alone():
+    envelope = Envelope(operand(2, 3), lambda x, weight, bias: (x, weight, bias))
+    weight = operand(4, 3)
+    x, second, bias = torch.nn.functional.linear(envelope, weight, None)
+    assert x.shape == (2, 3)
+    assert second is weight
+    assert bias is None
 
 
 def keeps_gradients():
@@ -254,20 +334,6 @@ def test_gradients_are_kept_after_an_error(error, whole, monkeypatch):
         assert module(x).grad_fn is not None
 
 
-def test_an_interrupt_before_the_layer_arrives(whole, monkeypatch):
-    module, x = layer(), operand(64, 48)
-
-    def interrupted(over):
-        keep_whole(over)
-        if over:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr("halfsim.interop.torch.modules.keep_whole", interrupted)
-    with pytest.raises(KeyboardInterrupt), torch.no_grad(), halfsim.torch.simulate("h100:f16"):
-        module(x)
-    assert keeps_gradients()
-
-
 def test_another_linear_function_is_called_as_it_is(whole, monkeypatch):
     module, x = layer(), operand(64, 48)
     own = torch.nn.functional.linear
@@ -289,11 +355,16 @@ def test_a_layer_that_learns_its_width_from_its_input(whole):
     assert not {name for name, _ in report.not_simulated} & {"addmm", "linear"}
 
 
-def test_what_passed_autograd_over_still_does(whole):
+def test_below_autograd(early):
+    """What passes autograd over, as kernels do, gets the bits and no graph."""
     module, x = layer(), operand(64, 48)
-    with torch.no_grad(), halfsim.torch.simulate("h100:f16"), torch._C._AutoDispatchBelowAutograd():
-        module(x)
-        assert torch._C._dispatch_tls_is_dispatch_key_excluded(torch._C.DispatchKey.AutogradCPU)
+    with halfsim.torch.simulate("h100:f16"):
+        expected = module(x)
+        with torch._C._AutoDispatchBelowAutograd():
+            y = module(x)
+    assert y.grad_fn is None
+    assert torch.equal(y.nan_to_num(7.0), expected.detach().nan_to_num(7.0))
+    assert len(early) == 2
 
 
 def test_weights_are_known_for_weights(whole):
