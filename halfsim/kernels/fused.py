@@ -20,7 +20,7 @@ from halfsim.kernels.blocks import add_blocks, lanes, panel_columns, read_sums, 
 from halfsim.kernels.decoding import pack_columns, pack_rows
 from halfsim.kernels.panels import ROWS
 
-__all__ = ["compiled", "fused"]
+__all__ = ["Panels", "compiled", "decoded", "fused"]
 
 # Decoding A again for every strip of so many columns takes a hundredth of the time.
 _COLUMNS = 128
@@ -67,15 +67,16 @@ def _write_rows(
 
 
 @scalar
-def _add_rows(d, values_a, codes_a, values_b, codes_b, sums, height, above, count, columns, depth, terms, unit):
-    """Add `terms` terms of `count` rows and of the panels of `columns` columns to the sums of rows from `above` on."""
-    block = unit.terms, unit.mask, unit.sum
+def _add_rows(d, values_a, codes_a, values_b, codes_b, start_b, sums, height, above, count, columns, part, unit):
+    """Add a part of the terms of `count` rows and of the panels of `columns` columns to the sums from `above` on."""
+    block, (_, _, terms, depth) = (unit.terms, unit.mask, unit.sum), part
     for first in range(0, columns, lanes()):
         # A last row without a neighbour has zeros beside it, or what was there.
         for i in range(0, count, 2):
             x, y, at = i * depth, (i + 1) * depth, first * height + (above + i) * lanes()
             add_blocks(
-                d, values_a, codes_a, values_b, codes_b, sums, x, y, first * depth, at, columns - first, terms, block
+                d, values_a, codes_a, values_b, codes_b, sums, x, y, start_b + first * depth, at, columns - first,
+                terms, block,
             )  # fmt: skip
 
 
@@ -85,39 +86,91 @@ class _Memory(NamedTuple):
     values_a: NDArray[np.float32]
     """Rows of A, and the codes of their exponents,"""
     codes_a: NDArray[Any]
-    values_b: NDArray[np.float32]
-    """panels of B,"""
-    codes_b: NDArray[Any]
     reports_a: NDArray[np.int32]
-    """and a report on each row and on each column."""
-    reports_b: NDArray[np.int32]
+    """and a report on each row."""
     scratch: NDArray[np.int32]
     """Reports on the terms of a row."""
     sums: NDArray[np.float32]
 
 
-def fused(a, b, batch_a, batch_b, d, start, stop, unit):
-    """Compute rows `start` to `stop` of d (products * M, N), which holds C.
+class Panels(NamedTuple):
+    """Panels of B: one strip of columns and one part of the terms at a time, or all of a matrix, part after part."""
 
-    d is uint16 for binary16 results, else uint32. Returns None, or, where elements are left, the marks of
-    `halfsim.kernels.blocks.write_sums` for these rows, uint8.
-    """
-    terms, columns, width = a.shape[2], b.shape[2], panel_columns()
+    values: NDArray[np.float32]
+    codes: NDArray[Any]
+    """Codes of the exponents."""
+    reports: NDArray[np.int32]
+    """A report on each column."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all."""
+        return self.values.nbytes + self.codes.nbytes + self.reports.nbytes
+
+
+def _grid(terms: int, columns: int, unit: Any) -> tuple[Any, int, int]:
+    """Return the unit of sums of so many terms, terms of a part, columns of a strip."""
     unit = unit._replace(terms=min(unit.terms, terms))
     # K is padded with terms that are zero.
     depth = min(-(-terms // unit.terms), max(_DEPTH // unit.terms, 1)) * unit.terms
-    strip = min(_COLUMNS, -(-columns // width) * width)
+    return unit, depth, min(_COLUMNS, -(-columns // panel_columns()) * panel_columns())
+
+
+def _panels(strips: int, parts: int, depth: int, strip: int, unit: Any) -> Panels:
+    """Return memory for panels."""
+    size = strips * parts * strip * depth
+    return Panels(np.zeros(size, np.float32), np.zeros(size, unit.codes.dtype), np.zeros(strips * strip, np.int32))
+
+
+def decoded(b, unit):
+    """Return the panels of all of a matrix, b (1, K, N), for products with many others."""
+    unit, depth, strip = _grid(b.shape[1], b.shape[2], unit)
+    panels = _panels(-(-b.shape[2] // strip), -(-b.shape[1] // depth), depth, strip, unit)
+    _decode(b, unit, depth, strip, panels)
+    return panels
+
+
+@kernel
+def _decode(b, unit, depth, strip, panels):
+    values, codes, reports = panels
+    terms, columns, at = b.shape[1], b.shape[2], 0
+    for first in range(0, columns, strip):
+        for term in range(0, terms, depth):
+            part = _part(term, terms, depth, unit.terms)
+            last = smaller(first + strip, columns)
+            pack_columns(b, 0, first, last, part, unit.right, lanes(), values[at:], codes[at:], reports[first:])
+            at += strip * depth
+
+
+@scalar
+def _part(term, terms, depth, block):
+    """Terms of a part: the first, the one after the last, how many in whole blocks, and room for how many."""
+    last = smaller(term + depth, terms)
+    return term, last, (last - term + block - 1) // block * block, depth
+
+
+def fused(a, b, batch_a, batch_b, d, start, stop, unit, panels=None):
+    """Compute rows `start` to `stop` of d (products * M, N), which holds C.
+
+    d is uint16 for binary16 results, else uint32. `panels` are those that `decoded` has made of the only matrix b.
+    Returns None, or, where elements are left, the marks of `halfsim.kernels.blocks.write_sums` for these rows, uint8.
+    """
+    terms, columns = a.shape[2], b.shape[2]
+    unit, depth, strip = _grid(terms, columns, unit)
     height = ROWS if terms <= depth else min(_RESTING, -(-(stop - start) // ROWS) * ROWS)
     values_a, codes_a = np.zeros(ROWS * depth, np.float32), np.zeros(ROWS * depth, unit.codes.dtype)
-    values_b, codes_b = np.zeros(strip * depth, np.float32), np.zeros(strip * depth, unit.codes.dtype)
-    reports = (np.zeros(size, np.int32) for size in (height, strip, depth))
-    memory = _Memory(values_a, codes_a, values_b, codes_b, *reports, np.zeros(height * strip, np.float32))
+    reports = np.zeros(height, np.int32), np.zeros(depth, np.int32)
+    memory = _Memory(values_a, codes_a, *reports, np.zeros(height * strip, np.float32))
+    fresh = panels is None
+    panels = _panels(1, 1, depth, strip, unit) if panels is None else panels
     # Marks would be memory for every result: there are none until something is to be left.
-    done = _fused(a, b, batch_a, batch_b, d, start, stop, unit, np.empty(width, np.uint8), -1, depth, memory, 0)
+    left = np.empty(panel_columns(), np.uint8)
+    grid = depth, strip, fresh
+    done = _fused(a, b, batch_a, batch_b, d, start, stop, unit, left, -1, grid, panels, memory, 0)
     if done < 0:
         return None
     left = np.zeros((stop - start, columns), np.uint8)
-    _fused(a, b, batch_a, batch_b, d, start, stop, unit, left.reshape(-1), start, depth, memory, done)
+    _fused(a, b, batch_a, batch_b, d, start, stop, unit, left.reshape(-1), start, grid, panels, memory, done)
     return left
 
 
@@ -127,20 +180,23 @@ def compiled() -> bool:
 
 
 @kernel
-def _fused(a, b, batch_a, batch_b, d, start, stop, unit, left, above, depth, memory, done):
+def _fused(a, b, batch_a, batch_b, d, start, stop, unit, left, above, grid, panels, memory, done):
     """Compute all tiles of results but the first `done`.
 
     Marks go to `left` if `above` is the first row there. If it is -1, return how many tiles come before the first that
     has marks, which is not written; or -1 if none has.
     """
     rows, terms, columns = a.shape[1], a.shape[2], b.shape[2]
-    values_a, codes_a, values_b, codes_b, reports_a, reports_b, scratch, sums = memory
-    height, strip = reports_a.size, reports_b.size
+    values_a, codes_a, reports_a, scratch, sums = memory
+    depth, strip, fresh = grid
+    values_b, codes_b, all_reports = panels
+    height, parts = reports_a.size, (terms + depth - 1) // depth
     packed, packed_column, tile = -1, 0, 0
     for batch in range(start // rows, (stop + rows - 1) // rows):
         for first in range(0, columns, strip):
             last = smaller(first + strip, columns)
             bottom = smaller(stop, (batch + 1) * rows)
+            reports_b = all_reports[0 if fresh else first :]
             for top in range(larger(start, batch * rows), bottom, height):
                 end = smaller(top + height, bottom)
                 tile += 1
@@ -148,23 +204,21 @@ def _fused(a, b, batch_a, batch_b, d, start, stop, unit, left, above, depth, mem
                     continue
                 _read_rows(d, codes_b, top, end - top, columns, first, last, sums, height, unit.mask)
                 for term in range(0, terms, depth):
-                    stop_term = smaller(term + depth, terms)
-                    whole = (stop_term - term + unit.terms - 1) // unit.terms * unit.terms
-                    if terms > depth or batch_b[batch] != packed or first != packed_column:
+                    part = _part(term, terms, depth, unit.terms)
+                    at = 0 if fresh else (first // strip * parts + term // depth) * strip * depth
+                    if fresh and (terms > depth or batch_b[batch] != packed or first != packed_column):
                         packed, packed_column = batch_b[batch], first
-                        part = term, stop_term, whole, depth
                         pack_columns(b, packed, first, last, part, unit.right, lanes(), values_b, codes_b, reports_b)
                     for row in range(top, end, ROWS):
                         count = smaller(ROWS, end - row)
                         source = row - batch * rows
-                        part = term, stop_term, whole, depth
                         seen = reports_a[row - top :]
                         pack_rows(
                             a, batch_a[batch], source, count, part, unit.left, values_a, codes_a, seen, scratch
                         )  # fmt: skip
                         _add_rows(
-                            d, values_a, codes_a, values_b, codes_b, sums, height, row - top, count, last - first,
-                            depth, whole, unit,
+                            d, values_a, codes_a, values_b, codes_b, at, sums, height, row - top, count, last - first,
+                            part, unit,
                         )  # fmt: skip
                 if above < 0 and _leaves(codes_b, sums, reports_a, end - top, reports_b, last - first):
                     return tile - 1

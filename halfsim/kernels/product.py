@@ -146,12 +146,12 @@ def _fast(
 
 
 def evaluate(
-    chosen: Plan, operands: Operands, c: NDArray[Any] | None, flagged: bool
+    chosen: Plan, operands: Operands, c: NDArray[Any] | None, flagged: bool, panels: fused.Panels | None = None
 ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """Return (values, flags) of a product, flat or (products * M, N).
 
     `c`, float16 or float32, contiguous and of the result's size, may be overwritten. Flags are meaningless unless asked
-    for.
+    for. `panels` are those that `halfsim.kernels.fused.decoded` has made of the only matrix B.
     """
     rows, columns = operands.batch_a.size * operands.a.shape[1], operands.b.shape[2]
     terms = operands.a.shape[2]
@@ -160,10 +160,10 @@ def evaluate(
         and not flagged
         and terms
         and rows * columns
-        and not _first_and_special(chosen, as_words(operands, chosen.factors))
+        and (panels is not None or not _first_and_special(chosen, as_words(operands, chosen.factors)))
     ):
         d, last = _fast_operands(chosen, c, (rows, columns))
-        _compute_fast(chosen, operands, d, last)
+        _compute_fast(chosen, operands, d, last if panels is None else (panels,))
         return d.view(chosen.storage.values), np.empty(0, np.uint8)
     size, operands = rows * columns, as_patterns(operands, chosen.factors)
     d, flags = np.empty(size, chosen.storage.patterns), np.empty(size, np.uint8)

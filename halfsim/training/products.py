@@ -7,14 +7,17 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from halfsim.accumulators import Accumulator, MatrixUnit
+from halfsim.arrays import contiguous
 from halfsim.formats import BINARY16, BINARY32, Format
+from halfsim.kernels import fused
+from halfsim.kernels.fused import Panels
 from halfsim.kernels.product import evaluate, plan
 from halfsim.kernels.swallowed import swallowed, swallowed32
 from halfsim.shapes import matrices
 from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.binary32 import widen
 
-__all__ = ["Factors", "multiply", "output", "store", "turned", "watch"]
+__all__ = ["Factors", "decoded", "multiply", "output", "store", "turned", "watch"]
 
 Factors: TypeAlias = tuple[Array, Array, Array | None]
 """Two factors, and what their product is added to."""
@@ -30,8 +33,17 @@ def turned(a: Array, b: Array) -> bool:
     return b.shape[1] < _NARROW or a.flags.f_contiguous
 
 
-def multiply(row: Accumulator, a: Array, b: Array, c: Array | None) -> Array:
-    """Return `halfsim.matmul` of float16 arrays, without the questions of its front door."""
+def decoded(row: Accumulator, b: Array) -> Panels | None:
+    """Return a float16 matrix (K, N) as the loop of a matrix unit decodes it, or None where there is no such loop."""
+    chosen = plan(row)
+    if not chosen.leaves or not b.size:
+        return None
+    panels: Panels = fused.decoded(contiguous(b).view(np.uint16)[None], *chosen.fast_extra)
+    return panels
+
+
+def multiply(row: Accumulator, a: Array, b: Array, c: Array | None, panels: Panels | None = None) -> Array:
+    """Return `halfsim.matmul` of float16 arrays without the questions of its front door; `panels` are b, `decoded`."""
     shape, operands = matrices("matmul", a.view(np.uint16), b.view(np.uint16))
     start = None
     if c is not None:
@@ -39,7 +51,7 @@ def multiply(row: Accumulator, a: Array, b: Array, c: Array | None) -> Array:
         row_of_c = widen(c) if output(row) == BINARY32 else c
         start = np.empty(shape, row_of_c.dtype)
         start[...] = row_of_c
-    return evaluate(plan(row), operands, start, False)[0].reshape(shape)
+    return evaluate(plan(row), operands, start, False, panels)[0].reshape(shape)
 
 
 def output(row: Accumulator) -> Format:

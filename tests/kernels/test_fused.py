@@ -14,6 +14,7 @@ import halfsim as hs
 from halfsim.core._processor import has_feature
 from halfsim.kernels import fused, pairwise, product, units
 from halfsim.kernels.product import Operands
+from halfsim.kernels.storage import as_words
 from halfsim.tensorcores import TABLE
 from tests.tensorcores.tiles import KINDS, held, tile
 
@@ -37,12 +38,16 @@ def operands(case):
 
 
 def both(accumulator, case, monkeypatch=None):
-    """(vectorised, general) patterns of one product."""
+    """(vectorised, general) patterns of one product; with B decoded before, those of the first."""
     chosen = product.plan(accumulator)
     general, _ = product.evaluate(chosen._replace(fast=None), operands(case), case.c.copy(), flagged=False)
     if monkeypatch is not None:
         monkeypatch.setattr(product, "_compute_general", None)
     fast, _ = product.evaluate(chosen, operands(case), case.c.copy(), flagged=False)
+    if chosen.leaves:
+        panels = fused.decoded(as_words(operands(case), chosen.factors).b, *chosen.fast_extra)
+        again, _ = product.evaluate(chosen, operands(case), case.c.copy(), False, panels)
+        assert again.tobytes() == fast.tobytes()
     return fast.reshape(-1).view(chosen.storage.patterns), general.reshape(-1).view(chosen.storage.patterns)
 
 

@@ -65,7 +65,7 @@ class Call:
     ) -> None:
         kind = "master" if master else "bfloat16" if dtype == torch.bfloat16 else "plain"
         self.machine: TensorMachine = machines.of(policy, kind)
-        self.machine.layer = module
+        self.machine.layer, self.machine.weight = module, None
         self.dtype, self.hidden = dtype, False
         self.backward = phase == BACKWARD
         self.optimizer = phase == OPTIMIZER or master
@@ -142,6 +142,10 @@ class Call:
         y = y.T if turned else y
         if not self.backward:
             start = None if bias is None else np.ascontiguousarray(self.factor(bias))
+            if y.ndim == 2 and (turned or self.is_weight(b)):
+                # A copy in another format has its place in memory for this call alone.
+                own = self.machine.keeps16 and b.dtype is torch.float16
+                self.machine.weight = b.data_ptr() if own else self.machine.layer
             return self.machine.forward(x, y, start)
         if self.is_weight(a) or self.is_weight(b) or not _gives_a_weight(self._marks):
             return self.machine.data_gradient(x, y)

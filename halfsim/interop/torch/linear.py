@@ -1,7 +1,7 @@
 """Linear layers, met before PyTorch takes them apart into a transposition and a product.
 
-Each part takes a tenth of the time of a small product to come to the simulation. The operand of a layer that nothing else
-sees stands in an envelope, which `torch.nn.functional.linear` opens first, as PyTorch's protocol of functions has it.
+Each part takes a tenth of the time of a small product to come to the simulation. The operand of a layer that nothing
+else sees stands in an envelope, which `torch.nn.functional.linear` opens first, as its protocol of functions says.
 """
 
 from __future__ import annotations

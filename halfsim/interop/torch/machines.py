@@ -13,6 +13,7 @@ from halfsim.arrays import contiguous
 from halfsim.conversion import convert
 from halfsim.formats import BFLOAT16, BINARY16, BINARY32
 from halfsim.interop.torch.report import Report
+from halfsim.interop.torch.steady import Steady, Weight
 from halfsim.interop.torch.tally import Tally
 from halfsim.linalg import matmul
 from halfsim.policy import Policy
@@ -20,7 +21,7 @@ from halfsim.rounding import Rounding
 from halfsim.tensorcores import TABLE, AccumulatorLike, row
 from halfsim.training.arithmetic import Arithmetic, Array, arithmetic
 from halfsim.training.machine import Machine
-from halfsim.training.products import Factors, output
+from halfsim.training.products import Factors, multiply, output, turned
 
 __all__ = ["KINDS", "PLAIN32", "BFloat16Machine", "Machines", "TensorMachine"]
 
@@ -29,6 +30,8 @@ KINDS = {torch.float16: "binary16", torch.bfloat16: "bfloat16"}
 
 PLAIN32 = arithmetic(BINARY32)
 """Binary32, for what takes operands that the policy's format does not hold."""
+_F16 = np.dtype(np.float16)
+_NO_WEIGHT: Weight | None = None
 _SUM32 = Sequential(format=BINARY32)
 
 
@@ -87,6 +90,9 @@ class TensorMachine(Machine):
         Whether weights, activations and gradients are stored in one format.
     keeps16 : bool
         Whether float16 numbers take part in products as they are.
+    weight : int, str or None
+        What tells the second factor of the next product from others, if that is a weight: its place in memory, or that
+        of the module, if it is a copy.
     """
 
     ledger: Tally
@@ -95,6 +101,22 @@ class TensorMachine(Machine):
         super().__init__(policy, ledger, seed, stream)
         self.alike = policy.weights == policy.activations == policy.gradients
         self.keeps16 = self.alike and policy.weights == BINARY16 and not policy.flush_to_zero
+        self.weight: int | str | None = None
+        self._steady, self._found = Steady(), _NO_WEIGHT
+
+    def _multiply(self, kind: str, name: str, storage: Arithmetic, a: Array, b: Array, c: Array | None = None) -> Array:
+        row: Any = getattr(self.policy, name)
+        self._found = None
+        if self.weight is not None and a.dtype == b.dtype == _F16 and isinstance(row, MatrixUnit) and not turned(a, b):
+            self._found = self._steady.find(row, self.weight, len(a), b)
+            if self._found is not None and self._found.columns is not None:
+                b = self._found.columns
+        return super()._multiply(kind, name, storage, a, b, c)
+
+    def _product(self, a: Array, b: Array, c: Array | None, accumulator: AccumulatorLike) -> Array:
+        if self._found is None or not isinstance(accumulator, MatrixUnit):
+            return super()._product(a, b, c, accumulator)
+        return multiply(accumulator, a, b, c, self._found.panels)
 
     def _compare(self, kind: str, row: Accumulator | None, factors: Factors, stored: Array, number: int) -> None:
         # What else than inexact a result may be is seen in its pattern for binary16 alone.
