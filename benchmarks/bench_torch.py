@@ -66,10 +66,16 @@ def transformer() -> nn.Module:
 
 
 def simulated(
-    model: nn.Module, x: torch.Tensor, policy: Policy | str, count: bool | int, calls: int = 1, rows: int = 8
+    model: nn.Module,
+    x: torch.Tensor,
+    policy: Policy | str,
+    count: bool | int,
+    calls: int = 1,
+    rows: int = 8,
+    gradients: bool = False,
 ) -> Callable[[], object]:
     def run() -> object:
-        with torch.no_grad(), hs.torch.simulate(policy, count=count, rows=rows):
+        with torch.set_grad_enabled(gradients), hs.torch.simulate(policy, count=count, rows=rows):
             return [model(x) for _ in range(calls)]
 
     return run
@@ -118,6 +124,7 @@ def layer(rounds: int, size: tuple[int, int, int], accumulator: str) -> None:
         "product": lambda: [hs.matmul(a, b, c, accumulator=accumulator) for _ in range(_CALLS)],
         "layer": simulated(module, x, policy, False, _CALLS),
         "layer, counted": simulated(module, x, policy, True, _CALLS),
+        "layer, counted, with gradients": simulated(module, x, policy, True, _CALLS, gradients=True),
         "layer, every row": simulated(module, x, policy, True, _CALLS, 1),
         "layer, count=8": simulated(module, x, policy, 8, _CALLS),
         "layer, held in float32": simulated(nn.Linear(inputs, outputs), x.float(), policy, False, _CALLS),
@@ -175,7 +182,7 @@ def main(rounds: int, small: bool) -> None:
     """Print ratios."""
     torch.set_num_threads(1)
     hs.set_num_threads(1)
-    for accumulator in ("h100:f32", "h100:f16", "v100:f32", "fp16"):
+    for accumulator in ("h100:f32", "h100:f16", "a100:f32", "v100:f32", "v100:f16", "fp16"):
         for size in ((64, 256, 256), (256, 512, 512)):
             layer(rounds, size, accumulator)
     side, length = (64, 32) if small else (224, 128)

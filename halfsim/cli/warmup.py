@@ -188,7 +188,7 @@ def _training() -> list[_Work]:
     from halfsim.training.arithmetic import arithmetic
     from halfsim.training.ledger import Ledger, is_special
     from halfsim.training.machine import Machine
-    from halfsim.training.products import watch
+    from halfsim.training.products import decoded, watch
 
     wide, narrow = np.ones((2, 2), np.float32), np.ones((2, 2), np.float16)
     rows, ledger = arithmetic(BINARY32), Ledger()
@@ -197,6 +197,7 @@ def _training() -> list[_Work]:
     work += [partial(rows.sqrt, wide), partial(rows.sum, wide, 0), partial(sum_of_squares, wide[0])]
     work += [partial(ledger.count, "", "weight", wide, stored) for stored in (wide, narrow)]
     work += [partial(is_special, stored) for stored in (wide, narrow)]
+    work.append(partial(decoded, as_accumulator("h100:f32"), narrow))
     # What a sampled step counts besides: the partial sums of products.
     for policy in ("binary32", "mixed", "binary16-pure"):
         machine = Machine(named(policy))

@@ -126,19 +126,18 @@ def decoded(b, unit):
     """Return the panels of all of a matrix, b (1, K, N), for products with many others."""
     unit, depth, strip = _grid(b.shape[1], b.shape[2], unit)
     panels = _panels(-(-b.shape[2] // strip), -(-b.shape[1] // depth), depth, strip, unit)
-    _decode(b, unit, depth, strip, panels)
+    _decode(b, unit.right, unit.terms, depth, strip, panels)
     return panels
 
 
 @kernel
-def _decode(b, unit, depth, strip, panels):
+def _decode(b, rule, block, depth, strip, panels):
     values, codes, reports = panels
     terms, columns, at = b.shape[1], b.shape[2], 0
     for first in range(0, columns, strip):
         for term in range(0, terms, depth):
-            part = _part(term, terms, depth, unit.terms)
-            last = smaller(first + strip, columns)
-            pack_columns(b, 0, first, last, part, unit.right, lanes(), values[at:], codes[at:], reports[first:])
+            part, last = _part(term, terms, depth, block), smaller(first + strip, columns)
+            pack_columns(b, 0, first, last, part, rule, lanes(), values[at:], codes[at:], reports[first:])
             at += strip * depth
 
 
