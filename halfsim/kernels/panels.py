@@ -7,7 +7,8 @@ from typing import Any
 
 from halfsim.core._jit import choose_by_type, scalar
 from halfsim.core.fields import smaller
-from halfsim.kernels.simd import Rule, decode
+from halfsim.kernels.f16c import read
+from halfsim.kernels.simd import Rule
 
 __all__ = ["COLUMNS", "PACKED", "ROWS", "TERMS", "WIDTH", "pack_columns", "pack_rows", "panel_width"]
 
@@ -30,11 +31,11 @@ def panel_width(columns):
 
 
 @scalar
-def _decoded(rule, pattern):
-    return decode(pattern, rule)
+def _number(rule, pattern):
+    return read(pattern, rule)
 
 
-PACKED: dict[type, Callable[..., Any]] = {Rule: _decoded}
+PACKED: dict[type, Callable[..., Any]] = {Rule: _number}
 """What a panel holds of a pattern, for every type of rule: its binary32 number, or what a loop adds here."""
 
 
