@@ -25,6 +25,7 @@ from halfsim.rounding import Rounding, Stochastic, as_rounding
 from halfsim.training import functions
 from halfsim.training.binary32 import product32, widen
 from halfsim.training.functions import Array
+from halfsim.training.selection import positive_part
 
 __all__ = ["Arithmetic", "Array", "Draw", "arithmetic", "round16"]
 
@@ -251,7 +252,7 @@ def _binary16(
         multiply=bound(multiply),
         divide=bound(divide),
         sqrt=bound(sqrt),
-        positive_part=_positive,
+        positive_part=positive_part,
         total=total,
     )
 
@@ -272,14 +273,6 @@ def _round32(x: Any) -> Array:
     return binary32.narrow(x) if x.dtype == np.float64 else widen(x)
 
 
-def _positive(x: Array) -> Array:
-    """Return what `halfsim.maximum` of x and +0 is, but signaling NaNs as they are: a selection, on integers."""
-    narrow = x.dtype == np.float16
-    word, negative, infinity = (np.uint16, 0x8000, 0x7C00) if narrow else (np.uint32, 0x80000000, 0x7F800000)
-    patterns: Any = x.view(word)
-    return np.where(patterns - word(negative) <= word(infinity), word(0), patterns).view(x.dtype)
-
-
 def _total32(x: Array, axis: int) -> Array:
     ones = np.ones((1, x.shape[0]) if axis == 0 else (x.shape[1], 1), np.float32)
     return product32(ones, x) if axis == 0 else product32(x, ones)
@@ -293,7 +286,7 @@ _BINARY32 = Arithmetic(
     multiply=binary32.multiply,
     divide=binary32.divide,
     sqrt=binary32.sqrt,
-    positive_part=_positive,
+    positive_part=positive_part,
     total=_total32,
 )
 _kept = lru_cache(maxsize=64)(_binary16)  # for what draws nothing

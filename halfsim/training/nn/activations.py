@@ -8,6 +8,7 @@ import numpy as np
 
 from halfsim.training.arithmetic import Array
 from halfsim.training.nn.pointwise import multiply, scale
+from halfsim.training.selection import is_positive, selected
 from halfsim.training.tape import Tape, Variable
 
 __all__ = ["gelu", "leaky_relu", "relu", "sigmoid", "tanh"]
@@ -52,7 +53,7 @@ def relu(tape: Tape, x: Variable) -> Variable:
         y = positive(x.value.transpose(axes)).transpose(np.argsort(axes))
 
     def backward(g: Array) -> Sequence[Array | None]:
-        return (machine.selected("activation gradient", np.where(_positive(y), g, np.zeros((), g.dtype))),)
+        return (machine.selected("activation gradient", selected(g, is_positive(y))),)
 
     return tape.record(machine.selected("activation", y), (x,), backward)
 
@@ -224,10 +225,3 @@ def gelu(tape: Tape, x: Variable) -> Variable:
     array([-0.1542,  0.    ,  0.8457], dtype=float16)
     """
     return multiply(tape, x, sigmoid(tape, scale(tape, x, 1.702)))
-
-
-def _positive(y: Array) -> Array:
-    """Return where a result of ReLU, which is never -0, is above zero; a NaN is not."""
-    patterns: Array = y.view(np.uint16 if y.dtype == np.float16 else np.uint32)
-    # Integers compare in a fraction of the time of float16 numbers: 0 < pattern <= that of infinity.
-    return np.asarray(patterns - 1 < (0x7C00 if y.dtype == np.float16 else 0x7F800000))
