@@ -14,7 +14,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from halfsim.core._jit import scalar
+from halfsim.core._jit import inlined
 from halfsim.kernels.vectorcode import INT, LONG, Lanes, Memory, pointers, splat
 from halfsim.kernels.vectors import LANES
 
@@ -122,7 +122,7 @@ def room(typingctx):
     return types.CPointer(types.uint32)(), codegen
 
 
-@scalar
+@inlined
 def first_words(words, count, seed, index):
     """Write `first_word` of the elements `index` to `index + count - 1`, at most `PIECE`, to `ROOM` words, uint32."""
     done = 0
