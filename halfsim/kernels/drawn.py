@@ -1,4 +1,4 @@
-"""Stochastic rounding of binary32 numbers in 32-bit lanes, without flags: half of the time goes into drawing words.
+"""Stochastic rounding of binary32 numbers in 32-bit lanes, without flags: most of the time goes into drawing words.
 
 The arguments are those of `halfsim.kernels.stochastic` without flags. Nothing is flushed, NaNs are left to the core.
 """
@@ -8,23 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import carray, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy import int32
 
 from halfsim.core._jit import kernel, scalar
 from halfsim.core.control import STOCHASTIC, gradual, random_bits
-from halfsim.core.philox import first_word
 from halfsim.formats import BFLOAT16, BINARY16, BINARY32, Format
 from halfsim.kernels.simd import INFINITY, less, shift_right
+from halfsim.kernels.words import PIECE, ROOM, first_words, room
 
 __all__ = ["binary32_to_bfloat16", "binary32_to_binary16", "drawing_loop"]
 
-_PIECE = 512  # words that are drawn before they are used: they stay in the nearest cache
 _SMALLEST = 113  # biased binary32 exponent of the smallest normal binary16 number
-_NORMAL = 13  # bits of a significand that binary32 has more
+_PRECISION = 11  # bits of a binary16 significand
 
 
 @intrinsic
@@ -54,30 +53,31 @@ def _or_zero(builder, count, shifted):
 
 
 @intrinsic
-def _carries(typingctx, a, b):
-    """Whether the sum of two unsigned numbers of 32 bits has one more."""
+def _smaller(typingctx, a, b):
+    """The smaller number, in a form that LLVM does not turn into a choice between what is computed from either."""
 
     def codegen(context, builder, signature, args):
-        return builder.icmp_unsigned("<", builder.add(*args), args[0])
+        kind = ir.FunctionType(args[0].type, [args[0].type] * 2)
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.smin.i32"), args)
 
-    return types.boolean(types.int32, types.int32), codegen
+    return types.int32(types.int32, types.int32), codegen
 
 
 @scalar
-def _rounded(bits, word, used):
-    """Return the binary16 pattern of a binary32 one."""
+def _rounded(bits, word):
+    """Return the binary16 pattern of a binary32 one that is no NaN."""
     magnitude = int32(bits & 0x7FFFFFFF)
-    above = int32(shift_right(magnitude, 23) - _SMALLEST)
-    below = int32(-above) if less(above, 0) else int32(0)
-    significand = int32((magnitude & 0x7FFFFF) | 0x800000)
-    # What is left of the last place, in units of 2**-32 of it.
-    less_than_word = int32(below + (_NORMAL - 32))
-    fraction = int32(_shift_down(significand, less_than_word) | _shift_up(significand, int32(-less_than_word)))
-    kept = _shift_down(significand, int32(below + _NORMAL))
-    binade = int32(0) if less(above, 0) else above
-    result = int32(int32(kept + int32(binade * 1024)) + _carries(int32(fraction & used), word))
+    # Bits of the significand that are kept if the last place is 2**-24; negative below 2**-25.
+    above = int32(shift_right(magnitude, 23) - (_SMALLEST - _PRECISION))
+    count = _smaller(above, int32(_PRECISION))
+    significand = int32(int32(bits << 8) | -0x80000000)
+    # In units of 2**-32 of the last place.
+    fraction = int32(_shift_up(significand, count) | _shift_down(significand, int32(-above)))
+    kept = int32(_shift_down(significand, int32(32 - count)) + int32(int32(above - count) * 1024))
+    # The sum of fraction and word carries; signed numbers are faster to compare.
+    carries = less(int32(word ^ 0x7FFFFFFF), int32(fraction ^ -0x80000000))
+    result = int32(kept + (1 if carries else 0))
     result = result if less(result, 0x7C00) else int32(0x7C00)
-    result = int32(0x7E00) if less(INFINITY, magnitude) else result
     return int32(result | (shift_right(bits, 16) & 0x8000))
 
 
@@ -85,15 +85,14 @@ def _rounded(bits, word, used):
 def binary32_to_binary16(a, z, control, seed, index):
     """Binary32 patterns, uint32, rounded to binary16; return whether there are NaNs."""
     used = int32(-1 << (32 - random_bits(control)))
-    words = np.empty(_PIECE, np.uint32)
+    words = carray(room(), ROOM)
     largest = int32(0)
-    for start in range(0, z.size, _PIECE):
-        size = min(_PIECE, z.size - start)
-        for i in range(size):
-            words[i] = first_word(seed, index + start + i) & used
-        for i in range(size):
-            bits = int32(a[start + i])
-            z[start + i] = _rounded(bits, int32(words[i]), used)
+    for start in range(0, z.size, PIECE):
+        part, target = a[start : start + PIECE], z[start : start + PIECE]
+        first_words(words, part.size, seed, index + start)
+        for i in range(part.size):
+            bits = int32(part[i])
+            target[i] = _rounded(bits, int32(words[i] & used))
             largest = max(largest, int32(bits & 0x7FFFFFFF))
     return largest > INFINITY
 
@@ -105,16 +104,14 @@ def binary32_to_bfloat16(a, z, control, seed, index):
     A carry out of the lower half is the next number, of the largest one infinity. Subnormal numbers are not flushed.
     """
     used = int32(-1 << (32 - random_bits(control)))
-    kept = int32(-0x10000 | shift_right(used, 16))
-    words = np.empty(_PIECE, np.uint32)
+    words = carray(room(), ROOM)
     largest = int32(0)
-    for start in range(0, z.size, _PIECE):
-        size = min(_PIECE, z.size - start)
-        for i in range(size):
-            words[i] = (first_word(seed, index + start + i) & used) >> 16
-        for i in range(size):
-            bits = int32(a[start + i])
-            z[start + i] = int32(int32(int32(bits & kept) + int32(words[i])) & -0x10000)
+    for start in range(0, z.size, PIECE):
+        part, target = a[start : start + PIECE], z[start : start + PIECE]
+        first_words(words, part.size, seed, index + start)
+        for i in range(part.size):
+            bits = int32(part[i])
+            target[i] = int32(int32(bits + _shift_down(int32(words[i] & used), int32(16))) & -0x10000)
             largest = max(largest, int32(bits & 0x7FFFFFFF))
     return largest > INFINITY
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import platform
+
 import numpy as np
 import pytest
 
 import halfsim as hs
 from halfsim.core.control import control_word
 from halfsim.kernels import conversion, drawn, host
+from halfsim.kernels.words import PIECE
 from tests.kernels.test_fast import ENVIRONMENTS, random_controls
 from tests.oracles.corners import float_neighbours
+from tests.processes import python
 
 BITS = (1, 7, 13, 15, 16, 17, 31, 32)
 TARGETS = [hs.BINARY16, hs.BFLOAT16]
 SEED, INDEX = -(1 << 62) + 3, 2**32 - 1000  # a counter that runs over 2**32
+TESTS = ["tests/kernels/test_drawn.py", "tests/kernels/test_words.py"]
 
 
 def operands() -> np.ndarray:
@@ -46,15 +51,48 @@ def test_every_exponent(target: hs.Format, bits: int) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=str)
-@pytest.mark.parametrize("size", [0, 1, 7, 8, 511, 512, 513, 1025])
-def test_every_tail(target: hs.Format, size: int) -> None:
-    x, control = operands()[-size - 5 : -5], control_word(hs.Stochastic(bits=13, seed=0), hs.IEEE)
-    want = core(x, target, control, 5, 9)
-    z = np.full(size + 2, 77, want.dtype)
-    drawn.drawing_loop(hs.BINARY32, target, control)(np.ascontiguousarray(x), z[1:-1], control, 5, 9)
-    number = (x & 0x7FFFFFFF) <= 0x7F800000
-    assert np.array_equal(z[1:-1][number], want[number])
-    assert z[0] == z[-1] == 77
+def test_every_tail(target: hs.Format) -> None:
+    x = operands()
+    x = np.random.default_rng(2).permutation(x[(x & 0x7FFFFFFF) <= 0x7F800000])[: 2 * PIECE + 17]
+    control = control_word(hs.Stochastic(bits=13, seed=0), hs.IEEE)
+    loop, want = drawn.drawing_loop(hs.BINARY32, target, control), core(x, target, control, 5, 2**32 - 9)
+    assert loop is not None
+    for size in range(x.size + 1):
+        z = np.full(size + 2, 77, want.dtype)
+        assert not loop(x[:size], z[1:-1], control, 5, 2**32 - 9)
+        assert np.array_equal(z[1:-1], want[:size])
+        assert z[0] == z[-1] == 77
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=str)
+@pytest.mark.parametrize("index", [0, 2**32 - 3 * PIECE - 100, -200, 2**63 - 1000])
+@pytest.mark.parametrize("bits", [*range(1, 33)])
+def test_every_number_of_bits(target: hs.Format, bits: int, index: int) -> None:
+    x, control = operands(), control_word(hs.Stochastic(bits=bits, seed=0), hs.IEEE)
+    x = np.random.default_rng(bits).permutation(x[(x & 0x7FFFFFFF) <= 0x7F800000])[: 5 * PIECE - 3]
+    z = np.empty(x.size, np.uint16 if target == hs.BINARY16 else np.uint32)
+    assert not drawn.drawing_loop(hs.BINARY32, target, control)(x, z, control, SEED, index)
+    assert np.array_equal(z, core(x, target, control, SEED, index))
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=str)
+@pytest.mark.parametrize("size", [1, 15, 40, 520])
+def test_every_nan_is_found(target: hs.Format, size: int) -> None:
+    control = control_word(hs.Stochastic(bits=32, seed=0), hs.IEEE)
+    loop, x = drawn.drawing_loop(hs.BINARY32, target, control), np.full(size, 0x7F800000, np.uint32)
+    z = np.empty(size, np.uint16 if target == hs.BINARY16 else np.uint32)
+    for place in range(size):
+        x[place] = 0xFF800001
+        assert loop(x, z, control, 5, 9), place
+        x[place] = 0xFF800000
+    assert not loop(x, z, control, 5, 9)
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names x86 processors")
+def test_a_processor_without_vector_extensions() -> None:
+    # Other tiers have a suite of their own among the slow tests.
+    names = "test_every_tail or test_first_words or test_all_four_words"
+    python("-m", "pytest", "-q", "-p", "no:cacheprovider", "-n0", "-k", names, *TESTS, HALFSIM_CPU="generic")
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=str)
