@@ -63,7 +63,7 @@ class Modules(ExitStack):
         self.layer: Layer | None = None
         self._names: WeakKeyDictionary[torch.nn.Module, str] = WeakKeyDictionary()
         self._owners: dict[int, str] = {}
-        self._stack: list[tuple[torch.nn.Module, str, int]] = []
+        self._stack: list[tuple[torch.nn.Module, str, int, FrameType | None]] = []
         self._starts: list[int] = [-1]
         self._at_work: list[str] = [""]
         self._seen = _sequence()
@@ -83,9 +83,11 @@ class Modules(ExitStack):
 
     def at_work(self) -> tuple[str, str]:
         """Return the pass at work, and the path of the module."""
-        if not self._steps and self._stack and self._stack[-1][2] == _task() == -1:
-            # As the two below find, where nothing but a forward pass is at work.
-            return FORWARD, self._stack[-1][1]
+        if self._stack:
+            self._settle()
+            if not self._steps and self._stack and self._stack[-1][2] == _task() == -1:
+                # As the two below find, where nothing but a forward pass is at work.
+                return FORWARD, self._stack[-1][1]
         phase = self.phase()
         return phase, self.name(phase)
 
@@ -131,6 +133,8 @@ class Modules(ExitStack):
             name = type(module).__name__
             self._report.not_simulated[name, _ELSEWHERE][self._names.get(module, name)] += 1
             return None
+        if self._stack:
+            self._settle()
         known = self._names.get(module)
         if known is None:
             self._learn(module)
@@ -142,9 +146,16 @@ class Modules(ExitStack):
                 if layer is None:
                     # Those of a layer that comes whole are marked when they arrive.
                     self._marks.add(parameter, Mark.weight)
-        self._stack.append((module, name, _task()))
+        here = currentframe()
+        self._stack.append((module, name, _task(), None if here is None else here.f_back))
         self._note(name)
         return None if layer is None else Envelope(args[0], layer)
+
+    def _settle(self) -> None:
+        """Forget modules that have ended unseen: PyTorch calls no hook after an interrupt."""
+        while self._stack and get_ident() == self._thread and not _running(self._stack[-1][3]):
+            self._stack.pop()
+            self._note(self._stack[-1][1] if self._stack else "")
 
     def _learn(self, module: torch.nn.Module) -> None:
         """Name a module that is called by nobody known, and all in it."""
@@ -212,10 +223,7 @@ class Modules(ExitStack):
     def _stepping(self) -> bool:
         """Whether a step is at work: an error may have ended one, so the stack of calls tells."""
         while self._steps:
-            frame = currentframe()
-            while frame is not None and frame is not self._steps[-1]:
-                frame = frame.f_back
-            if frame is not None:
+            if _running(self._steps[-1]):
                 return True
             self._steps.pop()
         return False
@@ -233,6 +241,14 @@ class Modules(ExitStack):
                 self._steps = steps
 
         return evaluated
+
+
+def _running(call: FrameType | None) -> bool:
+    """Whether a call has not ended: it is among those that led here."""
+    frame = currentframe()
+    while frame is not None and frame is not call:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _recomputes() -> bool:

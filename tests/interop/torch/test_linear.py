@@ -10,10 +10,12 @@ from torch.autograd import forward_ad  # noqa: E402
 from torch.overrides import TorchFunctionMode  # noqa: E402
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
+import halfsim as hs  # noqa: E402
 import halfsim.torch  # noqa: E402
 from halfsim.interop.torch import facts  # noqa: E402
 from halfsim.interop.torch import mode as modes  # noqa: E402
 from halfsim.interop.torch.linear import Envelope, Layers  # noqa: E402
+from halfsim.policy import named  # noqa: E402
 
 AUTOGRAD = torch._C.DispatchKey.AutogradCPU
 
@@ -380,6 +382,64 @@ def test_weights_are_known_for_weights(whole):
         module.zero_grad()
     assert torch.equal(*(grad for grad, _ in found))
     assert found[0][1] == found[1][1]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_random_words_of_a_weight_with_gaps(dtype, whole):
+    module, x = layer(dtype=dtype), operand(64, 48, dtype=dtype)
+    stochastic = named("mixed").rounded(hs.Stochastic(bits=13, seed=5), "stochastic")
+    for weight in (torch.randn(40, 96)[:, ::2], torch.randn(1, 48).expand(40, 48)):
+        module.weight, found = torch.nn.Parameter(weight.to(dtype)), []
+        for guard in (torch.enable_grad, torch.no_grad, torch.inference_mode):
+            with guard(), halfsim.torch.simulate(stochastic, seed=3) as report:
+                found.append((module(x).detach().tolist(), report.as_dict()))
+        assert found[0] == found[1] == found[2]
+
+
+class Stopped(torch.nn.Module):
+    """Ends as at Ctrl-C, the first time."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error, self.stopped = error, False
+
+    def forward(self, x):
+        if not self.stopped:
+            self.stopped = True
+            raise self.error
+        return x @ x.T
+
+
+class Caught(torch.nn.Module):
+    """Goes on where a part of it was interrupted."""
+
+    def __init__(self, part):
+        super().__init__()
+        self.part = part
+
+    def forward(self, x):
+        try:
+            self.part(x)
+        except BaseException:
+            return x @ x.T
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, GeneratorExit, ValueError])
+@pytest.mark.parametrize("kept", [False, True])
+def test_interrupted_modules_are_at_work_no_longer(error, kept):
+    x, after, exceptions = operand(4, 48), layer(), []
+    with halfsim.torch.simulate("mixed", modules={"0": "torch", "1": "torch", "Caught.part": "torch"}) as report:
+        try:
+            torch.nn.Sequential(torch.nn.Identity(), Stopped(error))(x)
+        except error as raised:
+            exceptions += [raised] * kept
+        x @ x.T
+        after(x)
+        Caught(Stopped(error))(x)
+        x @ x.T
+    assert not report.not_simulated
+    assert set(report.modules) == {"", "Linear", "Caught"}
+    assert report.modules[""].elements == 2 * 16
 
 
 def test_a_functional_layer_in_inference_mode(whole):

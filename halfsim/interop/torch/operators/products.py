@@ -45,7 +45,9 @@ def addmm(
 
 def layer(call: Call, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> Any:
     """Return ``bias + x @ weight.T`` of matrices as `addmm` or `mm` does, without a tensor of the transposed weight."""
-    if call.backward or (bias is not None and bias.shape != weight.shape[:1]):
+    # A weight with gaps is rounded in the order of the factor, which a stochastic rounding counts by.
+    gaps = not (weight.is_contiguous() or weight.t().is_contiguous())
+    if gaps or call.backward or (bias is not None and bias.shape != weight.shape[:1]):
         return mm(call, x, weight.t()) if bias is None else addmm(call, bias, x, weight.t())
     return call.tensor(call.product(x, weight, bias, turned=True))
 
