@@ -153,7 +153,7 @@ class Modules(ExitStack):
 
     def _settle(self) -> None:
         """Forget modules that have ended unseen: PyTorch calls no hook after an interrupt."""
-        while self._stack and get_ident() == self._thread and not _running(self._stack[-1][3]):
+        while self._stack and get_ident() == self._thread and _ended(self._stack[-1][3]):
             self._stack.pop()
             self._note(self._stack[-1][1] if self._stack else "")
 
@@ -223,7 +223,10 @@ class Modules(ExitStack):
     def _stepping(self) -> bool:
         """Whether a step is at work: an error may have ended one, so the stack of calls tells."""
         while self._steps:
-            if _running(self._steps[-1]):
+            frame = currentframe()
+            while frame is not None and frame is not self._steps[-1]:
+                frame = frame.f_back
+            if frame is not None:
                 return True
             self._steps.pop()
         return False
@@ -243,12 +246,14 @@ class Modules(ExitStack):
         return evaluated
 
 
-def _running(call: FrameType | None) -> bool:
-    """Whether a call has not ended: it is among those that led here."""
-    frame = currentframe()
-    while frame is not None and frame is not call:
-        frame = frame.f_back
-    return frame is not None
+def _ended(call: FrameType | None) -> bool:
+    """Whether a call, PyTorch's of hooks and the module, has ended: its variables can be cleared then."""
+    try:
+        if call is not None:
+            call.clear()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _recomputes() -> bool:
