@@ -185,6 +185,7 @@ def _training() -> list[_Work]:
     from halfsim.policy import named
     from halfsim.rounding import Stochastic
     from halfsim.tensorcores import as_accumulator
+    from halfsim.training import functions
     from halfsim.training.arithmetic import arithmetic
     from halfsim.training.ledger import Ledger, is_special
     from halfsim.training.machine import Machine
@@ -193,6 +194,7 @@ def _training() -> list[_Work]:
     wide, narrow = np.ones((2, 2), np.float32), np.ones((2, 2), np.float16)
     rows, ledger = arithmetic(BINARY32), Ledger()
     work: list[_Work] = [partial(function, wide) for function in (rows.exp, rows.log, rows.tanh, rows.sigmoid)]
+    work += [partial(rows.apply, function, wide) for function in (functions.erf, functions.erfc)]
     work += [partial(function, wide, wide) for function in (rows.add, rows.subtract, rows.multiply, rows.divide)]
     work += [partial(rows.sqrt, wide), partial(rows.sum, wide, 0), partial(sum_of_squares, wide[0])]
     work += [partial(ledger.count, "", "weight", wide, stored) for stored in (wide, narrow)]

@@ -13,7 +13,7 @@ import numpy as np
 from halfsim.core._jit import inlined, kernel, scalar
 from halfsim.kernels.simd import bits64_of, float64_of
 
-__all__ = ["exp", "log", "sigmoid", "tanh"]
+__all__ = ["erf", "erfc", "exp", "log", "sigmoid", "tanh"]
 
 _LN2_HIGH = float.fromhex("0x1.62e42fee00000p-1")  # 32 bits: k times it is exact
 _LN2_LOW = float.fromhex("0x1.a39ef35793c76p-33")
@@ -21,6 +21,8 @@ _LOG2_E = float.fromhex("0x1.71547652b82fep+0")
 _HALF_ROOT = float.fromhex("0x1.6a09e667f3bcdp-1")
 _SMALLEST_NORMAL = 2.0**-1022
 _SCALE = 2.0**54
+# Of the error function: terms of series and fraction, where one gives way to the other, and how many numbers at once.
+_TERMS, _BETWEEN, _BLOCK = 60, 2.5, 64
 _FRACTION, _ONE_HALF = (1 << 52) - 1, 1022 << 52
 
 
@@ -107,3 +109,51 @@ def log(x, y):
     """Write the natural logarithms of binary64 numbers to `y`: -inf at zero, NaN below it."""
     for i in range(x.size):
         y[i] = _logarithm(x[i])
+
+
+@inlined
+def _error(x, y, complement):
+    """Write the error function, or 1 less it, to `y`: so many numbers at once that no sum waits for another."""
+    sizes, sums, squares = np.empty(_BLOCK), np.empty(_BLOCK), np.empty(_BLOCK)
+    for start in range(0, x.size, _BLOCK):
+        part, values, far = x[start : start + _BLOCK], y[start : start + _BLOCK], False
+        for i in range(part.size):
+            beyond = abs(part[i]) >= _BETWEEN
+            far |= beyond
+            sizes[i] = 0.0 if beyond else abs(part[i])
+            sums[i], squares[i] = 1.0, 2.0 * sizes[i] * sizes[i]
+        # 2 exp(-x²) / sqrt(pi) times the sum of 2ⁿ x²ⁿ⁺¹ / (1 3 5 ... (2n + 1)), from its small terms up.
+        for n in range(_TERMS, 0, -1):
+            for i in range(part.size):
+                sums[i] = 1.0 + sums[i] * (squares[i] / (2 * n + 1))
+        for i in range(part.size):
+            value = 2.0 / math.sqrt(math.pi) * sizes[i] * _exponential(-sizes[i] * sizes[i]) * sums[i]
+            value = part[i] if part[i] != part[i] else math.copysign(value, part[i])
+            values[i] = 1.0 - value if complement else value
+        if not far:
+            continue
+        # exp(-x²) / sqrt(pi) over the continued fraction x + (1/2) / (x + (2/2) / (x + ...)).
+        for i in range(part.size):
+            sizes[i] = min(abs(part[i]), 1e3) if abs(part[i]) >= _BETWEEN else _BETWEEN
+            sums[i] = sizes[i]
+        for n in range(_TERMS, 0, -1):
+            for i in range(part.size):
+                sums[i] = sizes[i] + (0.5 * n) / sums[i]
+        for i in range(part.size):
+            tail = _exponential(-sizes[i] * sizes[i]) / (math.sqrt(math.pi) * sums[i])
+            value = math.copysign(1.0 - tail, part[i])
+            if complement:
+                value = tail if part[i] > 0.0 else 1.0 - value
+            values[i] = value if abs(part[i]) >= _BETWEEN else values[i]
+
+
+@kernel
+def erf(x, y):
+    """Write the error function of binary64 numbers to `y`: below 2.5 a series of positive terms, beyond it 1 - erfc."""
+    _error(x, y, False)
+
+
+@kernel
+def erfc(x, y):
+    """Write 1 less the error function of binary64 numbers to `y`, without cancellation where x is large."""
+    _error(x, y, True)

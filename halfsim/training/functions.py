@@ -14,8 +14,6 @@ __all__ = ["Array", "cos", "erf", "erfc", "exp", "log", "sigmoid", "sin", "tanh"
 
 Array: TypeAlias = NDArray[Any]
 
-_SERIES, _FRACTION = 60, 60  # terms
-_BETWEEN = 2.5
 # Half of pi in three parts: the first two have 33 bits, so that a few hundred thousand times them is exact.
 _QUARTERS = tuple(float.fromhex(part) for part in ("0x1.921fb544p+0", "0x1.0b4611a6p-34", "0x1.3198a2e037073p-69"))
 
@@ -50,33 +48,16 @@ def sigmoid(x: Array) -> Array:
 
 def erf(x: Array) -> Array:
     """Return the error function: below 2.5 its series with positive terms alone, beyond it 1 less `erfc`."""
-    size = np.abs(x)
-    beyond = size >= _BETWEEN
-    value = np.where(beyond, 1.0 - _tail(np.where(beyond, size, _BETWEEN)), _inner(np.where(beyond, 0.0, size)))
-    return np.copysign(np.where(np.isnan(x), x, value), x)
+    result = np.empty_like(x)
+    elementary.erf(x, result)
+    return result
 
 
 def erfc(x: Array) -> Array:
     """Return 1 less the error function, without cancellation where x is large."""
-    beyond = x >= _BETWEEN
-    return np.asarray(np.where(beyond, _tail(np.where(beyond, x, _BETWEEN)), 1.0 - erf(np.where(beyond, 0.0, x))))
-
-
-def _inner(size: Array) -> Array:
-    """Return 2 exp(-x²) / sqrt(pi) times the sum of 2ⁿ x²ⁿ⁺¹ / (1 3 5 ... (2n + 1)), from its small terms up."""
-    twice, total = 2.0 * size * size, np.ones_like(size)
-    for n in range(_SERIES, 0, -1):
-        total = 1.0 + total * (twice / (2 * n + 1))
-    return np.asarray(2.0 / math.sqrt(math.pi) * size * exp(-size * size) * total)
-
-
-def _tail(size: Array) -> Array:
-    """Return exp(-x²) / sqrt(pi) over the continued fraction x + (1/2) / (x + (2/2) / (x + ...))."""
-    bounded = np.minimum(size, 1e3)
-    fraction = bounded
-    for n in range(_FRACTION, 0, -1):
-        fraction = bounded + (0.5 * n) / fraction
-    return np.asarray(exp(-bounded * bounded) / (math.sqrt(math.pi) * fraction))
+    result = np.empty_like(x)
+    elementary.erfc(x, result)
+    return result
 
 
 def sin(x: Array) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -51,3 +53,50 @@ def test_special_cases():
         np.testing.assert_array_equal(functions.sin(x), [0.0, 0.0, nan, nan, nan])
         np.testing.assert_array_equal(functions.cos(x), [1.0, 1.0, nan, nan, nan])
     assert np.signbit(functions.sin(np.array([-0.0])))[0]
+
+
+def series(size):
+    """The series of erf, one term of all numbers after the other."""
+    twice, total = 2.0 * size * size, np.ones_like(size)
+    for n in range(60, 0, -1):
+        total = 1.0 + total * (twice / (2 * n + 1))
+    return 2.0 / math.sqrt(math.pi) * size * functions.exp(-size * size) * total
+
+
+def fraction(size):
+    """The continued fraction of erfc, likewise."""
+    bounded = np.minimum(size, 1e3)
+    value = bounded
+    for n in range(60, 0, -1):
+        value = bounded + (0.5 * n) / value
+    return functions.exp(-bounded * bounded) / (math.sqrt(math.pi) * value)
+
+
+def test_error_functions_are_their_series_and_fraction_bit_by_bit():
+    """Whatever stands beside a number, and wherever in a block it stands."""
+    rng = np.random.default_rng(4)
+    edges = [
+        0.0,
+        5e-324,
+        1e-310,
+        2.5,
+        np.nextafter(2.5, 0),
+        np.nextafter(2.5, 3),
+        6.0,
+        27.5,
+        1e3,
+        1e308,
+        np.inf,
+        np.nan,
+    ]
+    drawn = [rng.standard_normal(20_000), 4 * rng.standard_normal(20_000), rng.uniform(-2.6, -2.4, 999)]
+    x = rng.permutation(np.concatenate([*drawn, edges, np.negative(edges)]))
+    size = np.abs(x)
+    beyond = size >= 2.5
+    inner, tail = series(np.where(beyond, 0.0, size)), fraction(np.where(beyond, size, 2.5))
+    erf = np.copysign(np.where(np.isnan(x), x, np.where(beyond, 1.0 - tail, inner)), x)
+    erfc = np.where(x >= 2.5, tail, 1.0 - erf)
+    for first in (0, 1, 63):
+        part = slice(first, None)
+        assert functions.erf(x[part].copy()).tobytes() == erf[part].tobytes()
+        assert functions.erfc(x[part].copy()).tobytes() == erfc[part].tobytes()
