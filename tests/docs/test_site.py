@@ -102,10 +102,10 @@ def test_names_that_a_site_lacks_are_found(tmp_path: Path) -> None:
 
 def test_the_reference_is_built_without_pytorch() -> None:
     """`halfsim.torch` asks PyTorch for nothing that it needs when it is imported: a stand-in takes its place."""
-    pytest.importorskip("sphinx")
+    pytest.importorskip("docs._ext.site")
     code = (
-        "from sphinx.ext.autodoc.mock import mock\n"
-        "with mock(['torch']):\n"
+        "from docs._ext import site\n"
+        "with site._mocking.mock(['torch']):\n"
         "    import halfsim.torch\n"
         "print(halfsim.torch.simulate.__name__)\n"
     )

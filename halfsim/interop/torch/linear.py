@@ -18,8 +18,8 @@ from halfsim.interop.torch.marks import Mark, Marks
 
 __all__ = ["LINEAR", "Envelope", "Layer", "Layers", "as_product", "is_alone"]
 
-Layer: TypeAlias = Callable[[torch.Tensor, torch.Tensor, Any], torch.Tensor]
-"""A function of the operand, the weight and the bias, if there is one, of a linear layer."""
+Layer: TypeAlias = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
+"""A function of the operand, the weight and the bias of a linear layer."""
 
 LINEAR = torch.ops.aten.linear.default
 _ADDMM, _MM = torch.ops.aten.addmm.default, torch.ops.aten.mm.default
