@@ -42,8 +42,11 @@ HARDWARE = pytest.mark.skipif(not f16c.available(), reason="the processor does n
 UNARY = ("sqrt", "binary16_to_binary32")
 BINARY = ("add", "subtract", "multiply", "divide")
 NARROWING = {"binary32_to_binary16": np.float32, "binary64_to_binary16": np.float64}
-COUNT = 10_000_000
 CHUNK = 1 << 19
+# Chunks of random operands: each kind with either tininess, and ten million of them.
+COUNTS = pytest.mark.parametrize(
+    "chunks", [pytest.param(5, id="millions"), pytest.param(20, id="ten million", marks=pytest.mark.slow)]
+)
 
 
 def controls(*roundings: Rounding, flush: bool = False) -> list[int]:
@@ -127,12 +130,13 @@ def test_corner_pairs(name: str) -> None:
         assert differences(name, (a, b), control) == []
 
 
+@COUNTS
 @pytest.mark.parametrize("name", BINARY)
 @pytest.mark.parametrize("rounding", Rounding)
-def test_ten_million_pairs(name: str, rounding: Rounding) -> None:
+def test_millions_of_pairs(name: str, rounding: Rounding, chunks: int) -> None:
     rng = np.random.default_rng([*name.encode(), rounding])
     words_of = controls(rounding)
-    for chunk in range(-(-COUNT // CHUNK)):
+    for chunk in range(chunks):
         a, b = random_words(rng, CHUNK), random_words(rng, CHUNK)
         if chunk % 4 == 0:
             # Neighbouring exponents: cancellation, and sums that carry.
@@ -140,11 +144,12 @@ def test_ten_million_pairs(name: str, rounding: Rounding) -> None:
         assert differences(name, (a, b), words_of[chunk % 2]) == []
 
 
+@COUNTS
 @pytest.mark.parametrize("rounding", Rounding)
-def test_ten_million_triples(rounding: Rounding) -> None:
+def test_millions_of_triples(rounding: Rounding, chunks: int) -> None:
     rng = np.random.default_rng([3, rounding])
     words_of = controls(rounding)
-    for chunk in range(-(-COUNT // CHUNK)):
+    for chunk in range(chunks):
         operands = [random_words(rng, CHUNK) for _ in range(3)]
         if chunk % 2:
             with np.errstate(all="ignore"):
@@ -227,7 +232,7 @@ def test_stochastic_in_every_environment(name: str, bits: int) -> None:
 def test_stochastic_millions(name: str) -> None:
     rng = np.random.default_rng([*name.encode()])
     controls = [control_word(Stochastic(bits=bits, seed=0), IEEE) for bits in (32, 13)]
-    for chunk in range(12):
+    for chunk in range(6):
         if name in NARROWING:
             operands = inside(name, rng, CHUNK)
         else:
