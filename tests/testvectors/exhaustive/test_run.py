@@ -246,7 +246,11 @@ def test_the_command_goes_on_after_a_kill(tmp_path):
 
 
 def test_two_shards_in_one_folder_at_once_keep_all_blocks(tmp_path):
-    script = "from halfsim.cli import main; main()"
+    script = (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from halfsim import executors; executors.processes = ThreadPoolExecutor\n"
+        "from halfsim.cli import main; main()"
+    )
     arguments = ("--op", "less", "--blocks", "12", "-j", "1", "-o", str(tmp_path), "--no-progress")
     line = [sys.executable, "-c", script, "verify", "exhaustive", *arguments]
     with contextlib.ExitStack() as stack:
