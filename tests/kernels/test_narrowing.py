@@ -32,6 +32,7 @@ TARGETS = {
         hs.Format("nearly as far as binary32", 20, 13, -62, 63, Specials.ieee),
         hs.Format("small", 12, 5, -103, 22, Specials.ieee),
         hs.Format("twenty-two bits", 27, 22, -14, 15, Specials.ieee),
+        hs.Format("far above one", 3, 2, 46, 46, Specials.nan_only),
     )
 }
 FLUSHING = list(itertools.product(hs.Tininess, (False, True), (False, True)))
@@ -160,6 +161,9 @@ def test_what_is_left_to_other_loops():
     assert not narrowing.takes(hs.Format("too precise", 31, 23, -126, 127, Specials.ieee), nearest)
     assert not narrowing.takes(hs.Format("too far", 19, 10, -254, 255, Specials.ieee), nearest)
     assert not narrowing.takes(hs.Format("too small", 15, 8, -110, 15, Specials.ieee), nearest)
+    large = hs.Format("too large", 3, 2, 47, 47, Specials.nan_only)
+    assert not narrowing.takes(large, nearest)
+    same(boundaries()[::11].view(np.float32), large, hs.Rounding.roundTowardPositive, hs.IEEE)
     x = boundaries()[::11].view(np.float32)
     same(x, hs.Format("too small", 15, 8, -110, 15, Specials.ieee), hs.Rounding.roundTowardPositive, hs.IEEE)
 
