@@ -297,10 +297,9 @@ import halfsim as hs
 rng = np.random.default_rng(12)
 A, B = rng.standard_normal((9, 40)).astype(np.float16), rng.standard_normal((40, 20)).astype(np.float16)
 result = hashlib.sha256()
+# The slow tests run those of all kernels on such a processor.
 stochastic = hs.Stochastic(bits=13, seed=1)
-rows = [hs.FP32, hs.FP16, hs.Sequential(format=hs.BINARY16, rounding=stochastic), "h100:f32", "v100:f16"]
-rows += [hs.Sequential(rounding="rdn"), "mi100:f32", "mi250x:f32", "mi300x:f32"]
-for row in rows:
+for row in (hs.FP32, hs.Sequential(format=hs.BINARY16, rounding=stochastic), "h100:f32", "mi300x:f32"):
     result.update(hs.matmul(A, B, accumulator=row).tobytes())
 print(result.hexdigest())
 """
