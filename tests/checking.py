@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 import halfsim as hs
@@ -16,7 +17,12 @@ from halfsim.environment import Environment, Tininess
 from halfsim.rounding import Stochastic, as_rounding
 from tests.oracles.rational import Context, Machine
 
-__all__ = ["as_environment", "assert_same", "control", "flagged", "rational_table"]
+__all__ = ["STEPS", "as_environment", "assert_same", "control", "flagged", "rational_table"]
+
+STEPS = pytest.mark.parametrize(
+    "step", [pytest.param(5, id="every fifth"), pytest.param(1, id="every one", marks=pytest.mark.slow)]
+)
+"""Of what some modes and environments check on every operand, the share of it in the others; slow tests check all."""
 
 TININESS = {"after": Tininess.afterRounding, "before": Tininess.beforeRounding}
 
@@ -71,7 +77,7 @@ def rational_table(
     function: Callable[..., tuple[int, int]], operands: Sequence[NDArray[Any]], *arguments: Any, **keywords: Any
 ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """Apply a function of the rational oracle element by element."""
-    columns = [[int(x) for x in column] for column in operands]
+    columns = [np.asarray(column).tolist() for column in operands]
     rows = [function(*row, *arguments, **keywords) for row in zip(*columns, strict=True)]
     bits = np.array([row[0] for row in rows], dtype=object)
     wide = bits.size and (min(bits) < 0 or max(bits) > 2**63 - 1)

@@ -3,7 +3,8 @@
 ``python -m tests.device_calls simulator|gpu FOLDER`` makes all of them with ``device="cuda"``, from arrays of the host
 and from arrays of the device, and writes what they return; a test makes them on the CPU. In Numba's simulator a kernel
 is plain Python, and so is the core: few elements, and threads that take several each. It also writes the types of every
-launch, for which ``python -m tests.device_calls code FOLDER MAJOR MINOR`` compiles PTX without a GPU or a driver.
+launch, for which ``python -m tests.device_calls code FOLDER every MAJOR MINOR`` compiles PTX without a GPU or a driver;
+for one launch of each loop, with ``"each loop"`` in place of ``every``.
 """
 
 from __future__ import annotations
@@ -304,12 +305,13 @@ def floating(result, number):
     result[0] = np.int64(number * number)
 
 
-def main(what: str, folder: Path, *capability: str) -> None:
+def main(what: str, folder: Path, which: str = "every", *capability: str) -> None:
     from numba import cuda
 
     if what == "code":
-        launches = pickle.loads((folder / "launches").read_bytes())
-        (folder / "ptx.json").write_text(json.dumps(code(launches, (int(capability[0]), int(capability[1])))))
+        recorded: list[Launch] = pickle.loads((folder / "launches").read_bytes())
+        chosen = recorded if which == "every" else list({launch[:2]: launch for launch in recorded}.values())
+        (folder / "ptx.json").write_text(json.dumps(code(chosen, (int(capability[0]), int(capability[1])))))
         return
     launches = simulate() if what == "simulator" else {}
     size = 20 if what == "simulator" else 1 << 16

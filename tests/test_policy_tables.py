@@ -128,7 +128,7 @@ def test_named_policies_come_back(name: str) -> None:
     assert from_table(table) == from_table(through_toml(table)) == named(name)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=max(100, settings.default.max_examples))
 @given(POLICY)
 def test_every_policy_comes_back(policy: Policy) -> None:
     table = policy.as_table()

@@ -13,7 +13,7 @@ import halfsim as hs
 from tests.checking import as_environment
 from tests.oracles import rational
 
-MORE = settings(max_examples=max(500, settings.default.max_examples))
+MORE = settings(max_examples=max(200, settings.default.max_examples))
 
 # Half of the patterns are corners: random exponents rarely meet.
 CORNERS = [

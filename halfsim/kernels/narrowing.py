@@ -87,8 +87,8 @@ def takes(target: Format, control: int) -> bool:
     """Whether `round_binary32` rounds to a format as a control word asks."""
     if rounding_mode(control) == STOCHASTIC or target.precision > 22 or not BINARY32.contains(target):
         return False
-    # Units are counted in normal numbers.
-    own = target.emin >= -103 and target.emin - target.precision >= -125
+    # Units are counted in normal numbers; the smallest normal one of binary32 is still a part of a unit, and no zero.
+    own = -103 <= target.emin <= 46 and target.emin - target.precision >= -125
     return own or target.emin == BINARY32.emin
 
 

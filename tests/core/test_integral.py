@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import halfsim as hs
-from tests.checking import as_environment, assert_same, flagged, rational_table
+from tests.checking import STEPS, as_environment, assert_same, flagged, rational_table
 from tests.oracles import corners, ordering, rational, softfloat
 
 RISCV = rational.MACHINES["RISCV"]
@@ -16,30 +16,37 @@ MACHINES = list(rational.MACHINES.values())
 EVERY = np.arange(65536, dtype=np.uint64)
 
 
+@STEPS
 @pytest.mark.parametrize("exact", [False, True])
 @pytest.mark.parametrize("mode", rational.MODES)
-def test_round_to_integral_of_every_input(mode, exact):
+def test_round_to_integral_of_every_input(mode, exact, step):
     context = rational.Context(mode, RISCV)
     got = flagged("round_to_integral", [EVERY], context, exact=exact)
-    assert_same(mode, [EVERY], rational_table(rational.round_to_integral, [EVERY], context, exact=exact), got)
+    # SoftFloat rounds every input, in all modes but one.
+    some = slice(None, None, step if mode in softfloat.MODES else 1)
+    want = rational_table(rational.round_to_integral, [EVERY[some]], context, exact=exact)
+    assert_same(mode, [EVERY[some]], want, [column[some] for column in got])
     if mode in softfloat.MODES:
         bits, flags = softfloat.call("f16_round_to_int", EVERY, mode=mode, exact=exact)
         assert_same(mode, [EVERY], [bits.astype(np.uint16), flags], got)
 
 
+@STEPS
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda m: m.name)
 @pytest.mark.parametrize("name", ["nextup", "nextdown"])
-def test_neighbours_of_every_input(name, machine):
-    context = rational.Context(machine=machine)
-    want = rational_table(ordering.next_toward, [EVERY], name == "nextup", context)
-    assert_same(name, [EVERY], want, flagged(name, [EVERY], context))
+def test_neighbours_of_every_input(name, machine, step):
+    every, context = EVERY[:: 1 if machine is rational.IEEE else step], rational.Context(machine=machine)
+    want = rational_table(ordering.next_toward, [every], name == "nextup", context)
+    assert_same(name, [every], want, flagged(name, [every], context))
 
 
+@STEPS
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda m: m.name)
 @pytest.mark.parametrize("flush", [False, True])
-def test_logb_of_every_input(machine, flush):
+def test_logb_of_every_input(machine, flush, step):
+    every = EVERY[:: 1 if machine is rational.IEEE else step]
     context = rational.Context(machine=replace(machine, flush_inputs=flush))
-    assert_same("logb", [EVERY], rational_table(ordering.logb, [EVERY], context), flagged("logb", [EVERY], context))
+    assert_same("logb", [every], rational_table(ordering.logb, [every], context), flagged("logb", [every], context))
 
 
 @pytest.mark.parametrize("tininess", ["after", "before"])

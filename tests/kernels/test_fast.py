@@ -42,8 +42,11 @@ HARDWARE = pytest.mark.skipif(not f16c.available(), reason="the processor does n
 UNARY = ("sqrt", "binary16_to_binary32")
 BINARY = ("add", "subtract", "multiply", "divide")
 NARROWING = {"binary32_to_binary16": np.float32, "binary64_to_binary16": np.float64}
-COUNT = 10_000_000
 CHUNK = 1 << 19
+# Chunks of random operands: each kind with either tininess, and ten million of them.
+COUNTS = pytest.mark.parametrize(
+    "chunks", [pytest.param(5, id="millions"), pytest.param(20, id="ten million", marks=pytest.mark.slow)]
+)
 
 
 def controls(*roundings: Rounding, flush: bool = False) -> list[int]:
@@ -127,12 +130,13 @@ def test_corner_pairs(name: str) -> None:
         assert differences(name, (a, b), control) == []
 
 
+@COUNTS
 @pytest.mark.parametrize("name", BINARY)
 @pytest.mark.parametrize("rounding", Rounding)
-def test_ten_million_pairs(name: str, rounding: Rounding) -> None:
+def test_millions_of_pairs(name: str, rounding: Rounding, chunks: int) -> None:
     rng = np.random.default_rng([*name.encode(), rounding])
     words_of = controls(rounding)
-    for chunk in range(-(-COUNT // CHUNK)):
+    for chunk in range(chunks):
         a, b = random_words(rng, CHUNK), random_words(rng, CHUNK)
         if chunk % 4 == 0:
             # Neighbouring exponents: cancellation, and sums that carry.
@@ -140,11 +144,12 @@ def test_ten_million_pairs(name: str, rounding: Rounding) -> None:
         assert differences(name, (a, b), words_of[chunk % 2]) == []
 
 
+@COUNTS
 @pytest.mark.parametrize("rounding", Rounding)
-def test_ten_million_triples(rounding: Rounding) -> None:
+def test_millions_of_triples(rounding: Rounding, chunks: int) -> None:
     rng = np.random.default_rng([3, rounding])
     words_of = controls(rounding)
-    for chunk in range(-(-COUNT // CHUNK)):
+    for chunk in range(chunks):
         operands = [random_words(rng, CHUNK) for _ in range(3)]
         if chunk % 2:
             with np.errstate(all="ignore"):
@@ -227,7 +232,7 @@ def test_stochastic_in_every_environment(name: str, bits: int) -> None:
 def test_stochastic_millions(name: str) -> None:
     rng = np.random.default_rng([*name.encode()])
     controls = [control_word(Stochastic(bits=bits, seed=0), IEEE) for bits in (32, 13)]
-    for chunk in range(12):
+    for chunk in range(6):
         if name in NARROWING:
             operands = inside(name, rng, CHUNK)
         else:
@@ -268,7 +273,7 @@ from tests.exhaustive_fast import differences
 from tests.kernels.test_fast import controls, inputs_of
 
 assert f16c.available() == EXPECTED
-for name in ("add", "fma", "binary32_to_binary16"):
+for name in NAMES:
     operands = inputs_of(name)
     for control in [*controls(), control_word(Stochastic(bits=32, seed=0), IEEE)]:
         assert differences(name, operands, control) == [], name
@@ -329,7 +334,9 @@ def test_the_state_of_the_processor_changes_nothing_and_stays(name: str) -> None
 def test_any_processor_has_the_instructions(processor: str) -> None:
     features = {"generic": "", "haswell": "+avx2,+fma,+bmi,+bmi2,+lzcnt", "F16C": "+avx,+avx2,+fma,+f16c"}[processor]
     name = "haswell" if processor == "F16C" else processor
-    code = _PORTABLE.replace("EXPECTED", str(processor == "F16C"))
+    # The slow tests run those of all kernels on the generic one.
+    names = ("add", "binary32_to_binary16") if processor == "generic" else ("add", "fma", "binary32_to_binary16")
+    code = _PORTABLE.replace("EXPECTED", str(processor == "F16C")).replace("NAMES", repr(names))
     run_python(code, NUMBA_CPU_NAME=name, NUMBA_CPU_FEATURES=features)
 
 

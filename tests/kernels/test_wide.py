@@ -14,6 +14,7 @@ from halfsim.core.fields import layout
 from halfsim.formats import Specials
 from halfsim.kernels import conversion, elementwise, host, wide
 from halfsim.kernels.select import wide_loop
+from tests.checking import STEPS
 from tests.oracles.corners import float_neighbours
 
 pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="fast loops exist only as machine code")
@@ -75,15 +76,17 @@ def same(loop, general, operand, target, control, first):
     assert not wrong.size, (hex(operand[wrong[0]]), hex(got[wrong[0]]), hex(want[wrong[0]]), control)
 
 
+@STEPS
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("name", TARGETS)
-def test_every_rounding_and_environment(source, name):
+def test_every_rounding_and_environment(source, name, step):
     target, (fmt, _, _, loop) = TARGETS[name], SOURCES[source]
     if target == fmt:
         pytest.skip("nothing to round")
-    operand = patterns(source, target)
+    every = patterns(source, target)
     for rounding in roundings(target):
-        for environment in ENVIRONMENTS:
+        for place, environment in enumerate(ENVIRONMENTS):
+            operand = every[place % step :: step]
             for saturate in (False, True):
                 control = control_word(rounding, environment, saturate=saturate)
                 same(loop, elementwise.convert, operand, target, control, layout(fmt))

@@ -64,10 +64,10 @@ def decode(bits: int, fmt: Format = BINARY16) -> Datum:
         return Datum(sign, "quiet" if digits[1 + exponent_bits] == "1" else "signaling", Fraction(0), fraction)
     if fmt.specials == Specials.nan_only and all_ones and fraction == 2**fraction_bits - 1:
         return Datum(sign, "quiet", Fraction(0), fraction)
-    if exponent == 0:
-        return Datum(sign, "finite", fraction * _power(fmt.emin - fraction_bits), 0)
-    significand = 2**fraction_bits + fraction
-    return Datum(sign, "finite", significand * _power(exponent - 1 + fmt.emin - fraction_bits), 0)
+    significand = fraction if exponent == 0 else 2**fraction_bits + fraction
+    power = max(exponent - 1, 0) + fmt.emin - fraction_bits
+    magnitude = Fraction(significand << power) if power >= 0 else Fraction(significand, 1 << -power)
+    return Datum(sign, "finite", magnitude, 0)
 
 
 @lru_cache(maxsize=1 << 18)
@@ -189,7 +189,7 @@ def round_ratio(
         # With an exponent range without limits (§7.5).
         finest = exponent - fmt.precision + 1
         unbounded, _ = _to_multiple(sign, numerator, denominator, finest, mode, random, random_bits)
-        tiny = unbounded * _power(finest) < _power(fmt.emin)
+        tiny = unbounded < 1 << (fmt.emin - finest)
     if tiny and flush_results:
         return sign << (fmt.width - 1), UNDERFLOW | (INEXACT if flush_inexact else 0)
     quantum = max(exponent, fmt.emin) - fmt.precision + 1

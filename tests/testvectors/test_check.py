@@ -227,13 +227,13 @@ EXTREMA = [known.name for known in SUBJECTS if known.name.startswith(("min", "ma
 def test_every_minimum_and_maximum_is_told_from_every_other(name):
     """Wrong rows alone cannot: a minimum and one of magnitudes give the same where both are wrong."""
     right = setting(name)
-    given = operands(name)
+    given = [words[::5] for words in operands(name)]
     for other in EXTREMA:
         if other == name:
             continue
         result, flags = replace(right, subject=subject(other)).evaluate(given)
         report = check(vectors(right, given, result, flags), right)
-        assert report.wrong > 100
+        assert report.wrong > 50
         assert set(report.mistakes) == {f"the result of {other}"}
 
 

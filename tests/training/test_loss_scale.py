@@ -125,7 +125,7 @@ class Hysteresis:
             self.scale *= 2
 
 
-@settings(max_examples=300)
+@settings(max_examples=max(150, settings.default.max_examples))
 @given(st.integers(1, 4), st.integers(1, 5), st.lists(st.booleans() | st.just(True), max_size=60))
 def test_hysteresis_is_that_of_megatron(hysteresis: int, interval: int, sequence: list[bool]) -> None:
     row = DynamicScale(initial=2.0**16, interval=interval, floor=1.0, hysteresis=hysteresis)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -219,7 +220,7 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def exhaustive(*arguments: str) -> Result:
-    """The command in this process; its workers are processes of their own."""
+    """The command in this process; its workers are processes of their own, or threads."""
     return invoke("verify", "exhaustive", *arguments)
 
 
@@ -245,7 +246,11 @@ def test_the_command_goes_on_after_a_kill(tmp_path):
 
 
 def test_two_shards_in_one_folder_at_once_keep_all_blocks(tmp_path):
-    script = "from halfsim.cli import main; main()"
+    script = (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from halfsim import executors; executors.processes = ThreadPoolExecutor\n"
+        "from halfsim.cli import main; main()"
+    )
     arguments = ("--op", "less", "--blocks", "12", "-j", "1", "-o", str(tmp_path), "--no-progress")
     line = [sys.executable, "-c", script, "verify", "exhaustive", *arguments]
     with contextlib.ExitStack() as stack:
@@ -266,6 +271,13 @@ def test_two_shards_in_one_folder_at_once_keep_all_blocks(tmp_path):
     assert any("24 of 4096 blocks agree" in text for text in shown)
 
 
+@pytest.fixture
+def threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads in place of processes, which would compile the witness again each."""
+    monkeypatch.setattr(executors, "processes", ThreadPoolExecutor)
+
+
+@pytest.mark.usefixtures("threads")
 def test_unreadable_lines_are_told(tmp_path):
     job = Job("less")
     with Store(tmp_path, job) as store:
@@ -282,6 +294,7 @@ def test_unreadable_lines_are_told(tmp_path):
     assert "could not be read" not in again.stdout
 
 
+@pytest.mark.usefixtures("threads")
 def test_a_part_that_is_of_other_results_is_told_as_far_as_it_can_be(tmp_path):
     job, table = Job("less"), tmp_path / "table.toml"
     with Store(tmp_path, job) as store:

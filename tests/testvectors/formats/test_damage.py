@@ -20,7 +20,7 @@ from halfsim.testvectors.tiles import parts_of, tile_header
 from halfsim.testvectors.tilewriter import write_tiles
 from tests.testvectors.formats.test_files import needed, sums
 
-ONCE = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ONCE = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -211,7 +211,11 @@ def test_metadata_of_parquet(originals, tmp_path, value, digest):
 
 
 @given(st.lists(LINES, max_size=6))
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=max(150, settings.default.max_examples),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 def test_headers_of_text(tmp_path, lines):
     known = ["operation: add", "operands: f16 f16", "result: f16", "rounding: roundTiesToEven", "environment: RISCV"]
     (tmp_path / "x.tv").write_text("".join(f"// {line}\n" for line in [*known, *lines]) + "3C00_3C00_4000_00\n")
