@@ -27,7 +27,8 @@ __all__ = [
     "table",
 ]
 
-ROWS = (*ELEMENTWISE, *OTHERS, *PRODUCTS)
-"""Every row, in the order of the table."""
-FAMILIES = tuple(dict.fromkeys(row.family for row in ROWS))
+_ALL = (*ELEMENTWISE, *OTHERS, *PRODUCTS)
+FAMILIES = tuple(dict.fromkeys(row.family for row in _ALL))
 """Names of the groups of rows."""
+ROWS = tuple(sorted(_ALL, key=lambda row: FAMILIES.index(row.family)))
+"""Every row, in the order of the table."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -142,6 +143,7 @@ def test_memory_is_what_a_call_takes_beyond_its_result() -> None:
     result = measure(Row("f", "n", "elements", lambda _: case), SIZES, rounds=1, slice_s=1e-6)
     assert result.memory == pytest.approx(3, abs=0.1)
     assert missed([result]) == [f"f, n: takes {result.memory:.2f} x its operands, not 1.0"]
+    assert missed([replace(result, family="growth with K")]) == []
     small = Case(ours, [copy], 100, "copy", by_bytes=True)
     assert measure(Row("f", "n", "elements", lambda _: small), SIZES, rounds=1, slice_s=1e-6).memory is None
 

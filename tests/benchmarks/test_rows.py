@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -40,3 +42,9 @@ def test_a_row_makes_a_case_whose_answers_agree(row: Row) -> None:
             assert compared > 0 or peer.note, f"{peer.name} is not compared and nobody says why"
             if not any(peer.name == name and row.name.startswith(start) for name, start in MAY_DIFFER):
                 assert differ == 0, peer.name
+
+
+def test_rows_of_a_family_stand_together() -> None:
+    families = [row.family for row in ROWS]
+    assert [name for i, name in enumerate(families) if name not in families[:i]] == list(FAMILIES)
+    assert sum(a != b for a, b in itertools.pairwise(families)) == len(FAMILIES) - 1
