@@ -34,7 +34,7 @@ from halfsim.interop.torch.operators import (
     selected_wide,
     splits,
 )
-from halfsim.interop.torch.refusals import ACCEPTED, kind_of, refuse_functions, refuse_traced, traced
+from halfsim.interop.torch.refusals import ACCEPTED, asked, kind_of, refuse_functions, refuse_traced, traced
 from halfsim.interop.torch.report import Report
 from halfsim.interop.torch.rules import Rules
 from halfsim.interop.torch.tensors import (
@@ -211,9 +211,7 @@ class Mode(TorchDispatchMode):
         if dtype is None or handler is None:
             if any(isinstance(x, complex) for x in (*args, *kwargs.values())):
                 return self._left(func, name, "a number is complex", args, kwargs)
-            dtypes = {x.dtype for x in floats}
-            if handler is not None and isinstance(asked := kwargs.get("dtype"), torch.dtype) and asked not in INEXACT:
-                dtypes.add(asked)
+            dtypes = {x.dtype for x in floats} | (set() if handler is None else asked(func, kwargs))
             if not dtypes <= FLOATS:
                 types = ", ".join(sorted(str(x).removeprefix("torch.") for x in dtypes - FLOATS))
                 return self._left(func, name, f"numbers are {types}", args, kwargs)
@@ -221,7 +219,7 @@ class Mode(TorchDispatchMode):
                 return self._left(func, name, "places between elements are not rounded", args, kwargs)
             if handler is None:
                 return self._taken_apart(func, name, args, kwargs)
-            dtype = self._accepted.check(kind, func, name, args, kwargs, floats)
+            dtype = self._accepted.check(kind, func, args, kwargs, floats)
         target, out = args[0] if changes else None, kwargs.get("out")
         kept = isinstance(target, torch.Tensor) and phase != BACKWARD and bool(self._marks.of(target) & _KEPT)
         call = Call(self._machines, self._marks, policy, phase, module, dtype, phase == OPTIMIZER or kept)
@@ -255,7 +253,7 @@ class Mode(TorchDispatchMode):
 
     def _taken_apart(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
         """Compute PyTorch's own expression of an operator in others."""
-        pieces = decomposition(func)
+        pieces = decomposition(func, args[0] if args else None)
         with self:
             result = NotImplemented if pieces is None else pieces(*args, **kwargs)
         known = result is not NotImplemented
