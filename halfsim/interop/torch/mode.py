@@ -31,6 +31,7 @@ from halfsim.interop.torch.operators import (
     makes,
     narrow,
     narrows,
+    rounded,
     selected_wide,
     splits,
 )
@@ -137,9 +138,7 @@ class Mode(TorchDispatchMode):
     def _moved(self, func: Any, name: str, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> Any:
         """Let PyTorch move or select numbers, and follow the marks."""
         kept = bool(self._marks.of(args[0]) & _KEPT) if name in CONSTANTS and func._schema.is_mutable else False
-        out = kwargs.get("out")
-        if isinstance(out, torch.Tensor) and any(x.dtype != out.dtype for x in floats):
-            self._list(name, "PyTorch rounds to the type of out=")
+        reason = rounded(func, name, args, kwargs, floats)
         if name == "zero" and func._schema.is_mutable:
             result = func(*args, **kwargs)
             self._marks.narrow(args[0])
@@ -158,7 +157,7 @@ class Mode(TorchDispatchMode):
             self._beside(name, others)
         elif len(sources) < len(floats) and not mark & Mark.wide:
             self._marks.narrow(args[0])
-        result = func(*args, **kwargs)
+        result = self._left(func, name, reason, args, kwargs) if reason else func(*args, **kwargs)
         if name in CONSTANTS and not kept and not mark & Mark.wide:
             self._settle(func, name, args, kwargs, result)
         phase = self._modules.phase() if self._mixed else ""
@@ -182,7 +181,9 @@ class Mode(TorchDispatchMode):
 
     def _settle(self, func: Any, name: str, args: Any, kwargs: Any, result: Any) -> None:
         """Round and count a result among whose elements there may be a number of the caller that its format lacks."""
-        if result.dtype not in (FLOATS if result.ndim else NARROW) or all(map(narrow, constants(args, kwargs))):
+        if result.dtype not in (FLOATS if result.ndim else NARROW):
+            return
+        if all(narrow(x, result.dtype) for x in constants(func, args, kwargs)):
             return
         phase, module = self._modules.at_work()
         policy = self._rules.policy(name, module)
