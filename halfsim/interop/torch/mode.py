@@ -130,7 +130,7 @@ class Mode(TorchDispatchMode):
             made = tensors_in([result])
             if makes(name, args) or not any(x.dtype in INEXACT or x.is_quantized for x in made):
                 return result
-            if name not in HANDLERS or space != "aten":
+            if name not in HANDLERS or space != "aten" or any(x.is_quantized for x in found):
                 self._list(name if space == "aten" else f"{space}::{full}", "no arithmetic is known for it")
                 return result
         return self._computed(func, facts, args, kwargs, floats)

@@ -56,6 +56,7 @@ def quantised_linear():
         ("logspace", lambda: torch.logspace(0, 1, 7)),
         ("hann_window", lambda: torch.hann_window(7)),
         ("arange", lambda: torch.arange(0, 1, 0.1)),
+        ("mean", lambda: quantised().mean()),
         ("quantize_per_tensor", quantised),
         ("dequantize", lambda: quantised().dequantize()),
         ("quantized::linear", quantised_linear),
