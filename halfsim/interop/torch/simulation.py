@@ -77,8 +77,8 @@ def simulate(
     Raises
     ------
     ValueError
-        For unknown policies; for tensors elsewhere than in the memory of the processor, and sparse ones; and for
-        bfloat16 tensors under a policy that says what they cannot have.
+        For unknown policies; for tensors elsewhere than in the memory of the processor, sparse ones, and nested ones of
+        another layout than ``torch.jagged``; and for bfloat16 tensors under a policy that says what they cannot have.
     TypeError
         For arguments of other types.
     RuntimeError

@@ -176,3 +176,14 @@ def test_traces_are_refused():
 def test_a_sparse_tensor_is_to_be_made_dense_before():
     with hs.torch.simulate("mixed"), pytest.raises(ValueError, match=r"to_dense\(\), called before the block"):
         torch.eye(3).to_sparse() @ x(3, 3)
+
+
+@pytest.mark.filterwarnings("ignore:.*nested:UserWarning")
+def test_nested_tensors_are_refused_but_jagged_ones():
+    parts = [x(3, 4), x(2, 4)]
+    with hs.torch.simulate("mixed") as report:
+        with pytest.raises(ValueError, match=r"nested tensor.*unbind"):
+            torch.nested.nested_tensor(parts) * 3
+        product = torch.nested.nested_tensor(parts, layout=torch.jagged) * 3
+    assert product.values().tolist() == [[3.0] * 4] * 5
+    assert report.simulated["mul"] == 1
