@@ -24,12 +24,11 @@ from halfsim.interop.torch.operators import (
     HANDLERS,
     RANDOM,
     WHOLE,
-    constants,
     decomposition,
     each,
     exact,
+    holds,
     makes,
-    narrow,
     narrows,
     rounded,
     selected_wide,
@@ -181,9 +180,7 @@ class Mode(TorchDispatchMode):
 
     def _settle(self, func: Any, name: str, args: Any, kwargs: Any, result: Any) -> None:
         """Round and count a result among whose elements there may be a number of the caller that its format lacks."""
-        if result.dtype not in (FLOATS if result.ndim else NARROW):
-            return
-        if all(narrow(x, result.dtype) for x in constants(func, args, kwargs)):
+        if result.dtype not in (FLOATS if result.ndim else NARROW) or holds(func, args, kwargs, result.dtype):
             return
         phase, module = self._modules.at_work()
         policy = self._rules.policy(name, module)
@@ -219,7 +216,7 @@ class Mode(TorchDispatchMode):
             if name.startswith(WHOLE):
                 return self._left(func, name, "places between elements are not rounded", args, kwargs)
             if handler is None:
-                return self._taken_apart(func, name, args, kwargs)
+                return self._taken_apart(func, name, args, kwargs, floats)
             dtype = self._accepted.check(kind, func, args, kwargs, floats)
         target, out = args[0] if changes else None, kwargs.get("out")
         kept = isinstance(target, torch.Tensor) and phase != BACKWARD and bool(self._marks.of(target) & _KEPT)
@@ -252,9 +249,11 @@ class Mode(TorchDispatchMode):
                 self._beside(name, [out])
         return _written(out, result, self._marks)
 
-    def _taken_apart(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
+    def _taken_apart(self, func: Any, name: str, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> Any:
         """Compute PyTorch's own expression of an operator in others."""
-        pieces = decomposition(func, args[0] if args else None)
+        pieces = decomposition(func)
+        if pieces is not None and self._accepted.dtype(kind := kind_of(func, args, kwargs, floats)) is None:
+            self._accepted.check(kind, func, args, kwargs, floats)
         with self:
             result = NotImplemented if pieces is None else pieces(*args, **kwargs)
         known = result is not NotImplemented

@@ -84,8 +84,9 @@ def simulate(
     RuntimeError
         Inside of another `simulate`, that of another thread as well, and of a function that is compiled; and for
         operators that are traced, as by ``torch.func.linearize``. What PyTorch refuses for its shapes and types, as
-        factors of two types, or for an index that is outside, raises PyTorch's own error; of numbers that an operator
-        refuses, such as a negative `beta` of `smooth_l1_loss`, some are computed with.
+        factors of two types, or for an index that is outside, raises PyTorch's own error, but for types that its
+        backward pass alone refuses; of numbers that an operator refuses, such as a negative `beta` of
+        `smooth_l1_loss`, some are computed with.
 
     See Also
     --------

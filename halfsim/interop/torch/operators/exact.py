@@ -18,10 +18,9 @@ __all__ = [
     "EXACT",
     "RANDOM",
     "WHOLE",
-    "constants",
     "exact",
+    "holds",
     "makes",
-    "narrow",
     "narrows",
     "rounded",
     "selected_wide",
@@ -103,7 +102,12 @@ def makes(name: str, args: Any) -> bool:
     return name in _MAKERS and (name != "arange" or all(float(x).is_integer() for x in args))
 
 
-def constants(func: Any, args: Any, kwargs: Any) -> list[float]:
+def holds(func: Any, args: Any, kwargs: Any, dtype: torch.dtype) -> bool:
+    """Whether a type and binary16 hold all numbers that a caller gives an operator."""
+    return all(_narrow(x, dtype) for x in _constants(func, args, kwargs))
+
+
+def _constants(func: Any, args: Any, kwargs: Any) -> list[float]:
     """Return the numbers among the arguments, those in tensors without dimensions as well; places are no numbers."""
     numbers, types = [], _argument_types(func)
     for name, x in [*zip(types, args, strict=False), *kwargs.items()]:
@@ -121,7 +125,7 @@ def _argument_types(func: Any) -> dict[str, str]:
     return {each.name: str(each.type) for each in func._schema.arguments}
 
 
-def narrow(number: float, dtype: torch.dtype) -> bool:
+def _narrow(number: float, dtype: torch.dtype) -> bool:
     """Whether binary16 holds a number, and so does a type."""
     with np.errstate(over="ignore"):
         held = number != number or float(np.float16(number)) == number
@@ -141,7 +145,7 @@ def rounded(func: Any, name: str, args: Any, kwargs: Any, floats: list[torch.Ten
         return "PyTorch rounds to the type of out="
     if name in CONSTANTS and func._schema.is_mutable:
         target = args[0] if out is None else out
-        if target.dtype in NARROW and not all(narrow(x, target.dtype) for x in constants(func, args, kwargs)):
+        if target.dtype in NARROW and not holds(func, args, kwargs, target.dtype):
             return "PyTorch rounds numbers to the type of what it changes"
     if name not in _JOINERS or not floats:
         return ""

@@ -38,15 +38,8 @@ def composite(func: Any) -> bool:
     return bool(has(func.name(), "CompositeImplicitAutograd")) and not has(func.name(), "CPU")
 
 
-def decomposition(func: Any, target: Any) -> Handler | None:
-    """Return PyTorch's own expression of an operator in simpler ones, or None.
-
-    There is none that writes fractions to a target of whole numbers in place: PyTorch's expressions do what its
-    operators refuse.
-    """
-    whole = isinstance(target, torch.Tensor) and not (target.is_floating_point() or target.is_complex())
-    if whole and func._schema.name.endswith("_"):
-        return None
+def decomposition(func: Any) -> Handler | None:
+    """Return PyTorch's own expression of an operator in simpler ones, or None."""
     found = decomposition_table.get(func)
     # Its references call primitives, which are no operators of a model.
     return found if found is not None and found.__module__ == "torch._decomp.decompositions" else None
