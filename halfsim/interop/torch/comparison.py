@@ -72,7 +72,7 @@ class Comparison:
     outputs : dict of str to tensor or tuple
         Results of the model by policy, that of the reference under ``"reference"``.
     reports : dict of str to Report
-        Reports of the simulations.
+        Reports of the simulations. Where one simulated nothing, as of a float64 model, the printed table says so.
 
     Examples
     --------
@@ -106,10 +106,18 @@ class Comparison:
         widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         lines += [
-            f"{policy}: {'no layer diverges' if layer is None else f'first divergence in {layer}'}"
+            f"{policy}: {self._verdict(policy) if layer is None else f'first divergence in {layer}'}"
             for policy, layer in self.first.items()
         ]
         return "\n".join(lines)
+
+    def _verdict(self, policy: str) -> str:
+        """Return what is said of a policy under which no layer diverges."""
+        report = self.reports[policy]
+        if report.simulated or not report.not_simulated:
+            return "no layer diverges"
+        reasons = sorted({reason for _, reason in report.not_simulated})
+        return f"nothing was simulated: {', '.join(reasons)}"
 
 
 def compare(
@@ -123,15 +131,18 @@ def compare(
 ) -> Comparison:
     """Run a model under several policies and measure every layer's output against a wide run.
 
-    Every run starts from the same inputs, so that errors of a layer are those of all before it and its own. Random
-    choices of the model, as of dropout, are the same in every run. Neither model nor inputs are changed.
+    Every run starts from the same inputs, so that errors of a layer are those of all before it and its own, and from
+    the same state of PyTorch's generator: random choices of the model, as of dropout, are the same in every run. What
+    is drawn in the type of a tensor, as by ``randn_like``, ``rand_like`` and ``bernoulli``, is the same in runs of
+    that type alone: compare a float32 model with ``reference=torch.float32`` then. So are parameters that the first
+    call makes, as of ``LazyLinear``: make that call before. Neither model nor inputs are changed.
 
     Parameters
     ----------
     model : torch.nn.Module
         The model, on the processor.
     inputs : tensor, tuple or dict
-        Its input, positional inputs, or inputs by keyword.
+        Its input, positional inputs (a list or a named tuple as well), or inputs by keyword.
     policies : sequence of Policy or str, or mapping of str to them
         As `simulate` takes them; the keys of a mapping are names.
     reference : torch dtype
@@ -219,7 +230,8 @@ def _cast(inputs: Any, dtype: torch.dtype | None) -> Any:
         fresh = inputs.detach().clone()
         return fresh.to(dtype) if dtype is not None and fresh.is_floating_point() else fresh
     if isinstance(inputs, tuple | list):
-        return type(inputs)(_cast(x, dtype) for x in inputs)
+        # A named tuple takes its fields one by one.
+        return getattr(type(inputs), "_make", type(inputs))(_cast(x, dtype) for x in inputs)
     if isinstance(inputs, dict):
         return {key: _cast(x, dtype) for key, x in inputs.items()}
     return inputs

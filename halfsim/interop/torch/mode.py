@@ -24,17 +24,17 @@ from halfsim.interop.torch.operators import (
     HANDLERS,
     RANDOM,
     WHOLE,
-    constants,
     decomposition,
     each,
     exact,
+    holds,
     makes,
-    narrow,
     narrows,
+    rounded,
     selected_wide,
     splits,
 )
-from halfsim.interop.torch.refusals import ACCEPTED, kind_of, refuse_functions, refuse_traced, traced
+from halfsim.interop.torch.refusals import ACCEPTED, asked, kind_of, refuse_functions, refuse_traced, traced
 from halfsim.interop.torch.report import Report
 from halfsim.interop.torch.rules import Rules
 from halfsim.interop.torch.tensors import (
@@ -129,7 +129,7 @@ class Mode(TorchDispatchMode):
             made = tensors_in([result])
             if makes(name, args) or not any(x.dtype in INEXACT or x.is_quantized for x in made):
                 return result
-            if name not in HANDLERS or space != "aten":
+            if name not in HANDLERS or space != "aten" or any(x.is_quantized for x in found):
                 self._list(name if space == "aten" else f"{space}::{full}", "no arithmetic is known for it")
                 return result
         return self._computed(func, facts, args, kwargs, floats)
@@ -137,9 +137,7 @@ class Mode(TorchDispatchMode):
     def _moved(self, func: Any, name: str, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> Any:
         """Let PyTorch move or select numbers, and follow the marks."""
         kept = bool(self._marks.of(args[0]) & _KEPT) if name in CONSTANTS and func._schema.is_mutable else False
-        out = kwargs.get("out")
-        if isinstance(out, torch.Tensor) and any(x.dtype != out.dtype for x in floats):
-            self._list(name, "PyTorch rounds to the type of out=")
+        reason = rounded(func, name, args, kwargs, floats)
         if name == "zero" and func._schema.is_mutable:
             result = func(*args, **kwargs)
             self._marks.narrow(args[0])
@@ -158,7 +156,7 @@ class Mode(TorchDispatchMode):
             self._beside(name, others)
         elif len(sources) < len(floats) and not mark & Mark.wide:
             self._marks.narrow(args[0])
-        result = func(*args, **kwargs)
+        result = self._left(func, name, reason, args, kwargs) if reason else func(*args, **kwargs)
         if name in CONSTANTS and not kept and not mark & Mark.wide:
             self._settle(func, name, args, kwargs, result)
         phase = self._modules.phase() if self._mixed else ""
@@ -182,7 +180,7 @@ class Mode(TorchDispatchMode):
 
     def _settle(self, func: Any, name: str, args: Any, kwargs: Any, result: Any) -> None:
         """Round and count a result among whose elements there may be a number of the caller that its format lacks."""
-        if result.dtype not in (FLOATS if result.ndim else NARROW) or all(map(narrow, constants(args, kwargs))):
+        if result.dtype not in (FLOATS if result.ndim else NARROW) or holds(func, args, kwargs, result.dtype):
             return
         phase, module = self._modules.at_work()
         policy = self._rules.policy(name, module)
@@ -211,17 +209,15 @@ class Mode(TorchDispatchMode):
         if dtype is None or handler is None:
             if any(isinstance(x, complex) for x in (*args, *kwargs.values())):
                 return self._left(func, name, "a number is complex", args, kwargs)
-            dtypes = {x.dtype for x in floats}
-            if handler is not None and isinstance(asked := kwargs.get("dtype"), torch.dtype) and asked not in INEXACT:
-                dtypes.add(asked)
+            dtypes = {x.dtype for x in floats} | (set() if handler is None else asked(func, kwargs))
             if not dtypes <= FLOATS:
                 types = ", ".join(sorted(str(x).removeprefix("torch.") for x in dtypes - FLOATS))
                 return self._left(func, name, f"numbers are {types}", args, kwargs)
             if name.startswith(WHOLE):
                 return self._left(func, name, "places between elements are not rounded", args, kwargs)
             if handler is None:
-                return self._taken_apart(func, name, args, kwargs)
-            dtype = self._accepted.check(kind, func, name, args, kwargs, floats)
+                return self._taken_apart(func, name, args, kwargs, floats)
+            dtype = self._accepted.check(kind, func, args, kwargs, floats)
         target, out = args[0] if changes else None, kwargs.get("out")
         kept = isinstance(target, torch.Tensor) and phase != BACKWARD and bool(self._marks.of(target) & _KEPT)
         call = Call(self._machines, self._marks, policy, phase, module, dtype, phase == OPTIMIZER or kept)
@@ -253,9 +249,11 @@ class Mode(TorchDispatchMode):
                 self._beside(name, [out])
         return _written(out, result, self._marks)
 
-    def _taken_apart(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
+    def _taken_apart(self, func: Any, name: str, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> Any:
         """Compute PyTorch's own expression of an operator in others."""
         pieces = decomposition(func)
+        if pieces is not None and self._accepted.dtype(kind := kind_of(func, args, kwargs, floats)) is None:
+            self._accepted.check(kind, func, args, kwargs, floats)
         with self:
             result = NotImplemented if pieces is None else pieces(*args, **kwargs)
         known = result is not NotImplemented

@@ -9,7 +9,7 @@ from torch.utils._pytree import tree_map
 
 from halfsim.interop.torch.tensors import tensors_in
 
-__all__ = ["ACCEPTED", "Accepted", "kind_of", "refuse_functions", "refuse_traced", "traced"]
+__all__ = ["ACCEPTED", "Accepted", "asked", "kind_of", "refuse_functions", "refuse_traced", "traced"]
 
 _get_dispatch_mode, _PROXY = torch._C._get_dispatch_mode, torch._C._TorchDispatchModeKey.PROXY
 _LIMIT = 4096
@@ -23,9 +23,9 @@ _OF_FUNCTIONS = (
     "while_loop",
 )
 """Operators that take functions."""
-_PRODUCTS = {"addmm", "addmv", "baddbmm", "bmm", "convolution", "dot", "linear", "mm", "mv", "vdot"}
-"""Operators whose operands have one type; tensors without numbers do not always say so."""
-_LACKING = "not implemented for"
+_BACKWARD = "_backward"
+"""In the names of operators that nobody calls but PyTorch."""
+_LACKING = "not implemented for 'Half'", "not implemented for 'BFloat16'"
 """In what PyTorch says of a type for which it has no kernel, though the operator takes it."""
 
 
@@ -33,7 +33,8 @@ class Accepted:
     """Calls that PyTorch takes, by the operator and by the shapes and types of its operands.
 
     A call of a new kind is tried on tensors without numbers. What they refuse is tried on copies of the operands, so
-    that the error is that of PyTorch's own kernel, or none.
+    that the error is that of PyTorch's own kernel, or none; and so are operands of several types, an ``out=`` among
+    them, and truth values in the place of numbers, because tensors without numbers take what no kernel takes.
     """
 
     def __init__(self) -> None:
@@ -43,26 +44,27 @@ class Accepted:
         """Return the type of the results of calls of a kind that is known, or None."""
         return self._known.get(kind)
 
-    def check(self, kind: Any, func: Any, name: str, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> torch.dtype:
+    def check(self, kind: Any, func: Any, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> torch.dtype:
         """Raise what PyTorch raises for a call of a new kind, or return the type of its results.
 
         Parameters
         ----------
         kind : tuple
             What `kind_of` returned.
-        func, name : operator, str
-            The operator, and its name.
+        func : operator
+            The operator.
         args, kwargs : tuple, dict
             Its arguments.
         floats : list of tensors
             Its floating-point operands.
         """
-        types = {x.dtype for x in tensors_in(args)} if name in _PRODUCTS else ()
-        if len(types) > 1 or not _taken(func, args, kwargs):
+        # In a backward pass they are no choice of a caller, and statistics have another type here than PyTorch's.
+        mixed = len({x.dtype for x in tensors_in([args, kwargs])}) > 1 and _BACKWARD not in func._schema.name
+        if mixed or _has_truths(func, args) or not _taken(func, args, kwargs):
             try:
                 func(*tree_map(_copied, args), **tree_map(_copied, kwargs))
             except Exception as error:
-                if _LACKING not in str(error):
+                if not any(lacking in str(error) for lacking in _LACKING):
                     raise
         if len(self._known) >= _LIMIT:
             self._known.clear()
@@ -78,6 +80,14 @@ def kind_of(func: Any, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> An
     """Return what decides whether a call is taken, and the type of its results, as a key."""
     own = tuple([(x.shape, x.dtype) if isinstance(x, torch.Tensor) else _kind(x) for x in args])
     return func, own, _kind(kwargs) if kwargs else None, None if floats else torch.get_default_dtype()
+
+
+def asked(func: Any, kwargs: Any) -> set[torch.dtype]:
+    """Return the type that a call says its result has, if it does; a sum has that of ``out=`` if it says no other."""
+    dtype, out = kwargs.get("dtype"), kwargs.get("out")
+    if dtype is None and isinstance(out, torch.Tensor) and any(x.name == "dtype" for x in func._schema.arguments):
+        dtype = out.dtype
+    return {dtype} if isinstance(dtype, torch.dtype) else set()
 
 
 def _widest(floats: list[torch.Tensor]) -> torch.dtype:
@@ -106,8 +116,16 @@ def _kind(value: Any) -> Any:
         return tuple(map(_kind, value))
     if isinstance(value, dict):
         return tuple((key, _kind(each)) for key, each in value.items())
-    # The complex number 1 equals the integer.
-    return type(value) if isinstance(value, float | complex) else value
+    # The complex number 1 equals the integer, and so does the truth value.
+    return type(value) if isinstance(value, float | complex) else (bool, value) if isinstance(value, bool) else value
+
+
+def _has_truths(func: Any, args: Any) -> bool:
+    """Whether a truth value stands in the place of a number or of a tensor, rather than of a switch."""
+    return any(isinstance(x, bool) for x in args) and any(
+        isinstance(x, bool) and "bool" not in str(argument.type)
+        for argument, x in zip(func._schema.arguments, args, strict=False)
+    )
 
 
 def _empty(value: Any) -> Any:

@@ -36,8 +36,9 @@ class Counts:
         but inexact, so that overflow, underflow, flushed and invalid are those of all results; of products that `count`
         left out, all that follows lacks.
     inexact, overflow, underflow, flushed : int
-        Those that differ from what they are compared with; of these, those infinite as stored (or the largest number,
-        where the rounding stops there) but not in the comparison; those below the smallest normal; those stored as 0.
+        Those that differ from what they are compared with; of these, those infinite as stored (or 65504, where the
+        rounding stops at the largest number of binary16; one of another format does not tell) but not in the
+        comparison; those below the smallest normal; those stored as 0.
     invalid : int
         Those that are NaN but not in the comparison.
     swallowed, additions : int

@@ -77,15 +77,16 @@ def simulate(
     Raises
     ------
     ValueError
-        For unknown policies; for tensors elsewhere than in the memory of the processor, and sparse ones; and for
-        bfloat16 tensors under a policy that says what they cannot have.
+        For unknown policies; for tensors elsewhere than in the memory of the processor, sparse ones, and nested ones of
+        another layout than ``torch.jagged``; and for bfloat16 tensors under a policy that says what they cannot have.
     TypeError
         For arguments of other types.
     RuntimeError
         Inside of another `simulate`, that of another thread as well, and of a function that is compiled; and for
         operators that are traced, as by ``torch.func.linearize``. What PyTorch refuses for its shapes and types, as
-        factors of two types, or for an index that is outside, raises PyTorch's own error; of numbers that an operator
-        refuses, such as a negative `beta` of `smooth_l1_loss`, some are computed with.
+        factors of two types, or for an index that is outside, raises PyTorch's own error, but for types that its
+        backward pass alone refuses; of numbers that an operator refuses, such as a negative `beta` of
+        `smooth_l1_loss`, some are computed with.
 
     See Also
     --------
@@ -105,10 +106,11 @@ def simulate(
     unless the pass itself makes a graph, as ``create_graph=True`` says. PyTorch has modes by thread: what other
     threads compute inside is not simulated; the report lists the modules they call, and notes threads that start
     inside. Random numbers, windows and interpolation are PyTorch's own, and listed; numbers that a caller writes
-    down, as in ``torch.tensor`` or ``full``, are rounded where they are used. A weight is a `torch.nn.Parameter`;
-    other tensors are activations, and what changes a memory of losses or logarithms of probabilities in place stays
-    in the arithmetic that made them. Under other roundings than to nearest, an operation with a number that
-    binary16 lacks rounds twice: to binary32, to nearest, and when stored.
+    down, as in ``torch.tensor`` or ``full``, are rounded where they are used. Into float16 and bfloat16 tensors
+    PyTorch writes them, as in ``fill_`` and ``x[0] = 0.1``, rounded to nearest, before anything can see it. A
+    weight is a `torch.nn.Parameter`; other tensors are activations, and what changes a memory of losses or
+    logarithms of probabilities in place stays in the arithmetic that made them. Under other roundings than to
+    nearest, an operation with a number that binary16 lacks rounds twice: to binary32, to nearest, and when stored.
 
     Examples
     --------

@@ -184,7 +184,19 @@ class LowPrecisionWeights:
         ----------
         state : dict
             What `state_dict` of the same optimizer, rule and parameters returned.
+
+        Raises
+        ------
+        ValueError
+            If parts of that are missing.
         """
+        parts = "optimizer", "weights", "lost", "moves", *self._machine.state()
+        missing = [name for name in parts if name not in state]
+        if missing:
+            raise ValueError(
+                f"LowPrecisionWeights.load_state_dict: state has no {', '.join(map(repr, missing))}; pass what "
+                "LowPrecisionWeights.state_dict returned"
+            )
         # An optimizer takes its state over in the type of its parameters, which for a step is binary32.
         kept = [p.data for p in self._parameters]
         self._exchange([values.float() for values in kept])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import namedtuple
 from dataclasses import replace
 
 import numpy as np
@@ -54,6 +55,40 @@ def test_random_choices_are_the_same_in_every_run(model, x):
     found = hs.torch.compare(model, x, ["mixed"])
     assert torch.equal(torch.get_rng_state(), state)
     assert all(row.relative < 5e-3 for row in found.layers)
+
+
+@pytest.mark.parametrize("draw", [torch.randn_like, torch.rand_like, lambda h: torch.bernoulli(h * 0 + 0.3)])
+def test_what_is_drawn_in_the_type_of_a_tensor_is_that_of_a_reference_in_the_same_type(draw, x):
+    class Noise(torch.nn.Module):
+        def forward(self, x):
+            return x + draw(x)
+
+    wide, same = (
+        hs.torch.compare(Noise(), x, ["mixed"], reference=dtype).layers[0].relative
+        for dtype in (torch.float64, torch.float32)
+    )
+    assert same < 5e-3 < wide
+
+
+Pair = namedtuple("Pair", "left right")
+
+
+def test_a_named_tuple_is_a_tuple_of_inputs_or_one_of_them(x):
+    class Sum(torch.nn.Module):
+        def forward(self, pair):
+            return pair.left + pair.right
+
+    layer = torch.nn.Bilinear(64, 64, 4)
+    for model, inputs, plain in ((Sum(), (Pair(x, x),), Pair(x, x)), (layer, Pair(x, x), (x, x))):
+        found = hs.torch.compare(model, inputs, ["mixed"])
+        exact = plain[0].double() * 2 if model is not layer else model.double()(x.double(), x.double())
+        assert torch.equal(found.outputs["reference"], exact)
+
+
+def test_a_model_of_which_nothing_is_simulated_is_told(x):
+    found = hs.torch.compare(torch.nn.Linear(64, 4).double(), x.double(), ["mixed"])
+    assert str(found).endswith("mixed: nothing was simulated: numbers are float64")
+    assert str(hs.torch.compare(torch.nn.Identity(), x, ["mixed"])).endswith("no layer diverges")
 
 
 def test_neither_model_nor_inputs_change(model, x):

@@ -56,6 +56,7 @@ def quantised_linear():
         ("logspace", lambda: torch.logspace(0, 1, 7)),
         ("hann_window", lambda: torch.hann_window(7)),
         ("arange", lambda: torch.arange(0, 1, 0.1)),
+        ("mean", lambda: quantised().mean()),
         ("quantize_per_tensor", quantised),
         ("dequantize", lambda: quantised().dequantize()),
         ("quantized::linear", quantised_linear),
@@ -323,3 +324,92 @@ def test_what_a_closure_evaluates_is_no_part_of_the_step():
         torch.optim.SGD([w], lr=2.0**-20).step(closure)
     assert seen == [2048.0]
     assert w.item() == 1 - 3 * 2.0**-20
+
+
+HALF, BFLOAT = torch.float16, torch.bfloat16
+JOINED = {
+    "where": lambda whole, x: torch.where(torch.ones_like(x, dtype=torch.bool), whole, x),
+    "cat": lambda whole, x: torch.cat([whole, x]),
+    "stack": lambda whole, x: torch.stack([whole, x]),
+    "maximum": torch.maximum,
+    "fmax": lambda whole, x: torch.fmax(x, whole),
+    "clamp": lambda whole, x: torch.clamp(x, whole, whole),
+    "copysign": torch.copysign,
+}
+
+
+@pytest.mark.parametrize("name", JOINED)
+@pytest.mark.parametrize(("dtype", "held"), [(HALF, 2048), (BFLOAT, 256), (torch.float32, 2**24)])
+def test_integers_that_a_type_lacks_are_listed(name, dtype, held):
+    for whole, lacks in ((held, False), (held + 1, True), (-held, False), (-held - 1, True)):
+        with hs.torch.simulate("mixed") as report:
+            JOINED[name](torch.tensor([whole]), torch.full((1,), -1 if whole < 0 else 1, dtype=dtype))
+        reason = "PyTorch rounds integers to the type of the result"
+        assert list(report.not_simulated) == [(name, reason)] * lacks
+        assert report.first is None
+
+
+@pytest.mark.parametrize("name", JOINED)
+def test_an_integer_that_becomes_an_infinity_is_noted(name):
+    with hs.torch.simulate("mixed") as report:
+        found = JOINED[name](torch.tensor([70000]), torch.ones(1).half())
+    assert found.isinf().any()
+    assert report.first["operator"] == name
+
+
+CHOSEN = {
+    "masked_fill": lambda x, n: x.masked_fill(torch.tensor([True]), n),
+    "masked_fill of a tensor": lambda x, n: x.masked_fill(torch.tensor([True]), torch.tensor(n)),
+    "where": lambda x, n: torch.where(torch.tensor([True]), n, x),
+    "scatter": lambda x, n: x.scatter(0, torch.tensor([0]), n),
+    "index_fill": lambda x, n: x.index_fill(0, torch.tensor(0), n),
+    "clamp": lambda x, n: x.clamp(n),
+    "clamp to a tensor": lambda x, n: x.clamp(torch.tensor(n)),
+    "pad": lambda x, n: F.pad(x, (1, 0), value=n)[:1],
+}
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+@pytest.mark.parametrize("dtype", [torch.float32, HALF, BFLOAT])
+def test_an_integer_that_is_selected_is_a_number_of_the_format_and_counted(name, dtype):
+    number = 259 if dtype == BFLOAT else 2051
+    policies = [("mixed", number + 1), (named("mixed").rounded("rtz", "zero"), number - 1)]
+    # Bfloat16 tensors are rounded to nearest alone.
+    for policy, expected in policies[: 1 if dtype == BFLOAT else 2]:
+        with hs.torch.simulate(policy) as report:
+            found = CHOSEN[name](torch.ones(1, dtype=dtype), number)
+        assert found.item() == expected
+        assert report.modules[""].inexact == 1
+        assert not report.not_simulated
+    with hs.torch.simulate("mixed") as report:
+        CHOSEN[name](torch.ones(1, dtype=dtype), number + 1)
+    assert not any(counts.inexact for counts in report.modules.values())
+
+
+def test_places_are_no_numbers():
+    with hs.torch.simulate("mixed") as report:
+        torch.zeros(5000).index_fill(0, torch.tensor(4097), 1.0)
+        F.pad(torch.ones(1), (4097, 0))
+    assert not report.modules
+
+
+@pytest.mark.parametrize("number", [2049, 0.1])
+def test_numbers_that_pytorch_rounds_in_place_are_listed(number):
+    reason = "PyTorch rounds numbers to the type of what it changes"
+    with hs.torch.simulate("mixed") as report:
+        torch.ones(2).half().clamp_(min=number)
+        torch.ones(2).half().masked_fill_(torch.tensor([True, False]), number)
+        torch.ones(2).half().clamp_(min=0.5)
+    assert set(report.not_simulated) == {("clamp", reason), ("masked_fill", reason)}
+
+
+def test_an_infinity_made_in_place_is_noted():
+    with hs.torch.simulate("mixed") as report:
+        torch.ones(2).half().clamp_(min=torch.tensor(70000))
+    assert report.first["operator"] == "clamp"
+
+
+def test_complex_numbers_of_two_halves_are_listed():
+    with hs.torch.simulate("mixed") as report:
+        (torch.ones(2) / 3).to(torch.complex32)
+    assert ("_to_copy", "numbers are complex32") in report.not_simulated

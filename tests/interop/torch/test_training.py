@@ -468,3 +468,10 @@ def test_an_optimizer_that_works_in_bfloat16_needs_no_bfloat16_accumulator(polic
         return weight.detach()
 
     assert torch.equal(moved(policy), moved("mixed"))
+
+
+@pytest.mark.parametrize("state", [{}, torch.optim.SGD([torch.nn.Parameter(torch.ones(2))]).state_dict()])
+def test_another_state_is_refused(state):
+    optimizer = hs.torch.LowPrecisionWeights(torch.optim.SGD([torch.nn.Parameter(torch.ones(2))]))
+    with pytest.raises(ValueError, match=r"no 'optimizer', 'weights', .*pass what LowPrecisionWeights\.state_dict"):
+        optimizer.load_state_dict(state)

@@ -14,11 +14,11 @@ from halfsim.interop.torch.operators.exact import CONSTANTS as CONSTANTS
 from halfsim.interop.torch.operators.exact import EXACT as EXACT
 from halfsim.interop.torch.operators.exact import RANDOM as RANDOM
 from halfsim.interop.torch.operators.exact import WHOLE as WHOLE
-from halfsim.interop.torch.operators.exact import constants as constants
 from halfsim.interop.torch.operators.exact import exact as exact
+from halfsim.interop.torch.operators.exact import holds as holds
 from halfsim.interop.torch.operators.exact import makes as makes
-from halfsim.interop.torch.operators.exact import narrow as narrow
 from halfsim.interop.torch.operators.exact import narrows as narrows
+from halfsim.interop.torch.operators.exact import rounded as rounded
 from halfsim.interop.torch.operators.exact import selected_wide as selected_wide
 from halfsim.interop.torch.operators.optimizers import FOREACH as FOREACH
 from halfsim.interop.torch.operators.optimizers import each as each

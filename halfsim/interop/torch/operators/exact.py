@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache, reduce
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,18 @@ from torch.utils._pytree import tree_map
 from halfsim.interop.torch.tensors import NARROW, array_of, tensors_in
 from halfsim.training.arithmetic import Array
 
-__all__ = ["CONSTANTS", "EXACT", "RANDOM", "WHOLE", "constants", "exact", "makes", "narrow", "narrows", "selected_wide"]
+__all__ = [
+    "CONSTANTS",
+    "EXACT",
+    "RANDOM",
+    "WHOLE",
+    "exact",
+    "holds",
+    "makes",
+    "narrows",
+    "rounded",
+    "selected_wide",
+]
 
 _NAMES = """
 _adaptive_max_pool2d _amp_update_scale _assert_async _foreach_abs _foreach_clamp_max _foreach_clamp_min
@@ -40,6 +52,11 @@ EXACT = frozenset(_NAMES.split())
 
 _COMPUTING = {"scatter": "reduce", "round": "decimals"}
 """What is in the names of overloads that compute."""
+_WIDE = torch.float32, torch.float64
+_INTEGERS = {torch.int16, torch.int32, torch.int64, torch.uint16, torch.uint32, torch.uint64}
+"""The types of integers that a narrow type of fractions may lack."""
+_HELD = 256
+"""Up to here all of them have every integer."""
 _SIZES = {"abs", "absolute", "sgn"}
 """Exact, but of complex numbers."""
 
@@ -55,6 +72,12 @@ clamp clamp_max clamp_min constant_pad_nd hardtanh index_fill masked_fill scalar
 """
 CONSTANTS = frozenset(_SELECTING.split())
 """Operators among the exact ones that select between elements and a number of the caller, or hold one for that."""
+
+_JOINING = """
+cat clamp clamp_max clamp_min concat copysign fmax fmin hstack maximum minimum stack vstack where
+"""
+_JOINERS = frozenset(_JOINING.split())
+"""Operators among the exact ones that bring the elements of their operands to one type."""
 
 WHOLE = ("affine_grid", "grid_sampler", "upsample_", "_upsample_")
 """How the names of operators begin whose pieces compute places in a tensor, which no format of numbers may round."""
@@ -79,24 +102,66 @@ def makes(name: str, args: Any) -> bool:
     return name in _MAKERS and (name != "arange" or all(float(x).is_integer() for x in args))
 
 
-def constants(args: Any, kwargs: Any) -> list[float]:
-    """Return the floating-point numbers among the arguments, those in tensors without dimensions as well."""
-    numbers = [x for x in (*args, *kwargs.values()) if isinstance(x, float)]
-    return numbers + [
-        float(x.item()) for x in tensors_in([args, kwargs]) if not x.ndim and x.dtype in (torch.float32, torch.float64)
-    ]
+def holds(func: Any, args: Any, kwargs: Any, dtype: torch.dtype) -> bool:
+    """Whether a type and binary16 hold all numbers that a caller gives an operator."""
+    return all(_narrow(x, dtype) for x in _constants(func, args, kwargs))
 
 
-def narrow(number: float) -> bool:
-    """Whether binary16 holds a number."""
+def _constants(func: Any, args: Any, kwargs: Any) -> list[float]:
+    """Return the numbers among the arguments, those in tensors without dimensions as well; places are no numbers."""
+    numbers, types = [], _argument_types(func)
+    for name, x in [*zip(types, args, strict=False), *kwargs.items()]:
+        if isinstance(x, torch.Tensor):
+            if not x.ndim and name != "index" and (x.dtype in _WIDE or x.dtype in _INTEGERS):
+                numbers.append(float(x.item()))
+        elif isinstance(x, float) or (isinstance(x, int) and abs(x) > _HELD and "number" in types[name]):
+            numbers.append(float(x))
+    return numbers
+
+
+@cache
+def _argument_types(func: Any) -> dict[str, str]:
+    """Return the types of an operator's arguments by name."""
+    return {each.name: str(each.type) for each in func._schema.arguments}
+
+
+def _narrow(number: float, dtype: torch.dtype) -> bool:
+    """Whether binary16 holds a number, and so does a type."""
     with np.errstate(over="ignore"):
-        return number != number or float(np.float16(number)) == number
+        held = number != number or float(np.float16(number)) == number
+    return held and (dtype != torch.bfloat16 or _lossless(torch.tensor(number, dtype=torch.float64), dtype))
+
+
+def _lossless(x: torch.Tensor, dtype: torch.dtype) -> bool:
+    """Whether a type holds all numbers of a tensor."""
+    wide = x.double()
+    return bool(((wide == wide.to(dtype).double()) | wide.isnan()).all())
+
+
+def rounded(func: Any, name: str, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> str:
+    """Return why PyTorch rounds in an exact operator, empty if it does not."""
+    out = kwargs.get("out")
+    if isinstance(out, torch.Tensor) and any(x.dtype != out.dtype for x in floats):
+        return "PyTorch rounds to the type of out="
+    if name in CONSTANTS and func._schema.is_mutable:
+        target = args[0] if out is None else out
+        if target.dtype in NARROW and not holds(func, args, kwargs, target.dtype):
+            return "PyTorch rounds numbers to the type of what it changes"
+    if name not in _JOINERS or not floats:
+        return ""
+    # A constant is counted where it is rounded.
+    wholes = [x for x in tensors_in([args, kwargs]) if x.dtype in _INTEGERS and (x.ndim or name not in CONSTANTS)]
+    if not wholes:
+        return ""
+    dtype = reduce(torch.promote_types, [x.dtype for x in floats if x.ndim] or [x.dtype for x in floats])
+    return "" if all(_lossless(x, dtype) for x in wholes) else "PyTorch rounds integers to the type of the result"
 
 
 def narrows(name: str, args: Any, kwargs: Any) -> bool:
     """Whether a copy is a rounding to a format of 16 bits or fewer, of whole numbers as well."""
     source, target = (args[1], args[0].dtype) if name == "copy" else (args[0], kwargs.get("dtype"))
-    narrow = target is not None and target.is_floating_point and target.itemsize <= 2
+    narrow = target is not None and (target.is_floating_point or target == torch.complex32)
+    narrow = narrow and (target.itemsize <= 2 or target.is_complex)
     return bool(narrow and source.dtype not in (target, torch.bool))
 
 
