@@ -54,7 +54,9 @@ def passes(tier, *arguments):
 @pytest.mark.parametrize("tier", ["generic", "haswell", "avx512", "avx512fp16"])
 def test_everything_is_right_on_older_processors(tier):
     files = ["tests/kernels", "tests/test_linalg.py", "tests/test_linalg_formats.py", "tests/test_operations.py"]
-    passes(tier, *files, "--deselect", "tests/kernels/test_processor.py")
+    # With what takes minutes, but for what asks no loop of this processor, or the same ones once more.
+    chosen = "-m", "not nightly and not gpu", "-k", "not ten_million and not every_launch"
+    passes(tier, *files, *chosen, "--deselect", "tests/kernels/test_processor.py")
 
 
 # The general loop with the least to compile.

@@ -12,7 +12,9 @@ from typing import Any, TypeAlias
 import torch
 from torch.autograd import forward_ad
 from torch.nn import functional
+from torch.nn.modules import linear as _linear
 from torch.nn.modules import module as _modules
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from halfsim.interop.torch.marks import Mark, Marks
 
@@ -24,14 +26,25 @@ Layer: TypeAlias = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], t
 LINEAR = torch.ops.aten.linear.default
 _ADDMM, _MM = torch.ops.aten.addmm.default, torch.ops.aten.mm.default
 _Linear, _Tensor, _Parameter = torch.nn.Linear, torch.Tensor, torch.nn.Parameter
-_FORWARD, _PARAMETERS = _Linear.forward, {_Parameter, type(None)}
+_PARAMETERS = {_Parameter, type(None)}
+# PyTorch's own, and not what somebody has put in its place.
+_FORWARD = _Linear.forward if getattr(_Linear.forward, "__globals__", None) is vars(_linear) else None
 # Looked up once: this is asked at every call of a module.
 _before, _after = _modules._global_forward_pre_hooks, _modules._global_forward_hooks
 _backward, _before_backward = _modules._global_backward_hooks, _modules._global_backward_pre_hooks
 _casts, _trace = torch.is_autocast_enabled, torch._C._get_tracing_state
 _modes, _function_modes = torch._C._len_torch_dispatch_stack, torch._C._len_torch_function_stack
 _looks, _transforms = torch._C._is_torch_function_enabled, torch._C._are_functorch_transforms_active
-_function, _below = functional.linear, torch._C._DisableTorchDispatch
+_function, _below, _no_graph = (
+    torch._C._nn.linear,
+    torch._C._DisableTorchDispatch,
+    torch._C._AutoDispatchBelowADInplaceOrView,
+)
+_mode, _excluded, _PYTHON = (
+    torch._C._get_dispatch_stack_at,
+    torch._C._dispatch_tls_is_dispatch_key_excluded,
+    torch._C.DispatchKey.Python,
+)
 
 
 class Envelope:
@@ -47,9 +60,12 @@ class Envelope:
         envelope, weight, bias = args
         return envelope._layer(envelope._operand, weight, bias)
 
+    def __repr__(self) -> str:
+        return f"Envelope({self._operand!r})"
 
-def is_alone(module: torch.nn.Module, args: Any) -> bool:
-    """Whether the call of a module that begins is that of a linear layer of a matrix, seen by nothing but this mode."""
+
+def is_alone(module: torch.nn.Module, args: Any, mode: TorchDispatchMode) -> bool:
+    """Whether the call of a module that begins is that of a linear layer of a matrix, seen by nothing but a mode."""
     if type(module) is not _Linear or len(args) != 1:
         return False
     x, parameters = args[0], module._parameters
@@ -68,6 +84,8 @@ def is_alone(module: torch.nn.Module, args: Any) -> bool:
         and not (module._backward_pre_hooks or module._backward_hooks)
         # and no other mode, transformation, derivative along a direction or trace sees the parts.
         and _modes() == 1
+        and _mode(0) is mode
+        and not _excluded(_PYTHON)
         and not _function_modes()
         and _looks()
         and not _transforms()
@@ -83,14 +101,14 @@ class Layers:
 
     Parameters
     ----------
-    dispatch : callable
-        That of the mode.
+    mode : TorchDispatchMode
+        That of the simulation.
     marks : Marks
         Where weights are marked that come transposed.
     """
 
-    def __init__(self, dispatch: Callable[..., Any], marks: Marks) -> None:
-        self._dispatch, self._marks = dispatch, marks
+    def __init__(self, mode: TorchDispatchMode, marks: Marks) -> None:
+        self.mode, self._marks = mode, marks
 
     def __call__(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         """Compute a layer whole, or as the product of which autograd makes a node."""
@@ -103,8 +121,11 @@ class Layers:
                 turned = weight.t()
             self._marks.add(weight, Mark.weight)
             return torch.mm(x, turned) if bias is None else torch.addmm(bias, x, turned)
-        with _below():
-            result: torch.Tensor = self._dispatch(LINEAR, (), args)
+        if any(tensor.is_neg() or tensor._is_zerotensor() for tensor in args):
+            # PyTorch makes others of them on the way to a mode.
+            return functional.linear(*args)
+        with _below(), _no_graph():
+            result: torch.Tensor = self.mode.__torch_dispatch__(LINEAR, (), args)
         return result
 
 

@@ -75,7 +75,7 @@ class Mode(TorchDispatchMode):
         super().__init__()
         self._rules, self._report, self._marks, self._modules = rules, report, marks, modules
         self._machines, self._accepted = Machines(report, seed), ACCEPTED
-        modules.layer = Layers(self.__torch_dispatch__, marks)
+        modules.layer = Layers(self, marks)
         # In the backward pass, only where their formats differ need activations and gradients be told apart.
         self._mixed = any(policy.activations != policy.gradients for policy in rules.policies)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_right
 from contextlib import ExitStack
 from inspect import currentframe
@@ -15,7 +16,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.nn.parameter import is_lazy
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from halfsim.interop.torch.linear import Envelope, Layer, is_alone
+from halfsim.interop.torch.linear import Envelope, Layers, is_alone
 from halfsim.interop.torch.marks import Mark, Marks
 from halfsim.interop.torch.report import Report
 
@@ -52,7 +53,7 @@ class Modules(ExitStack):
     ----------
     stepped : bool
         Whether an optimizer made a step.
-    layer : callable or None
+    layer : Layers or None
         What computes a linear layer that nothing else sees; None leaves it to PyTorch.
     """
 
@@ -60,10 +61,10 @@ class Modules(ExitStack):
         super().__init__()
         self._marks, self._report = marks, report
         self.stepped = False
-        self.layer: Layer | None = None
+        self.layer: Layers | None = None
         self._names: WeakKeyDictionary[torch.nn.Module, str] = WeakKeyDictionary()
         self._owners: dict[int, str] = {}
-        self._stack: list[tuple[torch.nn.Module, str, int, FrameType | None]] = []
+        self._stack: list[tuple[torch.nn.Module, str, int, FrameType]] = []
         self._starts: list[int] = [-1]
         self._at_work: list[str] = [""]
         self._seen = _sequence()
@@ -139,15 +140,15 @@ class Modules(ExitStack):
         if known is None:
             self._learn(module)
         name = self._names[module] if known is None else known
-        layer = self.layer if is_alone(module, args) else None
+        layer = self.layer if self.layer is not None and is_alone(module, args, self.layer.mode) else None
         for parameter in module._parameters.values():
             if parameter is not None and not is_lazy(parameter):
                 self._owners[id(parameter)] = name
                 if layer is None:
                     # Those of a layer that comes whole are marked when they arrive.
                     self._marks.add(parameter, Mark.weight)
-        here = currentframe()
-        self._stack.append((module, name, _task(), None if here is None else here.f_back))
+        # The call around hooks and module; to name a frame of our own would keep the operands until they are collected.
+        self._stack.append((module, name, _task(), sys._getframe(2)))
         self._note(name)
         return None if layer is None else Envelope(args[0], layer)
 
@@ -175,9 +176,9 @@ class Modules(ExitStack):
         }
 
     def _end(self, module: torch.nn.Module, args: Any, result: Any) -> None:
-        if get_ident() == self._thread and self._stack:
+        if get_ident() == self._thread and any(entry[0] is module for entry in self._stack):
             # An error may have kept modules from ending.
-            while self._stack and self._stack.pop()[0] is not module:
+            while self._stack.pop()[0] is not module:
                 pass
             self._note(self._stack[-1][1] if self._stack else "")
 
@@ -206,18 +207,14 @@ class Modules(ExitStack):
         for group in optimizer.param_groups:
             for parameter in group["params"]:
                 self._marks.add(parameter, Mark.weight)
-        here = currentframe()
-        caller = None if here is None else here.f_back
-        if caller is not None:
-            self._steps.append(caller)
+        self._steps.append(sys._getframe(1))
         # The first argument is the optimizer.
         first, *rest = args
         return (first, *map(self._outside, rest)), {key: self._outside(x) for key, x in kwargs.items()}
 
     def _stepped(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         """Forget a call that has ended, and with it what its frame holds."""
-        here = currentframe()
-        if self._steps and here is not None and self._steps[-1] is here.f_back:
+        if self._steps and self._steps[-1] is sys._getframe(1):
             self._steps.pop()
 
     def _stepping(self) -> bool:
@@ -246,11 +243,10 @@ class Modules(ExitStack):
         return evaluated
 
 
-def _ended(call: FrameType | None) -> bool:
+def _ended(call: FrameType) -> bool:
     """Whether a call, PyTorch's of hooks and the module, has ended: its variables can be cleared then."""
     try:
-        if call is not None:
-            call.clear()
+        call.clear()
     except RuntimeError:
         return False
     return True

@@ -101,16 +101,17 @@ def simulate(
     the format of the policy's `optimizer_state`. Its `update` and `loss_scale` are for `LowPrecisionWeights` and
     `torch.amp.GradScaler` to obey; the report has a note where an optimizer made steps. Functions compiled by
     `torch.compile` run uncompiled. Float16 weights that stay the same from call to call are kept as the loops of
-    matrix units decode them, 9 bytes an element and 128 MiB at most a policy, until the block ends. What a
-    checkpoint computes again is of the forward pass, and so is what any other node does with gradients enabled,
-    unless the pass itself makes a graph, as ``create_graph=True`` says. PyTorch has modes by thread: what other
-    threads compute inside is not simulated; the report lists the modules they call, and notes threads that start
-    inside. Random numbers, windows and interpolation are PyTorch's own, and listed; numbers that a caller writes
-    down, as in ``torch.tensor`` or ``full``, are rounded where they are used. Into float16 and bfloat16 tensors
-    PyTorch writes them, as in ``fill_`` and ``x[0] = 0.1``, rounded to nearest, before anything can see it. A
-    weight is a `torch.nn.Parameter`; other tensors are activations, and what changes a memory of losses or
-    logarithms of probabilities in place stays in the arithmetic that made them. Under other roundings than to
-    nearest, an operation with a number that binary16 lacks rounds twice: to binary32, to nearest, and when stored.
+    matrix units decode them, 9 bytes an element or, of narrow ones, more, and 128 MiB at most a policy, until the
+    block ends. What a checkpoint computes again is of the forward pass, and so is what any other node does with
+    gradients enabled, unless the pass itself makes a graph, as ``create_graph=True`` says. PyTorch has modes by
+    thread: what other threads compute inside is not simulated; the report lists the modules they call, and notes
+    threads that start inside. Random numbers, windows and interpolation are PyTorch's own, and listed; numbers that
+    a caller writes down, as in ``torch.tensor`` or ``full``, are rounded where they are used. Into float16 and
+    bfloat16 tensors PyTorch writes them, as in ``fill_`` and ``x[0] = 0.1``, rounded to nearest, before anything
+    can see it. A weight is a `torch.nn.Parameter`; other tensors are activations, and what changes a memory of
+    losses or logarithms of probabilities in place stays in the arithmetic that made them. Under other roundings
+    than to nearest, an operation with a number that binary16 lacks rounds twice: to binary32, to nearest, and when
+    stored.
 
     Examples
     --------

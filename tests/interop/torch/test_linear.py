@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import subprocess
+import sys
+import weakref
+from contextlib import ExitStack
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -16,6 +22,7 @@ from halfsim.interop.torch import facts  # noqa: E402
 from halfsim.interop.torch import mode as modes  # noqa: E402
 from halfsim.interop.torch.linear import Envelope, Layers  # noqa: E402
 from halfsim.policy import named  # noqa: E402
+from tests.processes import ROOT  # noqa: E402
 
 AUTOGRAD = torch._C.DispatchKey.AutogradCPU
 
@@ -453,3 +460,144 @@ def test_a_functional_layer_in_inference_mode(whole):
     assert torch.equal(found[0], found[2])
     assert found[1] == found[3]
     assert len(whole) == 1
+
+
+@pytest.mark.parametrize("grad", [True, False])
+@pytest.mark.parametrize("module", [layer(), torch.nn.ReLU(), torch.nn.Sequential(layer(), torch.nn.ReLU())])
+def test_operands_end_with_the_call(module, grad):
+    """Without a collection of cycles, which may be long in coming."""
+    gc.collect()
+    gc.disable()
+    try:
+        with torch.set_grad_enabled(grad), halfsim.torch.simulate("mixed"):
+            x = operand(7, 48)
+            seen = weakref.ref(x)
+            module(x).sum()
+            del x
+            assert seen() is None
+    finally:
+        gc.enable()
+
+
+def test_an_optimizer_ends_with_its_step():
+    gc.disable()
+    try:
+        with halfsim.torch.simulate("mixed"):
+            weight = torch.nn.Parameter(torch.ones(3))
+            weight.grad = torch.ones(3)
+            seen = weakref.ref(weight)
+            torch.optim.SGD([weight], lr=0.1).step()
+            del weight
+            assert seen() is None
+    finally:
+        gc.enable()
+
+
+PATCHES = {
+    "forward": (
+        "own = torch.nn.Linear.forward\n"
+        "torch.nn.Linear.forward = lambda self, input: (input.shape, own(self, input))[1]\n"
+    ),
+    "function": (
+        "own = torch.nn.functional.linear\n"
+        "torch.nn.functional.linear = lambda x, *rest: (x.numel(), own(x, *rest))[1]\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("patch", PATCHES)
+@pytest.mark.parametrize("first", [False, True])
+def test_what_stands_in_the_place_of_pytorchs_functions_gets_tensors(patch, first):
+    code = (
+        "import torch\n"
+        + ("" if first else "import halfsim.torch\n")
+        + PATCHES[patch]
+        + "import halfsim.torch\nm = torch.nn.Linear(4, 3)\nwith halfsim.torch.simulate('mixed') as report:\n"
+        "    m(torch.ones(2, 4))\n    with torch.no_grad():\n        m(torch.ones(2, 4))\nprint(dict(report.simulated))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout == "{'addmm': 2}\n", done.stderr[-1000:]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: torch.complex(*torch.randn(2, 64, 48)).conj().imag,
+        lambda: torch._neg_view(operand(64, 48, dtype=torch.float32)),
+        lambda: torch._efficientzerotensor((64, 48)),
+    ],
+    ids=["imaginary", "negative", "zero"],
+)
+def test_operands_that_are_no_plain_memory(make):
+    module, x, found = layer(dtype=torch.float32), make(), []
+    for guard in (torch.enable_grad, torch.no_grad, torch.inference_mode):
+        with guard(), halfsim.torch.simulate("mixed"):
+            found.append(module(x).detach().nan_to_num(7.0).tolist())
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.bfloat16])
+def test_results_are_no_views(dtype):
+    module, x = layer(dtype=dtype), operand(64, 48, dtype=dtype)
+    with halfsim.torch.simulate("mixed"):
+        with torch.no_grad():
+            y = module(x)
+        assert not y._is_view()
+        y.add_(torch.ones(40, requires_grad=True, dtype=dtype))
+    assert y.requires_grad
+
+
+@pytest.mark.parametrize("grad", [True, False])
+def test_where_the_mode_is_switched_off_nothing_is_simulated(grad, early):
+    module, x = layer(), operand(64, 48)
+    with torch.set_grad_enabled(grad):
+        expected = module(x)
+        with halfsim.torch.simulate("binary16-pure") as report:
+            with torch.utils._python_dispatch._disable_current_modes(), Seen() as seen:
+                y = module(x)
+            with torch._C._DisableTorchDispatch():
+                again = module(x)
+    assert torch.equal(y.nan_to_num(7.0), expected.nan_to_num(7.0))
+    assert torch.equal(again.nan_to_num(7.0), expected.nan_to_num(7.0))
+    assert seen.names == ["aten::t", "aten::addmm"]
+    assert not early
+    assert not report.simulated
+
+
+class Bad(torch.nn.Module):
+    def forward(self, x):
+        raise ValueError
+
+
+class Outer(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.bad = Bad()
+
+    def forward(self, x):
+        try:
+            self.bad(x)
+        except ValueError:
+            return x @ x.T
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_hooks_after_an_error_are_at_work_in_the_module(before):
+    x, stack = operand(6, 8), ExitStack()
+
+    def hook(*_):
+        _ = x + x
+
+    def register():
+        stack.callback(torch.nn.modules.module.register_module_forward_hook(hook, always_call=True).remove)
+
+    with stack:
+        if before:
+            register()
+        with halfsim.torch.simulate("mixed") as report:
+            if not before:
+                register()
+            Outer()(x)
+    # Of the hook's two calls one is in a module that is at work, before or after it has ended, and one may be in none.
+    found = {name: counts.elements for name, counts in report.modules.items()}
+    assert found == ({"bad": 48, "Outer": 84} if before else {"Outer": 84, "": 48})
