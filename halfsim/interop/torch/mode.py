@@ -222,9 +222,12 @@ class Mode(TorchDispatchMode):
         kept = isinstance(target, torch.Tensor) and phase != BACKWARD and bool(self._marks.of(target) & _KEPT)
         call = Call(self._machines, self._marks, policy, phase, module, dtype, phase == OPTIMIZER or kept)
         given = {key: value for key, value in kwargs.items() if key != "out"} if "out" in kwargs else kwargs
-        # An infinity or a NaN is a result like others, and noted.
-        with _NOTHING if facts.quiet else np.errstate(all="ignore"):
-            result = handler(call, *args, **given)
+        try:  # an infinity or a NaN is a result like others, and noted
+            with _NOTHING if facts.quiet else np.errstate(all="ignore"):
+                result = handler(call, *args, **given)
+        except (IndexError, ValueError):
+            self._accepted.refuse(func, args, kwargs)
+            raise
         if result is NotImplemented:
             return self._left(func, name, "no arithmetic is known for it with such settings", args, kwargs)
         self._report.simulated[name] += 1

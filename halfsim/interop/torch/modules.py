@@ -31,6 +31,8 @@ _CHECKPOINT = "CheckpointFunctionBackward"
 """The node of a checkpoint that computes again at once."""
 _task, _sequence = torch._C._current_graph_task_id, torch._C._autograd._get_sequence_nr
 _PASSES = {torch.autograd.backward.__code__, torch.autograd.grad.__code__}
+_COMPILED = "", "_orig_mod"
+"""Parts of paths that name no module of the caller's: that of the model, and that of what `torch.compile` wraps."""
 _LIMIT = 1 << 18
 """Starts of modules that are kept: nodes older than the last half of them belong to no module."""
 _ELSEWHERE = "a module called in another thread, where nothing is simulated"
@@ -170,7 +172,7 @@ class Modules(ExitStack):
     def _paths(self, module: torch.nn.Module, root: str) -> dict[torch.nn.Module, str]:
         """Return the names of a module and of all in it that have none."""
         return {
-            inner: ".".join(part for part in (root, path.replace("_orig_mod.", "")) if part) or type(module).__name__
+            inner: ".".join(part for part in (root, *path.split(".")) if part not in _COMPILED) or type(inner).__name__
             for path, inner in module.named_modules()
             if inner not in self._names
         }

@@ -23,6 +23,17 @@ _OF_FUNCTIONS = (
     "while_loop",
 )
 """Operators that take functions."""
+_OF_THE_FIRST = {
+    "_native_batch_norm_legit",
+    "_native_batch_norm_legit_no_training",
+    "cudnn_batch_norm",
+    "native_batch_norm",
+    "native_batch_norm_backward",
+    "native_group_norm",
+    "native_layer_norm",
+    "native_layer_norm_backward",
+}
+"""Operators whose results have the type of their first operand: parameters and statistics may be in float32."""
 _BACKWARD = "_backward"
 """In the names of operators that nobody calls but PyTorch."""
 _LACKING = "not implemented for 'Half'", "not implemented for 'BFloat16'"
@@ -68,8 +79,13 @@ class Accepted:
                     raise
         if len(self._known) >= _LIMIT:
             self._known.clear()
-        found = self._known[kind] = _widest(floats)
+        name = func._schema.name.removeprefix("aten::")
+        found = self._known[kind] = floats[0].dtype if name in _OF_THE_FIRST else _widest(floats)
         return found
+
+    def refuse(self, func: Any, args: Any, kwargs: Any) -> None:
+        """Raise what PyTorch raises for numbers that it refuses, as for an index that is outside; or nothing."""
+        func(*tree_map(_copied, args), **tree_map(_copied, kwargs))
 
 
 ACCEPTED = Accepted()

@@ -112,8 +112,10 @@ def _gradients(
     def dshift(a: Arithmetic) -> Array:
         return a.sum(a.convert(g), 0)[0]
 
-    parts = (dx, dgain, dshift)
-    return [call.stored(r, part) if want else None for part, want in zip(parts, wanted, strict=True)]
+    # Parameters of a half model may be in float32, and so are their gradients then.
+    own = call.dtype if gain is None else gain.dtype
+    parts = (dx, call.dtype), (dgain, own), (dshift, own)
+    return [call.stored(r, part, dtype) if want else None for (part, dtype), want in zip(parts, wanted, strict=True)]
 
 
 def _by_channel(call: Call, x: torch.Tensor) -> Array:
