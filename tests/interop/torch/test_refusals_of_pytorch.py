@@ -149,6 +149,7 @@ def test_a_kernel_that_pytorch_lacks_is_no_refusal(monkeypatch):
     def lacking(*call):
         raise RuntimeError("\"addmm_impl_cpu_\" not implemented for 'Half'")
 
+    lacking._schema = torch.ops.aten.addmm.default._schema
     accepted = refusals.Accepted()
     accepted.check(0, lacking, (x(2, 2),), {}, [x(2, 2)])
     with hs.torch.simulate("mixed"):
