@@ -20,6 +20,10 @@ FIRST = {
     "add": "hs.add(x, x)",
     "flagged": "hs.add.flagged(x, x)",
     "convert": "hs.convert(x.astype(np.float32), hs.BINARY16)",
+    "convert to bfloat16": "hs.convert(x.astype(np.float32), hs.BFLOAT16)",
+    "convert binary64 to E4M3": "hs.convert(x.astype(np.float64), hs.E4M3)",
+    "convert stochastically": "hs.convert(x.astype(np.float32), hs.BINARY16, rounding=hs.Stochastic(bits=32, seed=1))",
+    "sum": "hs.sum(x)",
     "matmul": "hs.matmul(np.ones((16, 16), np.float16), np.ones((16, 16), np.float16), accumulator='h100:f32')",
 }
 

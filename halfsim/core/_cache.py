@@ -50,7 +50,8 @@ def cache_directory() -> Path:
 def _cache_root() -> Path:
     chosen = os.environ.get("HALFSIM_CACHE_DIR")
     if chosen:
-        return Path(chosen).expanduser()
+        # Of a user that there is not, the path stays as it is.
+        return Path(os.path.expanduser(chosen))
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA", tempfile.gettempdir())
     elif sys.platform == "darwin":

@@ -9,6 +9,7 @@ with, and look in each for what no loop has: closures, comprehensions, context m
 from __future__ import annotations
 
 from functools import cached_property
+from types import FunctionType
 from typing import Any
 
 from numba.core.codegen import JITCodeLibrary
@@ -17,7 +18,7 @@ from numba.core.compiler_machinery import register_pass
 from numba.core.registry import CPUDispatcher
 from numba.core.typed_passes import NativeLowering
 
-__all__ = ["Inlined", "IntoCallers", "brief"]
+__all__ = ["Inlined", "IntoCallers", "brief", "interpreted"]
 
 # Passes over what no loop has. To name one that a version of Numba lacks does no harm.
 _NEEDLESS = frozenset(
@@ -129,3 +130,11 @@ class Inlined(CPUDispatcher):
     def alone(self) -> Any:
         """The form that Python calls."""
         return CPUDispatcher(self.py_func, targetoptions={**self.targetoptions, "no_cpython_wrapper": False})
+
+
+def interpreted(function: Any) -> Any:
+    """Return a core function as plain Python, all that it calls too: for what is asked once, nothing is compiled."""
+    own = getattr(function, "py_func", function)
+    called = {name: own.__globals__.get(name) for name in own.__code__.co_names}
+    plain = {name: interpreted(value) for name, value in called.items() if isinstance(value, Inlined)}
+    return FunctionType(own.__code__, {**own.__globals__, **plain}, own.__name__, own.__defaults__)

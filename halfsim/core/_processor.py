@@ -54,7 +54,8 @@ def choose_processor() -> None:
     numba.config.reload_config()
     if cpu_target.target_context.codegen().magic_tuple()[1:] != (name, os.environ["NUMBA_CPU_FEATURES"]):
         raise RuntimeError(
-            f"HALFSIM_CPU={chosen!r} came too late, as Numba has compiled already; import halfsim before that"
+            f"HALFSIM_CPU={chosen!r} came too late, as Numba has compiled already; call an operation of halfsim "
+            "before that"
         )
 
 

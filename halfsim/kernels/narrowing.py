@@ -17,6 +17,7 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 from numpy import float32, int32
 from numpy.typing import NDArray
 
+from halfsim.core._inlined import interpreted
 from halfsim.core._jit import kernel, scalar
 from halfsim.core.control import STOCHASTIC, Bit, has, rounding_mode
 from halfsim.core.fields import layout
@@ -81,11 +82,13 @@ class Rule(NamedTuple):
 
 
 _FIELDS = len(Rule._fields)
+# A compiler that comes for these takes longer than a first call should.
+_mode_of, _has, _overflowed = map(interpreted, (rounding_mode, has, overflow_result))
 
 
 def takes(target: Format, control: int) -> bool:
     """Whether `round_binary32` rounds to a format as a control word asks."""
-    if rounding_mode(control) == STOCHASTIC or target.precision > 22 or not BINARY32.contains(target):
+    if _mode_of(control) == STOCHASTIC or target.precision > 22 or not BINARY32.contains(target):
         return False
     # Units are counted in normal numbers; the smallest normal one of binary32 is still a part of a unit, and no zero.
     own = -103 <= target.emin <= 46 and target.emin - target.precision >= -125
@@ -99,7 +102,7 @@ def _pattern(number: float) -> int:
 @lru_cache(maxsize=64)
 def make_rule(target: Format, control: int, flush_inputs: bool) -> NDArray[np.int32]:
     """Return the `Rule` of a control word and a format that `takes` accepts; flushing of inputs is given apart."""
-    mode, fields = rounding_mode(control), layout(target)
+    mode, fields = _mode_of(control), layout(target)
     shift = 24 - target.precision
     half = 1 << (shift - 1)
     positive, negative = {
@@ -111,7 +114,7 @@ def make_rule(target: Format, control: int, flush_inputs: bool) -> NDArray[np.in
     even = int(mode == Rounding.roundTiesToEven)
     own = target.emin > BINARY32.emin
     # Just below the smallest normal number the last kept bit is 1; that of binary32 has no further place there.
-    before = has(control, Bit.tininessBefore)
+    before = _has(control, Bit.tininessBefore)
     tiny, tiny_negative = (0 if before else (away + even) >> (0 if own else 1) for away in (positive, negative))
     largest = _pattern(target.largest)
 
@@ -120,10 +123,10 @@ def make_rule(target: Format, control: int, flush_inputs: bool) -> NDArray[np.in
         beyond = INFINITY if target.specials == Specials.ieee else _NAN
         return largest if magnitude == fields.largest else beyond
 
-    over, over_negative = (held(overflow_result(sign, fields, control)) for sign in (0, 1))
-    saturates = target.specials != Specials.ieee and has(control, Bit.saturate)
+    over, over_negative = (held(_overflowed(sign, fields, control)) for sign in (0, 1))
+    saturates = target.specials != Specials.ieee and _has(control, Bit.saturate)
     infinite = largest if saturates else held(fields.infinity)
-    flushes = has(control, Bit.flushResults)
+    flushes = _has(control, Bit.flushResults)
     if own:
         nearest = even and not flushes and target.emax + shift < 127
     else:
@@ -145,7 +148,7 @@ def make_rule(target: Format, control: int, flush_inputs: bool) -> NDArray[np.in
         tiny_flip=tiny ^ tiny_negative,
         normal=_pattern(target.smallest_normal),
         flushed=_pattern(target.smallest_normal) if flushes else 0,
-        alone=int(not has(control, Bit.flushInexact)),
+        alone=int(not _has(control, Bit.flushInexact)),
         top=_pattern(2.0 ** (target.emax + 1)) if target.emax < 127 else INFINITY,
         largest=largest,
         over=over,
