@@ -179,8 +179,9 @@ def _training() -> list[_Work]:
 
     from halfsim.accumulators import Sequential
     from halfsim.formats import BINARY16, BINARY32
+    from halfsim.kernels.census import same
     from halfsim.kernels.default_state import default_state
-    from halfsim.kernels.losses import extraordinary, losses
+    from halfsim.kernels.losses import extraordinary, losses, narrowed
     from halfsim.kernels.updates import sum_of_squares, truncated_sums
     from halfsim.policy import named
     from halfsim.rounding import Stochastic
@@ -216,4 +217,5 @@ def _training() -> list[_Work]:
         work.append(partial(losses, numbers[0], words[0], np.int32(1), 0))
         last = patterns[0], np.int32(1), 0, np.zeros(2, np.uint8), 1
         work.append(partial(extraordinary, patterns, np.ones((2, 1), np.uint16), words[0, :1], *last))
-    return work
+    work.append(partial(narrowed, numbers[0], patterns[0], 0))
+    return work + [partial(same, x, x) for x in (patterns[0], np.ones(2, np.uint64))]

@@ -1,4 +1,4 @@
-"""Count, in one pass over a tensor, where its numbers lie and what storing them lost."""
+"""One pass over a tensor: where its numbers lie and what storing them lost, whether one is special, any has changed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy import int32
 from halfsim.core._jit import kernel
 from halfsim.kernels.simd import less
 
-__all__ = ["BINS", "COUNTS", "LOWEST", "census", "special"]
+__all__ = ["BINS", "COUNTS", "LOWEST", "census", "same", "special"]
 
 LOWEST = -60
 BINS = 79
@@ -19,6 +19,8 @@ _MAGNITUDE, _INFINITY = 0x7FFFFFFF, 0x7F800000
 _EXPONENTS = 256
 # Elements that are counted in int32, of which a register holds twice as many.
 _PART = 1 << 16
+# Words that are compared before the first that differ are asked for.
+_RUN = 1 << 12
 
 
 @kernel
@@ -60,3 +62,16 @@ def special(stored, magnitude, infinity):
     for i in range(stored.size):
         found |= np.int64((np.int64(stored[i]) & magnitude) >= infinity)
     return found != 0
+
+
+@kernel
+def same(words, others):
+    """Whether as many words are the same."""
+    for start in range(0, words.size, _RUN):
+        x, y = words[start : start + _RUN], others[start : start + _RUN]
+        different = x[0] ^ y[0]
+        for i in range(1, x.size):
+            different |= x[i] ^ y[i]
+        if different != 0:
+            return False
+    return True

@@ -6,9 +6,10 @@ import numpy as np
 from numpy import float32, int32
 
 from halfsim.core._jit import kernel, scalar
-from halfsim.kernels.simd import bits_of, decode, float_of, less, make_rule
+from halfsim.kernels.f16c import converts, narrow, widen
+from halfsim.kernels.simd import bits_of, decode, float_of, less, make_rule, nearest
 
-__all__ = ["BESIDE", "LOSSES", "WHOLE", "extraordinary", "losses"]
+__all__ = ["BESIDE", "LOSSES", "WHOLE", "extraordinary", "losses", "narrowed"]
 
 LOSSES = ("inexact", "overflow", "underflow", "flushed", "invalid")
 """What is counted, as `halfsim.interop.torch.report.Counts` explains it."""
@@ -142,3 +143,35 @@ def extraordinary(a, b, starts, stored, normal, control, rows, most):
         inexact, overflow, underflow = inexact + one, overflow + two, underflow + three
         flushed, invalid = flushed + four, invalid + five
     return count, special, inexact, overflow, underflow, flushed, invalid
+
+
+@scalar
+def _nearest(bits):
+    """Return the binary16 pattern of a binary32 one, to nearest, and of a NaN any of one."""
+    return int32(narrow(float_of(bits))) if converts() else nearest(bits, int32(0))[0]
+
+
+@kernel
+def narrowed(exact, stored, control):
+    """Round binary32 patterns, uint32, to nearest to binary16 ones, uint16, and count what that took off.
+
+    `control` is the word of rounding to nearest. Return how many numbers it changed, made infinite and made zero; or -1
+    for all where one is a NaN, whose pattern the core knows.
+    """
+    rule = make_rule(control)
+    inexact = infinite = zero = nan = 0
+    for start in range(0, stored.size, _RUN):
+        before, after = exact[start : start + _RUN], stored[start : start + _RUN]
+        for i in range(after.size):
+            after[i] = _nearest(int32(before[i]))
+        a = b = c = d = int32(0)
+        for i in range(after.size):
+            bits = int32(before[i])
+            back = bits_of(widen(after[i]) if converts() else decode(after[i], rule))
+            size = int32(back & _MAGNITUDE)
+            # Zeros of both signs stay what they are.
+            differs = int32(bits ^ back) != 0
+            a, b, c = int32(a + differs), int32(b + (differs & (size == _INFINITY))), int32(c + (differs & (size == 0)))
+            d = int32(d + less(_INFINITY, size))
+        inexact, infinite, zero, nan = inexact + a, infinite + b, zero + c, nan + d
+    return (inexact, infinite, zero) if nan == 0 else (-1, -1, -1)

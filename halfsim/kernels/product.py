@@ -32,7 +32,7 @@ from halfsim.kernels.threads import run_blocks
 from halfsim.mfma import ExactDotAdd, PairwiseDotAdd, TwoStageDotAdd
 from halfsim.rounding import Stochastic, as_rounding
 
-__all__ = ["Operands", "Plan", "convert_each", "evaluate", "evaluate_general", "first_step", "plan"]
+__all__ = ["Operands", "Plan", "compute_fast", "convert_each", "evaluate", "evaluate_general", "first_step", "plan"]
 
 # Multiply-adds worth a thread: about 0.2 ms of a vectorised loop, of a general one.
 _FAST_WORK = 1 << 19
@@ -163,7 +163,7 @@ def evaluate(
         and (panels is not None or not _first_and_special(chosen, as_words(operands, chosen.factors)))
     ):
         d, last = _fast_operands(chosen, c, (rows, columns))
-        _compute_fast(chosen, operands, d, last if panels is None else (panels,))
+        compute_fast(chosen, operands, d, last if panels is None else (panels,))
         return d.view(chosen.storage.values), np.empty(0, np.uint8)
     size, operands = rows * columns, as_patterns(operands, chosen.factors)
     d, flags = np.empty(size, chosen.storage.patterns), np.empty(size, np.uint8)
@@ -267,7 +267,7 @@ def _compute_general(place: Any, chosen: Plan, operands: Operands, elements: Any
     return flags
 
 
-def _compute_fast(chosen: Plan, operands: Operands, d: NDArray[Any], last: tuple[Any, ...]) -> None:
+def compute_fast(chosen: Plan, operands: Operands, d: NDArray[Any], last: tuple[Any, ...]) -> None:
     """Compute a product with the plan's vectorised loop; `d` (products * M, N) holds C and receives the result."""
     fast, words = chosen.fast, as_words(operands, chosen.factors)
     assert fast is not None

@@ -28,12 +28,16 @@ class Operands(NamedTuple):
 
 def stays_binary32(fmt: Format) -> bool:
     """Whether factors of a format may stay numbers of binary32: that with fewer digits, in as many bytes, as TF32."""
+    if not 16 < fmt.width < 32:
+        return False
     alike = (fmt.emin, fmt.emax, fmt.specials) == (BINARY32.emin, BINARY32.emax, BINARY32.specials)
-    return alike and 16 < fmt.width < 32 and not numba.config.DISABLE_JIT
+    return alike and not numba.config.DISABLE_JIT
 
 
 def as_words(operands: Operands, formats: tuple[Format, Format]) -> Operands:
     """Return the operands as vectorised loops take them: words of binary32 where a format `stays_binary32`."""
+    if not (stays_binary32(formats[0]) or stays_binary32(formats[1])):
+        return operands
     a, b = (_words(x, fmt) if stays_binary32(fmt) else x for x, fmt in zip(operands[:2], formats, strict=True))
     return operands._replace(a=a, b=b)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -11,18 +11,19 @@ from halfsim.arrays import contiguous
 from halfsim.formats import BINARY16, BINARY32, Format
 from halfsim.kernels import fused
 from halfsim.kernels.fused import Panels
-from halfsim.kernels.product import evaluate, plan
+from halfsim.kernels.product import Operands, Plan, compute_fast, evaluate, plan
 from halfsim.kernels.swallowed import swallowed, swallowed32
 from halfsim.shapes import matrices
 from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.binary32 import widen
 
-__all__ = ["Factors", "decoded", "multiply", "output", "store", "turned", "watch"]
+__all__ = ["Decoded", "Factors", "decoded", "multiply", "multiply_decoded", "output", "store", "turned", "watch"]
 
 Factors: TypeAlias = tuple[Array, Array, Array | None]
 """Two factors, and what their product is added to."""
 
 _NARROW = 8  # columns
+_ONLY = np.zeros(1, np.int64)
 
 
 def turned(a: Array, b: Array) -> bool:
@@ -33,25 +34,50 @@ def turned(a: Array, b: Array) -> bool:
     return b.shape[1] < _NARROW or a.flags.f_contiguous
 
 
-def decoded(row: Accumulator, b: Array) -> Panels | None:
-    """Return a float16 matrix (K, N) as the loop of a matrix unit decodes it, or None where there is no such loop."""
-    chosen = plan(row)
+class Decoded(NamedTuple):
+    """A matrix as the loop of a matrix unit decodes it, for products with many others."""
+
+    plan: Plan
+    words: Array
+    """Its patterns, (1, K, N), uint16."""
+    panels: Panels
+
+
+def decoded(row: Accumulator, b: Array) -> Decoded | None:
+    """Return a float16 matrix (K, N), in C order, decoded, or None where there is no such loop."""
+    chosen, words = plan(row), b.view(np.uint16)[None]
     if not chosen.leaves or not b.size:
         return None
-    panels: Panels = fused.decoded(contiguous(b).view(np.uint16)[None], *chosen.fast_extra)
-    return panels
+    return Decoded(chosen, words, fused.decoded(words, *chosen.fast_extra))
 
 
-def multiply(row: Accumulator, a: Array, b: Array, c: Array | None, panels: Panels | None = None) -> Array:
-    """Return `halfsim.matmul` of float16 arrays without the questions of its front door; `panels` are b, `decoded`."""
+def multiply_decoded(a: Array, b: Decoded, c: Array | None) -> Array:
+    """Return `multiply` of a float16 matrix (M, K) and of one that is decoded."""
+    chosen, operands = b.plan, Operands(contiguous(a).view(np.uint16)[None], b.words, _ONLY, _ONLY)
+    shape = len(a), b.words.shape[2]
+    start = _start(chosen.format, c, shape)
+    if start is not None and start.dtype != chosen.storage.values:
+        return evaluate(chosen, operands, start, False, b.panels)[0].reshape(shape)
+    d = np.zeros(shape, chosen.storage.patterns) if start is None else start.view(chosen.storage.patterns)
+    compute_fast(chosen, operands, d, (b.panels,))
+    return d.view(chosen.storage.values)
+
+
+def multiply(row: Accumulator, a: Array, b: Array, c: Array | None) -> Array:
+    """Return `halfsim.matmul` of float16 arrays without the questions of its front door."""
     shape, operands = matrices("matmul", a.view(np.uint16), b.view(np.uint16))
-    start = None
-    if c is not None:
-        # The cast is one of a row, not of all that it starts.
-        row_of_c = widen(c) if output(row) == BINARY32 else c
-        start = np.empty(shape, row_of_c.dtype)
-        start[...] = row_of_c
-    return evaluate(plan(row), operands, start, False, panels)[0].reshape(shape)
+    return evaluate(plan(row), operands, _start(output(row), c, shape), False)[0].reshape(shape)
+
+
+def _start(output: Format, c: Array | None, shape: tuple[int, ...]) -> Array | None:
+    """Return an array of what the sums of a product start from."""
+    if c is None:
+        return None
+    # The cast is one of a row, not of all that it starts.
+    row_of_c = widen(c) if output == BINARY32 else c
+    start = np.empty(shape, row_of_c.dtype)
+    start[...] = row_of_c
+    return start
 
 
 def output(row: Accumulator) -> Format:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+
+import numba
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +12,8 @@ from hypothesis import strategies as st
 
 from halfsim.core.control import control_word
 from halfsim.environment import IEEE
-from halfsim.kernels.losses import BESIDE, WHOLE, extraordinary, losses
+from halfsim.kernels import f16c
+from halfsim.kernels.losses import BESIDE, WHOLE, extraordinary, losses, narrowed
 from halfsim.rounding import Rounding
 
 CONTROL = control_word(Rounding.roundTiesToEven, IEEE)
@@ -182,3 +186,64 @@ def test_every_pattern_is_compared_or_ordinary():
         assert got == wanted
         assert (after == kept).all()
     assert got[0] == 2 * (1024 + 1 + 1024)
+
+
+@numba.njit
+def set_state(state):
+    return f16c.exchange(np.int32(state))
+
+
+def rounded(numbers):
+    """Call the kernel; return binary16 numbers and what it returns."""
+    stored = np.empty(numbers.size, np.uint16)
+    lost = narrowed(numbers.view(np.uint32), stored, CONTROL)
+    return stored, lost
+
+
+def in_words(numbers):
+    """Say the same with NumPy's conversion, of numbers without NaNs."""
+    with np.errstate(over="ignore"):
+        stored = numbers.astype(np.float16)
+    differs = stored.astype(np.float32) != numbers
+    counts = (differs, differs & np.isinf(stored), differs & (stored == 0))
+    return stored.view(np.uint16), tuple(int(np.count_nonzero(each)) for each in counts)
+
+
+@pytest.mark.parametrize("low", [0, 1, 0x0FFF, 0x1000, 0x1001, 0x1FFF, 0x2FFF, 0x3000, 0x3001, 0x7FFF, 0x8000, 0xFFFF])
+def test_numbers_are_rounded_and_their_losses_counted(low):
+    """All upper halves of binary32 with what decides a rounding below them, and each number by itself as well."""
+    numbers = ((np.arange(1 << 16, dtype=np.uint32) << np.uint32(16)) | np.uint32(low)).view(np.float32)
+    numbers = numbers[~np.isnan(numbers)]
+    for part in (numbers, numbers[::-1], numbers[:511], numbers[:0]):
+        part = part.copy()
+        stored, lost = rounded(part)
+        wanted, counts = in_words(part)
+        assert (stored == wanted).all()
+        assert lost == counts
+    for at in range(0, numbers.size, 257):
+        one = numbers[at : at + 1].copy()
+        assert rounded(one)[1] == in_words(one)[1], one
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="sets x86's control register")
+def test_the_state_of_the_processor_changes_nothing():
+    """Rounding upward, flush-to-zero and denormals-are-zero, as another library may leave them."""
+    numbers = np.float32([*EDGES, *-EDGES, *np.random.default_rng(5).normal(size=999)])
+    wanted, counts = rounded(numbers)
+    before = set_state(0x1F80 | 0x4000 | 0x8000 | 0x40)
+    try:
+        stored, lost = rounded(numbers)
+    finally:
+        set_state(before)
+    assert (stored == wanted).all()
+    assert lost == counts == in_words(numbers)[1]
+
+
+@pytest.mark.parametrize("nan", [0x7FC00000, 0x7F800001, 0xFFFFFFFF, 0xFF802000])
+@pytest.mark.parametrize("at", [0, 511, 512, 1000])
+def test_a_nan_is_said(nan, at):
+    numbers = np.ones(1001, np.float32)
+    numbers.view(np.uint32)[at] = nan
+    assert rounded(numbers)[1] == (-1, -1, -1)
+    numbers[at] = np.inf
+    assert rounded(numbers)[1] == (0, 0, 0)

@@ -65,7 +65,7 @@ class Call:
     ) -> None:
         kind = "master" if master else "bfloat16" if dtype == torch.bfloat16 else "plain"
         self.machine: TensorMachine = machines.of(policy, kind)
-        self.machine.layer, self.machine.weight = module, None
+        self.machine.layer = module
         self.dtype, self.hidden = dtype, False
         self.backward = phase == BACKWARD
         self.optimizer = phase == OPTIMIZER or master
@@ -87,23 +87,30 @@ class Call:
         machine = self.machine
         if machine.keeps16 and tensor.dtype is torch.float16:
             return array_of(tensor)
-        # Where all are stored alike, marks need not be looked up.
-        marks = 0 if machine.alike else self._marks.of(tensor)
-        if marks & Mark.weight:
-            storage = machine.weights
-        elif self.backward and not marks & Mark.activation:
-            storage = machine.gradients
-        else:
-            storage = machine.activations
+        storage = self._storage(tensor)
         values = array_of(tensor)
         # In the order of memory: a transposed matrix stays so.
         turned = values.ndim == 2 and values.flags.f_contiguous and not values.flags.c_contiguous
         values = values.T if turned else values
+        stored = None
+        if machine.counts16 and storage.dtype == _F16 and tensor.dtype is torch.float32 and values.flags.c_contiguous:
+            stored = machine.ledger.narrowed(machine.layer, values)
+        if stored is not None:
+            return stored.T if turned else stored
         stored = storage.convert(values)
         # Float16 operands are other ones only where their subnormals are flushed.
         if tensor.dtype != torch.bfloat16 and stored is not values:
             machine.ledger.operand(machine.layer, values, stored)
         return stored.T if turned else stored
+
+    def _storage(self, tensor: torch.Tensor) -> Arithmetic:
+        """Return what rounds a factor."""
+        machine = self.machine
+        # Where all are stored alike, marks need not be looked up.
+        marks = 0 if machine.alike else self._marks.of(tensor)
+        if marks & Mark.weight:
+            return machine.weights
+        return machine.gradients if self.backward and not marks & Mark.activation else machine.activations
 
     def operand(self, tensor: torch.Tensor) -> Array:
         """Return a tensor as it takes part in other operations: rounded like a factor, unless it is to stay wide."""
@@ -138,18 +145,26 @@ class Call:
         self, a: torch.Tensor, b: torch.Tensor, bias: torch.Tensor | None = None, turned: bool = False
     ) -> Array:
         """Return the product of matrices, or of stacks of them, summed and stored as its kind is; `turned`, by b.T."""
-        x, y = self.factor(a), self.factor(b)
-        y = y.T if turned else y
+        x = self.factor(a)
         if not self.backward:
-            start = None if bias is None else np.ascontiguousarray(self.factor(bias))
-            if y.ndim == 2 and (turned or self.is_weight(b)):
-                # A copy in another format has its place in memory for this call alone.
-                own = self.machine.keeps16 and b.dtype is torch.float16
-                self.machine.weight = b.data_ptr() if own else self.machine.layer
-            return self.machine.forward(x, y, start)
+            y = None
+            if b.ndim == 2 and b.dtype is not torch.bfloat16 and (turned or self.is_weight(b)):
+                values = array_of(b)
+                y = self.machine.keep(x, values.T if turned else values, b.data_ptr(), self._storage(b))
+            if y is None:
+                y = self.factor(b).T if turned else self.factor(b)
+            return self.machine.forward(x, y, None if bias is None else self._start(bias))
+        y = self.factor(b)
         if self.is_weight(a) or self.is_weight(b) or not _gives_a_weight(self._marks):
             return self.machine.data_gradient(x, y)
         return self.machine.weight_gradient(x, y)
+
+    def _start(self, bias: torch.Tensor) -> Array:
+        """Return a vector that sums start from, in the format in which it takes part in them."""
+        kept = None
+        if bias.dtype is torch.float32 and bias.ndim == 1:
+            kept = self.machine.start(array_of(bias), bias.data_ptr(), self._storage(bias))
+        return np.ascontiguousarray(self.factor(bias)) if kept is None else kept
 
     def pointwise(self, function: Function, *operands: torch.Tensor | float, dtype: torch.dtype | None = None) -> Any:
         """Return a function of the elements of tensors and of numbers, stored."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,15 @@ from halfsim.arrays import contiguous
 from halfsim.conversion import convert
 from halfsim.formats import BFLOAT16, BINARY16, BINARY32
 from halfsim.interop.torch.report import Report
-from halfsim.interop.torch.steady import Steady, Weight
+from halfsim.interop.torch.steady import Lost, Steady, Weight
 from halfsim.interop.torch.tally import Tally
 from halfsim.linalg import matmul
 from halfsim.policy import Policy
-from halfsim.rounding import Rounding
+from halfsim.rounding import Rounding, Stochastic, as_rounding
 from halfsim.tensorcores import TABLE, AccumulatorLike, row
 from halfsim.training.arithmetic import Arithmetic, Array, arithmetic
 from halfsim.training.machine import Machine
-from halfsim.training.products import Factors, multiply, output, turned
+from halfsim.training.products import Factors, multiply_decoded, output, turned
 
 __all__ = ["KINDS", "PLAIN32", "BFloat16Machine", "Machines", "TensorMachine"]
 
@@ -90,9 +91,8 @@ class TensorMachine(Machine):
         Whether weights, activations and gradients are stored in one format.
     keeps16 : bool
         Whether float16 numbers take part in products as they are.
-    weight : int, str or None
-        What tells the second factor of the next product from others, if that is a weight: its place in memory, or that
-        of the module, if it is a copy.
+    counts16 : bool
+        Whether rounding to binary16 is to nearest and counted, which one pass does.
     """
 
     ledger: Tally
@@ -101,22 +101,68 @@ class TensorMachine(Machine):
         super().__init__(policy, ledger, seed, stream)
         self.alike = policy.weights == policy.activations == policy.gradients
         self.keeps16 = self.alike and policy.weights == BINARY16 and not policy.flush_to_zero
-        self.weight: int | str | None = None
-        self._steady, self._found = Steady(), _NO_WEIGHT
+        nearest = policy.rounding is Rounding.roundTiesToEven and not policy.flush_to_zero
+        self.counts16 = nearest and ledger.sampling
+        self._draws = isinstance(as_rounding(policy.rounding), Stochastic)
+        self._steady, self._kept = Steady(), _NO_WEIGHT
 
-    def _multiply(self, kind: str, name: str, storage: Arithmetic, a: Array, b: Array, c: Array | None = None) -> Array:
-        row: Any = getattr(self.policy, name)
-        self._found = None
-        if self.weight is not None and a.dtype == b.dtype == _F16 and isinstance(row, MatrixUnit) and not turned(a, b):
-            self._found = self._steady.find(row, self.weight, len(a), b)
-            if self._found is not None and self._found.columns is not None:
-                b = self._found.columns
-        return super()._multiply(kind, name, storage, a, b, c)
+    def keep(self, x: Array, weight: Array, place: int, storage: Arithmetic) -> Array | None:
+        """Return the second factor of a forward product as it is kept of earlier ones, and count what rounding it lost.
+
+        Parameters
+        ----------
+        x : array, shape (M, K)
+            The first factor, rounded.
+        weight : float16 or float32 array, shape (K, N)
+            The second as it lies in memory, not rounded.
+        place : int
+            Where it lies.
+        storage : Arithmetic
+            What rounds it.
+        """
+        row: Any = self.policy.forward
+        if not (x.dtype == storage.dtype == _F16 and isinstance(row, MatrixUnit)) or turned(x, weight):
+            return None
+        if x.shape[1] != len(weight) or (self._draws and weight.dtype != _F16):
+            # What does not fit is refused elsewhere; what rounds at random rounds to other numbers in every call.
+            return None
+        found = self._kept = self._steady.find(row, place, len(x), weight, partial(self._rounded, storage))
+        if found is None:
+            return None
+        if found.lost is not None:
+            self.ledger.rounded(self.layer, found.lost)
+        return found.columns
+
+    def start(self, values: Array, place: int, storage: Arithmetic) -> Array | None:
+        """Return a vector that sums start from, rounded as it is kept of earlier calls, and count what that lost.
+
+        Parameters
+        ----------
+        values : float32 array, shape (N,)
+            The vector, not rounded.
+        place, storage : int, Arithmetic
+            As of `keep`.
+        """
+        if self._draws or storage.dtype != _F16:
+            return None
+        found = self._steady.vector(place, values, partial(self._rounded, storage))
+        if found is None:
+            return None
+        if found[1] is not None:
+            self.ledger.rounded(self.layer, found[1])
+        return found[0]
+
+    def _rounded(self, storage: Arithmetic, values: Array) -> tuple[Array, Lost | None]:
+        stored = storage.convert(values)
+        # Float16 numbers are other ones only where their subnormals are flushed.
+        counts = self.ledger.sampling and stored is not values
+        return stored, self.ledger.rounding(values, stored) if counts else None
 
     def _product(self, a: Array, b: Array, c: Array | None, accumulator: AccumulatorLike) -> Array:
-        if self._found is None or not isinstance(accumulator, MatrixUnit):
+        kept = self._kept
+        if kept is None or b is not kept.columns or kept.decoded is None or not isinstance(accumulator, MatrixUnit):
             return super()._product(a, b, c, accumulator)
-        return multiply(accumulator, a, b, c, self._found.panels)
+        return multiply_decoded(a, kept.decoded, c)
 
     def _compare(self, kind: str, row: Accumulator | None, factors: Factors, stored: Array, number: int) -> None:
         # What else than inexact a result may be is seen in its pattern for binary16 alone.

@@ -10,7 +10,8 @@ from halfsim.arrays import contiguous
 from halfsim.core.control import control_word
 from halfsim.environment import IEEE
 from halfsim.interop.torch.report import EVERY, Counts, Report
-from halfsim.kernels.losses import LOSSES, WHOLE, extraordinary, losses
+from halfsim.interop.torch.steady import Lost
+from halfsim.kernels.losses import LOSSES, WHOLE, extraordinary, losses, narrowed
 from halfsim.rounding import Rounding
 from halfsim.training.arithmetic import Array
 from halfsim.training.ledger import WATCHED, Ledger, is_special
@@ -87,15 +88,32 @@ class Tally(Ledger):
 
     def operand(self, layer: str, values: Array, stored: Array) -> None:
         """Count what rounding a float32 operand, or flushing a float16 one, took off."""
-        if not self.sampling:
-            return
+        if self.sampling:
+            self.rounded(layer, self.rounding(values, stored))
+
+    def rounding(self, values: Array, stored: Array) -> Lost:
+        """Return what rounding an operand took off."""
         _, inexact, overflow, _, flushed, _ = self._losses(values, stored)
+        infinite = int(np.count_nonzero(np.isinf(stored) & np.isfinite(values))) if overflow else 0
+        return inexact, infinite, flushed
+
+    def rounded(self, layer: str, lost: Lost) -> None:
+        """Count what rounding an operand took off."""
+        inexact, infinite, flushed = lost
         if inexact:
             counts = self._report.modules[layer]
             counts.rounded += inexact
+            counts.rounded_overflow += infinite
             counts.rounded_flushed += flushed
-            if overflow:
-                counts.rounded_overflow += int(np.count_nonzero(np.isinf(stored) & np.isfinite(values)))
+
+    def narrowed(self, layer: str, values: Array) -> Array | None:
+        """Return a float32 operand in C order rounded to binary16, to nearest, and count; None where it holds a NaN."""
+        stored = np.empty(values.shape, _F16)
+        lost = narrowed(values.reshape(-1).view(np.uint32), stored.reshape(-1).view(np.uint16), NEAREST)
+        if lost[0] < 0:
+            return None
+        self.rounded(layer, lost)
+        return stored
 
     def watch(self, layer: str, tensor: str, stored: Array) -> None:
         """Note whether a result holds an infinity or a NaN."""

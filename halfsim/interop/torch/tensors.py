@@ -31,6 +31,7 @@ INEXACT = {x for x in vars(torch).values() if type(x) is torch.dtype and (x.is_f
 _LISTS = list, tuple
 _NESTS = list, tuple, dict
 _STRIDED = torch.strided
+_F16 = np.dtype(np.float16)
 _NUMPY = {torch.float16: np.float16, torch.float32: np.float32, torch.float64: np.float64}
 
 
@@ -50,6 +51,9 @@ def tensor_of(values: Array, dtype: torch.dtype) -> torch.Tensor:
     if dtype is torch.bfloat16:
         words = np.ascontiguousarray(values, np.float32).view(np.uint32) >> np.uint32(16)
         return torch.from_numpy(words.astype(np.uint16).view(np.int16)).view(torch.bfloat16).view(np.shape(values))
+    if dtype is torch.float32 and values.dtype == _F16:
+        # Exact, and by PyTorch's conversion in vectors.
+        return tensor_of(values, torch.float16).float()
     held = np.asarray(values, _NUMPY[dtype])
     if not held.flags.c_contiguous:
         held = held.copy("C")

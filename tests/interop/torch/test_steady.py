@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ import halfsim as hs  # noqa: E402
 import halfsim.torch  # noqa: E402
 from halfsim.interop.torch import steady  # noqa: E402
 from halfsim.interop.torch.steady import Steady  # noqa: E402
+from halfsim.policy import named  # noqa: E402
 from halfsim.tensorcores import as_accumulator  # noqa: E402
 
 
@@ -88,11 +91,12 @@ def other_parameter(layer, value):
     layer.weight = torch.nn.Parameter(layer.weight.data)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
 @pytest.mark.parametrize("write", [fill, through_numpy, through_data, other_memory, other_parameter])
 @pytest.mark.parametrize("value", [1.0, np.inf, np.nan, -0.0, 6e-8])
 @pytest.mark.parametrize("before", [0.0, 2.0])
-def test_whatever_is_written_is_computed_with(write, value, before, used):
-    module, x = layer(), draw(16, 96, seed=9)
+def test_whatever_is_written_is_computed_with(write, value, before, dtype, used):
+    module, x = layer(dtype=dtype), draw(16, 96, seed=9).to(dtype)
     fill(module, before)
     with torch.no_grad(), halfsim.torch.simulate("h100:f32"):
         for _ in range(3):
@@ -102,12 +106,49 @@ def test_whatever_is_written_is_computed_with(write, value, before, used):
         through_numpy(module, before)
         found.append(patterns(module(x)))
     assert used[:3] == [False, True, True]
-    weight = module.weight.detach().numpy()
-    start = np.broadcast_to(module.bias.detach().numpy().astype(np.float32), (16, 80))
+    # To nearest, as PyTorch rounds.
+    weight, bias = module.weight.detach().half().numpy(), module.bias.detach().half().numpy()
+    start = np.broadcast_to(bias.astype(np.float32), (16, 80))
     for number, y in enumerate(found):
         weight[5, 7] = value if number < 3 else before
-        expected = hs.convert(hs.matmul(x.numpy(), weight.T, start, accumulator="h100:f32"), hs.BINARY16)
-        assert np.array_equal(y.numpy(), expected.view(np.int16))
+        expected = hs.convert(hs.matmul(x.half().numpy(), weight.T, start, accumulator="h100:f32"), hs.BINARY16)
+        assert torch.equal(y, patterns(torch.from_numpy(expected).to(dtype)))
+
+
+WIDE = hs.Sequential(format=hs.BINARY32)
+MIXED = named("mixed").accumulating("h100:f16", "own")
+OTHERS = {
+    "toward zero": replace(MIXED, rounding="rtz"),
+    "flushing": replace(MIXED, flush_to_zero=True),
+    "stochastic": replace(MIXED, rounding=hs.Stochastic(bits=13, seed=7)),
+    "wide gradients": replace(MIXED, gradients=hs.BINARY32, data_gradient=WIDE, weight_gradient=WIDE),
+    "wide weights": replace(MIXED, weights=hs.BINARY32, forward=WIDE, data_gradient=WIDE),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_policies_keep_the_same_bits_and_counts(name, dtype, used, monkeypatch):
+    """With changes between calls, of which some are below what rounding to binary16 leaves."""
+    found = []
+    for keeps in (True, False):
+        module, x = layer(dtype=dtype), draw(16, 96, seed=9).to(dtype) / 3
+        with torch.no_grad():
+            module.bias.copy_(draw(80, seed=2) / 3)
+        if not keeps:
+            monkeypatch.setattr(Steady, "find", lambda *_: None)
+            monkeypatch.setattr(Steady, "vector", lambda *_: None)
+        with torch.no_grad(), halfsim.torch.simulate(OTHERS[name], seed=3) as report:
+            results = [patterns(module(x)) for _ in range(3)]
+            for write in ((7, 5, 2e-8), (7, 6, 1e5), (7, 7, 0.1)):
+                module.weight[write[:2]] = write[2]
+                module.bias[write[0]] += write[2]
+                results += [patterns(module(x)) for _ in range(2)]
+        found.append((results, report.as_dict()))
+    assert all(torch.equal(*pair) for pair in zip(found[0][0], found[1][0], strict=True))
+    assert found[0][1] == found[1][1]
+    kept = name in ("toward zero", "flushing", "wide gradients") or (name, dtype) == ("stochastic", torch.float16)
+    assert any(used) == kept
 
 
 def test_one_memory_as_it_is_and_transposed(used):
@@ -130,8 +171,12 @@ def test_activations_are_no_weights(used):
     assert not used
 
 
+def whole(memory):
+    return memory.astype(np.float16), None
+
+
 def find(kept, numbers, rows=8, name=1):
-    return kept.find(as_accumulator("h100:f32"), name, rows, numbers)
+    return kept.find(as_accumulator("h100:f32"), name, rows, numbers, whole)
 
 
 def test_what_is_trained_is_soon_left_alone():
@@ -163,7 +208,7 @@ def test_memory_has_a_limit(monkeypatch):
     assert found == [[False] * 3, [False, False, True], [False, False, True]]
     weight = find(kept, numbers, name=2)
     assert kept._size == weight.nbytes <= steady._LIMIT
-    assert weight.nbytes == 2 * numbers.nbytes + weight.panels.nbytes
+    assert weight.nbytes == 2 * numbers.nbytes + weight.decoded.panels.nbytes
 
 
 def test_numbers_are_copied():
