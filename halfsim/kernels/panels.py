@@ -63,10 +63,12 @@ def pack_columns(b, start, stop, rule, depth, width, panels):
             target = panels[at : at + width]
             for j in range(source.size):
                 target[j] = packed(rule, source[j])
-            if start:
-                # What an earlier panel has left there might be infinite, and slow.
-                for j in range(source.size, width):
-                    target[j] = 0
+    last = (stop - start) % width
+    if start and last:
+        # What an earlier panel has left there might be infinite, and slow.
+        for k in range(b.shape[0]):
+            at = (stop - start - last) * depth + k * width
+            panels[at + last : at + width] = 0
 
 
 @scalar

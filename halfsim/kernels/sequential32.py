@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from halfsim.core._jit import kernel, scalar
+from halfsim.core.fields import smaller
 from halfsim.kernels.addends import read32, write32
 from halfsim.kernels.f16c import direction, exchange
 from halfsim.kernels.simd import make_rule
@@ -28,12 +29,12 @@ class _Binary32(NamedTuple):
 
 @scalar
 def _rows32(task, a, count, b, panel, part, d, state):
-    """Carry some rows through a part of the terms, as many at a time as a tile has, and the last ones one by one."""
+    """Carry some rows through a part of the terms, as many at a time as a tile has; of fewer it computes others too."""
     total, width = task.total, part.width
     paired = width // (2 * LANES) * (2 * LANES) if many_registers() else 0
     i = 0
     while i < count:
-        rows = TILE_ROWS if count - i >= TILE_ROWS else 1
+        rows = smaller(TILE_ROWS, count - i)
         for r in range(rows):
             read32(d[part.row + i + r, part.left : part.right], total[r * width : (r + 1) * width])
         x = i * part.depth
