@@ -170,7 +170,9 @@ class Call:
         """Return a function of the elements of tensors and of numbers, stored."""
         tensors = [x for x in operands if isinstance(x, torch.Tensor)]
         shape = torch.broadcast_shapes(*(x.shape for x in tensors))
-        model = next((x for x in tensors if x.shape == shape), tensors[0])
+        full = [x for x in tensors if x.shape == shape]
+        # A broadcast one has no order of its own.
+        model = next((x for x in full if 0 not in x.stride()), tensors[0])
         arrays = [array_of(x) if isinstance(x, torch.Tensor) else x for x in operands]
         a = self.pointwise_arithmetic if shape else self.machine.loss
         if a.dtype == np.float16 and any(

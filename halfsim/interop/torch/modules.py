@@ -82,7 +82,12 @@ class Modules(ExitStack):
             register_optimizer_step_post_hook(self._stepped),
         ):
             self.callback(handle.remove)
+        self.callback(self._leave)
         return self
+
+    def _leave(self) -> None:
+        """Let go of the mode, which would keep itself and what it knows of weights until cycles are collected."""
+        self.layer = None
 
     def at_work(self) -> tuple[str, str]:
         """Return the pass at work, and the path of the module."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch._prims_common import suggest_memory_format
 
 from halfsim.training.arithmetic import Array
 
@@ -16,6 +17,7 @@ __all__ = [
     "array_of",
     "check",
     "fills",
+    "formatted",
     "holds_wide",
     "makes_special",
     "strided_like",
@@ -28,6 +30,8 @@ FLOATS = {torch.float16, torch.float32, torch.bfloat16}
 NARROW = torch.float16, torch.bfloat16
 INEXACT = {x for x in vars(torch).values() if type(x) is torch.dtype and (x.is_floating_point or x.is_complex)}
 """The types of fractions, complex ones too."""
+_IMAGES = 4, 5
+"""Dimensions of a batch of images or of volumes."""
 _LISTS = list, tuple
 _NESTS = list, tuple, dict
 _STRIDED = torch.strided
@@ -57,6 +61,9 @@ def tensor_of(values: Array, dtype: torch.dtype) -> torch.Tensor:
     held = np.asarray(values, _NUMPY[dtype])
     if not held.flags.c_contiguous:
         held = held.copy("C")
+    if 1 in held.shape:
+        # NumPy leaves any strides where they say nothing, and PyTorch asks them for the order of dimensions.
+        held = held.reshape(-1).reshape(held.shape)
     # A number of no array's own, or a broadcast one, has no memory to share.
     return torch.from_numpy(held if held.flags.writeable else held.copy())
 
@@ -66,6 +73,17 @@ def strided_like(result: torch.Tensor, model: torch.Tensor) -> torch.Tensor:
     if model.is_contiguous() or model.shape != result.shape:
         return result
     return torch.empty_like(model, dtype=result.dtype).copy_(result)
+
+
+def formatted(result: torch.Tensor, *operands: torch.Tensor) -> torch.Tensor:
+    """Return the images of a result with channels last in memory where those of an operand are so, as PyTorch does."""
+    if result.ndim not in _IMAGES:
+        return result
+    for operand in operands:
+        order = suggest_memory_format(operand) if operand.ndim == result.ndim else torch.contiguous_format
+        if order != torch.contiguous_format:
+            return torch.empty_like(result, memory_format=order).copy_(result)
+    return result
 
 
 def tensors_in(values: Any) -> list[torch.Tensor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -229,3 +231,26 @@ def test_an_odd_number_of_elements(name, used):
             module.weight[80, 96] += 1
         assert not torch.equal(first[:, 80], patterns(module(x))[:, 80])
     assert used == [False, True, True, False]
+
+
+@pytest.mark.parametrize("grad", [True, False])
+def test_memory_ends_with_the_block(grad, monkeypatch):
+    """Without waiting for cycles of references to be collected."""
+    made, own = [], Steady.__init__
+
+    def noted(self):
+        own(self)
+        made.append(weakref.ref(self))
+
+    monkeypatch.setattr(Steady, "__init__", noted)
+    module, x = layer(), draw(16, 96)
+    gc.collect()
+    gc.disable()
+    try:
+        with torch.set_grad_enabled(grad), halfsim.torch.simulate("h100:f32") as report:
+            results = [module(x) for _ in range(2)]
+        assert [weight() for weight in made] == [None]
+    finally:
+        gc.enable()
+    assert len(results) == 2
+    assert report.simulated

@@ -17,6 +17,7 @@ import torch
 
 from halfsim.interop.torch.call import Call
 from halfsim.interop.torch.operators.table import operator
+from halfsim.interop.torch.tensors import formatted
 from halfsim.training.arithmetic import Array
 
 __all__ = ["convolution", "convolution_backward"]
@@ -59,7 +60,7 @@ def convolution(
     data, kernel = call.factor(x), call.factor(weight)
     start = None if bias is None else np.ascontiguousarray(call.factor(bias))
     if not transposed:
-        return call.tensor(_correlate(call.machine.forward, data, kernel, layout, None, start))
+        return formatted(call.tensor(_correlate(call.machine.forward, data, kernel, layout, None, start)), x, weight)
     extra = tuple(output_padding) * (weight.ndim - 2) if len(output_padding) == 1 else tuple(output_padding)
     size = [
         (n - 1) * s - 2 * p + d * (k - 1) + e + 1
@@ -67,7 +68,7 @@ def convolution(
             x.shape[2:], layout.stride, layout.padding, layout.dilation, weight.shape[2:], extra, strict=True
         )
     ]
-    return call.tensor(_spread(call.machine.forward, data, kernel, layout, size, start))
+    return formatted(call.tensor(_spread(call.machine.forward, data, kernel, layout, size, start)), x, weight)
 
 
 @operator("convolution_backward")
@@ -89,12 +90,12 @@ def convolution_backward(
     layout = _Layout.of(weight.ndim - 2, stride, padding, dilation, groups)
     g, data, kernel = call.factor(gradient), call.factor(x), call.factor(weight)
     machine = call.machine
-    dx = dw = db = None
+    dx: Any = None
+    dw = db = None
     if wanted[0]:
-        if transposed:
-            dx = call.tensor(_correlate(machine.data_gradient, g, kernel, layout, data.shape[2:], None))
-        else:
-            dx = call.tensor(_spread(machine.data_gradient, g, kernel, layout, data.shape[2:], None))
+        compute = _correlate if transposed else _spread
+        dx = compute(machine.data_gradient, g, kernel, layout, data.shape[2:], None)
+        dx = formatted(call.tensor(dx), x, weight)
     if wanted[1]:
         image, rows = (g, data) if transposed else (data, g)
         dw = call.tensor(_weight_gradient(machine.weight_gradient, image, rows, kernel.shape[2:], layout))

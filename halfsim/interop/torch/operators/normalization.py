@@ -8,18 +8,23 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch._decomp import decomposition_table
 
 from halfsim.interop.torch.call import Call
-from halfsim.interop.torch.operators.table import operator
-from halfsim.interop.torch.tensors import array_of, tensor_of
+from halfsim.interop.torch.operators.table import expression, operator
+from halfsim.interop.torch.tensors import array_of, formatted, tensor_of
 from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.nn.normalization import Normalised, follow, normalise, normalise_with, spread
+
+_GROUP_NORM_BACKWARD = torch.ops.aten.native_group_norm_backward.default
+_group_norm_backward = decomposition_table[_GROUP_NORM_BACKWARD]
 
 __all__ = [
     "batch_norm",
     "batch_norm_backward",
     "batch_norm_of_inference",
     "group_norm",
+    "group_norm_backward",
     "layer_norm",
     "layer_norm_backward",
 ]
@@ -172,7 +177,7 @@ def batch_norm(
 
     saved = [x.shape[1]] if training else [0]
     statistics = [_statistic(call, s.reshape(-1)[: saved[0]], saved) for s in (now.mean, now.inverse)]
-    return call.stored(r, value), *statistics
+    return formatted(call.stored(r, value), x), *statistics
 
 
 @operator("_native_batch_norm_legit_no_training")
@@ -214,7 +219,7 @@ def batch_norm_backward(
         statistics = fixed.mean, fixed.inverse
     found = _gradients(call, g, rows, statistics, gain, 0, wanted, fixed=not training)
     if found[0] is not None:
-        found[0] = call.tensor(np.ascontiguousarray(_from_channels(array_of(found[0]), x)))
+        found[0] = formatted(call.tensor(np.ascontiguousarray(_from_channels(array_of(found[0]), x))), x)
     return tuple(found)
 
 
@@ -231,11 +236,34 @@ def group_norm(
     eps: float,
 ) -> Any:
     """Return the images normalised group by group of channels, and the statistics of the groups."""
-    rows, r = call.operand(x).reshape(n * groups, -1), call.machine.batch_norm
+    width = channels // groups * size
+    rows, r = call.operand(x).reshape(n * groups, width), call.machine.batch_norm
     now, (scale, offset) = normalise(r, rows, 1, eps), _parameters(call, gain, shift)
 
     def value(a: Arithmetic) -> Array:
         found = now if a is r else normalise(a, rows, 1, eps)
-        return _affine(a, found.xhat.reshape(n, channels, -1), scale, offset, (1, -1, 1)).reshape(x.shape)
+        return _affine(a, found.xhat.reshape(n, channels, size), scale, offset, (1, -1, 1)).reshape(x.shape)
 
-    return call.stored(r, value), *(_statistic(call, s, (n, groups)) for s in (now.mean, now.inverse))
+    return formatted(call.stored(r, value), x), *(_statistic(call, s, (n, groups)) for s in (now.mean, now.inverse))
+
+
+@expression(_GROUP_NORM_BACKWARD)
+def group_norm_backward(
+    gradient: torch.Tensor,
+    x: torch.Tensor,
+    mean: torch.Tensor,
+    inverse: torch.Tensor,
+    gain: torch.Tensor | None,
+    n: int,
+    channels: int,
+    size: int,
+    groups: int,
+    wanted: Sequence[bool],
+) -> Any:
+    """Return the gradients of x, gain and shift by PyTorch's own expression, which divides by a size of none."""
+    if x.numel():
+        return _group_norm_backward(gradient, x, mean, inverse, gain, n, channels, size, groups, wanted)
+    like = x if gain is None else gain
+    # Groups of no numbers have no mean.
+    found = torch.zeros_like(x), like.new_full((channels,), math.nan if n else 0.0), like.new_zeros(channels)
+    return tuple(part if want else None for part, want in zip(found, wanted, strict=True))

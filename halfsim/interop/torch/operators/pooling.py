@@ -8,12 +8,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch._decomp import decomposition_table
 
 from halfsim.interop.torch.call import Call
-from halfsim.interop.torch.operators.table import operator
+from halfsim.interop.torch.operators.table import expression, operator
+from halfsim.interop.torch.tensors import formatted
 from halfsim.training.arithmetic import Arithmetic, Array
 
+_ADAPTIVE_AVERAGE = torch.ops.aten._adaptive_avg_pool2d.default
+_adaptive_average = decomposition_table[_ADAPTIVE_AVERAGE]
+
 __all__ = [
+    "adaptive_average",
     "adaptive_maximum_backward",
     "average",
     "average_backward",
@@ -47,7 +53,7 @@ def average(
         total = a.sum(a.convert(matrix), 1)
         return np.asarray(a.divide(total, a.number(divisor or math.prod(k)))).reshape(windows.shape[:-2])
 
-    return call.stored(call.machine.batch_norm, means)
+    return formatted(call.stored(call.machine.batch_norm, means), x)
 
 
 @operator("avg_pool2d_backward")
@@ -75,7 +81,7 @@ def average_backward(
         rows = np.broadcast_to(share[..., None, None], where.shape).reshape(-1, 1)
         return _sums_by_row(a, rows, where.reshape(-1), x.numel()).reshape(x.shape)
 
-    return call.stored(call.machine.batch_norm, dx)
+    return formatted(call.stored(call.machine.batch_norm, dx), x)
 
 
 @operator("max_pool2d_with_indices_backward")
@@ -95,10 +101,17 @@ def maximum_backward(
     images = math.prod(x.shape[:-2])
     where = indices.numpy().reshape(images, -1) + plane * np.arange(images)[:, None]
     rows = call.operand(gradient).reshape(-1, 1)
-    return call.stored(
+    dx = call.stored(
         call.pointwise_arithmetic,
         lambda a: _sums_by_row(a, rows, where.reshape(-1), images * plane).reshape(x.shape),
     )
+    return formatted(dx, x)
+
+
+@expression(_ADAPTIVE_AVERAGE)
+def adaptive_average(x: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """Return the means of as many windows as are asked for, by PyTorch's own expression."""
+    return formatted(_adaptive_average(x, size), x)
 
 
 def _added(call: Call, x: torch.Tensor, where: Array, rows: Array) -> Any:

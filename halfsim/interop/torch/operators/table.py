@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import torch
 from torch._decomp import decomposition_table
 
-__all__ = ["HANDLERS", "Handler", "composite", "decomposition", "operator"]
+__all__ = ["HANDLERS", "Handler", "composite", "decomposition", "expression", "operator"]
 
 Handler: TypeAlias = Callable[..., Any]
 """Takes the `Call` and the operator's own arguments; returns tensors."""
@@ -32,6 +32,20 @@ def operator(*names: str, quiet: bool = False) -> Callable[[Handler], Handler]:
     return enter
 
 
+_EXPRESSIONS: dict[Any, Handler] = {}
+"""What stands in place of PyTorch's own expressions, by operator."""
+
+
+def expression(func: Any) -> Callable[[Handler], Handler]:
+    """Enter an expression of an operator in others, which takes its arguments alone."""
+
+    def enter(handler: Handler) -> Handler:
+        _EXPRESSIONS[func] = handler
+        return handler
+
+    return enter
+
+
 def composite(func: Any) -> bool:
     """Whether an operator is an expression in others, which reaches a mode where PyTorch keeps no gradients alone."""
     has = torch._C._dispatch_has_kernel_for_dispatch_key
@@ -39,7 +53,9 @@ def composite(func: Any) -> bool:
 
 
 def decomposition(func: Any) -> Handler | None:
-    """Return PyTorch's own expression of an operator in simpler ones, or None."""
+    """Return an expression of an operator in simpler ones, mostly PyTorch's own, or None."""
+    if func in _EXPRESSIONS:
+        return _EXPRESSIONS[func]
     found = decomposition_table.get(func)
     # Its references call primitives, which are no operators of a model.
     return found if found is not None and found.__module__ == "torch._decomp.decompositions" else None
