@@ -11,6 +11,7 @@ from halfsim.kernels.dlpack import GPU_DEVICES
 
 __all__ = [
     "as_binary16",
+    "as_elements",
     "as_patterns",
     "broadcast",
     "broadcast_shape",
@@ -20,6 +21,7 @@ __all__ = [
     "from_bits",
     "no_binary16",
     "on_gpu",
+    "patterns_dtype",
     "plain_array",
     "to_bits",
     "writable_result",
@@ -27,6 +29,10 @@ __all__ = [
 
 _F16 = np.dtype(np.float16)
 _U16 = np.dtype(np.uint16)
+# Bytes of a result that is made and copied sooner than it is seen how to do without.
+_FEW = 1 << 20
+# How hard to look for memory in common; most strides take less.
+_EFFORT = 1000
 
 
 def on_gpu(value: Any) -> bool:
@@ -61,6 +67,19 @@ def as_binary16(function: str, argument: str, value: Any) -> NDArray[np.float16]
         return array.astype(_F16)
     kind = f"Python {type(value).__name__}" if isinstance(value, float | int) else f"{array.dtype} array"
     raise no_binary16(function, argument, kind, array.dtype)
+
+
+def as_elements(function: str, argument: str, value: Any) -> NDArray[np.uint16]:
+    """Return an operand's patterns where they lie, in their order of bytes, or raise as `as_binary16` does."""
+    array = value if type(value) is np.ndarray else plain_array(function, argument, value)
+    if array.dtype.kind == "f" and array.dtype.itemsize == 2:
+        return array.view(patterns_dtype(array.dtype, _U16))
+    return as_binary16(function, argument, value).view(_U16)
+
+
+def patterns_dtype(numbers: np.dtype[Any], patterns: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the native dtype of patterns in the order of bytes that numbers have."""
+    return patterns if numbers.isnative else patterns.newbyteorder()
 
 
 def no_binary16(function: str, argument: str, kind: str, dtype: np.dtype[Any]) -> TypeError:
@@ -125,13 +144,55 @@ def check_out(function: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[A
 
 
 def writable_result(
-    out: NDArray[Any] | None, shape: tuple[int, ...], dtype: np.dtype[Any], operands: list[NDArray[Any]]
-) -> NDArray[Any]:
-    """Return `out` itself where a loop can write straight into it, else a new array."""
-    if out is None or not (out.flags.carray and out.dtype.isnative):
-        return np.empty(shape, dtype)
-    overlaps = any(np.may_share_memory(out, operand) for operand in operands)
-    return np.empty(shape, dtype) if overlaps else out
+    function: str,
+    out: Any,
+    everywhere: bool,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    operands: list[NDArray[Any]],
+) -> tuple[NDArray[Any], list[NDArray[Any]], bool]:
+    """Return where loops write a result meant for `out`, their operands, and whether that must be done in pieces.
+
+    Pieces are for an `out` that no loop takes as it is, or that is an operand, element for element: loops may read
+    operands again when they have written. An operand that lies in `out` otherwise is copied, if that is less than a
+    new result, which is written to `out` at the end.
+    """
+    check_out(function, out, shape, dtype)
+    known = out.flags.carray and out.dtype.isnative
+    beside = [i for i, x in enumerate(operands) if np.may_share_memory(out, x)]
+    if known and everywhere and not beside:
+        return out, operands, False
+    if not everywhere or out.nbytes <= _FEW or not _apart(out):
+        return np.empty(shape, dtype), operands, False
+    same = [i for i in beside if _same_elements(out, operands[i])]
+    copied: dict[int, NDArray[Any]] = {}
+    for i in beside:
+        if i not in same and np.may_share_memory(out, operands[i], _EFFORT):  # type: ignore[arg-type]
+            x = operands[i]
+            copied[i] = x[tuple(slice(None if step else 1) for step in x.strides)]
+    if sum(x.nbytes for x in copied.values()) >= out.nbytes:
+        return np.empty(shape, dtype), operands, False
+    arrays = [np.broadcast_to(copied[i].copy(), shape) if i in copied else x for i, x in enumerate(operands)]
+    return out, arrays, bool(same) or not known
+
+
+def _same_elements(out: NDArray[Any], x: NDArray[Any]) -> bool:
+    """Whether two arrays of one shape have every element in the same place."""
+    if out.ctypes.data != x.ctypes.data or out.dtype.itemsize != x.dtype.itemsize:
+        return False
+    steps = zip(out.strides, x.strides, out.shape, strict=True)
+    return out.strides == x.strides or all(mine == theirs for mine, theirs, length in steps if length > 1)
+
+
+def _apart(out: NDArray[Any]) -> bool:
+    """Whether the strides of an array show that no two elements of it share memory."""
+    room = out.dtype.itemsize
+    for step, length in sorted((abs(step), length) for step, length in zip(out.strides, out.shape, strict=True)):
+        if length > 1:
+            if step < room:
+                return False
+            room = step * length
+    return True
 
 
 def deliver(function: str, result: NDArray[Any], out: NDArray[Any] | None, where: ArrayLike | bool) -> Any:
