@@ -97,9 +97,11 @@ def as_patterns(function: str, argument: str, value: Any) -> NDArray[np.uint16]:
 
 
 def contiguous(array: NDArray[Any]) -> NDArray[Any]:
-    """Return an array as compiled loops know them: contiguous, aligned, writeable; a copy where it is not so."""
-    if array.flags.carray:
+    """Return an array as compiled loops know them: contiguous, aligned, writeable, native; else a copy that is."""
+    if array.flags.carray and array.dtype.isnative:
         return array
+    if not array.dtype.isnative:
+        return array.astype(array.dtype.newbyteorder("="), order="C")
     # Imported where it is needed: it brings Numba, which bit patterns alone do not ask for.
     from halfsim.kernels.transposition import transposed
 
