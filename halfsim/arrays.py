@@ -19,6 +19,7 @@ __all__ = [
     "contiguous",
     "deliver",
     "from_bits",
+    "native_if_small",
     "no_binary16",
     "on_gpu",
     "patterns_dtype",
@@ -29,8 +30,8 @@ __all__ = [
 
 _F16 = np.dtype(np.float16)
 _U16 = np.dtype(np.uint16)
-# Bytes of a result that is made and copied sooner than it is seen how to do without.
-_FEW = 1 << 20
+# Bytes up to which a copy of all is quicker than pieces, and no burden.
+_FEW = 1 << 21
 # How hard to look for memory in common; most strides take less.
 _EFFORT = 1000
 
@@ -75,6 +76,13 @@ def as_elements(function: str, argument: str, value: Any) -> NDArray[np.uint16]:
     if array.dtype.kind == "f" and array.dtype.itemsize == 2:
         return array.view(patterns_dtype(array.dtype, _U16))
     return as_binary16(function, argument, value).view(_U16)
+
+
+def native_if_small(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array in native byte order, but a large one in its own: loops convert that in pieces."""
+    if array.dtype.isnative or array.nbytes > _FEW:
+        return array
+    return array.astype(array.dtype.newbyteorder("="))
 
 
 def patterns_dtype(numbers: np.dtype[Any], patterns: np.dtype[Any]) -> np.dtype[Any]:

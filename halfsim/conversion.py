@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from halfsim.arguments import names_its_calls
-from halfsim.arrays import check_out, deliver, on_gpu, patterns_dtype, plain_array, writable_result
+from halfsim.arrays import check_out, deliver, native_if_small, on_gpu, patterns_dtype, plain_array, writable_result
 from halfsim.device import Gpu
 from halfsim.environment import IEEE, Environment
 from halfsim.factors import EXTENSION
@@ -147,7 +147,7 @@ class Conversion:
         saturate: bool,
         flagged: bool,
     ) -> tuple[NDArray[Any], Any]:
-        array = x if type(x) is np.ndarray else plain_array("convert", "x", x)
+        array = native_if_small(x if type(x) is np.ndarray else plain_array("convert", "x", x))
         options = rounding_control("convert", rounding, environment, exact, saturate)
         target = to if isinstance(to, Format) else integer_dtype(to)
         kind = array.dtype

@@ -17,6 +17,7 @@ from halfsim.arrays import (
     broadcast_shape,
     check_out,
     deliver,
+    native_if_small,
     patterns_dtype,
     plain_array,
     writable_result,
@@ -253,7 +254,7 @@ class Operation:
 
     def _operand(self, position: int, value: Any) -> NDArray[Any]:
         if position != self.integers:
-            return as_elements(self.name, _OPERANDS[position], value)
+            return native_if_small(as_elements(self.name, _OPERANDS[position], value))
         array = plain_array(self.name, _OPERANDS[position], value)
         self._check_integers(array.dtype)
         return array

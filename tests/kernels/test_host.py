@@ -171,6 +171,11 @@ def test_results_in_another_order_of_bytes():
         assert peak(lambda out=out, x=x: hs.convert(x.astype(">f4"), hs.BINARY16, out=out)) < SCRATCH + x.nbytes
         np.testing.assert_array_equal(out, want)
         assert peak(lambda out=out, want=want: hs.add(want, out, out=out)) < SCRATCH
+    bits = RNG.integers(0, 1 << 16, BIG, dtype=np.uint16)
+    a, swapped = bits.view(np.float16), bits.byteswap().view(">f2")
+    for call in (lambda x: hs.minimum.flagged(x, a[::-1]), lambda x: hs.convert.flagged(x, hs.BFLOAT16)):
+        for got, expected in zip(words(call(swapped)), words(call(a)), strict=True):
+            assert np.array_equal(got, expected)
     assert hs.add(np.float16([1, 2]).astype(">f2"), np.float16(1)).tolist() == [2, 3]
 
 
