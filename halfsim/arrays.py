@@ -11,6 +11,7 @@ from halfsim.kernels.dlpack import GPU_DEVICES
 
 __all__ = [
     "as_binary16",
+    "as_elements",
     "as_patterns",
     "broadcast",
     "broadcast_shape",
@@ -18,8 +19,10 @@ __all__ = [
     "contiguous",
     "deliver",
     "from_bits",
+    "native_if_small",
     "no_binary16",
     "on_gpu",
+    "patterns_dtype",
     "plain_array",
     "to_bits",
     "writable_result",
@@ -27,6 +30,10 @@ __all__ = [
 
 _F16 = np.dtype(np.float16)
 _U16 = np.dtype(np.uint16)
+# Bytes up to which a copy of all is quicker than pieces, and no burden.
+_FEW = 1 << 21
+# How hard to look for memory in common; most strides take less.
+_EFFORT = 1000
 
 
 def on_gpu(value: Any) -> bool:
@@ -63,6 +70,26 @@ def as_binary16(function: str, argument: str, value: Any) -> NDArray[np.float16]
     raise no_binary16(function, argument, kind, array.dtype)
 
 
+def as_elements(function: str, argument: str, value: Any) -> NDArray[np.uint16]:
+    """Return an operand's patterns where they lie, in their order of bytes, or raise as `as_binary16` does."""
+    array = value if type(value) is np.ndarray else plain_array(function, argument, value)
+    if array.dtype.kind == "f" and array.dtype.itemsize == 2:
+        return array.view(patterns_dtype(array.dtype, _U16))
+    return as_binary16(function, argument, value).view(_U16)
+
+
+def native_if_small(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array in native byte order, but a large one in its own: loops convert that in pieces."""
+    if array.dtype.isnative or array.nbytes > _FEW:
+        return array
+    return array.astype(array.dtype.newbyteorder("="))
+
+
+def patterns_dtype(numbers: np.dtype[Any], patterns: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the native dtype of patterns in the order of bytes that numbers have."""
+    return patterns if numbers.isnative else patterns.newbyteorder()
+
+
 def no_binary16(function: str, argument: str, kind: str, dtype: np.dtype[Any]) -> TypeError:
     """Return the error of an operand that is not float16."""
     if dtype == _U16:
@@ -78,9 +105,11 @@ def as_patterns(function: str, argument: str, value: Any) -> NDArray[np.uint16]:
 
 
 def contiguous(array: NDArray[Any]) -> NDArray[Any]:
-    """Return an array as compiled loops know them: contiguous, aligned, writeable; a copy where it is not so."""
-    if array.flags.carray:
+    """Return an array as compiled loops know them: contiguous, aligned, writeable, native; else a copy that is."""
+    if array.flags.carray and array.dtype.isnative:
         return array
+    if not array.dtype.isnative:
+        return array.astype(array.dtype.newbyteorder("="), order="C")
     # Imported where it is needed: it brings Numba, which bit patterns alone do not ask for.
     from halfsim.kernels.transposition import transposed
 
@@ -125,13 +154,55 @@ def check_out(function: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[A
 
 
 def writable_result(
-    out: NDArray[Any] | None, shape: tuple[int, ...], dtype: np.dtype[Any], operands: list[NDArray[Any]]
-) -> NDArray[Any]:
-    """Return `out` itself where a loop can write straight into it, else a new array."""
-    if out is None or not (out.flags.carray and out.dtype.isnative):
-        return np.empty(shape, dtype)
-    overlaps = any(np.may_share_memory(out, operand) for operand in operands)
-    return np.empty(shape, dtype) if overlaps else out
+    function: str,
+    out: Any,
+    everywhere: bool,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    operands: list[NDArray[Any]],
+) -> tuple[NDArray[Any], list[NDArray[Any]], bool]:
+    """Return where loops write a result meant for `out`, their operands, and whether that must be done in pieces.
+
+    Pieces are for an `out` that no loop takes as it is, or that is an operand, element for element: loops may read
+    operands again when they have written. An operand that lies in `out` otherwise is copied, if that is less than a
+    new result, which is written to `out` at the end.
+    """
+    check_out(function, out, shape, dtype)
+    known = out.flags.carray and out.dtype.isnative
+    beside = [i for i, x in enumerate(operands) if np.may_share_memory(out, x)]
+    if known and everywhere and not beside:
+        return out, operands, False
+    if not everywhere or out.nbytes <= _FEW or not _apart(out):
+        return np.empty(shape, dtype), operands, False
+    same = [i for i in beside if _same_elements(out, operands[i])]
+    copied: dict[int, NDArray[Any]] = {}
+    for i in beside:
+        if i not in same and np.may_share_memory(out, operands[i], _EFFORT):  # type: ignore[arg-type]
+            x = operands[i]
+            copied[i] = x[tuple(slice(None if step else 1) for step in x.strides)]
+    if sum(x.nbytes for x in copied.values()) >= out.nbytes:
+        return np.empty(shape, dtype), operands, False
+    arrays = [np.broadcast_to(copied[i].copy(), shape) if i in copied else x for i, x in enumerate(operands)]
+    return out, arrays, bool(same) or not known
+
+
+def _same_elements(out: NDArray[Any], x: NDArray[Any]) -> bool:
+    """Whether two arrays of one shape have every element in the same place."""
+    if out.ctypes.data != x.ctypes.data or out.dtype.itemsize != x.dtype.itemsize:
+        return False
+    steps = zip(out.strides, x.strides, out.shape, strict=True)
+    return out.strides == x.strides or all(mine == theirs for mine, theirs, length in steps if length > 1)
+
+
+def _apart(out: NDArray[Any]) -> bool:
+    """Whether the strides of an array show that no two elements of it share memory."""
+    room = out.dtype.itemsize
+    for step, length in sorted((abs(step), length) for step, length in zip(out.strides, out.shape, strict=True)):
+        if length > 1:
+            if step < room:
+                return False
+            room = step * length
+    return True
 
 
 def deliver(function: str, result: NDArray[Any], out: NDArray[Any] | None, where: ArrayLike | bool) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from halfsim.arguments import names_its_calls
-from halfsim.arrays import check_out, deliver, on_gpu, plain_array, writable_result
+from halfsim.arrays import check_out, deliver, native_if_small, on_gpu, patterns_dtype, plain_array, writable_result
 from halfsim.device import Gpu
 from halfsim.environment import IEEE, Environment
 from halfsim.factors import EXTENSION
@@ -147,22 +147,22 @@ class Conversion:
         saturate: bool,
         flagged: bool,
     ) -> tuple[NDArray[Any], Any]:
-        array = _native(x)
+        array = native_if_small(x if type(x) is np.ndarray else plain_array("convert", "x", x))
         options = rounding_control("convert", rounding, environment, exact, saturate)
         target = to if isinstance(to, Format) else integer_dtype(to)
-        plan = _plan(array.dtype, target, options[0], array.size >= WORTH)
+        kind = array.dtype
+        plan = _plan(kind if kind.isnative else kind.newbyteorder("="), target, options[0], array.size >= WORTH)
         dtype, shape = plan.dtype, array.shape
-        words = array if plan.words is None else array.view(plan.words)
+        operands, pieces = [array if plan.words is None else array.view(patterns_dtype(kind, plan.words))], False
         if out is None:
             result = np.empty(shape, dtype)
         else:
-            check_out("convert", out, shape, dtype)
-            result = writable_result(out if everywhere else None, shape, dtype, [words])
-        z = result if len(shape) == 1 else result.reshape(-1)
+            result, operands, pieces = writable_result("convert", out, everywhere, shape, dtype, operands)
+        z = result if pieces or len(shape) == 1 else result.reshape(-1)
         if plan.patterns is not dtype:
-            z = z.view(plan.patterns)
+            z = z.view(patterns_dtype(z.dtype, plan.patterns) if pieces else plan.patterns)
         flags = np.empty(z.size, np.uint8) if flagged else None
-        host.compute(plan.loops, [words], z, flags, options, plan.extra)
+        host.compute(plan.loops, operands, z, flags, options, plan.extra, pieces)
         return result, flags if flags is None or len(shape) == 1 else flags.reshape(shape)
 
     def _on_device(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from halfsim.accumulators import Accumulator, factor_formats
-from halfsim.arrays import on_gpu
+from halfsim.arrays import contiguous, on_gpu
 from halfsim.device import Gpu
 from halfsim.factors import factor
 from halfsim.formats import BINARY16, BINARY32
@@ -37,7 +37,7 @@ class GpuProduct(Gpu):
                 return self.kernels.view(array, words)
             shape = tuple(array.shape)
             value = self.kernels.download(self.flat(array, shape)).reshape(shape)
-        return self.kernels.upload(factor(self.function, argument, value, position, row, given))
+        return self.kernels.upload(contiguous(factor(self.function, argument, value, position, row, given)))
 
     def pair(
         self, pair: Callable[..., tuple[tuple[int, ...], Operands]], left: Any, right: Any

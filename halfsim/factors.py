@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from halfsim.accumulators import Accumulator, MatrixUnit, factor_formats
-from halfsim.arrays import as_binary16, contiguous, plain_array
+from halfsim.arrays import as_elements, contiguous, plain_array
 from halfsim.core.control import control_word
 from halfsim.core.fields import layout
 from halfsim.environment import IEEE
@@ -44,6 +44,8 @@ def factor(
 ) -> NDArray[Any]:
     """Return the patterns of a factor, of the value's shape and any strides, or raise an error that says what to pass.
 
+    Patterns of binary16 are in the order of bytes of the value.
+
     `position` is 0 for A and 1 for B; `given` is the accumulator as the caller named it. Where `numbers` says so, a
     float32 array whose format `stays_binary32` is only checked, and returned.
     """
@@ -52,7 +54,7 @@ def factor(
     if fmt is BINARY16 and array.dtype == _F16:
         return array.view(_U16)
     if fmt == BINARY16 and array.dtype.name not in EXTENSION:
-        return as_binary16(function, argument, array if isinstance(value, np.ndarray) else value).view(_U16)
+        return as_elements(function, argument, array if isinstance(value, np.ndarray) else value)
     if EXTENSION.get(array.dtype.name) == fmt:
         return array.view(f"u{array.dtype.itemsize}").astype(np.uint16, copy=False)
     if fmt != BINARY16 and array.dtype.newbyteorder("=") == _F32 and not isinstance(value, float | int):

@@ -16,8 +16,9 @@ from halfsim.factors import factor, one
 from halfsim.flags import Flagged
 from halfsim.kernels import product
 from halfsim.kernels.product import Operands
-from halfsim.shapes import addend, matrices, sum_layout, summands, vectors
+from halfsim.shapes import addend, matrices, sum_layout, vectors
 from halfsim.tensorcores import AccumulatorLike, as_accumulator
+from halfsim.totals import Summands, evaluate_sums
 
 __all__ = ["MatrixProduct", "Total", "dot", "matmul", "sum"]
 
@@ -144,14 +145,16 @@ class Total:
             return _deliver(gpu, name, row, gpu.summands(array, ones, how), None, how.shape, out, flagged)
         words = factor(name, "x", x, 1, row, accumulator, numbers=gpu is None)
         how = sum_layout(name, words.shape, axis, keepdims)
-        return _deliver(gpu, name, row, summands(words, ones, how), None, how.shape, out, flagged)
+        given = Summands(words, ones, how, row)
+        operands = given if gpu is None else given.operands()
+        return _deliver(gpu, name, row, operands, None, how.shape, out, flagged)
 
     def __repr__(self) -> str:
         return f"<halfsim reduction {self.name}>"
 
 
 def _deliver(
-    gpu: GpuProduct | None, name: str, row: Accumulator, operands: Operands, c: Any, shape: Any, out: Any, flagged: bool
+    gpu: GpuProduct | None, name: str, row: Accumulator, operands: Any, c: Any, shape: Any, out: Any, flagged: bool
 ) -> tuple[Any, Any]:
     """Compute a product and hand it over: (value, flags)."""
     chosen = product.plan(row)
@@ -165,7 +168,8 @@ def _deliver(
         )
     if gpu is not None:
         return gpu.compute(chosen, operands, c, shape, out, flagged)
-    value, flags = product.evaluate(chosen, operands, c, flagged)
+    compute: Any = evaluate_sums if isinstance(operands, Summands) else product.evaluate
+    value, flags = compute(chosen, operands, c, flagged)
     result = deliver(name, value.reshape(shape), out, True)
     return result, flags.reshape(shape)[()] if flagged else None
 

@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from halfsim.arrays import (
-    as_binary16,
+    as_elements,
     broadcast,
     broadcast_shape,
     check_out,
     deliver,
+    native_if_small,
+    patterns_dtype,
     plain_array,
     writable_result,
 )
@@ -193,14 +195,14 @@ class Operation:
             if x.shape != shape:
                 shape, arrays = broadcast(name, _OPERANDS, arrays)
                 break
+        pieces = False
         if out is None:
             result = np.empty(shape, dtype)
         else:
-            check_out(name, out, shape, dtype)
-            result = writable_result(out if everywhere else None, shape, dtype, arrays)
-        z = result if len(shape) == 1 else result.reshape(-1)
+            result, arrays, pieces = writable_result(name, out, everywhere, shape, dtype, arrays)
+        z = result if pieces or len(shape) == 1 else result.reshape(-1)
         if dtype is _FLOAT16:
-            z = z.view(_UINT16)
+            z = z.view(patterns_dtype(z.dtype, _UINT16) if pieces else _UINT16)
         size = z.size
         large, usual = size >= WORTH, None
         if type(rounding) is str and environment is IEEE and not options:
@@ -212,7 +214,7 @@ class Operation:
             if usual is not None:
                 self._plans[usual] = plan
         flags = np.empty(size, _UINT8) if flagged else None
-        host.compute(plan[1], arrays, z, flags, plan[0], self.extra)
+        host.compute(plan[1], arrays, z, flags, plan[0], self.extra, pieces)
         return result, flags if flags is None or len(shape) == 1 else flags.reshape(shape)
 
     def _on_device(
@@ -252,7 +254,7 @@ class Operation:
 
     def _operand(self, position: int, value: Any) -> NDArray[Any]:
         if position != self.integers:
-            return as_binary16(self.name, _OPERANDS[position], value).view(_UINT16)
+            return native_if_small(as_elements(self.name, _OPERANDS[position], value))
         array = plain_array(self.name, _OPERANDS[position], value)
         self._check_integers(array.dtype)
         return array

@@ -97,6 +97,8 @@ class SumLayout(NamedTuple):
     """Of the result."""
     order: tuple[int, ...]
     """The axes of the operand: those summed over, then the others."""
+    axes: int
+    """How many the former are."""
     terms: int
     columns: int
 
@@ -107,14 +109,16 @@ def sum_layout(name: str, shape: tuple[int, ...], axis: int | Sequence[int] | No
     kept = [i for i in range(len(shape)) if i not in axes]
     terms, columns = (math.prod(shape[i] for i in chosen) for chosen in (axes, kept))
     result = tuple(1 if i in axes else n for i, n in enumerate(shape) if keepdims or i not in axes)
-    return SumLayout(result, (*axes, *kept), terms, columns)
+    return SumLayout(result, (*axes, *kept), len(axes), terms, columns)
 
 
-def summands(x: NDArray[Any], one: NDArray[Any], how: SumLayout) -> Operands:
-    """Return sums as products with a row of ones; `one` is the pattern of 1, which numbers in float32 do not need."""
+def summands(x: NDArray[Any], one: NDArray[Any]) -> Operands:
+    """Return the sums of the columns of a matrix as products with a row of ones.
+
+    `one` is the pattern of 1, which numbers in float32 do not need.
+    """
     one = np.ones((), np.float32) if x.dtype == np.float32 else one
-    summed = x.transpose(how.order).reshape(1, how.terms, how.columns)
-    return Operands(np.full((1, 1, how.terms), one), contiguous(summed), _ONLY, _ONLY)
+    return Operands(np.full((1, 1, x.shape[0]), one), contiguous(x[None]), _ONLY, _ONLY)
 
 
 def _axes(name: str, axis: int | Sequence[int] | None, ndim: int) -> list[int]:

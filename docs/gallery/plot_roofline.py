@@ -54,5 +54,4 @@ shown = points[:ours] + [(name, marks) for name, marks in points[ours:] if name 
 plt.style.use("halfsim.plotting.slide")
 figure, axes = plt.subplots(figsize=(7.2, 4.8))
 roofline(axes, shown, bandwidth=bandwidth, peak=peak, ours=ours)
-axes.texts[0].set(position=(-6, 30), ha="center")  # the name of the slope, off the marks
 plt.show()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ __all__ = ["cast", "compute", "elementwise", "empty", "filled", "indices", "run"
 
 # Elements at a time where memory is to stay small.
 _PIECE = 1 << 14
+# Bytes of a slice where arrays can be cut into such.
+_SLICE = 1 << 17
 # Results looked through at a time, with three bytes for each.
 _SEARCHED = 1 << 16
 _UINT16 = np.dtype(np.uint16)
@@ -70,13 +72,18 @@ def compute(
     flags: NDArray[Any] | None,
     options: tuple[int, int, int],
     extra: tuple[Any, ...] = (),
+    pieces: bool = False,
 ) -> None:
     """Run the loops of an operation on arrays of one shape, in C order: `z` is flat, `flags` too or None.
 
     `options` are control word, seed and index. Operands that are not contiguous, or integers of a type that no loop
-    takes, are copied a few elements at a time.
+    takes, are copied a few elements at a time. So are all of them where `pieces` says so: `z`, of any layout or order
+    of bytes and then of the operands' shape, may then be an operand, element for element.
     """
     grain = loops.grain if flags is not None or loops.values is None else loops.values_grain
+    if pieces:
+        _in_blocks(loops, operands, z, flags, options, extra, grain, pieces)
+        return
     if z.size < 2 * grain:
         for x in operands:
             # As `_is_flat`, without a call where a type answers at once: views of binary16 share this very one.
@@ -113,14 +120,22 @@ def _in_blocks(
     options: tuple[int, int, int],
     extra: tuple[Any, ...],
     grain: int,
+    pieces: bool = False,
 ) -> None:
     """Run the loops of an operation in blocks of threads, of `grain` elements or more."""
     flat = [x.reshape(-1) if x.flags.carray else x for x in operands]
-    whole = all(_is_flat(x) for x in flat)
+    direct = z.flags.carray and z.dtype.isnative
+    if direct:
+        z = z.reshape(-1)
+    lines = all(x.ndim == 1 for x in (*flat, z))
+    # An operand that z is, too: loops may read operands again when they have written.
+    copied = [not (lines and _is_flat(x)) or (pieces and np.may_share_memory(x, z)) for x in flat]
+    whole = direct and not any(copied)
 
     def block(start: int, stop: int) -> None:
         if not whole:
-            _gathered(loops, operands, z, flags, options, extra, start, stop)
+            views = _slices((*flat, z), start, stop) if lines else _walk(operands, z, start, stop)
+            _gathered(loops, views, copied, flags, options, extra, start)
             return
         part = slice(start, stop)
         raised = flags if flags is None else flags[part]
@@ -187,41 +202,74 @@ def _decide(
 
 def _gathered(
     loops: Loops,
-    operands: Sequence[NDArray[Any]],
-    z: NDArray[Any],
+    views: Iterator[Sequence[NDArray[Any]]],
+    copied: Sequence[bool],
     flags: NDArray[Any] | None,
     options: tuple[int, int, int],
     extra: tuple[Any, ...],
     start: int,
-    stop: int,
 ) -> None:
-    """Run the loops of an operation over a range of elements, on contiguous copies of a few at a time."""
+    """Run the loops of an operation from an element on, a view of each operand and of the results at a time.
+
+    Operands that are `copied`, and results that loops do not take as they are, pass through memory of the same size.
+    """
+    memory: dict[int, NDArray[Any]] = {}
+    control, seed, index = options
+
+    def aside(number: int, view: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+        if number not in memory or memory[number].size < view.size:
+            memory[number] = np.empty(view.size, dtype)
+        return memory[number][: view.size]
+
+    for *given, target in views:
+        parts = []
+        for i, (view, copy) in enumerate(zip(given, copied, strict=True)):
+            part = aside(i, view, _kept(view)) if copy else view
+            if copy:
+                part[...] = view
+            parts.append(part)
+        known = target.flags.carray and target.dtype.isnative
+        z = target if known else aside(-1, target, target.dtype.newbyteorder("="))
+        raised = flags if flags is None else flags[start : start + z.size]
+        run(loops, parts, z, raised, (control, seed, index + start), extra)
+        if not known:
+            target[...] = z
+        start += z.size
+
+
+def _slices(arrays: Sequence[NDArray[Any]], start: int, stop: int) -> Iterator[list[NDArray[Any]]]:
+    """Yield views of one-dimensional arrays, some elements of a range at a time."""
+    size = _SLICE // max(_kept(x).itemsize for x in arrays)
+    for first in range(start, stop, size):
+        part = slice(first, min(first + size, stop))
+        yield [x[part] for x in arrays]
+
+
+def _walk(operands: Sequence[NDArray[Any]], z: NDArray[Any], start: int, stop: int) -> Iterator[list[NDArray[Any]]]:
+    """Yield contiguous views of operands and results of any layout, likewise; `z` may be flat."""
     kept = [_kept(x) for x in operands]
+    modes, direct = [["readonly", "contig", "aligned", "nbo"]] * len(operands), z.flags.carray and z.dtype.isnative
+    # Its buffers are filled once the range is known: they would be written to the first elements otherwise.
     elements: Any = np.nditer(  # type: ignore[call-overload]
-        operands,
-        flags=["external_loop", "buffered", "ranged"],
-        op_flags=[["readonly", "contig", "aligned", "nbo"]] * len(operands),
-        op_dtypes=kept,
+        operands if direct else [*operands, z],
+        flags=["external_loop", "buffered", "ranged", "delay_bufalloc"],
+        op_flags=modes if direct else [*modes, ["writeonly", *modes[0][1:]]],
+        op_dtypes=kept if direct else [*kept, z.dtype.newbyteorder("=")],
         order="C",
         casting="same_kind",
         buffersize=_PIECE,
     )
     elements.iterrange = (start, stop)
-    memory = [np.empty(_PIECE, dtype) for dtype in kept]
-    control, seed, index = options
     with elements:
-        for views in elements:
-            views = views if len(operands) > 1 else (views,)
+        for found in elements:
+            found = found if isinstance(found, tuple) else (found,)
             # A view of contiguous operands may be longer than the buffer.
-            for first in range(0, views[0].size, _PIECE):
-                size = min(_PIECE, views[0].size - first)
-                for place, view in zip(memory, views, strict=True):
-                    place[:size] = view[first : first + size]
-                part = slice(start, start + size)
-                raised = flags if flags is None else flags[part]
-                parts = [place[:size] for place in memory]
-                run(loops, parts, z[part], raised, (control, seed, index + start), extra)
-                start += size
+            for first in range(0, found[0].size, _PIECE):
+                views = [x[first : first + _PIECE] for x in found]
+                if direct:
+                    views.append(z[start : start + views[0].size])
+                start += views[0].size
+                yield views
 
 
 def spans(

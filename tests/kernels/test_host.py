@@ -76,15 +76,6 @@ def test_out_that_is_also_an_operand():
     np.testing.assert_array_equal(hs.to_bits(a), want)
 
 
-def test_read_only_and_empty_operands():
-    a = LAYOUTS["contiguous"].copy()
-    a.flags.writeable = False
-    np.testing.assert_array_equal(hs.to_bits(hs.sqrt(a)), hs.to_bits(hs.sqrt(a.copy())))
-    assert hs.add(a[:0], a[:1]).shape == (0, a.shape[1])
-    assert hs.add.flagged(a[:, :0], a[:, :1]).flags.shape == (1000, 0)
-    assert hs.convert(np.zeros((0, 3)), hs.BINARY16).shape == (0, 3)
-
-
 def peak(call):
     """Bytes that a call takes at most beyond what there was."""
     call()
@@ -100,7 +91,105 @@ BIG = 1 << 22
 FLOATS = np.ones(BIG, np.float32)
 HALVES = np.ones(BIG, np.float16)
 OUT = np.empty(BIG, np.float16)
+
+
+PLACES = {
+    # How `out` and an operand lie in the same numbers, and whether a call needs a copy of either.
+    "exact": (lambda x: (x[:BIG], x[:BIG]), False),
+    "backward": (lambda x: (x[BIG - 1 :: -1], x[BIG - 1 :: -1]), False),
+    "every second": (lambda x: (x[: 2 * BIG : 2], x[: 2 * BIG : 2]), False),
+    "between each other": (lambda x: (x[: 2 * BIG : 2], x[1 : 2 * BIG : 2]), False),
+    "transposed": (lambda x: (x[:BIG].reshape(2048, -1).T,) * 2, False),
+    "a row": (lambda x: (x[:BIG].reshape(2048, -1), x[:2048]), False),
+    "a scalar": (lambda x: (x[:BIG], x[7]), False),
+    "a scalar of a view": (lambda x: (x[:BIG], x[BIG // 2 : BIG // 2 + 1].reshape(())), False),
+    "one further": (lambda x: (x[:BIG], x[1 : BIG + 1]), True),
+    "one before": (lambda x: (x[1 : BIG + 1], x[:BIG]), True),
+    "reversed": (lambda x: (x[:BIG], x[BIG - 1 :: -1]), True),
+    "in its own way": (
+        lambda x: (np.lib.stride_tricks.as_strided(x, (BIG // 2, 2), (2, 2)), x[:BIG].reshape(-1, 2)),
+        True,
+    ),
+}
+CALLS_IN_PLACE = {
+    # Some loops read operands again for NaNs, when they have written.
+    "add": lambda a, b, out: hs.add.flagged(a, b, out=out),
+    "values": lambda a, b, out: (hs.multiply(b, a, out=out), np.zeros(1)),
+    "extremum": lambda a, b, out: hs.minimum.flagged(b, a, out=out),
+    "stochastic": lambda a, b, out: hs.divide.flagged(a, b, rounding=RANDOM, out=out),
+    "twice": lambda a, b, out: hs.fma.flagged(a, b, a, rounding="rup", out=out),
+    "table": lambda a, b, out: hs.round_to_integral.flagged(np.broadcast_to(a, out.shape), out=out),
+}
+
+
+@pytest.mark.parametrize("call", CALLS_IN_PLACE)
+@pytest.mark.parametrize("place", PLACES)
+def test_out_in_the_memory_of_an_operand(place, call):
+    put, size = PLACES[place][0], 2 * BIG + 2
+    start = RNG.integers(0, 1 << 16, size, dtype=np.uint16).view(np.float16)
+    compute = CALLS_IN_PLACE[call]
+    for count in (1, 2):
+        threads.set_num_threads(count)
+        got, want = start.copy(), start.copy()
+        out, a = put(got)
+        b = WIDE.reshape(-1)[: 1 << 20].repeat(4).reshape(out.shape)
+        _, flags = compute(a, b, out)
+        out, a = put(want)
+        value, expected = compute(a.copy(), b, np.empty(out.shape, np.float16))
+        out[...] = value
+        np.testing.assert_array_equal(flags, expected)
+        np.testing.assert_array_equal(got.view(np.uint16), want.view(np.uint16))
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_memory_where_out_shares_it(place):
+    threads.set_num_threads(2)
+    put, copies = PLACES[place]
+    out, a = put(np.ones(2 * BIG + 2, np.float16))
+    b = HALVES.reshape(out.shape)
+    assert (peak(lambda: hs.add(a, b, out=out)) > SCRATCH) == copies
+
+
+def test_formats_of_results_written_over_their_operand():
+    x = RNG.standard_normal(BIG).astype(np.float32)
+    want, wide = hs.convert(x, hs.BFLOAT16), hs.convert(x.astype(np.float16), hs.BINARY32)
+    hs.convert(x, hs.BFLOAT16, out=x)
+    np.testing.assert_array_equal(x, want)
+    # Narrower numbers at the same place: every second of them is written before it is read.
+    y = np.zeros(BIG, np.float32)
+    y.view(np.float16)[:BIG] = RNG.standard_normal(BIG)
+    wide = hs.convert(y.view(np.float16)[:BIG].copy(), hs.BINARY32)
+    hs.convert(y.view(np.float16)[:BIG], hs.BINARY32, out=y)
+    np.testing.assert_array_equal(y, wide)
+
+
+def test_results_in_another_order_of_bytes():
+    threads.set_num_threads(2)
+    for shape in ((BIG,), (2048, 2048)):
+        out, x = np.empty(shape, ">f2"), FLOATS.reshape(shape) * np.float32(1.1)
+        want = hs.convert(x, hs.BINARY16)
+        assert peak(lambda out=out, x=x: hs.convert(x.astype(">f4"), hs.BINARY16, out=out)) < SCRATCH + x.nbytes
+        np.testing.assert_array_equal(out, want)
+        assert peak(lambda out=out, want=want: hs.add(want, out, out=out)) < SCRATCH
+    bits = RNG.integers(0, 1 << 16, BIG, dtype=np.uint16)
+    a, swapped = bits.view(np.float16), bits.byteswap().view(">f2")
+    for call in (lambda x: hs.minimum.flagged(x, a[::-1]), lambda x: hs.convert.flagged(x, hs.BFLOAT16)):
+        for got, expected in zip(words(call(swapped)), words(call(a)), strict=True):
+            assert np.array_equal(got, expected)
+    assert hs.add(np.float16([1, 2]).astype(">f2"), np.float16(1)).tolist() == [2, 3]
+
+
+def test_read_only_and_empty_operands():
+    a = LAYOUTS["contiguous"].copy()
+    a.flags.writeable = False
+    np.testing.assert_array_equal(hs.to_bits(hs.sqrt(a)), hs.to_bits(hs.sqrt(a.copy())))
+    assert hs.add(a[:0], a[:1]).shape == (0, a.shape[1])
+    assert hs.add.flagged(a[:, :0], a[:, :1]).flags.shape == (1000, 0)
+    assert hs.convert(np.zeros((0, 3)), hs.BINARY16).shape == (0, 3)
+
+
 GRID = OUT.reshape(2048, -1)
+SWAPPED = HALVES.astype(">f2")
 IN_PLACE = {
     "add": lambda: hs.add(HALVES, HALVES, out=OUT),
     "broadcast": lambda: hs.add(HALVES[:2048, None], HALVES[None, :2048], out=GRID),
@@ -112,6 +201,11 @@ IN_PLACE = {
     "narrowed, strided": lambda: hs.convert(np.broadcast_to(FLOATS[:2048], (2048, 2048)), hs.BINARY16, out=GRID),
     "held": lambda: hs.convert(HALVES, hs.E4M3, rounding=RANDOM, out=FLOATS),
     "integers": lambda: hs.convert(FLOATS, np.int16, out=OUT.view(np.int16)),
+    "other byte order": lambda: hs.fma(SWAPPED, SWAPPED, HALVES, out=OUT),
+    "other byte order, transposed": lambda: hs.add(SWAPPED.reshape(2048, -1).T, GRID, out=GRID),
+    "narrowed, other byte order": lambda: hs.convert(FLOATS.view(">f4"), hs.BINARY16, out=OUT),
+    "backward": lambda: hs.add(HALVES, HALVES, out=OUT[::-1]),
+    "columns": lambda: hs.add(HALVES[: BIG // 2].reshape(2048, -1), HALVES[0], out=GRID[:, 512:1536]),
 }
 
 
