@@ -180,12 +180,7 @@ def _chains(task, a, x0, x1, b, y0, y1, width, start, terms, special):
     return done
 
 
-# Each is compiled for itself: in one loop a special trial would take registers from the other.
-@scalar
-def _plain(task, a, x0, x1, b, y0, y1, width, terms):
-    return _chains(task, a, x0, x1, b, y0, y1, width, 0, terms, False)
-
-
+# Compiled for itself: in the same function the two loops would take registers from each other.
 @scalar
 def _special(task, a, x0, x1, b, y0, y1, width, first, terms):
     _chains(task, a, x0, x1, b, y0, y1, width, first, terms, True)
@@ -201,9 +196,10 @@ def _pair(task, a, b, panel, part, d, row0, column0, row1, column1):
     read16(target0, task.rule, total0)
     read16(target1, task.rule, total1)
     x0, x1 = row0 * part.depth, row1 * part.depth
-    done = _plain(task, a, x0, x1, b, panel + column0, panel + column1, part.width, part.terms)
+    y0, y1 = panel + column0, panel + column1
+    done = _chains(task, a, x0, x1, b, y0, y1, part.width, 0, part.terms, False)
     if done < part.terms:
-        _special(task, a, x0, x1, b, panel + column0, panel + column1, part.width, done, part.terms)
+        _special(task, a, x0, x1, b, y0, y1, part.width, done, part.terms)
     write16(total0, target0)
     write16(total1, target1)
 
