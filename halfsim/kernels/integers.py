@@ -20,6 +20,7 @@ __all__ = [
     "shift_right_unsigned",
     "unsigned_larger",
     "unsigned_smaller",
+    "where_negative",
 ]
 
 
@@ -126,6 +127,17 @@ def any_unequal(typingctx, x, y):
         return builder.icmp_unsigned("!=", lanes, ir.Constant(ir.IntType(LANES), 0))
 
     return types.boolean(x, y), codegen
+
+
+@intrinsic
+def where_negative(typingctx, x, a, b):
+    """Lanes of a where an integer is negative, else of b."""
+
+    def codegen(context, builder, signature, args):
+        zero = ir.Constant(lanes_type(context, signature.args[0]), [0] * LANES)
+        return builder.select(builder.icmp_signed("<", args[0], zero), args[1], args[2])
+
+    return a(x, a, b), codegen
 
 
 @intrinsic

@@ -3,7 +3,7 @@
 Equal to `sequential` and `sequential_fused` of `halfsim.kernels.gemm`, bit by bit, for every operand (tests prove it).
 
 A few steps at a time are tried in binary32, as `halfsim.kernels.trials` says. Where a trial fails they are done again
-in binary64.
+in binary64, and where a result is infinite or a NaN, or may be, all that follow are tried specially.
 """
 
 from __future__ import annotations
@@ -21,16 +21,19 @@ from halfsim.kernels.simd import Rule, make_rule
 from halfsim.kernels.sweep import ADVANCE, grid, walk
 from halfsim.kernels.trials import (
     Trial,
+    check,
+    check_nothing,
     decided,
-    failed,
+    exceeded,
     no_checks,
     read_trial,
+    subnormal,
     try_fused,
     try_nearest,
     try_nothing,
     try_unfused,
 )
-from halfsim.kernels.vectors import LANES, load, multiply, narrow, splat, store, widen
+from halfsim.kernels.vectors import LANES, afresh, load, multiply, narrow, splat, store, widen
 
 __all__ = ["fused", "fused_nearest", "unfused", "unfused_nearest"]
 
@@ -66,7 +69,11 @@ class _Unfused(_Task):
     """Of `unfused`."""
 
 
-def _attempt(task, x, y, total, checks):
+def _attempt(task, x, y, total, checks, special):
+    raise NotImplementedError("for compiled loops only")
+
+
+def _check(task, result, checks):
     raise NotImplementedError("for compiled loops only")
 
 
@@ -87,6 +94,10 @@ def _round_rule(task, value):
 choose_by_type(
     _attempt,
     {_FusedNearest: try_nearest, _Fused: try_fused, _UnfusedNearest: try_unfused, _Unfused: try_nothing},
+)
+choose_by_type(
+    _check,
+    {_FusedNearest: check, _Fused: check, _UnfusedNearest: check_nothing, _Unfused: check_nothing},
 )
 choose_by_type(
     _round,
@@ -118,12 +129,15 @@ def _steps(task, a, x0, x1, b, y0, y1, width, terms, total0, total1):
 
 
 @merged
-def _chains(task, a, x0, x1, b, y0, y1, width, terms):
-    """Carry two vectors of sums through a part of the terms: rows from `x0` and `x1` by columns from `y0` and `y1`."""
+def _chains(task, a, x0, x1, b, y0, y1, width, start, terms, special):
+    """Carry two vectors of sums through a part of the terms: rows from `x0` and `x1` by columns from `y0` and `y1`.
+
+    Begin with the term `start`. Return the first from which on only special trials will do.
+    """
     total = task.total
     total0, total1 = load(total, 0), load(total, LANES)
-    failures, pause = 0, 0
-    for first in range(0, terms, _GROUP):
+    failures, pause, done = 0, 0, terms
+    for first in range(start, terms, _GROUP):
         number = smaller(_GROUP, terms - first)
         again = True
         if pause == 0:
@@ -131,12 +145,25 @@ def _chains(task, a, x0, x1, b, y0, y1, width, terms):
             for k in range(first, first + number):
                 row0, column0 = splat(a[x0 + k]), load(b, y0 + k * width)
                 row1, column1 = splat(a[x1 + k]), load(b, y1 + k * width)
-                next0, rest0, checks = _attempt(task, row0, column0, sum0, checks)
-                next1, rest1, checks = _attempt(task, row1, column1, sum1, checks)
+                next0, rest0, checks = _attempt(task, row0, column0, sum0, checks, special)
+                next1, rest1, checks = _attempt(task, row1, column1, sum1, checks, special)
                 if any_below(unsigned_smaller(rest0, rest1), splat(int32(1))):
-                    next0, next1 = decided(task, row0, column0, sum0), decided(task, row1, column1, sum1)
+                    # Too few sums come here for their factors to keep registers.
+                    here = afresh(k)
+                    if any_below(rest0, splat(int32(1))):
+                        row, column = splat(a[x0 + here]), load(b, y0 + here * width)
+                        next0 = decided(task, row, column, sum0, special)
+                    if any_below(rest1, splat(int32(1))):
+                        row, column = splat(a[x1 + here]), load(b, y1 + here * width)
+                        next1 = decided(task, row, column, sum1, special)
+                if not special:
+                    checks = _check(task, next0, checks)
+                    checks = _check(task, next1, checks)
                 sum0, sum1 = next0, next1
-            again = failed(checks)
+            if not special and exceeded(checks):
+                done = first
+                break
+            again = subnormal(checks)
             # Where trials keep failing they are made more and more seldom.
             failures = smaller(2 * failures + 1, _LONGEST_PAUSE) if again else 0
             pause = failures
@@ -150,6 +177,13 @@ def _chains(task, a, x0, x1, b, y0, y1, width, terms):
             total0, total1 = sum0, sum1
     store(total, 0, total0)
     store(total, LANES, total1)
+    return done
+
+
+# Compiled for itself: in the same function the two loops would take registers from each other.
+@scalar
+def _special(task, a, x0, x1, b, y0, y1, width, first, terms):
+    _chains(task, a, x0, x1, b, y0, y1, width, first, terms, True)
 
 
 @scalar
@@ -162,7 +196,10 @@ def _pair(task, a, b, panel, part, d, row0, column0, row1, column1):
     read16(target0, task.rule, total0)
     read16(target1, task.rule, total1)
     x0, x1 = row0 * part.depth, row1 * part.depth
-    _chains(task, a, x0, x1, b, panel + column0, panel + column1, part.width, part.terms)
+    y0, y1 = panel + column0, panel + column1
+    done = _chains(task, a, x0, x1, b, y0, y1, part.width, 0, part.terms, False)
+    if done < part.terms:
+        _special(task, a, x0, x1, b, y0, y1, part.width, done, part.terms)
     write16(total0, target0)
     write16(total1, target1)
 

@@ -15,6 +15,7 @@ __all__ = [
     "LANES",
     "Vector",
     "add",
+    "afresh",
     "bits",
     "bitwise_and",
     "bitwise_or",
@@ -76,6 +77,16 @@ def load(typingctx, array, index):
         return builder.load(pointer, align=context.get_abi_sizeof(context.get_data_type(signature.args[0].dtype)))
 
     return Vector(array.dtype)(array, types.int64), codegen
+
+
+@intrinsic
+def afresh(typingctx, index):
+    """The same integer, of which the compiler knows nothing: what lies there is loaded, not kept from before."""
+
+    def codegen(context, builder, signature, args):
+        return builder.asm(ir.FunctionType(ir.IntType(64), [ir.IntType(64)]), "", "=r,0", args, False)
+
+    return types.int64(types.int64), codegen
 
 
 @intrinsic
