@@ -167,3 +167,12 @@ def test_cases_are_what_they_say():
         a, b, c = case(rising, 5, 100, 53)
         got = compute(plan(mode, True), a[:, :-1], b[:-1], c * 0)
         assert (got[:, 1::2] == limits[0]).all() and (got[:, ::2] == limits[1]).all()
+
+
+@pytest.mark.parametrize(("mode", "fused"), SUMS)
+def test_sums_a_little_too_large_come_back_from_no_infinity(mode, fused):
+    """No sum reaches 65536, which all trials would notice, and the next term leads back."""
+    for sign, step in itertools.product((1, -1), (8, 15.99, 16, 20, 31.97)):
+        b = np.repeat(np.float16([[sign * step], [-64 * sign]]), 32, axis=1)
+        c = np.full((2, 32), sign * 65504, np.float16)
+        agree(mode, fused, np.full((2, 2), 0x3C00, np.uint16), b.view(np.uint16), c.view(np.uint16))
