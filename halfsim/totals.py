@@ -18,8 +18,8 @@ from halfsim.shapes import SumLayout, summands
 
 __all__ = ["Summands", "evaluate_sums"]
 
-# Elements at a time: a call of the loops costs little beside them.
-_PIECE = 1 << 17
+# Elements at a time, and where columns are cut, of which each begins anew: a call of the loops costs little beside them.
+_PIECE, _CUT = 1 << 17, 1 << 18
 # Columns that are worth a call of their own: those of a panel, of which whole ones are filled.
 _COLUMNS = 64
 
@@ -49,7 +49,7 @@ def evaluate_sums(chosen: Plan, given: Summands, c: None, flagged: bool) -> tupl
         # Random words are counted from the first sum.
         return product.evaluate(chosen, given.operands(), c, flagged)
     # Only where they are copied anyway are columns cut.
-    columns = how.columns if whole else max(1, _PIECE // min(terms, how.terms) // _COLUMNS) * _COLUMNS
+    columns = how.columns if whole else max(1, _CUT // min(terms, how.terms) // _COLUMNS) * _COLUMNS
     values, flags = np.empty(how.columns, chosen.storage.values), np.zeros(how.columns, np.uint8)
     for left in range(0, how.columns, columns):
         kept, carried = slice(left, min(left + columns, how.columns)), None
