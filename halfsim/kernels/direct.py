@@ -32,7 +32,7 @@ from halfsim.kernels.f16c import (
     widen,
 )
 from halfsim.kernels.simd import INFINITY, bits_of, float64_of, float_of, make_rule, sum_to_odd
-from halfsim.kernels.vectorcode import INT, Lanes, Memory, each, pointers
+from halfsim.kernels.vectorcode import INT, LONG, Lanes, Memory, each, pointers
 from halfsim.rounding import Rounding
 
 __all__ = [
@@ -42,18 +42,22 @@ __all__ = [
     "binary64_to_binary16",
     "divide",
     "fma",
+    "make_loop",
     "multiply",
+    "number_of",
     "round_to_integral",
     "sqrt",
     "subtract",
 ]
 
 
-def _number(patterns: Lanes) -> Lanes:
-    return patterns.number() if patterns.value.type.element == INT else numbers_of(patterns)
+def number_of(patterns: Lanes) -> Lanes:
+    """Numbers of binary64 patterns, int64, or binary32 numbers of binary32 or binary16 patterns."""
+    element = patterns.value.type.element
+    return patterns.number64() if element == LONG else patterns.number() if element == INT else numbers_of(patterns)
 
 
-def _loop(compute: Callable[..., Lanes]) -> Any:
+def make_loop(compute: Callable[..., Lanes]) -> Any:
     """Return a function for kernels that computes binary16 results: it returns whether there is a NaN.
 
     It takes a tuple of arrays, of binary16 or binary32 patterns, and one for results.
@@ -69,7 +73,7 @@ def _loop(compute: Callable[..., Lanes]) -> Any:
             largest = Largest(builder)
 
             def results(part: Memory, j: Any) -> tuple[Lanes]:
-                return (patterns_of(compute(*[_number(part.load(source, j)) for source in sources])),)
+                return (patterns_of(compute(*[number_of(part.load(source, j)) for source in sources])),)
 
             def body(memory: Memory, j: Any) -> None:
                 (patterns,) = in_parts(memory, j, results)
@@ -84,14 +88,14 @@ def _loop(compute: Callable[..., Lanes]) -> Any:
     return run
 
 
-_sums = _loop(lambda x, y: x + y)
-_differences = _loop(lambda x, y: x - y)
-_products = _loop(lambda x, y: x * y)
-_quotients = _loop(lambda x, y: x / y)
-_roots = _loop(Lanes.root)
-_sums_of_products = _loop(lambda x, y, z: x * y + z)
-_whole = _loop(whole)
-_same = _loop(lambda x: x)
+_sums = make_loop(lambda x, y: x + y)
+_differences = make_loop(lambda x, y: x - y)
+_products = make_loop(lambda x, y: x * y)
+_quotients = make_loop(lambda x, y: x / y)
+_roots = make_loop(Lanes.root)
+_sums_of_products = make_loop(lambda x, y, z: x * y + z)
+_whole = make_loop(whole)
+_same = make_loop(lambda x: x)
 
 
 @scalar

@@ -22,9 +22,9 @@ from numba.extending import intrinsic
 from numpy import float32, float64, int32
 
 from halfsim.core._jit import scalar
-from halfsim.core.control import Bit, gradual, has, rounding_mode
+from halfsim.core.control import gradual, rounding_mode
 from halfsim.core.fields import F16
-from halfsim.kernels.simd import INFINITY, bits_of, decode, float_of, less
+from halfsim.kernels.simd import bits_of, decode, float_of
 from halfsim.kernels.vectorcode import FLOAT, INT, LONG, MANY, Lanes, Memory
 from halfsim.rounding import Rounding
 
@@ -42,10 +42,7 @@ __all__ = [
     "direction",
     "exchange",
     "in_parts",
-    "indirect",
     "narrow",
-    "narrow_in",
-    "narrow_to_odd",
     "numbers_of",
     "patterns_of",
     "read",
@@ -216,18 +213,6 @@ def directed(control: int) -> bool:
 
 
 @scalar
-def _gradual(control):
-    return not (has(control, Bit.flushInputs) or has(control, Bit.flushResults))
-
-
-@scalar
-def indirect(control):
-    """Whether `narrow_in` rounds as a control word asks."""
-    mode = rounding_mode(control)
-    return converts() and (mode == Rounding.roundTiesToAway or mode == Rounding.roundToOdd) and _gradual(control)
-
-
-@scalar
 def direction(control):
     """State for `exchange` that rounds as a control word asks, to odd by way of zero."""
     mode = rounding_mode(control)
@@ -248,29 +233,6 @@ def read(pattern, rule):
         limit = _SMALLEST if rule.subnormal == 0 else _NONE
         return float_of(int32(bits_of(number) & -0x80000000)) if abs(number) < limit else number
     return decode(pattern, rule)
-
-
-@scalar
-def narrow_in(bits, to_odd):
-    """Round a binary32 pattern, exact or rounded to odd, to odd or with ties away; the processor rounds to nearest."""
-    magnitude = int32(bits & 0x7FFFFFFF)
-    if to_odd:
-        pattern = narrow(float_of(bits))
-        back = int32(bits_of(widen(pattern)) & 0x7FFFFFFF)
-        even = (pattern & 1) == 0
-        step = (1 if less(back, magnitude) else 0) - (1 if less(magnitude, back) else 0)
-        return int32(pattern + step) if even else int32(pattern)
-    # An exact tie becomes more than one; nothing else changes.
-    return int32(narrow(float_of(int32(bits | 1) if less(magnitude, INFINITY) else bits)))
-
-
-@scalar
-def narrow_to_odd(number, exact):
-    """Round a binary32 number to odd that was cut from `exact`; the processor rounds toward zero."""
-    pattern = narrow(number)
-    back = widen(pattern)
-    # What was cut is odd already or becomes it. A NaN compares as exact.
-    return int32(pattern | ((back < exact) | (back > exact)))
 
 
 @scalar

@@ -237,7 +237,7 @@ class Fast(NamedTuple):
     direct: Callable[..., Any]
     """The same on processors that convert binary16, for control words that `f16c.direct` takes."""
     converted: Callable[..., Any]
-    """As `flagged`, on those processors, where nothing is flushed."""
+    """As `flagged`, on those processors, where nothing is flushed; but for the last one all take 0 for flags."""
 
 
 FAST = {
