@@ -18,6 +18,7 @@ from numpy import float32, int32
 
 from halfsim.core._jit import kernel, scalar
 from halfsim.core.control import rounding_mode
+from halfsim.core.fields import larger
 from halfsim.kernels.f16c import (
     Largest,
     binary64_to_odd,
@@ -102,7 +103,7 @@ _same = make_loop(lambda x: x)
 def _reach(largest, number):
     """Return the larger of a magnitude and that of a number, binary32 patterns; a NaN's is above all others."""
     # In full lanes; whether a number is one would be packed to bits first.
-    return max(largest, int32(bits_of(number) & 0x7FFFFFFF))
+    return larger(largest, int32(bits_of(number) & 0x7FFFFFFF))
 
 
 @kernel

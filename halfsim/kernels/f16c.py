@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba import types
@@ -22,7 +22,7 @@ from numba.extending import intrinsic
 from numpy import float32, float64, int32
 
 from halfsim.core._jit import scalar
-from halfsim.core.control import gradual, rounding_mode
+from halfsim.core.control import Bit, gradual, has, rounding_mode
 from halfsim.core.fields import F16
 from halfsim.kernels.simd import bits_of, decode, float_of
 from halfsim.kernels.vectorcode import FLOAT, INT, LONG, MANY, Lanes, Memory
@@ -33,6 +33,7 @@ __all__ = [
     "NEAREST",
     "PART",
     "Largest",
+    "Reading",
     "available",
     "binary64_to_odd",
     "converts_in",
@@ -42,6 +43,7 @@ __all__ = [
     "direction",
     "exchange",
     "in_parts",
+    "make_reading",
     "narrow",
     "numbers_of",
     "patterns_of",
@@ -55,12 +57,20 @@ NEAREST = int32(0x1F80)
 """State for `exchange`: to nearest, exceptions masked, subnormal numbers kept."""
 CHOPPED = int32(NEAREST | 3 << 13)
 """The same, toward zero."""
-_SMALLEST, _NONE = float32(2.0**-14), float32(0.0)
+_SMALLEST, _SUBNORMAL_ULP, _NONE = float32(2.0**-14), float32(2.0**-24), float32(0.0)
 PART = 8
 """Elements that processors convert at a time."""
 _NUMBERS = ir.VectorType(FLOAT, PART)
 _OF_THE_STATE, _UNEQUAL = INT(4), ir.IntType(8)(12)  # roundings and comparisons, as instructions know them
-_DOWN, _UP = 1 << 13, 2 << 13
+_DIRECTIONS = sum(
+    state << 2 * mode
+    for mode, state in (
+        (Rounding.roundTowardNegative, 1),
+        (Rounding.roundTowardPositive, 2),
+        (Rounding.roundTowardZero, 3),
+        (Rounding.roundToOdd, 3),
+    )
+)
 
 
 def converts_in(context: Any) -> bool:
@@ -215,14 +225,20 @@ def directed(control: int) -> bool:
 @scalar
 def direction(control):
     """State for `exchange` that rounds as a control word asks, to odd by way of zero."""
-    mode = rounding_mode(control)
-    if mode == Rounding.roundTowardZero or mode == Rounding.roundToOdd:
-        return CHOPPED
-    if mode == Rounding.roundTowardNegative:
-        return int32(NEAREST | _DOWN)
-    if mode == Rounding.roundTowardPositive:
-        return int32(NEAREST | _UP)
-    return int32(NEAREST)
+    # Two bits for each mode, looked up without a branch.
+    return int32(NEAREST | ((_DIRECTIONS >> 2 * rounding_mode(control)) & 3) << 13)
+
+
+class Reading(NamedTuple):
+    """What a control word means for `read` and `simd.decode`, if no more is asked of it; a `simd.Rule` says it too."""
+
+    subnormal: float
+
+
+@scalar
+def make_reading(control):
+    """Read how operands are read."""
+    return Reading(_NONE if has(control, Bit.flushInputs) else _SUBNORMAL_ULP)
 
 
 @scalar

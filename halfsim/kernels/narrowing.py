@@ -14,6 +14,7 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 from numpy import float32, int32
 
 from halfsim.core._jit import kernel, scalar
+from halfsim.core.fields import larger
 from halfsim.kernels.f16c import binary64_to_odd
 from halfsim.kernels.narrowing_rule import SMALLEST, Rule
 from halfsim.kernels.simd import INFINITY, bits_of, float64_of, float_of, less, shift_right
@@ -111,55 +112,65 @@ def round_flagged(a: Any, z: Any, flags: Any, words: Any) -> Any:
     return _FLAGGED[words.item(0) & 1](a, z, flags, words)
 
 
-@scalar
-def _round(a, z, flags, words, shared, own, shared_nearest, own_nearest):
-    """Round in the way whose argument is not None: the others are not compiled."""
-    rule = Rule(*to_fixed_tuple(words, _FIELDS))
-    largest = int32(0)
+# A loop for each way: the code of the others is not compiled.
+@kernel
+def _values_shared(a, z, words):
+    rule, largest = Rule(*to_fixed_tuple(words, _FIELDS)), int32(0)
     for i in range(z.size):
         bits = int32(a[i])
-        if shared is not None:
-            z[i], raised = _shared(bits, rule)
-        if own is not None:
-            z[i], raised = _own(bits, rule)
-        if shared_nearest is not None:
-            z[i] = _shared_nearest(bits, rule)
-        if own_nearest is not None:
-            z[i] = _own_nearest(bits, rule)
-        if flags is not None:
-            flags[i] = raised
-        largest = max(largest, int32(bits & 0x7FFFFFFF))
+        z[i], _ = _shared(bits, rule)
+        largest = larger(largest, int32(bits & 0x7FFFFFFF))
     return largest > INFINITY
 
 
 @kernel
-def _values_shared(a, z, words):
-    return _round(a, z, None, words, 0, None, None, None)
-
-
-@kernel
 def _values_own(a, z, words):
-    return _round(a, z, None, words, None, 0, None, None)
+    rule, largest = Rule(*to_fixed_tuple(words, _FIELDS)), int32(0)
+    for i in range(z.size):
+        bits = int32(a[i])
+        z[i], _ = _own(bits, rule)
+        largest = larger(largest, int32(bits & 0x7FFFFFFF))
+    return largest > INFINITY
 
 
 @kernel
 def _values_shared_nearest(a, z, words):
-    return _round(a, z, None, words, None, None, 0, None)
+    rule, largest = Rule(*to_fixed_tuple(words, _FIELDS)), int32(0)
+    for i in range(z.size):
+        bits = int32(a[i])
+        z[i] = _shared_nearest(bits, rule)
+        largest = larger(largest, int32(bits & 0x7FFFFFFF))
+    return largest > INFINITY
 
 
 @kernel
 def _values_own_nearest(a, z, words):
-    return _round(a, z, None, words, None, None, None, 0)
+    rule, largest = Rule(*to_fixed_tuple(words, _FIELDS)), int32(0)
+    for i in range(z.size):
+        bits = int32(a[i])
+        z[i] = _own_nearest(bits, rule)
+        largest = larger(largest, int32(bits & 0x7FFFFFFF))
+    return largest > INFINITY
 
 
 @kernel
 def _flagged_shared(a, z, flags, words):
-    return _round(a, z, flags, words, 0, None, None, None)
+    rule, largest = Rule(*to_fixed_tuple(words, _FIELDS)), int32(0)
+    for i in range(z.size):
+        bits = int32(a[i])
+        z[i], flags[i] = _shared(bits, rule)
+        largest = larger(largest, int32(bits & 0x7FFFFFFF))
+    return largest > INFINITY
 
 
 @kernel
 def _flagged_own(a, z, flags, words):
-    return _round(a, z, flags, words, None, 0, None, None)
+    rule, largest = Rule(*to_fixed_tuple(words, _FIELDS)), int32(0)
+    for i in range(z.size):
+        bits = int32(a[i])
+        z[i], flags[i] = _own(bits, rule)
+        largest = larger(largest, int32(bits & 0x7FFFFFFF))
+    return largest > INFINITY
 
 
 _VALUES = _values_shared, _values_own, _values_shared_nearest, _values_own_nearest

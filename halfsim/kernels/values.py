@@ -11,7 +11,8 @@ import math
 from numpy import int32
 
 from halfsim.core._jit import kernel
-from halfsim.kernels.f16c import NEAREST, exchange
+from halfsim.core.fields import larger
+from halfsim.kernels.f16c import NEAREST, exchange, make_reading
 from halfsim.kernels.simd import (
     INFINITY,
     bits_of,
@@ -173,12 +174,12 @@ def binary64_to_binary16(a, z, control):
 @kernel
 def binary16_to_binary32(a, z, control):
     """Binary32 patterns, uint32, of binary16 numbers: exact."""
-    rule = make_rule(control)
+    rule = make_reading(control)
     largest = int32(0)
     state = exchange(NEAREST)
     for i in range(z.size):
         bits = bits_of(decode(a[i], rule))
         z[i] = bits
-        largest = max(largest, int32(bits & 0x7FFFFFFF))
+        largest = larger(largest, int32(bits & 0x7FFFFFFF))
     exchange(state)
     return largest > INFINITY
