@@ -93,7 +93,8 @@ def run(
         general, last = elementwise.convert, CONVERSIONS[name]
     else:
         general, last = getattr(hs, name).kernel, getattr(hs, name).extra
-    loops = Loops(loop, None if flags is not None else loop, general=general, last=last)
+    optional = name in FAST and loop is FAST[name].converted
+    loops = Loops(loop, None if flags is not None else loop, general=general, last=last, optional=optional)
     host.run(loops, operands, z, flags, (control, seed, index), extra)
 
 
@@ -129,7 +130,11 @@ def without_flags(name: str, control: int) -> list[str]:
     """The loops without flags that an operation has for a control word on this processor."""
     if name not in FAST or control & 7 == STOCHASTIC:
         return []
-    return ["values", "direct"] if f16c.direct(control) and f16c.available() else ["values"]
+    if gradual(control) != control or not f16c.available():
+        return ["values"]
+    # The last one has no other loop without flags.
+    converted = [] if name == "binary16_to_binary32" else ["converted"]
+    return ["values", *converted, *(["direct"] if f16c.direct(control) else [])]
 
 
 def _describe(

@@ -97,8 +97,8 @@ def _elementwise(operation: Operation) -> list[_Work]:
             for call in (operation, operation.flagged)
             for rounding in ("rne", "rna", Stochastic(bits=8, seed=0))
         ]
-        # Where subnormals are flushed, flags are found by other loops.
-        work.append(partial(operation.flagged, *operands, environment=flushing))
+        # Where subnormals are flushed, results and flags are found by other loops.
+        work += [partial(call, *operands, environment=flushing) for call in (operation, operation.flagged)]
     return work
 
 
@@ -107,7 +107,7 @@ def _conversions() -> list[_Work]:
 
     from halfsim.conversion import convert
     from halfsim.environment import Environment
-    from halfsim.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, TF32
+    from halfsim.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, E4M3, TF32
     from halfsim.kernels.tables import WORTH
     from halfsim.rounding import Stochastic
 
@@ -126,8 +126,12 @@ def _conversions() -> list[_Work]:
     targets = (BINARY16, BINARY32, BINARY64, BFLOAT16, TF32)
     whole = (np.int8, np.int16, np.int32, np.int64, np.uint64)
     flushing = Environment(flush_inputs=True, flush_results=True)
-    work: list[_Work] = [partial(convert.flagged, x, BINARY16, environment=flushing) for x in floats]
+    single = np.array([1, np.nan], np.float32)
+    work: list[_Work] = []
     for call in (convert, convert.flagged):
+        work += [partial(call, x, BINARY16, environment=flushing) for x in floats]
+        # Formats with subnormal numbers of their own and without, each to nearest and otherwise.
+        work += [partial(call, single, target, rounding=way) for target in (BFLOAT16, E4M3) for way in ("rne", "rtz")]
         for rounding in ("rne", "rna", Stochastic(bits=8, seed=0)):
             work += [partial(call, x, target, rounding=rounding) for x in (*floats, *integers) for target in targets]
             work += [partial(call, x, dtype, rounding=rounding) for x in floats for dtype in whole]

@@ -14,7 +14,7 @@ from halfsim.core.fields import layout
 from halfsim.environment import IEEE
 from halfsim.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, Format
 from halfsim.kernels import elementwise as loops
-from halfsim.kernels import f16c, host, narrowing
+from halfsim.kernels import f16c, host, narrowing, narrowing_rule
 from halfsim.kernels.drawn import drawing_loop
 from halfsim.kernels.loops import COMPUTED, GENERAL, VECTORISED, Loops
 from halfsim.kernels.select import compiles, rounding_loops, wide_loop
@@ -103,7 +103,7 @@ def conversion_loops(
         if found is not None:
             return found, ()
         wide = wide_loop(source, target, control)
-        if source in (BINARY32, BINARY64) and compiles() and narrowing.takes(target, control):
+        if source in (BINARY32, BINARY64) and compiles() and narrowing_rule.takes(target, control):
             flagged, values = (partial(loop, source, target) for loop in (_narrowed_flagged, _narrowed_values))
             if source == BINARY32 or target.emax < BINARY32.emax:
                 return Loops(flagged, values, VECTORISED), ()
@@ -135,10 +135,10 @@ def _narrowed(
     """Round binary32 numbers, or binary64 ones by way of binary32, to others; NaNs are left to the core."""
     flush = control >> Bit.flushInputs & 1 != 0
     if source == BINARY32:
-        rule, step, near = narrowing.make_rule(target, control, flush), max(z.size, 1), None
+        rule, step, near = narrowing_rule.make_rule(target, control, flush), max(z.size, 1), None
     else:
         # No subnormal number of binary32 is one of binary64.
-        rule, step = narrowing.make_rule(target, control, False), 4 * _PIECE
+        rule, step = narrowing_rule.make_rule(target, control, False), 4 * _PIECE
         near = np.empty(min(z.size, step), np.uint32)
     for start in range(0, z.size, step):
         piece = slice(start, start + step)

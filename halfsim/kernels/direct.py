@@ -18,6 +18,7 @@ from numpy import float32, int32
 
 from halfsim.core._jit import kernel, scalar
 from halfsim.core.control import rounding_mode
+from halfsim.core.fields import larger
 from halfsim.kernels.f16c import (
     Largest,
     binary64_to_odd,
@@ -32,7 +33,7 @@ from halfsim.kernels.f16c import (
     widen,
 )
 from halfsim.kernels.simd import INFINITY, bits_of, float64_of, float_of, make_rule, sum_to_odd
-from halfsim.kernels.vectorcode import INT, Lanes, Memory, each, pointers
+from halfsim.kernels.vectorcode import INT, LONG, Lanes, Memory, each, pointers
 from halfsim.rounding import Rounding
 
 __all__ = [
@@ -42,18 +43,22 @@ __all__ = [
     "binary64_to_binary16",
     "divide",
     "fma",
+    "make_loop",
     "multiply",
+    "number_of",
     "round_to_integral",
     "sqrt",
     "subtract",
 ]
 
 
-def _number(patterns: Lanes) -> Lanes:
-    return patterns.number() if patterns.value.type.element == INT else numbers_of(patterns)
+def number_of(patterns: Lanes) -> Lanes:
+    """Numbers of binary64 patterns, int64, or binary32 numbers of binary32 or binary16 patterns."""
+    element = patterns.value.type.element
+    return patterns.number64() if element == LONG else patterns.number() if element == INT else numbers_of(patterns)
 
 
-def _loop(compute: Callable[..., Lanes]) -> Any:
+def make_loop(compute: Callable[..., Lanes]) -> Any:
     """Return a function for kernels that computes binary16 results: it returns whether there is a NaN.
 
     It takes a tuple of arrays, of binary16 or binary32 patterns, and one for results.
@@ -69,7 +74,7 @@ def _loop(compute: Callable[..., Lanes]) -> Any:
             largest = Largest(builder)
 
             def results(part: Memory, j: Any) -> tuple[Lanes]:
-                return (patterns_of(compute(*[_number(part.load(source, j)) for source in sources])),)
+                return (patterns_of(compute(*[number_of(part.load(source, j)) for source in sources])),)
 
             def body(memory: Memory, j: Any) -> None:
                 (patterns,) = in_parts(memory, j, results)
@@ -84,21 +89,21 @@ def _loop(compute: Callable[..., Lanes]) -> Any:
     return run
 
 
-_sums = _loop(lambda x, y: x + y)
-_differences = _loop(lambda x, y: x - y)
-_products = _loop(lambda x, y: x * y)
-_quotients = _loop(lambda x, y: x / y)
-_roots = _loop(Lanes.root)
-_sums_of_products = _loop(lambda x, y, z: x * y + z)
-_whole = _loop(whole)
-_same = _loop(lambda x: x)
+_sums = make_loop(lambda x, y: x + y)
+_differences = make_loop(lambda x, y: x - y)
+_products = make_loop(lambda x, y: x * y)
+_quotients = make_loop(lambda x, y: x / y)
+_roots = make_loop(Lanes.root)
+_sums_of_products = make_loop(lambda x, y, z: x * y + z)
+_whole = make_loop(whole)
+_same = make_loop(lambda x: x)
 
 
 @scalar
 def _reach(largest, number):
     """Return the larger of a magnitude and that of a number, binary32 patterns; a NaN's is above all others."""
     # In full lanes; whether a number is one would be packed to bits first.
-    return max(largest, int32(bits_of(number) & 0x7FFFFFFF))
+    return larger(largest, int32(bits_of(number) & 0x7FFFFFFF))
 
 
 @kernel

@@ -16,6 +16,7 @@ from numpy import int32
 
 from halfsim.core._jit import kernel, scalar
 from halfsim.core.control import STOCHASTIC, gradual, random_bits
+from halfsim.core.fields import larger
 from halfsim.formats import BFLOAT16, BINARY16, BINARY32, Format
 from halfsim.kernels.simd import INFINITY, less, shift_right
 from halfsim.kernels.words import PIECE, ROOM, first_words, room
@@ -93,7 +94,7 @@ def binary32_to_binary16(a, z, control, seed, index):
         for i in range(part.size):
             bits = int32(part[i])
             target[i] = _rounded(bits, int32(words[i] & used))
-            largest = max(largest, int32(bits & 0x7FFFFFFF))
+            largest = larger(largest, int32(bits & 0x7FFFFFFF))
     return largest > INFINITY
 
 
@@ -112,7 +113,7 @@ def binary32_to_bfloat16(a, z, control, seed, index):
         for i in range(part.size):
             bits = int32(part[i])
             target[i] = int32(int32(bits + _shift_down(int32(words[i] & used), int32(16))) & -0x10000)
-            largest = max(largest, int32(bits & 0x7FFFFFFF))
+            largest = larger(largest, int32(bits & 0x7FFFFFFF))
     return largest > INFINITY
 
 

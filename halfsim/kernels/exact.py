@@ -21,8 +21,8 @@ from halfsim.core.dot import EXACT_BOTTOM, LIMBS, Status
 from halfsim.core.fields import Layout, smaller
 from halfsim.core.philox import draw
 from halfsim.kernels import vectors
+from halfsim.kernels.f16c import make_reading
 from halfsim.kernels.limbs import accumulate, clear, round_limbs
-from halfsim.kernels.simd import make_rule
 from halfsim.kernels.sweep import ADVANCE, grid, walk
 from halfsim.kernels.vectors import LANES, bitwise_and, bitwise_or, load, multiply, splat, store, widen
 
@@ -173,4 +173,4 @@ def exact(a, b, batch_a, batch_b, d, start, stop, control, to, seed, counter, c,
 @kernel
 def _exact(a, b, batch_a, batch_b, d, start, stop, control, to, seed, counter, c, each, fields, grid, limbs):
     task = _Exact(control, seed, counter, to, fields, c, each, limbs)
-    walk(a, b, batch_a, batch_b, d, start, stop, make_rule(control), grid, task)
+    walk(a, b, batch_a, batch_b, d, start, stop, make_reading(control), grid, task)

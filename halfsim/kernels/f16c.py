@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba import types
@@ -24,7 +24,7 @@ from numpy import float32, float64, int32
 from halfsim.core._jit import scalar
 from halfsim.core.control import Bit, gradual, has, rounding_mode
 from halfsim.core.fields import F16
-from halfsim.kernels.simd import INFINITY, bits_of, decode, float_of, less
+from halfsim.kernels.simd import bits_of, decode, float_of
 from halfsim.kernels.vectorcode import FLOAT, INT, LONG, MANY, Lanes, Memory
 from halfsim.rounding import Rounding
 
@@ -33,6 +33,7 @@ __all__ = [
     "NEAREST",
     "PART",
     "Largest",
+    "Reading",
     "available",
     "binary64_to_odd",
     "converts_in",
@@ -42,10 +43,8 @@ __all__ = [
     "direction",
     "exchange",
     "in_parts",
-    "indirect",
+    "make_reading",
     "narrow",
-    "narrow_in",
-    "narrow_to_odd",
     "numbers_of",
     "patterns_of",
     "read",
@@ -58,12 +57,20 @@ NEAREST = int32(0x1F80)
 """State for `exchange`: to nearest, exceptions masked, subnormal numbers kept."""
 CHOPPED = int32(NEAREST | 3 << 13)
 """The same, toward zero."""
-_SMALLEST, _NONE = float32(2.0**-14), float32(0.0)
+_SMALLEST, _SUBNORMAL_ULP, _NONE = float32(2.0**-14), float32(2.0**-24), float32(0.0)
 PART = 8
 """Elements that processors convert at a time."""
 _NUMBERS = ir.VectorType(FLOAT, PART)
 _OF_THE_STATE, _UNEQUAL = INT(4), ir.IntType(8)(12)  # roundings and comparisons, as instructions know them
-_DOWN, _UP = 1 << 13, 2 << 13
+_DIRECTIONS = sum(
+    state << 2 * mode
+    for mode, state in (
+        (Rounding.roundTowardNegative, 1),
+        (Rounding.roundTowardPositive, 2),
+        (Rounding.roundTowardZero, 3),
+        (Rounding.roundToOdd, 3),
+    )
+)
 
 
 def converts_in(context: Any) -> bool:
@@ -216,28 +223,22 @@ def directed(control: int) -> bool:
 
 
 @scalar
-def _gradual(control):
-    return not (has(control, Bit.flushInputs) or has(control, Bit.flushResults))
-
-
-@scalar
-def indirect(control):
-    """Whether `narrow_in` rounds as a control word asks."""
-    mode = rounding_mode(control)
-    return converts() and (mode == Rounding.roundTiesToAway or mode == Rounding.roundToOdd) and _gradual(control)
-
-
-@scalar
 def direction(control):
     """State for `exchange` that rounds as a control word asks, to odd by way of zero."""
-    mode = rounding_mode(control)
-    if mode == Rounding.roundTowardZero or mode == Rounding.roundToOdd:
-        return CHOPPED
-    if mode == Rounding.roundTowardNegative:
-        return int32(NEAREST | _DOWN)
-    if mode == Rounding.roundTowardPositive:
-        return int32(NEAREST | _UP)
-    return int32(NEAREST)
+    # Two bits for each mode, looked up without a branch.
+    return int32(NEAREST | ((_DIRECTIONS >> 2 * rounding_mode(control)) & 3) << 13)
+
+
+class Reading(NamedTuple):
+    """What a control word means for `read` and `simd.decode`, if no more is asked of it; a `simd.Rule` says it too."""
+
+    subnormal: float
+
+
+@scalar
+def make_reading(control):
+    """Read how operands are read."""
+    return Reading(_NONE if has(control, Bit.flushInputs) else _SUBNORMAL_ULP)
 
 
 @scalar
@@ -248,29 +249,6 @@ def read(pattern, rule):
         limit = _SMALLEST if rule.subnormal == 0 else _NONE
         return float_of(int32(bits_of(number) & -0x80000000)) if abs(number) < limit else number
     return decode(pattern, rule)
-
-
-@scalar
-def narrow_in(bits, to_odd):
-    """Round a binary32 pattern, exact or rounded to odd, to odd or with ties away; the processor rounds to nearest."""
-    magnitude = int32(bits & 0x7FFFFFFF)
-    if to_odd:
-        pattern = narrow(float_of(bits))
-        back = int32(bits_of(widen(pattern)) & 0x7FFFFFFF)
-        even = (pattern & 1) == 0
-        step = (1 if less(back, magnitude) else 0) - (1 if less(magnitude, back) else 0)
-        return int32(pattern + step) if even else int32(pattern)
-    # An exact tie becomes more than one; nothing else changes.
-    return int32(narrow(float_of(int32(bits | 1) if less(magnitude, INFINITY) else bits)))
-
-
-@scalar
-def narrow_to_odd(number, exact):
-    """Round a binary32 number to odd that was cut from `exact`; the processor rounds toward zero."""
-    pattern = narrow(number)
-    back = widen(pattern)
-    # What was cut is odd already or becomes it. A NaN compares as exact.
-    return int32(pattern | ((back < exact) | (back > exact)))
 
 
 @scalar

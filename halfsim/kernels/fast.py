@@ -17,10 +17,10 @@ import numpy as np
 from numpy import float32, float64, int32, int64
 
 from halfsim.core._jit import kernel, scalar
-from halfsim.core.fields import F16
+from halfsim.core.fields import F16, larger, smaller
 from halfsim.flags import Flags
 from halfsim.kernels import direct, flagged, values
-from halfsim.kernels.f16c import NEAREST, exchange, read
+from halfsim.kernels.f16c import NEAREST, exchange, make_reading, read
 from halfsim.kernels.simd import (
     INFINITY,
     bits_of,
@@ -57,7 +57,7 @@ def add(a, b, z, flags, control, seed, index):
     exact, largest = np.empty(min(z.size, _PIECE), np.int32), int32(0)
     state = exchange(NEAREST)
     for start in range(0, z.size, _PIECE):
-        stop = min(start + _PIECE, z.size)
+        stop = smaller(start + _PIECE, z.size)
         for i in range(start, stop):
             exact[i - start] = sum_to_odd(read(a[i], rule), read(b[i], rule), rule)
         largest = _round(exact, z[start:stop], flags[start:stop], rule, largest)
@@ -72,7 +72,7 @@ def subtract(a, b, z, flags, control, seed, index):
     exact, largest = np.empty(min(z.size, _PIECE), np.int32), int32(0)
     state = exchange(NEAREST)
     for start in range(0, z.size, _PIECE):
-        stop = min(start + _PIECE, z.size)
+        stop = smaller(start + _PIECE, z.size)
         for i in range(start, stop):
             exact[i - start] = sum_to_odd(read(a[i], rule), -read(b[i], rule), rule)
         largest = _round(exact, z[start:stop], flags[start:stop], rule, largest)
@@ -87,7 +87,7 @@ def multiply(a, b, z, flags, control, seed, index):
     exact, largest = np.empty(min(z.size, _PIECE), np.int32), int32(0)
     state = exchange(NEAREST)
     for start in range(0, z.size, _PIECE):
-        stop = min(start + _PIECE, z.size)
+        stop = smaller(start + _PIECE, z.size)
         for i in range(start, stop):
             exact[i - start] = bits_of(read(a[i], rule) * read(b[i], rule))
         largest = _round(exact, z[start:stop], flags[start:stop], rule, largest)
@@ -106,7 +106,7 @@ def divide(a, b, z, flags, control, seed, index):
     exact, largest = np.empty(min(z.size, _PIECE), np.int32), int32(0)
     state = exchange(NEAREST)
     for start in range(0, z.size, _PIECE):
-        stop = min(start + _PIECE, z.size)
+        stop = smaller(start + _PIECE, z.size)
         for i in range(start, stop):
             exact[i - start] = bits_of(read(a[i], rule) / read(b[i], rule))
         largest = _round(exact, z[start:stop], flags[start:stop], rule, largest)
@@ -126,7 +126,7 @@ def sqrt(a, z, flags, control, seed, index):
     exact, largest = np.empty(min(z.size, _PIECE), np.int32), int32(0)
     state = exchange(NEAREST)
     for start in range(0, z.size, _PIECE):
-        stop = min(start + _PIECE, z.size)
+        stop = smaller(start + _PIECE, z.size)
         for i in range(start, stop):
             exact[i - start] = bits_of(math.sqrt(read(a[i], rule)))
         largest = _round(exact, z[start:stop], flags[start:stop], rule, largest)
@@ -141,7 +141,7 @@ def fma(a, b, c, z, flags, control, seed, index):
     exact, largest = np.empty(min(z.size, _PIECE), np.int32), int32(0)
     state = exchange(NEAREST)
     for start in range(0, z.size, _PIECE):
-        stop = min(start + _PIECE, z.size)
+        stop = smaller(start + _PIECE, z.size)
         for i in range(start, stop):
             exact[i - start] = sum_to_odd(read(a[i], rule) * read(b[i], rule), read(c[i], rule), rule)
         largest = _round(exact, z[start:stop], flags[start:stop], rule, largest)
@@ -182,7 +182,7 @@ def scaleb(a, power, z, flags, control, seed, index):
     state = exchange(NEAREST)
     for i in range(z.size):
         # Beyond, everything overflows or lies far below the last place; within, products are exact.
-        scale = float_of(int32(int32(min(max(int64(power[i]), -100), 100) + 127) << 23))
+        scale = float_of(int32(int32(smaller(larger(int64(power[i]), -100), 100) + 127) << 23))
         z[i], flags[i], largest = rounded(bits_of(read(a[i], rule) * scale), rule, largest)
     exchange(state)
     return largest > INFINITY
@@ -215,14 +215,14 @@ def binary64_to_binary16(a, z, flags, control, seed, index):
 @kernel
 def binary16_to_binary32(a, z, flags, control, seed, index):
     """Binary32 patterns, uint32, of binary16 numbers: exact."""
-    rule = make_rule(control)
+    rule = make_reading(control)
     largest = int32(0)
     state = exchange(NEAREST)
     for i in range(z.size):
         bits = bits_of(read(a[i], rule))
         z[i] = bits
         flags[i] = 0
-        largest = max(largest, int32(bits & 0x7FFFFFFF))
+        largest = larger(largest, int32(bits & 0x7FFFFFFF))
     exchange(state)
     return largest > INFINITY
 
@@ -237,7 +237,7 @@ class Fast(NamedTuple):
     direct: Callable[..., Any]
     """The same on processors that convert binary16, for control words that `f16c.direct` takes."""
     converted: Callable[..., Any]
-    """As `flagged`, on those processors, where nothing is flushed."""
+    """As `flagged`, on those processors, where nothing is flushed; but for the last one all take 0 for flags."""
 
 
 FAST = {

@@ -12,16 +12,18 @@ from numpy import int64
 
 from halfsim.core._jit import inlined, scalar
 from halfsim.core.control import STOCHASTIC, Bit, has, random_bits, rounding_mode
+from halfsim.core.fields import larger, smaller
 from halfsim.core.round import overflow_result
 from halfsim.kernels.simd import bits64_of
 from halfsim.rounding import Rounding
 
-__all__ = ["INFINITY", "MAGNITUDE", "Rule", "make_rule", "rounded", "sum_to_odd"]
+__all__ = ["INFINITY", "MAGNITUDE", "Rule", "make_random_rule", "make_rule", "rounded", "sum_to_odd"]
 
 MAGNITUDE = (1 << 63) - 1
 INFINITY = 0x7FF << 52
 """binary64 pattern of infinity; a larger magnitude is a NaN."""
 _FRACTION = (1 << 52) - 1
+_WORD = 0xFFFFFFFF
 
 
 class Rule(NamedTuple):
@@ -70,11 +72,33 @@ def sum_to_odd(a, b):
 
 
 @scalar
+def _rule(control, to, extra, positive, negative, even, odd, used, random, over, over_negative):
+    fraction = to.precision - 1
+    return Rule(
+        fraction,
+        extra,
+        1023 + to.emin,
+        1023 + to.emin + (to.largest >> fraction),
+        positive,
+        positive ^ negative,
+        even,
+        odd,
+        random & used,
+        used,
+        0 if has(control, Bit.tininessBefore) else -1,
+        (1 if has(control, Bit.flushInexact) else 2) if has(control, Bit.flushResults) else 0,
+        to.largest,
+        over,
+        over ^ (over_negative & ((1 << to.sign_shift) - 1)),
+        to.sign_shift,
+    )
+
+
+@scalar
 def make_rule(control, to):
     """Read a control word for a format of at most 24 bits, of at most 20 if rounding is stochastic."""
     mode = rounding_mode(control)
-    fraction = to.precision - 1
-    extra = 51 - fraction if fraction > 19 else 32
+    extra = 52 - to.precision if to.precision > 20 else 32
     below_half = (1 << (extra - 1)) - 1
     positive = 0
     negative = 0
@@ -86,31 +110,27 @@ def make_rule(control, to):
         positive = 2 * below_half + 1
     elif mode == Rounding.roundTowardNegative:
         negative = 2 * below_half + 1
-    used = -1
-    random = 0
+    even, odd = 1 if mode == Rounding.roundTiesToEven else 0, 1 if mode == Rounding.roundToOdd else 0
+    used, random = -1, 0
     if mode == STOCHASTIC:
-        used = -1 << (32 - random_bits(control))
-        random = 0xFFFFFFFF & used
-    over = overflow_result(0, to, control)
-    sign = 1 << to.sign_shift
-    return Rule(
-        fraction,
-        extra,
-        1023 + to.emin,
-        1023 + to.emin + (to.largest >> fraction),
-        positive,
-        positive ^ negative,
-        1 if mode == Rounding.roundTiesToEven else 0,
-        1 if mode == Rounding.roundToOdd else 0,
-        random,
-        used,
-        0 if has(control, Bit.tininessBefore) else -1,
-        (1 if has(control, Bit.flushInexact) else 2) if has(control, Bit.flushResults) else 0,
-        to.largest,
-        over,
-        over ^ (overflow_result(1, to, control) & (sign - 1)),
-        to.sign_shift,
-    )
+        used, random = _used(control), _WORD
+    over, over_negative = overflow_result(0, to, control), overflow_result(1, to, control)
+    return _rule(control, to, extra, positive, negative, even, odd, used, random, over, over_negative)
+
+
+@scalar
+def make_random_rule(control, to):
+    """Read a control word with stochastic rounding as `make_rule` does, for an IEEE format of at most 20 bits.
+
+    Compilers see what such a rounding does not do.
+    """
+    infinite = to.sign_bit + to.infinity
+    return _rule(control, to, 32, 0, 0, 0, 0, _used(control), _WORD, to.infinity, infinite)
+
+
+@scalar
+def _used(control):
+    return -1 << (32 - random_bits(control))
 
 
 @inlined
@@ -123,13 +143,13 @@ def rounded(bits, word, rule):
     magnitude = bits & MAGNITUDE
     sign = (bits >> 63) & 1
     exponent = magnitude >> 52
-    below = max(rule.smallest - exponent, 0)
+    below = larger(rule.smallest - exponent, 0)
     significand = (magnitude & _FRACTION) | (1 << 52) if exponent > 0 else magnitude
     drop = 52 - rule.fraction - rule.extra
-    shift = min(drop + below, 63)
+    shift = smaller(drop + below, 63)
     kept = significand >> shift
     sticky = kept << shift != significand
-    fixed = kept + ((min(exponent, rule.top) + below - rule.smallest) << (rule.fraction + rule.extra))
+    fixed = kept + ((smaller(exponent, rule.top) + below - rule.smallest) << (rule.fraction + rule.extra))
     inexact = sticky | (fixed & ((1 << rule.extra) - 1) != 0)
     # Stickiness decides directed rounding, and between a tie and more; a random word is compared without it.
     fixed = (fixed | (1 if sticky & (rule.random == 0) else 0)) & rule.used

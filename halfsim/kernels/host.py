@@ -153,8 +153,8 @@ def run(
     extra: tuple[Any, ...],
 ) -> None:
     """Run the loops of an operation on flat arrays, on this thread."""
-    if flags is not None:
-        if loops.flagged(*parts, z, flags, *options, *extra):
+    if flags is not None or loops.optional:
+        if loops.flagged(*parts, z, 0 if flags is None else flags, *options, *extra):
             _decide(loops, parts, z, flags, options, extra)
     elif loops.values is not None:
         if loops.values(*parts, z, *options) if loops.draws else loops.values(*parts, z, options[0]):

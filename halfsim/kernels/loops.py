@@ -29,5 +29,7 @@ class Loops(NamedTuple):
     """The general loop, for the elements whose result is a NaN, where the others return that there are some."""
     last: tuple[Any, ...] | None = None
     """Its last arguments; those of the operation by default."""
+    optional: bool = False
+    """Whether `flagged` takes 0 for `flags`, for when nobody asks for them."""
     draws: bool = False
     """Whether `values` draws random words, and hence takes seed and index as well."""

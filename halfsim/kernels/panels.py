@@ -7,7 +7,7 @@ from typing import Any
 
 from halfsim.core._jit import choose_by_type, scalar
 from halfsim.core.fields import smaller
-from halfsim.kernels.f16c import read
+from halfsim.kernels.f16c import Reading, read
 from halfsim.kernels.simd import Rule
 
 __all__ = ["COLUMNS", "PACKED", "ROWS", "TERMS", "WIDTH", "pack_columns", "pack_rows", "panel_width"]
@@ -35,7 +35,7 @@ def _number(rule, pattern):
     return read(pattern, rule)
 
 
-PACKED: dict[type, Callable[..., Any]] = {Rule: _number}
+PACKED: dict[type, Callable[..., Any]] = {Rule: _number, Reading: _number}
 """What a panel holds of a pattern, for every type of rule: its binary32 number, or what a loop adds here."""
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from halfsim.core.control import STOCHASTIC, gradual
 from halfsim.core.fields import layout
 from halfsim.formats import BINARY16, BINARY32, BINARY64, Format
-from halfsim.kernels import direct, elementwise, f16c, fast, loops, order, stochastic, wide
+from halfsim.kernels import direct, elementwise, f16c, fast, flagged, loops, order, stochastic, wide
 from halfsim.kernels.fast import FAST
 from halfsim.kernels.loops import Loops
 from halfsim.kernels.tables import table_loops
@@ -33,6 +33,11 @@ _FLAGGED: dict[Any, Any] = {
     elementwise.remainder: fast.remainder,
     elementwise.scaleb: fast.scaleb,
 }
+# The same where processors convert binary16 and nothing is flushed.
+_CONVERTED: dict[Any, Any] = {
+    elementwise.remainder: flagged.remainder,
+    elementwise.scaleb: flagged.scaleb,
+}
 # Functions of one operand whose loops compilers do not vectorise.
 _TABLED = ("logb", "round_to_integral")
 
@@ -49,10 +54,10 @@ def select_loops(name: str, general: Callable[..., None], extra: tuple[Any, ...]
     table.
     """
     chosen = _select(name, general, control)
-    if large and name in _TABLED and compiles() and (control & 7 != STOCHASTIC or name == "logb"):
-        table = table_loops(general, extra, control, np.dtype(np.uint16))
-        # No table is read as fast as a processor rounds.
-        return table if chosen.values is None else chosen._replace(flagged=table.flagged, grain=table.grain)
+    # No table is read as fast as a processor rounds.
+    if large and name in _TABLED and chosen.general is None and compiles():
+        if control & 7 != STOCHASTIC or name == "logb":
+            return table_loops(general, extra, control, np.dtype(np.uint16))
     return chosen
 
 
@@ -60,10 +65,13 @@ def select_loops(name: str, general: Callable[..., None], extra: tuple[Any, ...]
 def _select(name: str, general: Callable[..., None], control: int) -> Loops:
     if not compiles():
         return Loops(general)
-    if general in _FLAGGED and (control & 7 != STOCHASTIC or general is not elementwise.scaleb):
+    rounds = general is elementwise.scaleb and control & 7 == STOCHASTIC
+    if general is elementwise.round_to_integral and f16c.direct(control) and f16c.available():
+        return Loops(flagged.round_to_integral, direct.round_to_integral, loops.VECTORISED, loops.DIRECT, general)
+    if general in _CONVERTED and not rounds and _converts(control):
+        return Loops(_CONVERTED[general], grain=loops.VECTORISED, general=general, optional=True)
+    if general in _FLAGGED and not rounds:
         return Loops(_FLAGGED[general], grain=loops.VECTORISED, general=general)
-    if name == "round_to_integral" and f16c.direct(control) and f16c.available():
-        return Loops(general, direct.round_to_integral, values_grain=loops.DIRECT, general=general)
     return _fast(name, control, general) or Loops(general)
 
 
@@ -75,10 +83,16 @@ def _fast(name: str, control: int, general: Callable[..., None], last: tuple[Any
     if name not in FAST:
         return None
     row = FAST[name]
-    flagged = row.converted if control == gradual(control) and f16c.available() else row.flagged
-    if f16c.direct(control) and f16c.available():
-        return Loops(flagged, row.direct, loops.VECTORISED, loops.DIRECT, general, last)
-    return Loops(flagged, row.values, loops.VECTORISED, general=general, last=last)
+    if not _converts(control):
+        return Loops(row.flagged, row.values, loops.VECTORISED, general=general, last=last)
+    if f16c.direct(control):
+        return Loops(row.converted, row.direct, loops.VECTORISED, loops.DIRECT, general, last)
+    return Loops(row.converted, grain=loops.VECTORISED, general=general, last=last, optional=True)
+
+
+def _converts(control: int) -> bool:
+    """Whether the processor converts binary16 and nothing is flushed."""
+    return control == gradual(control) and f16c.available()
 
 
 @lru_cache(maxsize=256)

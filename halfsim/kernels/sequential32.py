@@ -12,8 +12,7 @@ from typing import NamedTuple
 from halfsim.core._jit import kernel, scalar
 from halfsim.core.fields import smaller
 from halfsim.kernels.addends import read32, write32
-from halfsim.kernels.f16c import direction, exchange
-from halfsim.kernels.simd import make_rule
+from halfsim.kernels.f16c import direction, exchange, make_reading
 from halfsim.kernels.sweep import ADVANCE, grid, walk
 from halfsim.kernels.tiles import TILE_ROWS, add_products, many_registers
 from halfsim.kernels.vectors import LANES
@@ -63,5 +62,5 @@ def binary32(a, b, batch_a, batch_b, d, start, stop, control):
 def _binary32(a, b, batch_a, batch_b, d, start, stop, control, grid):
     # Decoding is exact in every direction.
     state = exchange(direction(control))
-    walk(a, b, batch_a, batch_b, d, start, stop, make_rule(control), grid, _Binary32(grid.sums))
+    walk(a, b, batch_a, batch_b, d, start, stop, make_reading(control), grid, _Binary32(grid.sums))
     exchange(state)

@@ -20,7 +20,7 @@ from numpy import float32, int32, int64
 
 from halfsim.core._jit import scalar
 from halfsim.core.control import Bit, has, rounding_mode
-from halfsim.core.fields import F16
+from halfsim.core.fields import F16, larger, smaller
 from halfsim.rounding import Rounding
 
 __all__ = [
@@ -207,7 +207,7 @@ def nearest(bits, largest):
     result = subnormal if less(magnitude, SMALLEST) else normal
     result = int32(0x7C00) if less(0x7C00, result) else result
     result = int32(0x7FFF) if less(INFINITY, magnitude) else result
-    return int32(result | (shift_right(bits, 16) & 0x8000)), max(largest, magnitude)
+    return int32(result | (shift_right(bits, 16) & 0x8000)), larger(largest, magnitude)
 
 
 @scalar
@@ -244,7 +244,7 @@ def rounded(bits, rule, largest):
     over = (less(0x7BFF, result) | less(FIRST_OVER - 1, magnitude)) & less(magnitude, INFINITY)
     flags = int32(inexact) | (2 if tiny & inexact else 0) | (4 if over else 0)
     flags = int32(2) if flushed & (rule.flush == 2) else flags
-    return int32(result | (shift_right(bits, 16) & 0x8000)), flags, max(largest, magnitude)
+    return int32(result | (shift_right(bits, 16) & 0x8000)), flags, larger(largest, magnitude)
 
 
 @scalar
@@ -286,8 +286,7 @@ def from_binary64(pattern, rule):
     magnitude = bits & 0x7FFFFFFFFFFFFFFF
     sticky = 1 if magnitude & 0x1FFFFFFF else 0
     result = ((magnitude >> 29) - (896 << 23)) | sticky
-    result = max(result, _TINY)
-    result = min(result, 0x7F000000)
+    result = smaller(larger(result, _TINY), 0x7F000000)
     result = INFINITY if magnitude == 0x7FF << 52 else result
     result = 0x7FC00000 if magnitude > 0x7FF << 52 else result
     flushed = magnitude < 1 << 52 and rule.subnormal == _ZERO

@@ -162,6 +162,10 @@ class Lanes:
         """int32 of shorter unsigned integers."""
         return self._to("zext", INT)
 
+    def long(self) -> Lanes:
+        """int64 of shorter unsigned integers."""
+        return self._to("zext", LONG)
+
     def shortened(self, element: Any) -> Lanes:
         """Low bits of int32."""
         return self._to("trunc", element)

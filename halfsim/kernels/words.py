@@ -15,6 +15,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from halfsim.core._jit import inlined
+from halfsim.core.fields import smaller
 from halfsim.kernels.vectorcode import INT, LONG, Lanes, Memory, pointers, splat
 from halfsim.kernels.vectors import LANES
 
@@ -127,7 +128,7 @@ def first_words(words, count, seed, index):
     """Write `first_word` of the elements `index` to `index + count - 1`, at most `PIECE`, to `ROOM` words, uint32."""
     done = 0
     while done < count:
-        stop = min(count, done + (1 << 32) - ((index + done) & _LOW))
+        stop = smaller(count, done + (1 << 32) - ((index + done) & _LOW))
         # The last vector of a stretch may have too many, which the next one overwrites.
         _fill(words, done, stop, seed, index + done)
         done = stop

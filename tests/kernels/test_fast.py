@@ -19,8 +19,9 @@ from click.testing import CliRunner
 
 from halfsim import environment as presets
 from halfsim.core.control import control_word
+from halfsim.core.fields import F16
 from halfsim.environment import IEEE, Tininess
-from halfsim.kernels import direct, f16c, stochastic, values
+from halfsim.kernels import direct, f16c, fixed, stochastic, values
 from halfsim.kernels.fast import FAST
 from halfsim.rounding import Rounding, Stochastic
 from tests.exhaustive_fast import (
@@ -396,6 +397,16 @@ def test_direct_loops_use_the_widest_conversions(name: str) -> None:
     assembly = assembly_of(FAST[name].direct, *[source[::1]] * arity, numba.types.uint16[::1], numba.types.int64)
     # In the direction that is set: $4 says so, and AVX512-FP16's have no other.
     assert re.search(r"vcvtps2ph(\s+\$4,|x\s+)\s*%[yz]mm", assembly)
+
+
+def test_rules_of_stochastic_rounding() -> None:
+    for bits in range(1, 33):
+        for row in (IEEE, replace(IEEE, tininess=Tininess.beforeRounding), presets.X86, presets.CUDA):
+            for flushes in (False, True):
+                how = replace(row, flush_inputs=flushes, flush_results=flushes)
+                for saturate in (False, True):
+                    control = control_word(Stochastic(bits=bits, seed=0), how, saturate=saturate)
+                    assert fixed.make_random_rule(control, F16) == fixed.make_rule(control, F16)
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly")

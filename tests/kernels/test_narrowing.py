@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import halfsim as hs
 from halfsim.core.control import Bit, control_word, has
 from halfsim.formats import Specials
-from halfsim.kernels import conversion, host, narrowing
+from halfsim.kernels import conversion, host, narrowing, narrowing_rule
 from tests.checking import STEPS
 from tests.kernels.test_fast import assembly_of, set_state
 
@@ -85,7 +85,7 @@ def test_every_exponent_and_environment(name, rounding, step):
         x = every[place % step :: step]
         for saturate in (False, True) if target.specials != Specials.ieee else (False,):
             control = control_word(rounding, environment, saturate=saturate)
-            assert narrowing.takes(target, control)
+            assert narrowing_rule.takes(target, control)
             same(x, target, rounding, environment, saturate)
 
 
@@ -156,13 +156,13 @@ def test_every_pattern_of_few_bits(name, size):
 
 def test_what_is_left_to_other_loops():
     nearest = control_word(hs.Rounding(0), hs.IEEE)
-    assert narrowing.takes(hs.BFLOAT16, nearest)
-    assert not narrowing.takes(hs.BFLOAT16, control_word(hs.Stochastic(bits=8, seed=0), hs.IEEE))
-    assert not narrowing.takes(hs.Format("too precise", 31, 23, -126, 127, Specials.ieee), nearest)
-    assert not narrowing.takes(hs.Format("too far", 19, 10, -254, 255, Specials.ieee), nearest)
-    assert not narrowing.takes(hs.Format("too small", 15, 8, -110, 15, Specials.ieee), nearest)
+    assert narrowing_rule.takes(hs.BFLOAT16, nearest)
+    assert not narrowing_rule.takes(hs.BFLOAT16, control_word(hs.Stochastic(bits=8, seed=0), hs.IEEE))
+    assert not narrowing_rule.takes(hs.Format("too precise", 31, 23, -126, 127, Specials.ieee), nearest)
+    assert not narrowing_rule.takes(hs.Format("too far", 19, 10, -254, 255, Specials.ieee), nearest)
+    assert not narrowing_rule.takes(hs.Format("too small", 15, 8, -110, 15, Specials.ieee), nearest)
     large = hs.Format("too large", 3, 2, 47, 47, Specials.nan_only)
-    assert not narrowing.takes(large, nearest)
+    assert not narrowing_rule.takes(large, nearest)
     same(boundaries()[::11].view(np.float32), large, hs.Rounding.roundTowardPositive, hs.IEEE)
     x = boundaries()[::11].view(np.float32)
     same(x, hs.Format("too small", 15, 8, -110, 15, Specials.ieee), hs.Rounding.roundTowardPositive, hs.IEEE)
@@ -178,7 +178,7 @@ def test_the_state_of_the_processor_changes_nothing(name):
     words = numbers.view(np.uint32)
     for rounding in hs.Rounding:
         control = control_word(rounding, hs.IEEE)
-        rule = narrowing.make_rule(target, control, has(control, Bit.flushInputs))
+        rule = narrowing_rule.make_rule(target, control, has(control, Bit.flushInputs))
         (want, raised), odd = wanted(numbers, target, rounding, hs.IEEE), np.empty_like(words)
         (got, again), flags = np.empty((2, want.size), want.dtype), np.empty(want.size, np.uint8)
         for first in (words, wide):
@@ -196,10 +196,14 @@ def test_the_state_of_the_processor_changes_nothing(name):
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly")
 def test_loops_are_vectorised():
     word = numba.types.uint32[::1]
-    rule = numba.typeof(narrowing.make_rule(hs.E4M3, 0, False))
-    values = assembly_of(narrowing.round_binary32, word, word, rule)
-    assert re.search(r"\bv?subps\s.*%[xyz]mm", values)
-    for assembly in (values, assembly_of(narrowing.round_flagged, word, word, numba.types.uint8[::1], rule)):
+    rule = numba.typeof(narrowing_rule.make_rule(hs.E4M3, 0, False))
+    # How subnormal numbers of the format's own are rounded, to nearest and otherwise.
+    nearest = assembly_of(narrowing._values_own_nearest, word, word, rule)
+    values = assembly_of(narrowing._values_own, word, word, rule)
+    flagged = assembly_of(narrowing._flagged_own, word, word, numba.types.uint8[::1], rule)
+    assert re.search(r"\bv?subps\s.*%[xyz]mm", nearest)
+    assert not re.search(r"\bv?(paddq|psllq|pcmpgtq|pmovqd)\b", nearest)
+    for assembly in (values, flagged):
         assert re.search(r"\bv?cvttps2dq\s.*%[xyz]mm", assembly)
         # Half of the lanes of such vectors would be lost.
         assert not re.search(r"\bv?(paddq|psllq|pcmpgtq|pmovqd)\b", assembly)

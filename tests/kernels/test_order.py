@@ -10,8 +10,8 @@ import pytest
 
 import halfsim as hs
 from halfsim.core.compare import Extremum
-from halfsim.core.control import control_word
-from halfsim.kernels import elementwise, fast, host, order
+from halfsim.core.control import control_word, gradual
+from halfsim.kernels import elementwise, f16c, fast, flagged, host, order
 from halfsim.kernels.loops import Loops
 from halfsim.kernels.select import select_loops
 from tests.exhaustive_fast import ENVIRONMENTS, differences
@@ -33,11 +33,22 @@ def same(loop, general, operands, control, extra=(), dtype=np.uint16):
     """Whether two loops write the same, and if not, where first."""
     got, want = (np.empty(operands[0].size, dtype) for _ in range(2))
     flags, raised = (np.full(got.size, 77, np.uint8) for _ in range(2))
-    host.run(Loops(loop, general=general), operands, got, flags, (control, 0, 0), extra)
+    loops = Loops(loop, general=general, optional=loop in (flagged.remainder, flagged.scaleb))
+    host.run(loops, operands, got, flags, (control, 0, 0), extra)
+    if loops.optional:
+        again = np.empty_like(got)
+        host.run(loops, operands, again, None, (control, 0, 0), extra)
+        np.testing.assert_array_equal(again, got)
     general(*operands, want, raised, control, 0, 0, *extra)
     wrong = np.flatnonzero((got != want) | (flags != raised))
     where = [hex(int(x[wrong[0]])) for x in operands] if wrong.size else []
     assert not wrong.size, (where, extra, control)
+
+
+def loops_of(name, control):
+    """The loops of an operation on this processor."""
+    converts = gradual(control) == control and f16c.available()
+    return [getattr(module, name) for module in (fast, flagged)[: 1 + converts]]
 
 
 @pytest.mark.parametrize("environment", EVERY)
@@ -58,7 +69,9 @@ def test_every_comparison(environment):
 @pytest.mark.parametrize("environment", EVERY)
 @pytest.mark.parametrize("rounding", [*hs.Rounding, hs.Stochastic(bits=9, seed=1)])
 def test_remainders(environment, rounding):
-    same(fast.remainder, elementwise.remainder, (A, B), control_word(rounding, environment))
+    control = control_word(rounding, environment)
+    for loop in loops_of("remainder", control):
+        same(loop, elementwise.remainder, (A, B), control)
 
 
 @pytest.mark.parametrize("environment", EVERY)
@@ -68,7 +81,20 @@ def test_powers_of_two(environment, rounding):
     near = B.astype(np.int64) % 61 - 30
     far = np.random.default_rng(3).integers(-(2**63), 2**63 - 1, A.size, endpoint=True)
     for power in (near, far, near.astype(np.uint16), np.resize([-101, -100, -99, 99, 100, 101], A.size)):
-        same(fast.scaleb, elementwise.scaleb, (A, power), control)
+        for loop in loops_of("scaleb", control):
+            same(loop, elementwise.scaleb, (A, power), control)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("rounding", [mode for mode in hs.Rounding if f16c.direct(mode)])
+@pytest.mark.skipif(not f16c.available(), reason="the processor does not convert binary16")
+def test_every_integral_value(rounding, exact):
+    control = control_word(rounding, hs.IEEE, exact=exact)
+    for every in (np.arange(1 << 16, dtype=np.uint16), A[:-3]):
+        same(flagged.round_to_integral, elementwise.round_to_integral, (every,), control)
+    assert select_loops("round_to_integral", elementwise.round_to_integral, (), control, True).flagged is (
+        flagged.round_to_integral
+    )
 
 
 @pytest.mark.parametrize("name", ["remainder", "minimum", "maximum_number", "minsh", "max_num_mag", "less", "equal"])
