@@ -18,7 +18,7 @@ from halfsim.shapes import SumLayout, summands
 
 __all__ = ["Summands", "evaluate_sums"]
 
-# Elements at a time, and where columns are cut, of which each begins anew: a call of the loops costs little beside them.
+# Elements at a time, and where columns are cut: a call of the loops costs little beside them.
 _PIECE, _CUT = 1 << 17, 1 << 18
 # Columns that are worth a call of their own: those of a panel, of which whole ones are filled.
 _COLUMNS = 64
