@@ -456,6 +456,42 @@ def test_convert_in_place():
 # --- Threads ---
 
 
+WAYS = ["rne", "rtz", "rup", "rdn", "rna", "odd", hs.Stochastic(bits=9, seed=4)]
+FLUSHED = hs.Environment(flush_inputs=True, flush_results=True)
+
+
+ROUNDED = ["add", "subtract", "multiply", "divide", "sqrt", "fma", "remainder", "round_to_integral", "scaleb"]
+
+
+@pytest.mark.parametrize("environment", [hs.IEEE, FLUSHED], ids=["kept", "flushed"])
+@pytest.mark.parametrize("rounding", WAYS, ids=str)
+@pytest.mark.parametrize("name", ROUNDED)
+def test_results_are_the_same_with_and_without_flags(name, rounding, environment):
+    """They run other loops, some in one of the two cases alone."""
+    operation = OPERATIONS[name]
+    columns = _operands(operation, (300,))
+    how = {"rounding": rounding, "environment": environment}
+    _same(operation(*columns, **how), operation.flagged(*columns, **how).value)
+
+
+@pytest.mark.parametrize("environment", [hs.IEEE, FLUSHED], ids=["kept", "flushed"])
+@pytest.mark.parametrize("rounding", WAYS, ids=str)
+@pytest.mark.parametrize("target", [hs.BINARY16, hs.BINARY32, hs.BINARY64, hs.BFLOAT16, hs.E4M3, np.int32], ids=repr)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int32])
+def test_conversions_are_the_same_with_and_without_flags(dtype, target, rounding, environment):
+    """As above."""
+    if dtype == np.int32 == target:
+        return
+    words = np.random.default_rng(3).integers(0, 1 << 16, 300).astype(np.uint16)
+    words[:4] = 0, 0x8000, 1, 0x7BFF
+    with np.errstate(invalid="ignore", over="ignore"):
+        x = np.nan_to_num(words.view(np.float16), posinf=1, neginf=2) if dtype == np.int32 else words.view(np.float16)
+        x = x.astype(dtype) if dtype == np.int32 else x.astype(dtype) * dtype(1.1)
+    how = {"rounding": rounding, "environment": environment}
+    plain, flagged = hs.convert(x, target, **how), hs.convert.flagged(x, target, **how).value
+    np.testing.assert_array_equal(plain.view(f"u{plain.itemsize}"), flagged.view(f"u{plain.itemsize}"))
+
+
 def test_concurrent_calls_do_not_see_each_other():
     """Modes and environments of calls running at the same time do not mix: nothing is global."""
     a, b = _numbers(40_000), _numbers(40_000, 2)

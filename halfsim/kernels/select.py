@@ -83,7 +83,7 @@ def _fast(name: str, control: int, general: Callable[..., None], last: tuple[Any
     if name not in FAST:
         return None
     row = FAST[name]
-    if not _converts(control):
+    if not _converts(control) or (row.converted is row.flagged and not f16c.direct(control)):
         return Loops(row.flagged, row.values, loops.VECTORISED, general=general, last=last)
     if f16c.direct(control):
         return Loops(row.converted, row.direct, loops.VECTORISED, loops.DIRECT, general, last)
