@@ -21,7 +21,7 @@ from halfsim.core._jit import kernel, scalar
 from halfsim.core._processor import has_feature
 from halfsim.core.fields import smaller
 from halfsim.kernels.f16c import direction, exchange
-from halfsim.kernels.panels import PACKED
+from halfsim.kernels.panels import PACKED, memory
 from halfsim.kernels.sweep import ADVANCE, ROWS, Grid, walk
 from halfsim.kernels.tiles import Numbers, tile
 from halfsim.kernels.vectorcode import splat
@@ -33,7 +33,6 @@ _TILE_ROWS, _TILE_VECTORS = 6, 4
 """With 32 registers, 24 hold sums, four vectors of B and the rest numbers of A."""
 _WIDTH = _TILE_VECTORS * LANES
 _COLUMNS, _TERMS = 512, 512
-_LINE = 2 * LANES
 _VECTOR = ir.VectorType(ir.HalfType(), LANES)
 
 
@@ -141,10 +140,8 @@ def _grid(a, b, rows):
     depth = min(terms, _TERMS)
     width = min(_WIDTH, -(-columns // LANES) * LANES)
     strip = min(_COLUMNS, -(-columns // width) * width)
-    # A vector is as long as a line of the cache, of which two are read where it does not begin one.
-    values_b = np.empty(strip * depth + LANES, np.uint16)
-    values_b = values_b[-values_b.ctypes.data % _LINE // 2 :]
-    values_a, sums = np.empty(ROWS * depth, np.uint32), np.zeros(_TILE_ROWS * width, np.uint16)
+    values_a, values_b = np.empty(ROWS * depth, np.uint32), memory(strip * depth, np.uint16)
+    sums = np.zeros(_TILE_ROWS * width, np.uint16)
     return Grid(depth, width, strip, rows, values_a, values_b, sums, sums[:0])
 
 

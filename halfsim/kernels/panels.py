@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from halfsim.core._jit import choose_by_type, scalar
 from halfsim.core.fields import smaller
 from halfsim.kernels.f16c import Reading, read
 from halfsim.kernels.simd import Rule
 
-__all__ = ["COLUMNS", "PACKED", "ROWS", "TERMS", "WIDTH", "pack_columns", "pack_rows", "panel_width"]
+__all__ = ["COLUMNS", "PACKED", "ROWS", "TERMS", "WIDTH", "memory", "pack_columns", "pack_rows", "panel_width"]
 
 COLUMNS = 512
 """Columns decoded at a time, a multiple of every panel's width but the only panel of a narrow matrix."""
@@ -22,6 +25,17 @@ TERMS = 1024
 """Terms decoded at a time where sums can rest between two parts: a panel of them stays in the second cache."""
 WIDTH = 64
 """Columns of a panel, but of a narrow matrix."""
+
+
+_LINE = 64
+"""Bytes of a line of the cache."""
+
+
+def memory(size: int, dtype: Any) -> NDArray[Any]:
+    """Return zeros that begin a line of the cache: where they do not, reading a vector may take two lines."""
+    zeros = np.zeros(size + _LINE // np.dtype(dtype).itemsize, dtype)
+    first = -zeros.ctypes.data % _LINE // zeros.itemsize
+    return zeros[first : first + size]
 
 
 @scalar

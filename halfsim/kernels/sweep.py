@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from halfsim.core._jit import choose_by_type, scalar
 from halfsim.core.fields import smaller
-from halfsim.kernels.panels import COLUMNS, TERMS, WIDTH, pack_columns, pack_rows
+from halfsim.kernels.panels import COLUMNS, TERMS, WIDTH, memory, pack_columns, pack_rows
 from halfsim.kernels.tiles import TILE_ROWS
 from halfsim.kernels.vectors import LANES
 
@@ -60,7 +60,7 @@ def grid(a: NDArray[Any], b: NDArray[Any], rows: int, slots: int = 0, dtype: Any
     strip = min(_SLOTTED_COLUMNS if slots else COLUMNS, -(-columns // width) * width)
     rests = terms > depth and slots
     block = min(rows, _RESTING_ROWS) if rests else rows
-    values_a, values_b = np.zeros(ROWS * depth, np.float32), np.zeros(strip * depth, np.float32)
+    values_a, values_b = np.zeros(ROWS * depth, np.float32), memory(strip * depth, np.float32)
     state = np.zeros(slots * (block if rests else 1) * strip, dtype)
     return Grid(depth, width, strip, block, values_a, values_b, np.zeros(TILE_ROWS * width, np.float32), state)
 
