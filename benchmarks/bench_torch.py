@@ -128,6 +128,10 @@ def layer(rounds: int, size: tuple[int, int, int], accumulator: str) -> None:
         "layer, every row": simulated(module, x, policy, True, _CALLS, 1),
         "layer, count=8": simulated(module, x, policy, 8, _CALLS),
         "layer, held in float32": simulated(nn.Linear(inputs, outputs), x.float(), policy, False, _CALLS),
+        "the same, counted": simulated(nn.Linear(inputs, outputs), x.float(), policy, True, _CALLS),
+        "the same, counted, with gradients": simulated(
+            nn.Linear(inputs, outputs), x.float(), policy, True, _CALLS, gradients=True
+        ),
     }
     times = interleave(contenders, rounds)
     costs = ", ".join(
