@@ -91,7 +91,7 @@ class Mode(TorchDispatchMode):
                 # Its own dispatch takes the tensor apart, and what it calls comes here.
                 return NotImplemented
         kwargs = kwargs or {}
-        if func is _FILL:
+        if func is _FILL and not args[0].is_quantized:
             # With a tensor it is a copy, which may round.
             func, args, kwargs = torch.ops.aten.copy_.default, (args[0], kwargs.get("value", args[-1])), {}
         found = tensors_in(args) + tensors_in(kwargs) if kwargs else tensors_in(args)
@@ -113,8 +113,8 @@ class Mode(TorchDispatchMode):
         if direct and floats:
             return self._computed(func, facts, args, kwargs, floats)
         copies = name in COPIES and not narrows(name, args, kwargs)
-        if space in _OTHERS or copies or exact(name, func._schema.overload_name, args, floats):
-            moves = floats or name in CONSTANTS
+        if space in _OTHERS or copies or (space == "aten" and exact(name, func._schema.overload_name, args, floats)):
+            moves = floats or name in CONSTANTS or any(x.is_quantized for x in found)
             return self._moved(func, name, args, kwargs, floats) if moves else func(*args, **kwargs)
         if space != "aten" and floats:
             return self._left(func, f"{space}::{full}", "not PyTorch's own", args, kwargs)
@@ -213,7 +213,7 @@ class Mode(TorchDispatchMode):
         if dtype is None or handler is None:
             if any(isinstance(x, complex) for x in (*args, *kwargs.values())):
                 return self._left(func, name, "a number is complex", args, kwargs)
-            dtypes = {x.dtype for x in floats} | (set() if handler is None else asked(func, kwargs))
+            dtypes = {x.dtype for x in floats} | (set() if handler is None else asked(func, args, kwargs))
             if not dtypes <= FLOATS:
                 types = ", ".join(sorted(str(x).removeprefix("torch.") for x in dtypes - FLOATS))
                 return self._left(func, name, f"numbers are {types}", args, kwargs)

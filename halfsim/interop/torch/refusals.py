@@ -124,11 +124,16 @@ def kind_of(func: Any, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> An
     return func, own, _kind(kwargs) if kwargs else None, None if floats else torch.get_default_dtype()
 
 
-def asked(func: Any, kwargs: Any) -> set[torch.dtype]:
-    """Return the type that a call says its result has, if it does; a sum has that of ``out=`` if it says no other."""
+def asked(func: Any, args: Any, kwargs: Any) -> set[torch.dtype]:
+    """Return the type that a call says its result has, if it does; a sum has that of ``out=`` if it says no other.
+
+    What is put into a quantised tensor has the type of that.
+    """
     dtype, out = kwargs.get("dtype"), kwargs.get("out")
     if dtype is None and isinstance(out, torch.Tensor) and any(x.name == "dtype" for x in func._schema.arguments):
         dtype = out.dtype
+    if isinstance(args[0], torch.Tensor) and args[0].is_quantized:
+        dtype = args[0].dtype
     return {dtype} if isinstance(dtype, torch.dtype) else set()
 
 
