@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from halfsim.formats import BFLOAT16, BINARY16, Format
+from halfsim.interop.torch.modules import paths
 from halfsim.interop.torch.report import Report
 from halfsim.interop.torch.rules import PolicyLike, as_policy
 from halfsim.interop.torch.simulation import simulate
@@ -258,13 +259,13 @@ def _run(model: torch.nn.Module, inputs: Any) -> tuple[dict[str, tuple[str, Arra
         return module.register_forward_hook(hook)
 
     # One with parameters of its own, as attention has, computes beside the modules in it.
-    chosen = [(path, module) for path, module in model.named_modules() if path and _computes(module)]
-    handles = [keep(path, module) for path, module in chosen]
+    named = paths(model)
+    handles = [keep(path, module) for path, module in named if path and _computes(module)]
     # A module of that name keeps it.
-    taken = any(path == "output" for path, _ in model.named_modules())
-    handles.append(keep("whole output" if taken else "output", model))
+    handles.append(keep("whole output" if "output" in dict(named) else "output", model))
     try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        # A model that was compiled before calls no hook that it has got since.
+        with torch.no_grad(), torch.random.fork_rng(devices=[]), torch.compiler.set_stance("force_eager"):
             torch.manual_seed(0)
             if isinstance(inputs, dict):
                 result = model(**inputs)

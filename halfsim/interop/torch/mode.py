@@ -91,7 +91,7 @@ class Mode(TorchDispatchMode):
                 # Its own dispatch takes the tensor apart, and what it calls comes here.
                 return NotImplemented
         kwargs = kwargs or {}
-        if func is _FILL:
+        if func is _FILL and not args[0].is_quantized:
             # With a tensor it is a copy, which may round.
             func, args, kwargs = torch.ops.aten.copy_.default, (args[0], kwargs.get("value", args[-1])), {}
         found = tensors_in(args) + tensors_in(kwargs) if kwargs else tensors_in(args)
@@ -113,8 +113,8 @@ class Mode(TorchDispatchMode):
         if direct and floats:
             return self._computed(func, facts, args, kwargs, floats)
         copies = name in COPIES and not narrows(name, args, kwargs)
-        if space in _OTHERS or copies or exact(name, func._schema.overload_name, args, floats):
-            moves = floats or name in CONSTANTS
+        if space in _OTHERS or copies or (space == "aten" and exact(name, func._schema.overload_name, args, floats)):
+            moves = floats or name in CONSTANTS or any(x.is_quantized for x in found)
             return self._moved(func, name, args, kwargs, floats) if moves else func(*args, **kwargs)
         if space != "aten" and floats:
             return self._left(func, f"{space}::{full}", "not PyTorch's own", args, kwargs)
@@ -204,12 +204,16 @@ class Mode(TorchDispatchMode):
         if not facts.direct and name in COPIES:
             for tensor in floats:
                 check(name, tensor)
+        target, out = args[0] if changes else None, kwargs.get("out")
+        written = target if isinstance(target, torch.Tensor) else out
+        if written is not None:
+            self._accepted.check_memory(written, func, args, kwargs, floats)
         kind = None if handler is None else kind_of(func, args, kwargs, floats)
         dtype = self._accepted.dtype(kind)
         if dtype is None or handler is None:
             if any(isinstance(x, complex) for x in (*args, *kwargs.values())):
                 return self._left(func, name, "a number is complex", args, kwargs)
-            dtypes = {x.dtype for x in floats} | (set() if handler is None else asked(func, kwargs))
+            dtypes = {x.dtype for x in floats} | (set() if handler is None else asked(func, args, kwargs))
             if not dtypes <= FLOATS:
                 types = ", ".join(sorted(str(x).removeprefix("torch.") for x in dtypes - FLOATS))
                 return self._left(func, name, f"numbers are {types}", args, kwargs)
@@ -218,7 +222,6 @@ class Mode(TorchDispatchMode):
             if handler is None:
                 return self._taken_apart(func, name, args, kwargs, floats)
             dtype = self._accepted.check(kind, func, args, kwargs, floats)
-        target, out = args[0] if changes else None, kwargs.get("out")
         kept = isinstance(target, torch.Tensor) and phase != BACKWARD and bool(self._marks.of(target) & _KEPT)
         call = Call(self._machines, self._marks, policy, phase, module, dtype, phase == OPTIMIZER or kept)
         given = {key: value for key, value in kwargs.items() if key != "out"} if "out" in kwargs else kwargs
@@ -231,7 +234,6 @@ class Mode(TorchDispatchMode):
         if result is NotImplemented:
             return self._left(func, name, "no arithmetic is known for it with such settings", args, kwargs)
         self._report.simulated[name] += 1
-        written = target if isinstance(target, torch.Tensor) else out
         if isinstance(written, torch.Tensor) and written.dtype in NARROW and result.dtype != written.dtype:
             result = call.narrowed(result, written.dtype)
         ledger = call.machine.ledger
@@ -241,22 +243,20 @@ class Mode(TorchDispatchMode):
         if self._mixed and phase == FORWARD:
             for tensor in (*floats, *tensors_in(result)):
                 self._marks.add(tensor, Mark.activation)
-        if isinstance(target, torch.Tensor):
-            return _written(target, result, self._marks)
-        if out is None:
+        if written is None:
             return result
-        if isinstance(out, torch.Tensor):
+        if written is not target and isinstance(out, torch.Tensor):
             if out.shape != result.shape:
                 out.resize_(result.shape)
             if self._marks.of(result) & ~self._marks.of(out) & Mark.wide and not fills(out):
                 self._beside(name, [out])
-        return _written(out, result, self._marks)
+        return _written(written, result, self._marks)
 
     def _taken_apart(self, func: Any, name: str, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> Any:
         """Compute PyTorch's own expression of an operator in others."""
         pieces = decomposition(func)
-        if pieces is not None and self._accepted.dtype(kind := kind_of(func, args, kwargs, floats)) is None:
-            self._accepted.check(kind, func, args, kwargs, floats)
+        if pieces is not None:
+            self._accepted.check_parts(func, args, kwargs, floats)
         with self:
             result = NotImplemented if pieces is None else pieces(*args, **kwargs)
         known = result is not NotImplemented

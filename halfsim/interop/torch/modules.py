@@ -20,7 +20,7 @@ from halfsim.interop.torch.linear import Envelope, Layers, is_alone
 from halfsim.interop.torch.marks import Mark, Marks
 from halfsim.interop.torch.report import Report
 
-__all__ = ["BACKWARD", "FORWARD", "OPTIMIZER", "Modules"]
+__all__ = ["BACKWARD", "FORWARD", "OPTIMIZER", "Modules", "paths"]
 
 FORWARD, BACKWARD, OPTIMIZER = "forward", "backward", "optimizer"
 _ACCUMULATE = 1 << 63
@@ -31,8 +31,8 @@ _CHECKPOINT = "CheckpointFunctionBackward"
 """The node of a checkpoint that computes again at once."""
 _task, _sequence = torch._C._current_graph_task_id, torch._C._autograd._get_sequence_nr
 _PASSES = {torch.autograd.backward.__code__, torch.autograd.grad.__code__}
-_COMPILED = "", "_orig_mod"
-"""Parts of paths that name no module of the caller's: that of the model, and that of what `torch.compile` wraps."""
+_COMPILER, _WRAPPED = "torch._dynamo.eval_frame", "_orig_mod"
+"""Where `torch.compile` makes a module, and the name that it gives the caller's in it."""
 _LIMIT = 1 << 18
 """Starts of modules that are kept: nodes older than the last half of them belong to no module."""
 _ELSEWHERE = "a module called in another thread, where nothing is simulated"
@@ -177,8 +177,8 @@ class Modules(ExitStack):
     def _paths(self, module: torch.nn.Module, root: str) -> dict[torch.nn.Module, str]:
         """Return the names of a module and of all in it that have none."""
         return {
-            inner: ".".join(part for part in (root, *path.split(".")) if part not in _COMPILED) or type(inner).__name__
-            for path, inner in module.named_modules()
+            inner: ".".join(filter(None, (root, path))) or type(inner).__name__
+            for path, inner in paths(module)
             if inner not in self._names
         }
 
@@ -248,6 +248,21 @@ class Modules(ExitStack):
                 self._steps = steps
 
         return evaluated
+
+
+def paths(model: torch.nn.Module) -> list[tuple[str, torch.nn.Module]]:
+    """Return a model, and all modules in it, by their paths in the model that was compiled."""
+    found = list(model.named_modules())
+    # Nothing is compiled, or restored, before PyTorch has loaded its compiler.
+    kind = getattr(sys.modules.get(_COMPILER), "OptimizedModule", ())
+    made = {f"{path}.{_WRAPPED}".removeprefix(".") for path, module in found if isinstance(module, kind)}
+    return [(_without(made, path), module) for path, module in found] if made else found
+
+
+def _without(made: set[str], path: str) -> str:
+    """Return a path without the parts that name no module of the caller's, which end the paths `made`."""
+    parts = path.split(".")
+    return ".".join(part for i, part in enumerate(parts, 1) if ".".join(parts[:i]) not in made)
 
 
 def _ended(call: FrameType) -> bool:

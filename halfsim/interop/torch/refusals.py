@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_map, tree_map_only
 
 from halfsim.interop.torch.tensors import tensors_in
 
@@ -34,6 +36,18 @@ _OF_THE_FIRST = {
     "native_layer_norm_backward",
 }
 """Operators whose results have the type of their first operand: parameters and statistics may be in float32."""
+_ADDENDS = {
+    "_addmm_activation": (0, 0, 2),
+    "addbmm": (0, 0, 2),
+    "addmm": (0, 0, 2),
+    "addmv": (0, 0, 1),
+    "baddbmm": (0, 0, 3),
+    "convolution": (2, 1, 1),
+    "linear": (2, 0, 2),
+}
+"""Products that something is added to: its place among the operands, and its least and most dimensions."""
+_PLACES = {torch.int32, torch.int64}
+"""The types of indices."""
 _BACKWARD = "_backward"
 """In the names of operators that nobody calls but PyTorch."""
 _LACKING = "not implemented for 'Half'", "not implemented for 'BFloat16'"
@@ -45,7 +59,8 @@ class Accepted:
 
     A call of a new kind is tried on tensors without numbers. What they refuse is tried on copies of the operands, so
     that the error is that of PyTorch's own kernel, or none; and so are operands of several types, an ``out=`` among
-    them, and truth values in the place of numbers, because tensors without numbers take what no kernel takes.
+    them, truth values in the place of numbers, and addends that are no rows, because tensors without numbers take
+    what no kernel takes.
     """
 
     def __init__(self) -> None:
@@ -71,21 +86,32 @@ class Accepted:
         """
         # In a backward pass they are no choice of a caller, and statistics have another type here than PyTorch's.
         mixed = len({x.dtype for x in tensors_in([args, kwargs])}) > 1 and _BACKWARD not in func._schema.name
-        if mixed or _has_truths(func, args) or not _taken(func, args, kwargs):
-            try:
-                self.refuse(func, args, kwargs)
-            except Exception as error:
-                if not any(lacking in str(error) for lacking in _LACKING):
-                    raise
+        odd = _has_truths(func, args) or _has_odd_addend(func, args, kwargs)
+        if mixed or odd or not _taken(func, args, kwargs):
+            self.refuse(func, args, kwargs)
         if len(self._known) >= _LIMIT:
             self._known.clear()
         name = func._schema.name.removeprefix("aten::")
         found = self._known[kind] = floats[0].dtype if name in _OF_THE_FIRST else _widest(floats)
         return found
 
+    def check_parts(self, func: Any, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> None:
+        """Raise what PyTorch raises for a call of an operator that is taken apart: its parts may take other indices."""
+        places = any(x.dtype in _PLACES for x in tensors_in([args, kwargs]))
+        if places and _BACKWARD not in func._schema.name:
+            self.refuse(func, args, kwargs)
+        elif self.dtype(kind := kind_of(func, args, kwargs, floats)) is None:
+            self.check(kind, func, args, kwargs, floats)
+
+    def check_memory(self, target: Any, func: Any, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> None:
+        """Raise what PyTorch raises where a part of the memory of a target is that of a part of an operand."""
+        if isinstance(target, torch.Tensor) and any(x is not target and _overlap(target, x) for x in floats):
+            memory: dict[int, Any] = {}
+            _try(func, args, kwargs, lambda x: deepcopy(x.detach(), memory))
+
     def refuse(self, func: Any, args: Any, kwargs: Any) -> None:
         """Raise what PyTorch raises for numbers that it refuses, as for an index that is outside; or nothing."""
-        func(*tree_map(_copied, args), **tree_map(_copied, kwargs))
+        _try(func, args, kwargs, lambda x: x.detach().clone())
 
 
 ACCEPTED = Accepted()
@@ -98,11 +124,16 @@ def kind_of(func: Any, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> An
     return func, own, _kind(kwargs) if kwargs else None, None if floats else torch.get_default_dtype()
 
 
-def asked(func: Any, kwargs: Any) -> set[torch.dtype]:
-    """Return the type that a call says its result has, if it does; a sum has that of ``out=`` if it says no other."""
+def asked(func: Any, args: Any, kwargs: Any) -> set[torch.dtype]:
+    """Return the type that a call says its result has, if it does; a sum has that of ``out=`` if it says no other.
+
+    What is put into a quantised tensor has the type of that.
+    """
     dtype, out = kwargs.get("dtype"), kwargs.get("out")
     if dtype is None and isinstance(out, torch.Tensor) and any(x.name == "dtype" for x in func._schema.arguments):
         dtype = out.dtype
+    if isinstance(args[0], torch.Tensor) and args[0].is_quantized:
+        dtype = args[0].dtype
     return {dtype} if isinstance(dtype, torch.dtype) else set()
 
 
@@ -136,6 +167,36 @@ def _kind(value: Any) -> Any:
     return type(value) if isinstance(value, float | complex) else (bool, value) if isinstance(value, bool) else value
 
 
+def _try(func: Any, args: Any, kwargs: Any, copied: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    """Call PyTorch's own kernel on copies, if there is one."""
+    args, kwargs = tree_map_only(torch.Tensor, copied, (args, kwargs))
+    try:
+        func(*args, **kwargs)
+    except Exception as error:
+        if not any(lacking in str(error) for lacking in _LACKING):
+            raise
+
+
+def _overlap(target: torch.Tensor, x: torch.Tensor) -> bool:
+    """Whether two tensors share memory and are not the same view of it, as far as PyTorch looks: they have no gaps."""
+    start, other = target.data_ptr(), x.data_ptr()
+    if start < other + x.nbytes and other < start + target.nbytes:
+        return start != other or target.shape != x.shape or target.stride() != x.stride()
+    return False
+
+
+def _has_odd_addend(func: Any, args: Any, kwargs: Any) -> bool:
+    """Whether what is added to a product has too few or too many dimensions, or counts for nothing."""
+    name = func._schema.name.removeprefix("aten::").removesuffix("_")
+    if name not in _ADDENDS:
+        return False
+    place, least, most = _ADDENDS[name]
+    addends = [x for x in args[place : place + 1] if x is not None]
+    # A bias of one number may be that of one channel, or be meant for all.
+    odd = any(not least <= x.ndim <= most or x.numel() == least for x in addends)
+    return odd or kwargs.get("beta", 1) == 0
+
+
 def _has_truths(func: Any, args: Any) -> bool:
     """Whether a truth value stands in the place of a number or of a tensor, rather than of a switch."""
     return any(isinstance(x, bool) for x in args) and any(
@@ -150,10 +211,6 @@ def _empty(value: Any) -> Any:
     if not isinstance(value, torch.Tensor):
         return value
     return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
-
-
-def _copied(value: Any) -> Any:
-    return value.detach().clone() if isinstance(value, torch.Tensor) else value
 
 
 def traced() -> bool:

@@ -129,6 +129,34 @@ def test_layers_that_are_called_twice_and_inputs_by_keyword():
     assert [row.layer for row in found.layers] == ["layer", "layer#2", "output"]
 
 
+def part(compiled):
+    def made(module):
+        return torch.compile(module, backend="eager") if compiled else module
+
+    class Scaled(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale, self.inner = torch.nn.Parameter(torch.ones(4)), torch.nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.inner(x) * self.scale
+
+    torch.manual_seed(2)
+    linear, scaled = torch.nn.Linear(4, 4), Scaled()
+    return made(torch.nn.Sequential(linear, torch.nn.ReLU(), made(torch.nn.Sequential(made(scaled)))))
+
+
+@pytest.mark.filterwarnings("ignore:Using `torch.compile")
+def test_layers_of_a_compiled_model_have_the_names_that_rules_and_report_have():
+    operand, compiled = torch.randn(2, 4, generator=torch.Generator().manual_seed(3)), part(compiled=True)
+    # Code that was compiled for a model without hooks calls none.
+    compiled(operand)
+    plain, found = (hs.torch.compare(model, operand, ["mixed"]) for model in (part(compiled=False), compiled))
+    assert [row.layer for row in found.layers] == ["0", "1", "2.0.inner", "2.0", "output"]
+    assert found.layers[:-1] == plain.layers[:-1]
+    assert set(found.reports["mixed"].modules) == {"0", "2.0.inner", "2.0"}
+
+
 def test_spacings():
     x = np.array([0.0, 2.0**-24, 2.0**-14, 1.0, 1.5, 2.0, -2.0, 65504.0, 1e6, np.inf])
     expected = [2.0**-24, 2.0**-24, 2.0**-24, 2.0**-10, 2.0**-10, 2.0**-9, 2.0**-9, 32.0, 32.0, 32.0]

@@ -9,6 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import halfsim.torch  # noqa: E402
+from halfsim.interop.torch.refusals import ACCEPTED  # noqa: E402
 from halfsim.policy import named  # noqa: E402
 
 NORMS = {
@@ -110,3 +111,105 @@ def test_compiled_modules_have_the_names_of_what_they_wrap():
     with torch.no_grad(), halfsim.torch.simulate("mixed", modules={"0": "torch"}) as report:
         model(torch.ones(2, 4))
     assert report.not_simulated["addmm", "left to PyTorch by a rule"] == {"0": 1}
+
+
+class Inner(torch.nn.Module):
+    """A module with a child of the name that `torch.compile` gives the one it wraps."""
+
+    def __init__(self):
+        super().__init__()
+        self._orig_mod = torch.nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self._orig_mod(x)
+
+
+@pytest.mark.filterwarnings("ignore:Using `torch.compile")
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize("outer", ["", "0."])
+def test_a_child_of_a_compilers_name_keeps_it(wrapped, outer):
+    model = Inner()
+    if wrapped:
+        model = torch.compile(model, backend="eager")
+    if outer:
+        model = torch.nn.Sequential(model)
+    name = f"{outer}_orig_mod"
+    with torch.no_grad(), halfsim.torch.simulate("mixed", modules={name: "torch"}) as report:
+        model(torch.ones(2, 4))
+    assert report.not_simulated["addmm", "left to PyTorch by a rule"] == {name: 1}
+    assert not report.notes
+
+
+MOMENTUM = 0.125
+
+
+def by_hand(x, running, factor):
+    """The statistic of a batch, moved once."""
+    return (1 - MOMENTUM) * running + MOMENTUM * factor(x.double().transpose(0, 1).flatten(1)).float()
+
+
+STATISTICS = {
+    "running_mean": lambda rows: rows.mean(1),
+    "running_var": lambda rows: rows.var(1),
+}
+
+
+@pytest.mark.parametrize("parameters", [torch.float16, torch.float32])
+@pytest.mark.parametrize("size", [5, 6, 7])
+def test_a_call_that_is_tried_before_moves_statistics_once(parameters, size):
+    """Parameters of another type than the operand make a call of a new kind be tried on PyTorch's own kernel."""
+    ACCEPTED._known.clear()
+    norm = torch.nn.BatchNorm1d(3, momentum=MOMENTUM).to(parameters)
+    expected = {name: getattr(norm, name).clone() for name in STATISTICS}
+    generator = torch.Generator().manual_seed(size)
+    with halfsim.torch.simulate("binary32"):
+        for _ in range(2):
+            x = torch.randn(8, 3, size, generator=generator).half()
+            norm(x)
+            expected = {name: by_hand(x, expected[name], factor) for name, factor in STATISTICS.items()}
+    for name, value in expected.items():
+        torch.testing.assert_close(getattr(norm, name), value.to(parameters), rtol=2e-3, atol=2e-3)
+
+
+def test_a_call_that_is_refused_moves_no_statistics():
+    ACCEPTED._known.clear()
+    mean, variance = torch.zeros(3), torch.ones(3)
+    x = torch.arange(24.0).reshape(8, 3).half()
+    operands = x, torch.ones(3, dtype=torch.float64), torch.zeros(3), mean, variance, True, 0.5, 1e-5
+    with halfsim.torch.simulate("mixed"), pytest.raises(RuntimeError):
+        torch.ops.aten.native_batch_norm(*operands)
+    assert torch.equal(mean, torch.zeros(3))
+    assert torch.equal(variance, torch.ones(3))
+
+
+def test_a_target_is_the_same_after_an_index_that_is_refused():
+    target = torch.zeros(4).half()
+    with halfsim.torch.simulate("mixed"), pytest.raises(IndexError):
+        target.index_add_(0, torch.tensor([0, 9]), torch.ones(2).half())
+    assert not target.any()
+
+
+DIRECT = {
+    "_native_batch_norm_legit": (True, 0.5, 1e-5),
+    "_native_batch_norm_legit_no_training": (0.5, 1e-5),
+    "native_batch_norm": (True, 0.5, 1e-5),
+}
+
+
+@pytest.mark.parametrize("name", DIRECT)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_operators_called_by_name_have_results_of_the_type_of_their_operand(name, dtype):
+    call = getattr(torch.ops.aten, name)
+    x = torch.arange(24.0).reshape(8, 3).to(dtype)
+    parameters = torch.full((3,), 1.5), torch.full((3,), 0.5)
+
+    def statistics():
+        return torch.zeros(3), torch.ones(3)
+
+    expected = call(x, *parameters, *statistics(), *DIRECT[name])
+    with halfsim.torch.simulate("binary32") as report:
+        found = call(x, *parameters, *statistics(), *DIRECT[name])
+    assert report.simulated[name] == 1
+    assert [part.dtype for part in found] == [part.dtype for part in expected]
+    assert found[0].dtype == dtype
+    torch.testing.assert_close(found[0], expected[0], rtol=2e-2, atol=2e-2)

@@ -413,3 +413,100 @@ def test_complex_numbers_of_two_halves_are_listed():
     with hs.torch.simulate("mixed") as report:
         (torch.ones(2) / 3).to(torch.complex32)
     assert ("_to_copy", "numbers are complex32") in report.not_simulated
+
+
+def held(*numbers, scale=0.25, zero=8):
+    """Numbers of a quantised tensor, in steps of a scale."""
+    return torch.quantize_per_tensor(torch.tensor(numbers), scale, zero, torch.quint8)
+
+
+def by_channel(scale):
+    return torch.quantize_per_channel(
+        torch.ones(2, 2), torch.tensor([0.25, scale]), torch.tensor([0, 0]), 0, torch.qint8
+    )
+
+
+def part_of(target, value):
+    target[1:] = value
+    return target
+
+
+MASK, ONE = torch.tensor([True, False]), torch.tensor([0])
+STEPPING = {
+    "cat": lambda q: torch.cat([q, held(0.3, 0.6, scale=0.3)]),
+    "cat out": lambda q: torch.cat([q, q], out=held(0.3, 0.6, 0.3, 0.6, scale=0.3)),
+    "stack": lambda q: torch.stack([q, held(0.3, 0.6, scale=0.3)]),
+    "copy": lambda q: q.copy_(torch.tensor([0.33, 0.5])),
+    "copy to channels": lambda q: by_channel(0.5).copy_(torch.full((2, 2), 0.33)),
+    "copy of channels": lambda q: by_channel(0.5).copy_(by_channel(0.3)),
+    "fill": lambda q: q.fill_(0.33),
+    "fill with a tensor": lambda q: q.fill_(torch.tensor(0.33)),
+    "fill a part": lambda q: part_of(q, 0.33),
+    "copy a part": lambda q: part_of(q, torch.tensor([0.33])),
+    "clamp": lambda q: q.clamp(max=0.33),
+    "threshold": lambda q: F.threshold(q, 0.5, 0.33),
+    "hardtanh": lambda q: F.hardtanh(q, -0.3, 0.33),
+    "hardtanh by default": lambda q: F.hardtanh(held(5.1, 5.1, scale=0.3)),
+    "hardtanh by relu6": lambda q: F.relu6(held(5.1, 9.0, scale=0.35)),
+    "masked_fill": lambda q: q.masked_fill(MASK, 0.33),
+    "masked_fill with a tensor": lambda q: q.masked_fill_(MASK, torch.tensor(0.33)),
+    "index_put": lambda q: q.index_put((ONE,), torch.tensor([0.33])),
+    "index_put by a mask": lambda q: q.__setitem__(MASK, 0.33),
+    "constant_pad_nd": lambda q: F.pad(q, (1, 1), value=0.33),
+    "full_like": lambda q: torch.full_like(q, 0.33),
+    "ones_like": lambda q: torch.ones_like(held(0.3, scale=0.3)),
+    "slice_scatter": lambda q: q.slice_scatter(held(0.3, scale=0.3), 0, 0, 1),
+    "quantized::cat": lambda q: torch.ops.quantized.cat([q, q], 0, 0.3, 0),
+    "quantized::clamp": lambda q: torch.ops.quantized.clamp(q, 0.33, 0.4),
+    "quantized::threshold": lambda q: torch.ops.quantized.threshold(q, 0.5, 0.33),
+    "quantized::relu6": lambda q: torch.ops.quantized.relu6(held(5.1, 9.0, scale=0.35), False),
+}
+STEPS = {
+    "cat": lambda q: torch.cat([q, held(1.0)]),
+    "fill": lambda q: q.fill_(0.0),
+    "relu": torch.relu,
+    "clamp": lambda q: q.clamp(min=0.0),
+    "pad": lambda q: F.pad(q, (1, 1)),
+    "pad by reflection": lambda q: F.pad(q.view(1, 1, 2), (1, 1), mode="reflect"),
+    "copy": lambda q: q.copy_(held(1.0, 2.0)),
+    "copy of channels": lambda q: by_channel(0.5).copy_(by_channel(0.5)),
+    "clone": torch.clone,
+    "index": lambda q: q[ONE],
+    "index_select": lambda q: q.index_select(0, ONE),
+    "flip": lambda q: q.flip(0),
+    "sort": lambda q: q.sort()[0],
+    "max": torch.max,
+    "comparison": lambda q: q > 0.33,
+    "comparison of two": lambda q: q == held(0.3, 0.6, scale=0.3),
+    "empty": torch.empty_like,
+    "repeat": lambda q: q.repeat(2),
+}
+
+
+@pytest.mark.parametrize("name", STEPPING)
+def test_roundings_to_the_steps_of_a_quantised_tensor_are_listed(name):
+    expected, operand = STEPPING[name](held(0.5, 0.75)), held(0.5, 0.75)
+    with hs.torch.simulate("mixed") as report:
+        found = STEPPING[name](operand)
+    assert name.partition(" ")[0] in {operator for operator, _ in report.not_simulated}
+    assert not report.simulated
+    if expected is not None:
+        assert torch.equal(found.dequantize(), expected.dequantize())
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_what_keeps_the_steps_of_a_quantised_tensor_is_not_listed(name):
+    operand = held(0.5, 0.75)
+    with hs.torch.simulate("mixed") as report:
+        STEPS[name](operand)
+    listed = {operator for operator, _ in report.not_simulated}
+    assert listed <= {"quantize_per_tensor", "quantize_per_channel"}
+
+
+def test_an_operator_of_another_library_is_none_of_pytorchs_of_the_same_name():
+    with torch.library._scoped_library("halfsim_test", "DEF") as library:
+        library.define("sort(Tensor x) -> Tensor")
+        library.impl("sort", lambda x: x / 3, "CPU")
+        with hs.torch.simulate("mixed") as report:
+            torch.ops.halfsim_test.sort(torch.ones(3))
+    assert list(report.not_simulated) == [("halfsim_test::sort", "not PyTorch's own")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 import halfsim as hs
@@ -78,6 +80,151 @@ def test_the_error_is_that_of_pytorch(name):
                 CALLS[name]()
             assert str(found.value) == str(expected.value)
     assert not report.not_simulated
+
+
+def places(*numbers):
+    return torch.tensor(numbers)
+
+
+PLACED = {
+    "max_unpool1d": lambda i, t: F.max_unpool1d(x(1, 1, 3, dtype=t), i.reshape(1, 1, 3), 2),
+    "max_unpool2d": lambda i, t: F.max_unpool2d(x(1, 1, 1, 3, dtype=t), i.reshape(1, 1, 1, 3), 2),
+    "max_unpool3d": lambda i, t: F.max_unpool3d(x(1, 1, 1, 1, 3, dtype=t), i.reshape(1, 1, 1, 1, 3), 2),
+    "multi_margin_loss": lambda i, t: F.multi_margin_loss(x(3, 3, dtype=t), i),
+    "multilabel_margin_loss": lambda i, t: F.multilabel_margin_loss(x(1, 3, dtype=t), i.reshape(1, 3)),
+    "index_reduce": lambda i, t: x(3, dtype=t).index_reduce(0, i, x(3, dtype=t), "prod"),
+    "scatter_reduce": lambda i, t: x(3, dtype=t).scatter_reduce(0, i, x(3, dtype=t), "mean"),
+    "unsafe_index": lambda i, t: torch.ops.aten._unsafe_index(x(3, dtype=t), [i]),
+    "scatter_add": lambda i, t: x(3, dtype=t).scatter_add(0, i, x(3, dtype=t)),
+    "index_add": lambda i, t: x(3, dtype=t).index_add_(0, i, x(3, dtype=t)),
+    "index_put": lambda i, t: x(3, dtype=t).index_put((i,), x(3, dtype=t), accumulate=True),
+    "nll_loss": lambda i, t: F.nll_loss(x(3, 3, dtype=t), i),
+    "embedding": lambda i, t: F.embedding(i, x(3, 2, dtype=t)),
+}
+
+
+def outcome(call, *args):
+    """The class and the words of an error, or None."""
+    try:
+        call(*args)
+    except Exception as error:
+        return type(error), str(error)
+    return None
+
+
+@pytest.mark.parametrize("name", PLACED)
+@pytest.mark.parametrize("dtype", [torch.float32, HALF, BFLOAT])
+def test_a_place_outside_is_refused_after_any_call_of_its_kind(name, dtype):
+    call = PLACED[name]
+    refused = 0
+    for bad in (places(0, -1, 1), places(0, 99, 1), places(-7, 2, 1)):
+        expected = outcome(call, bad, dtype)
+        if expected is not None and "not implemented" in expected[1]:
+            # PyTorch has no such loss.
+            continue
+        with hs.torch.simulate("mixed"):
+            assert outcome(call, places(0, 2, 1), dtype) is None
+            assert outcome(call, bad, dtype) == expected
+        refused += expected is not None
+    assert refused or "margin" in name
+
+
+def layer(bias):
+    made = torch.nn.Linear(2, 2)
+    made.bias = torch.nn.Parameter(bias)
+    return made
+
+
+ADDED = {
+    "addmm": lambda addend: torch.addmm(addend, x(2, 2), x(2, 2)),
+    "addmm in halves": lambda addend: torch.addmm(addend.half(), x(2, 2, dtype=HALF), x(2, 2, dtype=HALF)),
+    "addmm of nothing": lambda addend: torch.addmm(addend, x(2, 2), x(2, 2), beta=0),
+    "addmm out": lambda addend: torch.addmm(addend, x(2, 2), x(2, 2), out=torch.empty(0)),
+    "addmm in place": lambda addend: addend.clone().addmm_(x(2, 2), x(2, 2)),
+    "addmv": lambda addend: torch.addmv(addend, x(2, 2), x(2)),
+    "addr": lambda addend: torch.addr(addend, x(2), x(2)),
+    "baddbmm": lambda addend: torch.baddbmm(addend, x(3, 2, 2), x(3, 2, 2)),
+    "addbmm": lambda addend: torch.addbmm(addend, x(3, 2, 2), x(3, 2, 2)),
+    "activation": lambda addend: torch._addmm_activation(addend, x(2, 2), x(2, 2)),
+    "linear": lambda bias: F.linear(x(2, 2), x(2, 2), bias),
+    "layer": lambda bias: layer(bias)(x(2, 2)),
+    "convolution": lambda bias: F.conv1d(x(1, 2, 2), x(2, 2, 1), bias),
+}
+SHAPES = [shape for n in range(5) for shape in itertools.product((1, 2, 3), repeat=n) if n < 4 or shape[0] == 1]
+
+
+@pytest.mark.parametrize("name", ADDED)
+@pytest.mark.parametrize("gradients", [False, True])
+def test_addends_are_those_that_pytorch_takes(name, gradients):
+    refused, taken = 0, 0
+    for shape in SHAPES:
+        addend, shapes = x(shape), []
+
+        def call(addend, shapes=shapes):
+            shapes.append(ADDED[name](addend).shape)
+
+        with torch.set_grad_enabled(gradients):
+            expected = outcome(call, addend)
+            with hs.torch.simulate("mixed"):
+                for _ in range(2):
+                    assert outcome(call, addend) == expected
+        assert len(set(shapes)) == (expected is None)
+        taken, refused = taken + (expected is None), refused + (expected is not None)
+    assert refused
+    assert taken
+
+
+def row(dtype):
+    return torch.arange(1.0, 5.0, dtype=dtype)
+
+
+SHARED = {
+    "sum in place": lambda a: a[1:].add_(a[:-1]),
+    "sum out": lambda a: torch.add(a[1:], 1.0, out=a[:-1]),
+    "power in place": lambda a: a[1:].pow_(a[:-1]),
+    "product added in place": lambda a: a[1:].addcmul_(a[:-1], a[1:]),
+    "lists": lambda a: torch._foreach_add_([a[1:]], [a[:-1]]),
+    "function out": lambda a: torch.exp(a[1:], out=a[:-1]),
+    "in parts": lambda a: torch.ops.aten.hardswish.out(a[1:], out=a[:-1]),
+    "turned": lambda a: a.reshape(2, 2).t().add_(a.reshape(2, 2)),
+    "one element": lambda a: a.mul_(a[2]),
+    "first of them": lambda a: a.add_(a[:1]),
+    "rows added": lambda a: a[1:].index_add_(0, places(0, 1, 2), a[:-1]),
+    "elements added": lambda a: a[1:].scatter_add_(0, places(0, 1, 2), a[:-1]),
+    "copied": lambda a: a[1:].copy_(a[:-1]),
+}
+APART = {
+    "other elements": lambda a: a[:2].add_(a[2:]),
+    "every second one": lambda a: a[::2].add_(a[1::2]),
+    "the same": lambda a: a.add_(a),
+    "the same view": lambda a: torch.add(a[1:], 1.0, out=a[1:]),
+}
+
+
+@pytest.mark.parametrize("name", SHARED)
+@pytest.mark.parametrize("dtype", [torch.float32, HALF])
+def test_a_target_that_shares_a_part_of_an_operand_is_refused(name, dtype):
+    expected = outcome(SHARED[name], row(dtype))
+    assert expected is not None
+    assert "refer to a single memory location" in expected[1]
+    with hs.torch.simulate("mixed"):
+        # Without shared memory it is a call of the same kind.
+        outcome(SHARED["sum in place"], row(dtype))
+        x(3, dtype=dtype).add_(x(3, dtype=dtype))
+        operand = row(dtype)
+        assert outcome(SHARED[name], operand) == expected
+    assert torch.equal(operand, row(dtype))
+
+
+@pytest.mark.parametrize("name", APART)
+@pytest.mark.parametrize("dtype", [torch.float32, HALF])
+def test_a_target_that_shares_no_element_or_all_is_computed(name, dtype):
+    found, expected = row(dtype), row(dtype)
+    APART[name](expected)
+    with hs.torch.simulate("mixed") as report:
+        APART[name](found)
+    assert report.simulated["add"] == 1
+    assert torch.equal(found, expected)
 
 
 def test_sums_in_whole_numbers_are_left():

@@ -79,6 +79,15 @@ cat clamp clamp_max clamp_min concat copysign fmax fmin hstack maximum minimum s
 _JOINERS = frozenset(_JOINING.split())
 """Operators among the exact ones that bring the elements of their operands to one type."""
 
+_FILLING = """
+copy diagonal_scatter fill full_like index_copy new_full ones_like relu6 select_scatter slice_scatter
+"""
+_STEPPING = CONSTANTS | _JOINERS | set(_FILLING.split())
+"""Operators among the exact ones that may put other numbers than its own into a quantised tensor."""
+_OWN = {"ones_like", "relu6"}
+"""Those that have no argument for these numbers."""
+_PER_TENSOR = {torch.per_tensor_affine, torch.per_tensor_symmetric}
+
 WHOLE = ("affine_grid", "grid_sampler", "upsample_", "_upsample_")
 """How the names of operators begin whose pieces compute places in a tensor, which no format of numbers may round."""
 
@@ -140,6 +149,8 @@ def _lossless(x: torch.Tensor, dtype: torch.dtype) -> bool:
 
 def rounded(func: Any, name: str, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> str:
     """Return why PyTorch rounds in an exact operator, empty if it does not."""
+    if name in _STEPPING and _steps(func, name, args, kwargs):
+        return "PyTorch rounds to the steps of a quantised tensor"
     out = kwargs.get("out")
     if isinstance(out, torch.Tensor) and any(x.dtype != out.dtype for x in floats):
         return "PyTorch rounds to the type of out="
@@ -155,6 +166,26 @@ def rounded(func: Any, name: str, args: Any, kwargs: Any, floats: list[torch.Ten
         return ""
     dtype = reduce(torch.promote_types, [x.dtype for x in floats if x.ndim] or [x.dtype for x in floats])
     return "" if all(_lossless(x, dtype) for x in wholes) else "PyTorch rounds integers to the type of the result"
+
+
+def _steps(func: Any, name: str, args: Any, kwargs: Any) -> bool:
+    """Whether a quantised tensor gets numbers that may be none of its own: zero always is."""
+    tensors = tensors_in([args, kwargs])
+    if not any(x.is_quantized for x in tensors):
+        return False
+    given = [*args, *(kwargs.get(x.name, x.default_value) for x in func._schema.arguments[len(args) :])]
+    kinds = _argument_types(func).values()
+    numbers = [x for kind, x in zip(kinds, given, strict=True) if "number" in kind and not isinstance(x, torch.Tensor)]
+    others = any(x.is_floating_point() for x in tensors) or len({_quantiser(x) for x in tensors if x.is_quantized}) > 1
+    return name in _OWN or others or any(numbers)
+
+
+def _quantiser(x: torch.Tensor) -> Any:
+    """Return which numbers a quantised tensor holds."""
+    if x.qscheme() in _PER_TENSOR:
+        return x.dtype, x.q_scale(), x.q_zero_point()
+    scales, zeros = x.q_per_channel_scales().tolist(), x.q_per_channel_zero_points().tolist()
+    return x.dtype, x.q_per_channel_axis(), *scales, *zeros
 
 
 def narrows(name: str, args: Any, kwargs: Any) -> bool:
