@@ -87,7 +87,8 @@ def simulate(
         operators that are traced, as by ``torch.func.linearize``. What PyTorch refuses for its shapes and types, as
         factors of two types, or for an index that is outside, raises PyTorch's own error, but for types that its
         backward pass alone refuses; of numbers that an operator refuses, such as a negative `beta` of
-        `smooth_l1_loss`, some are computed with.
+        `smooth_l1_loss`, some are computed with, and a bias of several dimensions, which `linear` of other than
+        matrices adds as any sum.
 
     See Also
     --------
