@@ -137,7 +137,9 @@ def broadcast(
 
 
 def check_out(function: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return `out` if a result of this shape and dtype can be written to it."""
+    """Return `out` as a plain array if a result of this shape and dtype can be written to it."""
+    if isinstance(out, np.ma.MaskedArray):
+        raise TypeError(f"{function}: out is a masked array; pass its data and use where=")
     if not isinstance(out, np.ndarray):
         raise TypeError(f"{function}: out is of type {type(out).__name__}; pass a numpy array of dtype {dtype}")
     if out.dtype is not dtype and out.dtype.newbyteorder("=") != dtype:
@@ -150,7 +152,8 @@ def check_out(function: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[A
         )
     if not out.flags.writeable:
         raise ValueError(f"{function}: out is read-only; pass a writeable array")
-    return out
+    # A matrix would stay one when it is made flat.
+    return out if type(out) is np.ndarray else out.view(np.ndarray)
 
 
 def writable_result(
@@ -167,7 +170,7 @@ def writable_result(
     operands again when they have written. An operand that lies in `out` otherwise is copied, if that is less than a
     new result, which is written to `out` at the end.
     """
-    check_out(function, out, shape, dtype)
+    out = check_out(function, out, shape, dtype)
     known = out.flags.carray and out.dtype.isnative
     beside = [i for i, x in enumerate(operands) if np.may_share_memory(out, x)]
     if known and everywhere and not beside:

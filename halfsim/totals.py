@@ -20,8 +20,8 @@ __all__ = ["Summands", "evaluate_sums"]
 
 # Elements at a time, and where columns are cut: a call of the loops costs little beside them.
 _PIECE, _CUT = 1 << 17, 1 << 18
-# Columns that are worth a call of their own: those of a panel, of which whole ones are filled.
-_COLUMNS = 64
+# Columns of a panel, of which whole ones are filled, and of the narrowest, which are worth a call of their own.
+_COLUMNS, _NARROW = 64, 16
 
 
 class Summands(NamedTuple):
@@ -49,7 +49,9 @@ def evaluate_sums(chosen: Plan, given: Summands, c: None, flagged: bool) -> tupl
         # Random words are counted from the first sum.
         return product.evaluate(chosen, given.operands(), c, flagged)
     # Only where they are copied anyway are columns cut.
-    columns = how.columns if whole else max(1, _CUT // min(terms, how.terms) // _COLUMNS) * _COLUMNS
+    columns = how.columns if whole else _cut(min(terms, how.terms))
+    if step and not whole:
+        terms = min(terms, max(1, _CUT // columns // step) * step)
     values, flags = np.empty(how.columns, chosen.storage.values), np.zeros(how.columns, np.uint8)
     for left in range(0, how.columns, columns):
         kept, carried = slice(left, min(left + columns, how.columns)), None
@@ -61,6 +63,12 @@ def evaluate_sums(chosen: Plan, given: Summands, c: None, flagged: bool) -> tupl
         assert carried is not None
         values[kept] = carried.reshape(-1)
     return values, flags
+
+
+def _cut(terms: int) -> int:
+    """Return how many columns of so many terms are summed at a time."""
+    columns = _CUT // terms
+    return columns // _COLUMNS * _COLUMNS if columns >= _COLUMNS else max(1, columns // _NARROW) * _NARROW
 
 
 def _step(chosen: Plan, accumulator: Accumulator) -> int:

@@ -251,6 +251,25 @@ def test_wrong_out(out, error, words):
 # --- where ---
 
 
+@pytest.mark.parametrize("name", ["add", "nextup", "less", "logb"])
+@pytest.mark.parametrize("side", [4, 300])
+def test_out_that_is_a_matrix(name, side):
+    """Flat it would have two dimensions still."""
+    operation = OPERATIONS[name]
+    columns = _operands(operation, (side, side))
+    out = np.zeros((side, side), operation.dtype).view(np.matrix)
+    assert operation(*columns, out=out) is out
+    _same(np.asarray(out), operation(*columns))
+    wide = np.zeros((side, side), np.float32).view(np.matrix)
+    _same(np.asarray(hs.convert(columns[0], hs.BINARY32, out=wide)), hs.convert(columns[0], hs.BINARY32))
+
+
+@pytest.mark.parametrize("call", [hs.add, lambda x, y, out: hs.convert(x, hs.BINARY16, out=out)])
+def test_out_that_is_masked(call):
+    with pytest.raises(TypeError, match="out is a masked array; pass its data and use where="):
+        call(_numbers(4), _numbers(4), out=np.ma.zeros(4, np.float16))
+
+
 def test_where_broadcasts_and_accepts_a_single_truth():
     a = _numbers((3, 4))
     mask = np.array([True, False, True, False])

@@ -58,6 +58,7 @@ def test_parts_add_up_to_the_product_with_ones(name, monkeypatch):
     accumulator = ACCUMULATORS[name]
     # Parts of fewer elements than some rows have.
     monkeypatch.setattr(totals, "_PIECE", 256)
+    monkeypatch.setattr(totals, "_CUT", 512)
     for numbers in NUMBERS.values():
         for layout in LAYOUTS.values():
             x = layout(numbers)
@@ -97,3 +98,10 @@ def test_sums_along_any_axis_take_less_than_a_quarter_of_a_large_operand(name):
     x = np.ones((64, 1024, 64), np.float16)
     for axis in (0, 1, 2):
         assert scratch(lambda axis=axis: hs.sum(x, axis, accumulator=known.get(name, name))) < x.nbytes / 4
+
+
+@pytest.mark.parametrize("name", ["Sequential", "v100:f16"])
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="measures compiled loops")
+def test_a_few_long_sums_take_memory_of_a_fixed_size(name):
+    x = np.ones((50, 160_000), np.float16)
+    assert scratch(lambda: hs.sum(x, 1, accumulator=hs.FP32 if name == "Sequential" else name)) < 1 << 21
