@@ -188,7 +188,7 @@ class Call:
             )
 
         result = self.stored(a, expression, dtype or self.dtype, keep=not shape)
-        return strided_like(result, model)
+        return strided_like(result, model, *tensors)
 
     def stored(
         self,

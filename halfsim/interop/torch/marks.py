@@ -51,6 +51,14 @@ class Marks:
                 self._limit = max(4096, 2 * len(self._found))
             self._found[storage._cdata] = StorageWeakRef(storage), known | mark
 
+    def apart(self, number: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Return a number that is to be copied to a tensor, in a memory of its own if it lies in the tensor's."""
+        if number.untyped_storage().data_ptr() != target.untyped_storage().data_ptr():
+            return number
+        copied = number.clone()
+        self.add(copied, self.of(number))
+        return copied
+
     def weigh(self, tensors: list[torch.Tensor]) -> None:
         """Mark those that are parameters as weights."""
         for tensor in tensors:

@@ -55,7 +55,7 @@ _OTHERS = {"halfsim", "prim", "profiler"}
 """Namespaces whose operators compute nothing, or are simulated themselves."""
 _DRAWN = {"normal", "rand", "randn"}
 """Without operands, these make fractions."""
-_FILL = torch.ops.aten.fill_.Tensor
+_FILL, _COPY = torch.ops.aten.fill_.Tensor, torch.ops.aten.copy_.default
 _KEPT = Mark.weight | Mark.wide
 _NOTHING = nullcontext()
 
@@ -93,7 +93,7 @@ class Mode(TorchDispatchMode):
         kwargs = kwargs or {}
         if func is _FILL and not args[0].is_quantized:
             # With a tensor it is a copy, which may round.
-            func, args, kwargs = torch.ops.aten.copy_.default, (args[0], kwargs.get("value", args[-1])), {}
+            func, args, kwargs = _COPY, (args[0], self._marks.apart(kwargs.get("value", args[-1]), args[0])), {}
         found = tensors_in(args) + tensors_in(kwargs) if kwargs else tensors_in(args)
         floats = [x for x in found if x.dtype in INEXACT]
         self._marks.weigh(floats)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -68,11 +69,16 @@ def tensor_of(values: Array, dtype: torch.dtype) -> torch.Tensor:
     return torch.from_numpy(held if held.flags.writeable else held.copy())
 
 
-def strided_like(result: torch.Tensor, model: torch.Tensor) -> torch.Tensor:
-    """Return the result with the strides that PyTorch's elementwise operators give it: those of their operand."""
+def strided_like(result: torch.Tensor, model: torch.Tensor, *operands: torch.Tensor) -> torch.Tensor:
+    """Return the result with the strides that PyTorch's elementwise operators give it: those of their operands.
+
+    The model is the first of them that has its shape; where it is not contiguous, PyTorch itself says what all make.
+    """
     if model.is_contiguous() or model.shape != result.shape:
         return result
-    return torch.empty_like(model, dtype=result.dtype).copy_(result)
+    metas = [torch.empty_strided(x.shape, x.stride(), device="meta") for x in operands or (model,)]
+    order = (functools.reduce(torch.add, metas) if len(metas) > 1 else metas[0].neg()).stride()
+    return torch.empty_strided(result.shape, order, dtype=result.dtype).copy_(result)
 
 
 def formatted(result: torch.Tensor, *operands: torch.Tensor) -> torch.Tensor:

@@ -60,6 +60,32 @@ def test_images(name, last, dtype):
         assert strides(layer, x) == wanted
 
 
+GRADIENTS = {
+    "glu": lambda y: functional.glu(y, 1),
+    "variance": lambda y: y.var(-1),
+    "variance of images": lambda y: y.var((2, 3)),
+    "deviation": lambda y: y.std(1),
+    "gelu": functional.gelu,
+}
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_gradients_of_images(name):
+    """As a hook sees them, before they are added to that of a tensor."""
+
+    def seen():
+        found = []
+        x = torch.randn(2, 4, 6, 6).to(memory_format=torch.channels_last).requires_grad_()
+        y = x * 1.0
+        y.register_hook(lambda gradient: found.append(gradient.stride()))
+        GRADIENTS[name](y).sum().backward()
+        return found
+
+    wanted = seen()
+    with halfsim.torch.simulate("mixed"):
+        assert seen() == wanted
+
+
 @pytest.mark.parametrize("name", VOLUMES)
 def test_volumes(name):
     layer, x = VOLUMES[name](), torch.randn(2, 4, 3, 6, 6).to(memory_format=torch.channels_last_3d)

@@ -6,16 +6,28 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch._decomp import decomposition_table
 
 from halfsim.interop.torch.call import Call
-from halfsim.interop.torch.operators.table import operator
+from halfsim.interop.torch.operators.table import expression, operator
 from halfsim.interop.torch.tensors import array_of
 from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.nn.linear import totals_by_row
 
-__all__ = ["embedding", "embedding_backward", "mse_loss", "mse_loss_backward", "nll_loss", "nll_loss_backward"]
+__all__ = [
+    "binary_cross_entropy_backward",
+    "embedding",
+    "embedding_backward",
+    "mse_loss",
+    "mse_loss_backward",
+    "multilabel_margin_loss",
+    "nll_loss",
+    "nll_loss_backward",
+]
 
 _NONE, _MEAN = 0, 1
+_CROSS_ENTROPY_BACKWARD = torch.ops.aten.binary_cross_entropy_backward.default
+_cross_entropy_backward = decomposition_table[_CROSS_ENTROPY_BACKWARD]
 
 
 def _flat(call: Call, x: torch.Tensor) -> Array:
@@ -148,3 +160,39 @@ def embedding_backward(
     rows = call.operand(gradient).reshape(labels.size, -1)[labels != padding]
     labels = labels[labels != padding]
     return call.stored(call.machine.bias, lambda a: totals_by_row(a, rows, labels, count))
+
+
+@expression(_CROSS_ENTROPY_BACKWARD)
+def binary_cross_entropy_backward(
+    gradient: torch.Tensor,
+    x: torch.Tensor,
+    target: torch.Tensor,
+    weight: torch.Tensor | None = None,
+    reduction: int = 1,
+) -> Any:
+    """Return the gradient by PyTorch's own expression, and 0 at a probability that is right.
+
+    What the expression keeps its denominator above is zero in binary16.
+    """
+    return torch.where(x == target, 0.0, _cross_entropy_backward(gradient, x, target, weight, reduction))
+
+
+@expression(torch.ops.aten.multilabel_margin_loss_forward.default)
+def multilabel_margin_loss(x: torch.Tensor, target: torch.Tensor, reduction: int) -> Any:
+    """Return the sums of ``max(0, 1 - (x[i] - x[j]))`` over targets i, up to the first that is -1, and all other j.
+
+    Divided by the number of classes; and which classes are targets. PyTorch's own expression adds a term of class 0 for
+    every place from the first -1 on.
+    """
+    rows, labels = torch.atleast_2d(x), torch.atleast_2d(target)
+    places = torch.arange(rows.shape[1])
+    named = places < torch.where(labels == -1, places, len(places)).amin(1, keepdim=True)
+    chosen = rows.gather(1, torch.where(named, labels, 0))
+    targets = (places == torch.where(named, labels, -1)[..., None]).any(1)
+    terms = (1.0 - chosen.T[..., None] + rows).clamp_min(0) / len(places)
+    terms = torch.where(named.T[..., None] & ~targets, terms, 0)
+    if reduction == _NONE:
+        loss = terms.sum((0, -1)).reshape(x.shape[:-1])
+    else:
+        loss = terms.sum((0, -1)).mean() if reduction == _MEAN else terms.sum()
+    return loss, targets.to(x.dtype).reshape(target.shape)

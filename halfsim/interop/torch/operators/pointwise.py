@@ -7,15 +7,18 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from torch._decomp import decomposition_table
 
 from halfsim.interop.torch.call import Call
 from halfsim.interop.torch.marks import Mark
-from halfsim.interop.torch.operators.table import operator
+from halfsim.interop.torch.operators.table import expression, operator
 from halfsim.interop.torch.tensors import NARROW, strided_like
 from halfsim.training.arithmetic import Arithmetic, Array
 
-__all__ = ["scaled"]
+__all__ = ["glu_backward", "scaled"]
 
+_GLU_BACKWARD = torch.ops.aten.glu_backward.default
+_glu_backward = decomposition_table[_GLU_BACKWARD]
 _Operand: TypeAlias = torch.Tensor | float
 _WHOLE: dict[str, Callable[[Any], Any]] = {"trunc": np.trunc, "floor": np.floor}
 
@@ -127,3 +130,10 @@ def addcmul(call: Call, x: torch.Tensor, y: torch.Tensor, z: torch.Tensor, *, va
 def addcdiv(call: Call, x: torch.Tensor, y: torch.Tensor, z: torch.Tensor, *, value: float = 1) -> Any:
     """Return ``x + (value y) / z``."""
     return call.pointwise(lambda r, x, y, z, s: r.add(x, r.divide(scaled(r, y, s), z)), x, y, z, value)
+
+
+@expression(_GLU_BACKWARD)
+def glu_backward(gradient: torch.Tensor, x: torch.Tensor, dim: int) -> torch.Tensor:
+    """Return the gradient by PyTorch's own expression, contiguous as from its kernel."""
+    found: torch.Tensor = _glu_backward(gradient, x, dim)
+    return found.contiguous()

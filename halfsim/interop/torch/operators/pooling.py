@@ -99,7 +99,7 @@ def maximum_backward(
     """Return the gradient at the largest element of every window; where windows share one, a sum in their order."""
     plane = math.prod(x.shape[-2:])
     images = math.prod(x.shape[:-2])
-    where = indices.numpy().reshape(images, -1) + plane * np.arange(images)[:, None]
+    where = indices.numpy().reshape(images, math.prod(indices.shape[-2:])) + plane * np.arange(images)[:, None]
     rows = call.operand(gradient).reshape(-1, 1)
     dx = call.stored(
         call.pointwise_arithmetic,
