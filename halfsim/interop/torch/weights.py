@@ -158,7 +158,8 @@ class LowPrecisionWeights:
         self._exchange([tensor_of(values.copy(), torch.float32) for values in self._split(start)])
         try:
             loss = self.optimizer.step() if closure is None else self.optimizer.step(self._evaluated(closure))
-            with _disable_current_modes():
+            # Infinities have no difference.
+            with _disable_current_modes(), np.errstate(all="ignore"):
                 moved = [array_of(p).reshape(-1) for p in self._parameters]
                 delta = (np.concatenate(moved) if moved else start) - start
         finally:

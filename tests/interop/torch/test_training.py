@@ -475,3 +475,16 @@ def test_another_state_is_refused(state):
     optimizer = hs.torch.LowPrecisionWeights(torch.optim.SGD([torch.nn.Parameter(torch.ones(2))]))
     with pytest.raises(ValueError, match=r"no 'optimizer', 'weights', .*pass what LowPrecisionWeights\.state_dict"):
         optimizer.load_state_dict(state)
+
+
+@pytest.mark.parametrize("update", ["nearest", "stochastic", "kahan", "master"])
+def test_an_infinite_weight_is_no_warning(update):
+    """Warnings are errors here."""
+    model = torch.nn.Linear(3, 2).half()
+    with torch.no_grad():
+        model.weight[0, 0] = np.inf
+    optimizer = halfsim.torch.LowPrecisionWeights(torch.optim.SGD(model.parameters(), 0.1), update=update)
+    model(torch.ones(1, 3).half()).sum().backward()
+    optimizer.step()
+    assert model.weight[0, 0].isnan()
+    assert model.weight[:, 1:].isfinite().all()
