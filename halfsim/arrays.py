@@ -221,12 +221,9 @@ def deliver(function: str, result: NDArray[Any], out: NDArray[Any] | None, where
                 f"{function}: where has shape {mask.shape}, which does not broadcast to the result's {result.shape}; "
                 "pass a mask of that shape"
             ) from None
-        if out is None:
-            out = np.zeros_like(result)
-            np.copyto(out, result, where=mask)
-            return out[()]
-        np.copyto(out, result, where=mask)
-        return out
+        target = np.zeros_like(result) if out is None else out
+        np.copyto(target, result, where=mask)
+        return target[()] if out is None else target
     if out is None:
         return result if result.ndim else result[()]
     if result is not out:
