@@ -110,7 +110,8 @@ class Panels(NamedTuple):
 
 def _grid(terms: int, columns: int, unit: Any) -> tuple[Any, int, int]:
     """Return the unit of sums of so many terms, terms of a part, columns of a strip."""
-    unit = unit._replace(terms=min(unit.terms, terms))
+    if unit.terms > terms:
+        unit = unit._replace(terms=terms)
     # K is padded with terms that are zero.
     depth = min(-(-terms // unit.terms), max(_DEPTH // unit.terms, 1)) * unit.terms
     return unit, depth, min(_COLUMNS, -(-columns // panel_columns()) * panel_columns())

@@ -9,7 +9,7 @@ from halfsim.accumulators import FP32, Accumulator, Pairwise, Sequential, factor
 from halfsim.checks import plain
 from halfsim.formats import BINARY16, BINARY32, Format
 from halfsim.policy.loss_scale import DynamicScale, LayerScale, NoScale, StaticScale
-from halfsim.policy.reduction import SUM32, Reduction
+from halfsim.policy.reduction import SUM16, SUM32, Reduction
 from halfsim.tensorcores import AccumulatorLike, as_accumulator
 
 __all__ = ["as_product", "as_reduction", "as_switch", "check_format", "check_scale", "one_of"]
@@ -25,10 +25,15 @@ def check_format(field: str, value: object) -> None:
         raise ValueError(f"Policy: {field}={value.name} must be halfsim.BINARY16 or halfsim.BINARY32")
 
 
+def _ascending(fmt: Format) -> Sequential:
+    """Return ascending order in a format: policies ask again and again for that of two."""
+    return SUM16 if fmt is BINARY16 else SUM32 if fmt is BINARY32 else Sequential(format=fmt)
+
+
 def as_reduction(field: str, value: AccumulatorLike | Format) -> Reduction:
     """Return how a reduction is summed, if there is such an arithmetic."""
-    row = Sequential(format=value) if isinstance(value, Format) else as_accumulator(value, f"Policy: {field}")
-    if isinstance(row, Sequential):
+    row = _ascending(value) if isinstance(value, Format) else as_accumulator(value, f"Policy: {field}")
+    if isinstance(row, Sequential) and row.fused:
         row = replace(row, fused=False)
     if isinstance(row, Sequential | Pairwise) and (row.format == BINARY16 or row == SUM32):
         return row

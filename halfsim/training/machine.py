@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from math import prod
 
 import numpy as np
@@ -81,7 +82,7 @@ class Machine:
         self.layer = ""
         self._fresh: Accumulator | None = None
         self._rows: dict[str, tuple[Accumulator | None, bool]] = {}  # with whether one is its own reference
-        of = self._arithmetic
+        of = cache(self._arithmetic)
         self.weights, self.activations, self.gradients = map(of, (policy.weights, policy.activations, policy.gradients))
         both = BINARY16 if policy.activations == policy.gradients == BINARY16 else BINARY32
         self.forward_pointwise, self.backward_pointwise = self.activations, of(both)

@@ -63,7 +63,7 @@ class Call:
         dtype: torch.dtype,
         master: bool,
     ) -> None:
-        kind = "master" if master else "bfloat16" if dtype == torch.bfloat16 else "plain"
+        kind = "master" if master else "bfloat16" if dtype is torch.bfloat16 else "plain"
         self.machine: TensorMachine = machines.of(policy, kind)
         self.machine.layer = module
         self.dtype, self.hidden = dtype, False

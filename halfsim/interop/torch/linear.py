@@ -115,7 +115,8 @@ class Layers:
         args = (x, weight) if bias is None else (x, weight, bias)
         if weight.ndim != 2:
             return functional.linear(*args)
-        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in args):
+        differs = x.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)
+        if differs and torch.is_grad_enabled():
             with _below():
                 # Autograd knows of it, and the mode does not: it computes nothing.
                 turned = weight.t()

@@ -183,11 +183,14 @@ class Modules(ExitStack):
         }
 
     def _end(self, module: torch.nn.Module, args: Any, result: Any) -> None:
-        if get_ident() == self._thread and any(entry[0] is module for entry in self._stack):
+        stack = self._stack
+        if get_ident() == self._thread and stack:
+            if stack[-1][0] is not module and all(entry[0] is not module for entry in stack):
+                return
             # An error may have kept modules from ending.
-            while self._stack.pop()[0] is not module:
+            while stack.pop()[0] is not module:
                 pass
-            self._note(self._stack[-1][1] if self._stack else "")
+            self._note(stack[-1][1] if stack else "")
 
     def _note(self, name: str, start: int | None = None) -> None:
         """Note whose the nodes are that are made from now on, or were from a start: an operator's before it is seen."""

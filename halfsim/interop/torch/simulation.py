@@ -36,7 +36,7 @@ def simulate(
     operators: Mapping[str, PolicyLike] = _NONE,
     modules: Mapping[str, PolicyLike] = _NONE,
     count: bool | int = True,
-    rows: int = 8,
+    rows: int = 16,
     seed: int = 0,
 ) -> Iterator[Report]:
     """Compute what PyTorch does inside in the arithmetic of a policy: forward, backward, and optimizer.
