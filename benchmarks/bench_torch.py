@@ -71,7 +71,7 @@ def simulated(
     policy: Policy | str,
     count: bool | int,
     calls: int = 1,
-    rows: int = 8,
+    rows: int = 16,
     gradients: bool = False,
 ) -> Callable[[], object]:
     def run() -> object:
