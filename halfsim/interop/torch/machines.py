@@ -121,10 +121,11 @@ class TensorMachine(Machine):
             What rounds it.
         """
         row: Any = self.policy.forward
-        if not (x.dtype == storage.dtype == _F16 and isinstance(row, MatrixUnit)) or turned(x, weight):
+        if not x.dtype == storage.dtype == _F16 or turned(x, weight) or x.shape[1] != len(weight):
+            # What does not fit is refused elsewhere.
             return None
-        if x.shape[1] != len(weight) or (self._draws and weight.dtype != _F16):
-            # What does not fit is refused elsewhere; what rounds at random rounds to other numbers in every call.
+        if not isinstance(row, MatrixUnit) if weight.dtype == _F16 else self._draws:
+            # Nothing is decoded; or what rounds at random rounds to other numbers in every call.
             return None
         found = self._kept = self._steady.find(row, place, len(x), weight, partial(self._rounded, storage))
         if found is None:

@@ -1,4 +1,4 @@
-"""Weights that are the same from call to call, which need not be rounded and decoded for matrix units anew.
+"""Weights that are the same from call to call, which need not be rounded, or decoded for matrix units, anew.
 
 To decode a weight takes as long as some ten rows of its product. What is kept is used only for the very same numbers:
 they are compared at every call, since anything may write to the memory of a tensor.
@@ -45,7 +45,7 @@ class Weight:
     columns: Array | None = None
     """The factor (K, N), rounded, in C order, once they had not changed from one call to the next,"""
     decoded: Decoded | None = None
-    """as the loop decodes it,"""
+    """as the loop decodes it, if that is one of a matrix unit,"""
     lost: Lost | None = None
     """and what rounding it took off, if that is counted."""
 
@@ -57,7 +57,7 @@ class Weight:
 
 
 class Steady:
-    """The weights of the matrix units of one machine, and vectors that their sums start from."""
+    """The weights of one machine, and vectors that sums start from."""
 
     def __init__(self) -> None:
         self._weights: dict[Any, Weight] = {}
@@ -86,7 +86,7 @@ class Steady:
         return known[1:]
 
     def find(self, row: Accumulator, place: int, rows: int, b: Array, rounded: Rounded) -> Weight | None:
-        """Return a weight as it is decoded, if it has stayed the same.
+        """Return a weight as it is rounded and decoded, if it has stayed the same.
 
         Parameters
         ----------
@@ -116,17 +116,17 @@ class Steady:
             return None
         if known.changes < _CHANGES and not same(known.words, words):
             self._keep(known, known.changes + 1, words)
-        elif known.changes < _CHANGES and known.decoded is None:
+        elif known.changes < _CHANGES and known.columns is None:
             stored, known.lost = rounded(memory)
             self._decode(known, row, b, stored.T if turned else stored)
-        return known if known.decoded is not None else None
+        return known if known.columns is not None else None
 
     def _decode(self, weight: Weight, row: Accumulator, b: Array, stored: Array) -> None:
         columns = contiguous(stored)
         columns = columns.copy() if np.may_share_memory(columns, b) else columns
         found = decoded(row, columns)
-        size = 0 if found is None else columns.nbytes + found.panels.nbytes
-        if not size or self._size + size > _LIMIT:
+        size = columns.nbytes + (0 if found is None else found.panels.nbytes)
+        if (found is None and columns.dtype == b.dtype) or self._size + size > _LIMIT:
             self._keep(weight, _CHANGES, weight.words)
             return
         weight.columns, weight.decoded = columns, found

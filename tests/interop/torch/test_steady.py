@@ -52,7 +52,7 @@ def patterns(tensor):
 
 @pytest.mark.parametrize("grad", [True, False])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
-@pytest.mark.parametrize("policy", ["h100:f32", "h100:f16", "v100:f16", "a100:f32", "mixed"])
+@pytest.mark.parametrize("policy", ["h100:f32", "h100:f16", "v100:f16", "a100:f32", "mixed", "binary16-pure"])
 def test_bits_and_counts_are_those_of_products_that_decode(policy, dtype, grad, used, monkeypatch):
     model = torch.nn.Sequential(layer(dtype=dtype), torch.nn.ReLU(), layer(80, 80, dtype=dtype, bias=False))
     inputs = [draw(rows, 96, seed=rows).to(dtype) for rows in (33, 1, 64, 33)]
@@ -65,8 +65,9 @@ def test_bits_and_counts_are_those_of_products_that_decode(policy, dtype, grad, 
         found.append((results, report.as_dict()))
     assert all(torch.equal(*pair) for pair in zip(found[0][0], found[1][0], strict=True))
     assert found[0][1] == found[1][1]
-    # The first call of each looks at the numbers, the second decodes them.
-    assert used == ([] if policy == "mixed" else [False, False, *[True] * 6])
+    # The first call of each looks at the numbers, the second rounds and decodes them.
+    plain = policy in ("mixed", "binary16-pure") and dtype == torch.float16
+    assert used == ([] if plain else [False, False, *[True] * 6])
 
 
 def fill(layer, value):
@@ -118,12 +119,15 @@ def test_whatever_is_written_is_computed_with(write, value, before, dtype, used)
 
 
 WIDE = hs.Sequential(format=hs.BINARY32)
-MIXED = named("mixed").accumulating("h100:f16", "own")
+MIXED, CHAIN = (named("mixed").accumulating(row, "own") for row in ("h100:f16", "fp16"))
 OTHERS = {
     "toward zero": replace(MIXED, rounding="rtz"),
     "flushing": replace(MIXED, flush_to_zero=True),
     "stochastic": replace(MIXED, rounding=hs.Stochastic(bits=13, seed=7)),
     "wide gradients": replace(MIXED, gradients=hs.BINARY32, data_gradient=WIDE, weight_gradient=WIDE),
+    "toward zero, no unit": replace(CHAIN, rounding="rtz"),
+    "flushing, no unit": replace(CHAIN, flush_to_zero=True),
+    "stochastic, no unit": replace(CHAIN, rounding=hs.Stochastic(bits=13, seed=7)),
     "wide weights": replace(MIXED, weights=hs.BINARY32, forward=WIDE, data_gradient=WIDE),
 }
 
@@ -149,8 +153,10 @@ def test_other_policies_keep_the_same_bits_and_counts(name, dtype, used, monkeyp
         found.append((results, report.as_dict()))
     assert all(torch.equal(*pair) for pair in zip(found[0][0], found[1][0], strict=True))
     assert found[0][1] == found[1][1]
-    kept = name in ("toward zero", "flushing", "wide gradients") or (name, dtype) == ("stochastic", torch.float16)
-    assert any(used) == kept
+    rounds = dtype == torch.float32
+    kept = {"stochastic": not rounds, "stochastic, no unit": False, "wide weights": False}
+    kept |= {"toward zero, no unit": rounds, "flushing, no unit": rounds}
+    assert any(used) == kept.get(name, True)
 
 
 def test_one_memory_as_it_is_and_transposed(used):
