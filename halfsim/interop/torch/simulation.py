@@ -103,9 +103,9 @@ def simulate(
     the format of the policy's `optimizer_state`. Its `update` and `loss_scale` are for `LowPrecisionWeights` and
     `torch.amp.GradScaler` to obey; the report has a note where an optimizer made steps. Functions compiled by
     `torch.compile` run uncompiled. Weights that stay the same from call to call are kept rounded, and as the
-    loops of matrix units decode them, 6 to 11 bytes an element or, of narrow ones, more, and 128 MiB at most a
-    policy, until the block ends. What a checkpoint computes again is of the forward pass, and so is what any other node does with
-    gradients enabled, unless the pass itself makes a graph, as ``create_graph=True`` says. PyTorch has modes by
+    loops of matrix units decode them, 6 to 11 bytes an element or, of narrow ones, more, and 128 MiB at most a policy,
+    until the block ends. What a checkpoint computes again is of the forward pass, and so is what any other node does
+    with gradients enabled, unless the pass itself makes a graph, as ``create_graph=True`` says. PyTorch has modes by
     thread: what other threads compute inside is not simulated; the report lists the modules they call, and notes
     threads that start inside. Random numbers, windows and interpolation are PyTorch's own, and listed; numbers that
     a caller writes down, as in ``torch.tensor`` or ``full``, are rounded where they are used. Into float16 and
