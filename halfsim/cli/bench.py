@@ -24,7 +24,7 @@ __all__ = ["bench"]
 _EPILOG = examples(
     "halfsim bench",
     "halfsim bench --only convert --only call --rounds 15",
-    "halfsim bench --only 'tensor cores' --order 256 --out runs/bench-256 --check",
+    "halfsim bench --only 'tensor cores' --out runs/bench-units --check",
 )
 _SIZE = click.IntRange(min=100)
 
@@ -42,7 +42,7 @@ _SIZE = click.IntRange(min=100)
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder of bench.json, roofline.svg and roofline.png.",
 )
-@click.option("--check", is_flag=True, help="Exit with 1 where a ratio is below its floor.")
+@click.option("--check", is_flag=True, help="Exit with 1 where a ratio is below its floor, or memory above its limit.")
 @click.option("--progress/--no-progress", default=True, help="Show a progress bar on standard error.")
 def bench(
     families: tuple[str, ...], size: int, order: int, rounds: int, out: Path, check: bool, progress: bool

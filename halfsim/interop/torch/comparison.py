@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -163,7 +163,7 @@ def compare(
     TypeError
         For what is no module, for a single policy, and for a threshold that is no number.
     ValueError
-        For another reference, no policies, or two of one name, and for a model elsewhere than on the processor.
+        For another reference, no policies, two of one name, and a model or inputs elsewhere than on the processor.
     RuntimeError
         As of `simulate`.
 
@@ -183,9 +183,9 @@ def compare(
         raise ValueError(f"compare: reference={reference} is no wide type; pass torch.float64 or torch.float32")
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"compare: model={model!r} is a {type(model).__name__}; pass a torch.nn.Module")
-    elsewhere = sorted({str(x.device) for x in (*model.parameters(), *model.buffers()) if x.device.type != "cpu"})
-    if elsewhere:
-        raise ValueError(f"compare: the model is on {', '.join(elsewhere)}; move it to the processor with model.cpu()")
+    tensors = (*model.parameters(), *model.buffers(), *tensors_in(inputs))
+    if elsewhere := ", ".join(sorted({str(x.device) for x in tensors if not x.is_cpu})):
+        raise ValueError(f"compare: the model or its inputs are on {elsewhere}; move all to the processor with .cpu()")
     if not isinstance(threshold, int | float):
         raise TypeError(f"compare: threshold={threshold!r} is a {type(threshold).__name__}; pass a number such as 0.01")
     chosen = _named(policies)
@@ -203,8 +203,8 @@ def compare(
 
 
 def _named(policies: Sequence[PolicyLike] | Mapping[str, PolicyLike]) -> dict[str, Policy]:
-    if isinstance(policies, str | Policy):
-        raise TypeError(f"compare: policies={policies!r} is one policy; pass a list, such as ['mixed']")
+    if isinstance(policies, str | Policy) or not isinstance(policies, Iterable):
+        raise TypeError(f"compare: policies={policies!r} is no list of policies; pass one, such as ['mixed']")
     if isinstance(policies, Mapping):
         found = {name: as_policy(policy, "compare") for name, policy in policies.items()}
     else:

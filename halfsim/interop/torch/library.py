@@ -80,7 +80,7 @@ def matmul(a: torch.Tensor, b: torch.Tensor, accumulator: str = "fp32") -> torch
     Raises
     ------
     TypeError
-        For other than float16 tensors.
+        For other than float16 tensors, and an accumulator without a name.
     ValueError
         For an unknown accumulator, and shapes that do not fit.
 
@@ -92,6 +92,10 @@ def matmul(a: torch.Tensor, b: torch.Tensor, accumulator: str = "fp32") -> torch
     >>> [halfsim.torch.matmul(a, b, gpu).item() for gpu in ("v100:f32", "h100:f32")]
     [0.0, 0.25]
     """
+    for name, value, kind in (("a", a, torch.Tensor), ("b", b, torch.Tensor), ("accumulator", accumulator, str)):
+        if not isinstance(value, kind):
+            hint = "the name of one, such as 'h100:f32'" if kind is str else "a float16 tensor"
+            raise TypeError(f"matmul: {name} is a {type(value).__name__}; pass {hint}")
     if a.ndim < 2 or b.ndim < 2:
         raise ValueError(f"matmul: shapes are {tuple(a.shape)} and {tuple(b.shape)}; pass at least two dimensions each")
     leading = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])

@@ -104,8 +104,12 @@ class Accepted:
             self.check(kind, func, args, kwargs, floats)
 
     def check_memory(self, target: Any, func: Any, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> None:
-        """Raise what PyTorch raises where a part of the memory of a target is that of a part of an operand."""
-        if isinstance(target, torch.Tensor) and any(x is not target and _overlap(target, x) for x in floats):
+        """Raise what PyTorch raises where some or all of the memory of a target is that of an operand."""
+        if not isinstance(target, torch.Tensor):
+            return
+        # A target itself is found once.
+        again = sum(x is target for x in floats) > 1
+        if again or any(x is not target and _overlap(target, x) for x in floats):
             memory: dict[int, Any] = {}
             _try(func, args, kwargs, lambda x: deepcopy(x.detach(), memory))
 

@@ -32,23 +32,23 @@ for _publics, _operators in _PUBLIC.items():
         _ALIASES[_name] = (*_ALIASES.get(_name, ()), *_publics.split())
 
 
-def as_policy(policy: PolicyLike, function: str = "simulate") -> Policy:
+def as_policy(policy: PolicyLike, function: str = "simulate", argument: str = "policy", others: str = "") -> Policy:
     """Return a policy, the one of a name, or ``"mixed"`` with the accumulator of a name such as ``"h100:f16"``."""
     if isinstance(policy, Policy):
         return policy
     if not isinstance(policy, str):
         raise TypeError(
-            f"{function}: policy={policy!r} is a {type(policy).__name__}; pass a halfsim.policy.Policy, the name of "
-            "one such as 'mixed', or of a GPU's accumulator such as 'h100:f32'"
+            f"{function}: {argument}={policy!r} is a {type(policy).__name__}; pass a halfsim.policy.Policy, the name "
+            f"of one such as 'mixed', or of a GPU's accumulator such as 'h100:f32'{others}"
         )
-    if ":" in policy:
-        return named("mixed").accumulating(policy, policy)
+    place = "" if argument == "policy" else f"{argument}: "
     try:
-        return named(policy)
+        return named("mixed").accumulating(policy, policy) if ":" in policy else named(policy)
     except ValueError as error:
+        cause = str(error).removeprefix("named: ").removeprefix("Policy: ")
         raise ValueError(
-            f"{function}: {str(error).removeprefix('named: ')}; a GPU's accumulator has its output after a colon, as "
-            "'h100:f16', and sums of no GPU are named('mixed').accumulating('fp16', 'a name') of halfsim.policy"
+            f"{function}: {place}{cause}; a GPU's accumulator has its output after a colon, as 'h100:f16', and sums of "
+            f"no GPU are named('mixed').accumulating('fp16', 'a name') of halfsim.policy{others}"
         ) from None
 
 
@@ -122,4 +122,8 @@ def _read(argument: str, rules: Mapping[str, PolicyLike]) -> list[tuple[str, Pol
         if not isinstance(pattern, str):
             kind = type(pattern).__name__
             raise TypeError(f"simulate: {argument} has the key {pattern!r}, a {kind}; pass patterns as text")
-    return [(pattern, None if policy == LEFT else as_policy(policy)) for pattern, policy in rules.items()]
+    others = f"; {LEFT!r} leaves them to PyTorch"
+    return [
+        (pattern, None if policy == LEFT else as_policy(policy, argument=f"{argument}[{pattern!r}]", others=others))
+        for pattern, policy in rules.items()
+    ]

@@ -65,7 +65,7 @@ def simulate(
         (where that were fewer than 64, more rows, of the first product of a module and pass and of one in some then),
         and every result that is zero, subnormal, infinite, NaN or the largest number. So what is inexact is counted in
         a sample, whose size the report says; everything else is counted in all results. 1 compares every row, which
-        costs a quarter of the product to half of it.
+        costs up to half of the product.
     seed : int
         Of stochastic rounding.
 
@@ -77,9 +77,9 @@ def simulate(
     Raises
     ------
     ValueError
-        For unknown policies; for tensors elsewhere than in the memory of the processor, sparse ones, and nested
-        ones of another layout than ``torch.jagged``, which attention makes of jagged ones; and for bfloat16
-        tensors under a policy that says what they cannot have.
+        For unknown policies, and for a `seed` or `rows` that is no integer or too small; for tensors elsewhere than
+        in the memory of the processor, sparse ones, and nested ones of another layout than ``torch.jagged``, which
+        attention makes of jagged ones; and for bfloat16 tensors under a policy that says what they cannot have.
     TypeError
         For arguments of other types.
     RuntimeError

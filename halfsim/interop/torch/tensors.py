@@ -134,8 +134,8 @@ def fills(tensor: torch.Tensor) -> bool:
 
 
 def holds_wide(tensor: torch.Tensor) -> bool:
-    """Whether there are numbers in the memory of a float32 tensor with dimensions that binary16 lacks."""
-    if tensor.dtype != torch.float32 or not tensor.ndim:
+    """Whether there are numbers in the memory of a float32 tensor, but of a single number, that binary16 lacks."""
+    if tensor.dtype != torch.float32 or not (tensor.ndim or tensor.untyped_storage().nbytes() > tensor.nbytes):
         return False
     held = tensor if fills(tensor) else torch.empty(0).set_(tensor.untyped_storage())
     values = array_of(held)

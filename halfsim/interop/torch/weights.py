@@ -14,7 +14,7 @@ from halfsim.checks import integer
 from halfsim.formats import BINARY16
 from halfsim.interop.torch.rules import PolicyLike, as_policy
 from halfsim.interop.torch.tensors import array_of, tensor_of
-from halfsim.policy.update import UpdateLike
+from halfsim.policy.update import UpdateLike, as_update
 from halfsim.training.machine import Machine
 from halfsim.training.weights import Weights, make_weights
 
@@ -36,7 +36,7 @@ class LowPrecisionWeights:
     Parameters
     ----------
     optimizer : torch.optim.Optimizer
-        The optimizer; schedulers are given this one.
+        The optimizer. Schedulers take this optimizer, not the wrapper.
     update : str, WeightUpdate, Rounding or Stochastic, optional
         By default the policy's. ``"master"``: the copy stays in binary32, and the weight is its rounding.
         ``"nearest"``, or a rounding r:
@@ -58,7 +58,8 @@ class LowPrecisionWeights:
     TypeError
         For what is no optimizer, and for parameters that are neither float16 nor float32.
     ValueError
-        For an unknown update; at a step, for parameters that the optimizer was given later.
+        For an unknown update, and parameters elsewhere than on the processor; at a step, for parameters that the
+        optimizer was given later.
 
     Examples
     --------
@@ -92,11 +93,18 @@ class LowPrecisionWeights:
             )
         self.optimizer = optimizer
         base = as_policy(policy, "LowPrecisionWeights")
-        chosen = replace(base.stored(BINARY16, base.name), update=base.update if update is None else update)
+        chosen = replace(
+            base.stored(BINARY16, base.name),
+            update=base.update if update is None else as_update(update, "LowPrecisionWeights"),
+        )
         self._seed = integer("LowPrecisionWeights", "seed", seed, 0, 2**64 - 1)
         self._machine = Machine(chosen, seed=self._seed)
         self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
         for p in self._parameters:
+            if not p.is_cpu:
+                raise ValueError(
+                    f"LowPrecisionWeights: a parameter is on {p.device}; make the optimizer of model.cpu()"
+                )
             if p.dtype not in (torch.float16, torch.float32):
                 raise TypeError(
                     f"LowPrecisionWeights: a parameter is {p.dtype}; pass float16 or float32 parameters, as "

@@ -190,6 +190,9 @@ SHARED = {
     "one element": lambda a: a.mul_(a[2]),
     "first of them": lambda a: a.add_(a[:1]),
     "rows added": lambda a: a[1:].index_add_(0, places(0, 1, 2), a[:-1]),
+    "rows added to themselves": lambda a: a.index_add_(0, places(3, 2, 1, 0), a),
+    "elements added to themselves": lambda a: a.scatter_add_(0, places(3, 2, 1, 0), a),
+    "copied to itself": lambda a: torch.cat([a], out=a),
     "elements added": lambda a: a[1:].scatter_add_(0, places(0, 1, 2), a[:-1]),
     "copied": lambda a: a[1:].copy_(a[:-1]),
 }
@@ -197,6 +200,7 @@ APART = {
     "other elements": lambda a: a[:2].add_(a[2:]),
     "every second one": lambda a: a[::2].add_(a[1::2]),
     "the same": lambda a: a.add_(a),
+    "the same out": lambda a: torch.add(a, a, out=a),
     "the same view": lambda a: torch.add(a[1:], 1.0, out=a[1:]),
 }
 

@@ -300,11 +300,24 @@ def test_tensors_without_all_numbers_are_refused(compute, sentence):
     [
         ({"operators": 3}, "operators=3 is a int; pass a dict"),
         ({"modules": ["a"]}, "modules=.* is a list; pass a dict"),
+        ({"modules": {"a": None}}, r"modules\['a'\]=None is a NoneType; .*; 'torch' leaves them to PyTorch"),
         ({"count": "x"}, "count='x' is a str; pass True, False, or n to count"),
     ],
 )
 def test_arguments_of_other_types_are_refused(options, sentence):
     with pytest.raises(TypeError, match=sentence), hs.torch.simulate("mixed", **options):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("policy", "options", "sentence"),
+    [
+        ("h100:fp16", {}, "^simulate: unknown output of h100 'fp16'; known are 'f32', 'f16'; .*a colon"),
+        ("mixed", {"operators": {"mm": "float32"}}, r"^simulate: operators\['mm'\]: unknown policy .*'torch' leaves"),
+    ],
+)
+def test_policies_that_are_unknown_are_told_where_they_stand(policy, options, sentence):
+    with pytest.raises(ValueError, match=sentence), hs.torch.simulate(policy, **options):
         pass
 
 
@@ -328,13 +341,17 @@ def test_a_block_in_a_compiled_function_is_refused():
 
 def test_mistakes_of_compare():
     model = torch.nn.Linear(2, 2)
-    with pytest.raises(TypeError, match=r"'mixed' is one policy; pass a list"):
+    with pytest.raises(TypeError, match=r"'mixed' is no list of policies; pass one"):
         hs.torch.compare(model, x(1, 2), "mixed")
+    with pytest.raises(TypeError, match=r"policies=None is no list of policies; pass one"):
+        hs.torch.compare(model, x(1, 2), None)
+    with pytest.raises(ValueError, match=r"the model or its inputs are on meta; move all .*\.cpu\(\)"):
+        hs.torch.compare(model, x(1, 2).to("meta"), ["mixed"])
     with pytest.raises(TypeError, match=r"pass a torch\.nn\.Module"):
         hs.torch.compare(torch.relu, x(1, 2), ["mixed"])
     with pytest.raises(TypeError, match="threshold='x' is a str"):
         hs.torch.compare(model, x(1, 2), ["mixed"], threshold="x")
-    with pytest.raises(ValueError, match=r"on meta; move it"):
+    with pytest.raises(ValueError, match=r"on meta; move all"):
         hs.torch.compare(model.to("meta"), x(1, 2), ["mixed"])
 
 

@@ -452,6 +452,11 @@ def test_mistakes_have_a_way_out():
     p = torch.nn.Parameter(torch.ones(1))
     with pytest.raises(TypeError, match="LowPrecisionWeights: policy=3"):
         hs.torch.LowPrecisionWeights(torch.optim.SGD([p], lr=1.0), policy=3)
+    with pytest.raises(ValueError, match=r"^LowPrecisionWeights: update='stochastik' is unknown"):
+        hs.torch.LowPrecisionWeights(torch.optim.SGD([p], lr=1.0), "stochastik")
+    elsewhere = torch.nn.Parameter(torch.ones(1, device="meta"))
+    with pytest.raises(ValueError, match=r"LowPrecisionWeights: a parameter is on meta; make .* model\.cpu\(\)"):
+        hs.torch.LowPrecisionWeights(torch.optim.SGD([elsewhere], lr=1.0))
 
 
 @pytest.mark.parametrize("policy", ["h100:f16", "v100:f32", "binary16-pure"])
