@@ -52,9 +52,10 @@ def simulate(
         A policy, the name of one, or a GPU's accumulator, ``"h100:f16"``, which stands for ``"mixed"`` with it.
     operators, modules : mapping of str to Policy or str
         Other policies, by patterns of operators' names (``"*softmax*"``) and of modules' paths (``"encoder.*"``); the
-        value ``"torch"`` leaves them to PyTorch, and the report lists them. The first pattern that fits holds; one that
-        fits nothing is noted in the report. Names are the dispatcher's (``"addmm"``), or those of the functions
-        ``linear matmul conv2d softmax log_softmax layer_norm group_norm batch_norm nll_loss`` and the like.
+        value ``"torch"`` leaves them to PyTorch, and the report lists them. The first pattern that fits holds,
+        operators before modules, and a module's for all modules in it; one that fits nothing is noted in the report.
+        Names are the dispatcher's (``"addmm"``), or those of the functions ``linear matmul conv2d softmax log_softmax
+        layer_norm group_norm batch_norm nll_loss`` and the like.
     count : bool or int
         Whether losses are counted by module, and additions watched in a sample of sums. What an accumulator in binary16
         lost is seen beside the binary32 sums of the same products: n > 1 makes those for the first product of a module
