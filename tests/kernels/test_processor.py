@@ -59,6 +59,27 @@ def test_everything_is_right_on_older_processors(tier):
     passes(tier, *files, *chosen, "--deselect", "tests/kernels/test_processor.py")
 
 
+LONGER = {
+    "avx512": ["test_fused.py", "test_gemm.py", "test_units.py", "test_wide.py", "test_fast.py"],
+    "avx512fp16": ["test_native16.py::TestBits", "test_native16.py::test_operands_that_are_not_contiguous"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("tier", LONGER)
+def test_loops_of_longer_registers_are_right_in_the_instructions_of_shorter_ones(tier, tmp_path):
+    if not supported("haswell"):
+        pytest.skip("this processor does not convert binary16")
+    files = [f"tests/kernels/{name}" for name in LONGER[tier]]
+    plain = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "tests.kernels.longer"]
+    # They start processes of their own, which would find these kernels in the cache.
+    plain += ["-k", "not without_vector_extensions and not denormal_switches"]
+    variables = {"HALFSIM_CPU": "haswell", "HALFSIM_LONGER": tier, "HALFSIM_CACHE_DIR": str(tmp_path)}
+    done = run("-m", "pytest", *plain, *files, **variables)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+
+
 # The general loop with the least to compile.
 NEGATIVE = """
 import numpy as np, halfsim as hs
