@@ -163,6 +163,8 @@ SPREAD = {
     "addcdiv": lambda a, b: torch.addcdiv(b, a, b),
     "where": lambda a, b: torch.where(a > 0, a, b),
     "mse_loss": lambda a, b: functional.mse_loss(a + 0 * b, b + 0 * a, reduction="none"),
+    "ldexp": torch.ldexp,
+    "powers of a number": lambda a, b: 2.0**a + 2.0**b,
     "a number in between": lambda a, b: a * torch.tensor(2.0) + b,
 }
 

@@ -67,7 +67,8 @@ def decomposition(func: Any) -> Handler | None:
     if found is None or found.__module__ != "torch._decomp.decompositions":
         return None
     # Other overloads write into tensors of the caller, which have their order.
-    order = _ORDERS.get(func._schema.name.removeprefix("aten::")) if func._overloadname == "default" else None
+    own = func._overloadname in {"default", "Tensor"}
+    order = _ORDERS.get(func._schema.name.removeprefix("aten::")) if own else None
     return found if order is None else partial(_ordered, order, found)
 
 
@@ -86,6 +87,10 @@ def _like_the_first(result: torch.Tensor, first: torch.Tensor, *rest: torch.Tens
     return strided_like(result, first)
 
 
+def _scaled(result: torch.Tensor, x: torch.Tensor, exponent: torch.Tensor) -> torch.Tensor:
+    return strided_like(result, x, exponent.contiguous())
+
+
 def _like_the_images(result: torch.Tensor, gradient: torch.Tensor, x: torch.Tensor, *rest: Any) -> torch.Tensor:
     return formatted(result, x)
 
@@ -101,6 +106,7 @@ _ORDERS: dict[str, _Order] = {
         ("batch_norm_backward", "reflection_pad2d_backward", "reflection_pad3d_backward"), _like_the_images
     ),
     "_batch_norm_with_update": formatted,
+    "ldexp": _scaled,
     "log_sigmoid_backward": _like_the_first,
 }
 """Orders of results, where those of an expression and of PyTorch's kernel for the processor differ."""
