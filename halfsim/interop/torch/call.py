@@ -170,9 +170,6 @@ class Call:
         """Return a function of the elements of tensors and of numbers, stored."""
         tensors = [x for x in operands if isinstance(x, torch.Tensor)]
         shape = torch.broadcast_shapes(*(x.shape for x in tensors))
-        full = [x for x in tensors if x.shape == shape]
-        # A broadcast one has no order of its own.
-        model = next((x for x in full if 0 not in x.stride()), tensors[0])
         arrays = [array_of(x) if isinstance(x, torch.Tensor) else x for x in operands]
         a = self.pointwise_arithmetic if shape else self.machine.loss
         if a.dtype == np.float16 and any(
@@ -188,7 +185,12 @@ class Call:
             )
 
         result = self.stored(a, expression, dtype or self.dtype, keep=not shape)
-        return strided_like(result, model, *tensors)
+        return self.ordered(result, *tensors)
+
+    def ordered(self, result: torch.Tensor, *operands: torch.Tensor) -> torch.Tensor:
+        """Return a result in the order in memory that PyTorch's elementwise operators give it, as wide as it was."""
+        found = strided_like(result, *operands)
+        return result if found is result else self.moved(found, result)
 
     def stored(
         self,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import functools
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 from torch._prims_common import suggest_memory_format
+from torch.utils._python_dispatch import _disable_current_modes
 
 from halfsim.training.arithmetic import Array
 
@@ -69,16 +70,29 @@ def tensor_of(values: Array, dtype: torch.dtype) -> torch.Tensor:
     return torch.from_numpy(held if held.flags.writeable else held.copy())
 
 
-def strided_like(result: torch.Tensor, model: torch.Tensor, *operands: torch.Tensor) -> torch.Tensor:
+def strided_like(result: torch.Tensor, *operands: torch.Tensor) -> torch.Tensor:
     """Return the result with the strides that PyTorch's elementwise operators give it: those of their operands.
 
-    The model is the first of them that has its shape; where it is not contiguous, PyTorch itself says what all make.
+    Where one of these is not contiguous, PyTorch itself says what all make; a number spread over a shape has no order.
     """
-    if model.is_contiguous() or model.shape != result.shape:
+    for operand in operands:
+        if not operand.is_contiguous() and any(operand.stride()):
+            break
+    else:
         return result
-    metas = [torch.empty_strided(x.shape, x.stride(), device="meta") for x in operands or (model,)]
-    order = (functools.reduce(torch.add, metas) if len(metas) > 1 else metas[0].neg()).stride()
-    return torch.empty_strided(result.shape, order, dtype=result.dtype).copy_(result)
+    shape, strides = _order(*((x.shape, x.stride()) for x in operands))
+    if result.stride() == strides or result.shape != shape:
+        return result
+    return torch.empty_strided(shape, strides, dtype=result.dtype).copy_(result)
+
+
+@lru_cache(1024)
+def _order(*operands: tuple[torch.Size, tuple[int, ...]]) -> tuple[torch.Size, tuple[int, ...]]:
+    """Return the shape and the strides of what an elementwise operator of so many operands makes."""
+    with _disable_current_modes():
+        metas = [torch.empty_strided(*operand, device="meta") for operand in operands]
+        result = (torch.neg, torch.add, torch.addcmul)[len(metas) - 1](*metas)
+    return result.shape, result.stride()
 
 
 def formatted(result: torch.Tensor, *operands: torch.Tensor) -> torch.Tensor:

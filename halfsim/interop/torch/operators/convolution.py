@@ -17,12 +17,13 @@ import torch
 
 from halfsim.interop.torch.call import Call
 from halfsim.interop.torch.operators.table import operator
-from halfsim.interop.torch.tensors import formatted
 from halfsim.training.arithmetic import Array
 
 __all__ = ["convolution", "convolution_backward"]
 
 _Product: TypeAlias = Callable[..., Array]
+_IMAGES = 4
+"""Dimensions of a batch of images."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ def convolution(
     data, kernel = call.factor(x), call.factor(weight)
     start = None if bias is None else np.ascontiguousarray(call.factor(bias))
     if not transposed:
-        return formatted(call.tensor(_correlate(call.machine.forward, data, kernel, layout, None, start)), x, weight)
+        found = _correlate(call.machine.forward, data, kernel, layout, None, start)
+        return _ordered(call.tensor(found), x, weight, layout, transposed, output_padding)
     extra = tuple(output_padding) * (weight.ndim - 2) if len(output_padding) == 1 else tuple(output_padding)
     size = [
         (n - 1) * s - 2 * p + d * (k - 1) + e + 1
@@ -68,7 +70,8 @@ def convolution(
             x.shape[2:], layout.stride, layout.padding, layout.dilation, weight.shape[2:], extra, strict=True
         )
     ]
-    return formatted(call.tensor(_spread(call.machine.forward, data, kernel, layout, size, start)), x, weight)
+    found = _spread(call.machine.forward, data, kernel, layout, size, start)
+    return _ordered(call.tensor(found), x, weight, layout, transposed, extra)
 
 
 @operator("convolution_backward")
@@ -95,14 +98,38 @@ def convolution_backward(
     if wanted[0]:
         compute = _correlate if transposed else _spread
         dx = compute(machine.data_gradient, g, kernel, layout, data.shape[2:], None)
-        dx = formatted(call.tensor(dx), x, weight)
+        dx = _ordered(call.tensor(dx), x, weight, layout, transposed, output_padding)
     if wanted[1]:
         image, rows = (g, data) if transposed else (data, g)
         dw = call.tensor(_weight_gradient(machine.weight_gradient, image, rows, kernel.shape[2:], layout))
+        dw = _ordered(dw, x, weight, layout, transposed, output_padding)
     if wanted[2]:
         flat = np.moveaxis(g, 1, -1).reshape(-1, g.shape[1])
         db = call.tensor(machine.bias_gradient(flat))
     return dx, dw, db
+
+
+def _ordered(
+    result: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, layout: _Layout, transposed: bool, extra: Any
+) -> torch.Tensor:
+    """Return a result in the order in memory that the kernel has which PyTorch would choose for the operands."""
+    if result.ndim < _IMAGES or not result.numel() or (_plain(x) and _plain(weight)):
+        return result
+    enabled = torch._C._get_mkldnn_enabled()
+    # Off while models are simulated, and one of the choices where they are not.
+    torch._C._set_mkldnn_enabled(True)
+    try:
+        steps = [list(n) for n in (layout.stride, layout.padding, layout.dilation)]
+        kernel = torch._C._select_conv_backend(x, weight, None, *steps, transposed, list(extra), layout.groups)
+        order = torch._C._conv_determine_backend_memory_format(x, weight, kernel)
+    finally:
+        torch._C._set_mkldnn_enabled(enabled)
+    return result.contiguous(memory_format=order)
+
+
+def _plain(x: torch.Tensor) -> bool:
+    """Whether the order of a tensor's dimensions is theirs; of a kernel of one point strides alone say so."""
+    return x.is_contiguous() and (x.stride(1) != 1 or (x.shape[1] > 1 and x.stride(-1) == 1))
 
 
 def _correlate(

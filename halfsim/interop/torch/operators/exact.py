@@ -31,15 +31,15 @@ _adaptive_max_pool2d _amp_update_scale _assert_async _foreach_abs _foreach_clamp
 _foreach_maximum _foreach_minimum _foreach_neg
 _foreach_zero _has_same_storage_numel
 _local_scalar_dense _reshape_copy _unique2 _unsafe_view _upsample_nearest_exact2d abs absolute
-adaptive_max_pool1d adaptive_max_pool2d alias all allclose amax amin aminmax any argmax argmin argsort as_strided
-bernoulli bucketize cat ceil clamp clamp_max clamp_min concat conj_physical constant_pad_nd
+adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d alias all allclose amax amin aminmax any argmax argmin
+argsort as_strided bernoulli bucketize cat ceil clamp clamp_max clamp_min concat conj_physical constant_pad_nd
 copysign count_nonzero cummax cummin detach diag diag_embed diagonal_backward diagonal_copy diagonal_scatter empty_like
 empty_strided eq equal evenly_distribute_backward_selection fill flip fliplr flipud floor fmax fmin frac
 full_like gather ge gt hardtanh hardtanh_backward hstack im2col index index_copy index_fill index_select
 is_same_size isclose isfinite isinf isnan isneginf isposinf item kthvalue le lift lift_fresh logical_and
 logical_not logical_or logical_xor lt masked_fill masked_scatter masked_select max max_pool2d_with_indices
-max_pool3d_with_indices maximum median min minimum mode msort narrow_copy ne neg negative new_empty new_empty_strided
-new_full new_ones new_zeros nonzero ones_like pixel_shuffle pixel_unshuffle positive
+max_pool3d_with_indices max_unpool2d max_unpool3d maximum median min minimum mode msort narrow_copy ne neg negative
+new_empty new_empty_strided new_full new_ones new_zeros nonzero ones_like pixel_shuffle pixel_unshuffle positive
 reflection_pad1d reflection_pad2d reflection_pad3d relu relu6 repeat repeat_interleave
 replication_pad1d replication_pad2d replication_pad3d resize roll rot90 round scalar_tensor scatter searchsorted
 select_backward select_scatter set sgn sign signbit slice_backward slice_scatter sort split_with_sizes_copy squeeze

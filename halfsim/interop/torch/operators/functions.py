@@ -202,7 +202,8 @@ def power(call: Call, x: torch.Tensor | float, y: torch.Tensor | float) -> Any:
         return call.pointwise(lambda r, x, y: r.convert(_general(x.astype(np.float64), y.astype(np.float64))), x, y)
     if isinstance(x, torch.Tensor):
         return _once(call, lambda x: _general(x, np.float64(y)), x)
-    return _once(call, lambda y: _general(np.float64(x), y), operands[0])
+    # A power of a number is contiguous, whatever the order of exponents.
+    return _once(call, lambda y: _general(np.float64(x), y), operands[0].contiguous())
 
 
 _POWERS: dict[float, Callable[[Arithmetic, Array], Array]] = {

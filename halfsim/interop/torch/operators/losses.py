@@ -123,7 +123,7 @@ def mse_loss(call: Call, x: torch.Tensor, y: torch.Tensor, reduction: int = _MEA
         return np.asarray(a.divide(total, a.number(terms.size))) if reduction == _MEAN else total
 
     if reduction == _NONE:
-        return call.stored(call.machine.loss, squares)
+        return call.ordered(call.stored(call.machine.loss, squares), x, y)
     return call.stored(call.machine.loss, value, keep=True)
 
 

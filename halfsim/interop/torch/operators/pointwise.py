@@ -20,6 +20,8 @@ __all__ = ["glu_backward", "scaled"]
 _GLU_BACKWARD = torch.ops.aten.glu_backward.default
 _glu_backward = decomposition_table[_GLU_BACKWARD]
 _Operand: TypeAlias = torch.Tensor | float
+_EXTREMES = {"MaxBackward1", "MedianBackward0", "MinBackward1", "NanmedianBackward0"}
+"""Nodes of operators that select one element of all."""
 _WHOLE: dict[str, Callable[[Any], Any]] = {"trunc": np.trunc, "floor": np.floor}
 
 
@@ -43,13 +45,18 @@ def sub(call: Call, x: _Operand, y: _Operand, *, alpha: float = 1) -> Any:
 @operator("rsub")
 def rsub(call: Call, x: _Operand, y: _Operand, alpha: float = 1) -> Any:
     """Return ``y - alpha x``."""
-    return call.pointwise(lambda r, x, y, s: r.subtract(y, scaled(r, x, s)), x, y, alpha)
+    return call.pointwise(lambda r, y, x, s: r.subtract(y, scaled(r, x, s)), y, x, alpha)
 
 
 @operator("mul")
 def mul(call: Call, x: _Operand, y: _Operand) -> Any:
     """Return x y; with a mask, a selection."""
-    return call.pointwise(lambda r, x, y: r.multiply(x, y), x, y)
+    found = call.pointwise(lambda r, x, y: r.multiply(x, y), x, y)
+    if not call.backward or not isinstance(x, torch.Tensor) or x.dtype is not torch.bool or found.is_contiguous():
+        return found
+    # PyTorch fills zeros where no mode is at work, and these are contiguous.
+    node = torch._C._current_autograd_node()
+    return call.moved(found.contiguous(), found) if node is not None and node.name() in _EXTREMES else found
 
 
 @operator("div")

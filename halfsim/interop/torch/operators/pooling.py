@@ -139,7 +139,8 @@ def index_put(
         return call.moved(torch.ops.aten.index_put(x, indices, values), x, values)
     numbers = torch.arange(x.numel()).reshape(x.shape)
     where = numbers[tuple(slice(None) if i is None else i for i in indices)].numpy()
-    return _added(call, x, where.reshape(-1), np.broadcast_to(call.operand(values), where.shape).reshape(-1, 1))
+    rows = np.broadcast_to(call.operand(values), where.shape).reshape(-1, 1)
+    return call.ordered(_added(call, x, where.reshape(-1), rows), x)
 
 
 @operator("scatter_add")
