@@ -7,7 +7,18 @@ from typing import Any, NamedTuple
 
 import torch
 
-from halfsim.interop.torch.operators import EXACT, FOREACH, HANDLERS, QUIET, RANDOM, WHOLE, Handler, composite, layer
+from halfsim.interop.torch.operators import (
+    EXACT,
+    FOREACH,
+    HANDLERS,
+    QUIET,
+    RANDOM,
+    WHOLE,
+    Handler,
+    composite,
+    layer,
+    written,
+)
 
 __all__ = ["COPIES", "Facts", "facts_of", "layer_facts"]
 
@@ -41,7 +52,9 @@ def facts_of(func: Any) -> Facts:
     changes = func._schema.is_mutable and full.endswith("_")
     name = full.removesuffix("_") if changes else full
     parts = space == "aten" and composite(func)
-    handler = None if parts else HANDLERS.get(name)
+    # Where results go to several tensors, or to one of another name, the handler makes them before.
+    elsewhere = written(func) not in ([], ["out"])
+    handler = None if parts or elsewhere else HANDLERS.get(full) or HANDLERS.get(name)
     others = space != "aten" or name in COPIES or name in EXACT or name in RANDOM
     direct = not (handler is None or others or func.is_view or full.startswith(FOREACH) or name.startswith(WHOLE))
     return Facts(space, full, name, changes, func.is_view, handler, parts, direct, handler in QUIET)

@@ -44,6 +44,34 @@ def test_it_gives_what_no_grad_gives(name, policy):
     assert again == listed
 
 
+DROPS = {
+    "dropout": lambda: F.dropout(X, 0.5, True),
+    "in place": lambda: F.dropout(X.clone(), 0.25, True, True),
+    "layer": lambda: torch.nn.Dropout()(X),
+    "channels": lambda: F.dropout1d(X[None], 0.5, True),
+    "kept variance": lambda: F.alpha_dropout(X, 0.5, True),
+    "with its mask": lambda: torch.native_dropout(X, 0.5, True)[0],
+    "nothing dropped": lambda: torch.native_dropout(X, 0.5, False)[0],
+    "all dropped": lambda: torch.native_dropout(X, 1.0, True)[0],
+}
+
+
+@pytest.mark.parametrize("name", DROPS)
+@pytest.mark.parametrize("guard", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+def test_masks_are_pytorchs_own(name, guard):
+    found = []
+    for simulated in (False, True):
+        torch.manual_seed(5)
+        with guard():
+            if simulated:
+                with halfsim.torch.simulate("binary32") as report:
+                    found.append(DROPS[name]())
+            else:
+                found.append(DROPS[name]())
+    torch.testing.assert_close(found[1], found[0])
+    assert not report.not_simulated
+
+
 def test_what_is_left_to_pytorch_writes_where_it_is_told():
     out = torch.empty(8)
     with halfsim.torch.simulate("mixed") as report:
