@@ -44,6 +44,34 @@ def test_it_gives_what_no_grad_gives(name, policy):
     assert again == listed
 
 
+COPIES = {
+    "half": lambda x: x.half(),
+    "type": lambda x: x.to(torch.float16),
+    "type of another": lambda x: x.to(HALF),
+    "type and device": lambda x: x.to("cpu", torch.float16),
+    "the same": lambda x: x.to(torch.float32),
+    "order": lambda x: x.t().contiguous(),
+    "shape": lambda x: x.t().reshape(-1),
+    "shape of another": lambda x: x.t().reshape_as(x),
+    "row": lambda x: x.t().flatten(),
+    "one row": lambda x: x.t().ravel(),
+}
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_copies_are_those_of_no_grad(name):
+    """Rounded as the policy says, and counted; or as wide as what they are copies of."""
+    found = []
+    for guard in (torch.no_grad, torch.inference_mode):
+        with guard(), halfsim.torch.simulate(named("mixed").rounded("rtz", "zero")) as report:
+            copied, wide = COPIES[name](X / 3), COPIES[name](X.log_softmax(-1))
+            rest = wide - wide.half().to(wide.dtype)
+        found.append((copied, wide, rest, dict(report.simulated), str(report.modules)))
+    for one, other in zip(*found, strict=True):
+        assert one == other if not isinstance(one, torch.Tensor) else torch.equal(one, other)
+    assert rest.any() == (wide.dtype == torch.float32)
+
+
 DROPS = {
     "dropout": lambda: F.dropout(X, 0.5, True),
     "in place": lambda: F.dropout(X.clone(), 0.25, True, True),
