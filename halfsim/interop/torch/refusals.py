@@ -191,8 +191,10 @@ def _kind(value: Any) -> Any:
 def _try(func: Any, args: Any, kwargs: Any, copied: Callable[[torch.Tensor], torch.Tensor]) -> Any:
     """Return what PyTorch's own kernel makes of copies, if there is one."""
     args, kwargs = tree_map_only(torch.Tensor, copied, (args, kwargs))
+    draws = torch.Tag.nondeterministic_seeded in getattr(func, "tags", ())
     try:
-        return func(*args, **kwargs)
+        with torch.random.fork_rng((), enabled=draws):
+            return func(*args, **kwargs)
     except Exception as error:
         if not any(lacking in str(error) for lacking in _LACKING):
             raise

@@ -95,6 +95,26 @@ def test_results_are_those_of_the_form_that_makes_them(name, sized, policy):
     assert not report.not_simulated
 
 
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: torch.multinomial(X.abs(), 2, out=torch.empty(0, dtype=torch.int64)),
+        lambda: aten.native_dropout.out(X, 0.5, True, out0=torch.empty(0), out1=torch.empty(0, dtype=torch.bool))[1],
+    ],
+)
+def test_numbers_are_drawn_once(draw):
+    found = []
+    for policy in (None, "mixed"):
+        torch.manual_seed(3)
+        if policy is None:
+            found.append((draw(), torch.rand(2)))
+        else:
+            with hs.torch.simulate(policy):
+                found.append((draw(), torch.rand(2)))
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one, other)
+
+
 def test_running_statistics_move_as_well():
     found = []
     for into in (False, True):

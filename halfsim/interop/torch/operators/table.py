@@ -63,7 +63,7 @@ def written(func: Any) -> list[str]:
 
 
 def _then_written(func: Any) -> Handler | None:
-    """Return an overload that writes results to arguments as one that makes them, and copies."""
+    """Return an overload that writes results to arguments as one that makes them, and copies; None if it is unknown."""
     packet, targets = func.overloadpacket, written(func)
     taken = [(x.name, str(x.type)) for x in func._schema.arguments if not x.is_out]
     for name in packet.overloads():
@@ -71,6 +71,8 @@ def _then_written(func: Any) -> Handler | None:
         if [(x.name, str(x.type)) for x in makes._schema.arguments] == taken:
             break
     else:
+        return None
+    if func._schema.name.removeprefix("aten::") not in HANDLERS and decomposition(makes) is None:
         return None
 
     def pieces(*args: Any, **kwargs: Any) -> Any:
