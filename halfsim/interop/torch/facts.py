@@ -7,11 +7,24 @@ from typing import Any, NamedTuple
 
 import torch
 
-from halfsim.interop.torch.operators import EXACT, FOREACH, HANDLERS, QUIET, RANDOM, WHOLE, Handler, composite, layer
+from halfsim.interop.torch.operators import (
+    EXACT,
+    FOREACH,
+    HANDLERS,
+    QUIET,
+    RANDOM,
+    WHOLE,
+    Handler,
+    composite,
+    layer,
+    written,
+)
 
 __all__ = ["COPIES", "Facts", "facts_of", "layer_facts"]
 
 COPIES = {"_to_copy", "clone", "contiguous", "copy"}
+_VIEWS_OR_COPIES = {"contiguous", "flatten", "ravel", "reshape", "reshape_as", "to"}
+"""Expressions in others that PyTorch calls views, and that may be copies, of another type too."""
 
 
 class Facts(NamedTuple):
@@ -41,10 +54,13 @@ def facts_of(func: Any) -> Facts:
     changes = func._schema.is_mutable and full.endswith("_")
     name = full.removesuffix("_") if changes else full
     parts = space == "aten" and composite(func)
-    handler = None if parts else HANDLERS.get(name)
+    # Where results go to several tensors, or to one of another name, the handler makes them before.
+    elsewhere = written(func) not in ([], ["out"])
+    handler = None if parts or elsewhere else HANDLERS.get(full) or HANDLERS.get(name)
     others = space != "aten" or name in COPIES or name in EXACT or name in RANDOM
     direct = not (handler is None or others or func.is_view or full.startswith(FOREACH) or name.startswith(WHOLE))
-    return Facts(space, full, name, changes, func.is_view, handler, parts, direct, handler in QUIET)
+    view = func.is_view and not (parts and name in _VIEWS_OR_COPIES)
+    return Facts(space, full, name, changes, view, handler, parts, direct, handler in QUIET)
 
 
 @cache

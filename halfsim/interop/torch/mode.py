@@ -24,6 +24,7 @@ from halfsim.interop.torch.operators import (
     HANDLERS,
     RANDOM,
     WHOLE,
+    composed,
     decomposition,
     each,
     exact,
@@ -44,9 +45,11 @@ from halfsim.interop.torch.tensors import (
     check,
     fills,
     holds_wide,
+    is_filled,
     makes_special,
     tensor_of,
     tensors_in,
+    write,
 )
 
 __all__ = ["Mode"]
@@ -91,7 +94,7 @@ class Mode(TorchDispatchMode):
                 # Its own dispatch takes the tensor apart, and what it calls comes here.
                 return NotImplemented
         kwargs = kwargs or {}
-        if func is _FILL and not args[0].is_quantized:
+        if func is _FILL and is_filled(args[0], kwargs.get("value", args[-1])):
             # With a tensor it is a copy, which may round.
             func, args, kwargs = _COPY, (args[0], self._marks.apart(kwargs.get("value", args[-1]), args[0])), {}
         found = tensors_in(args) + tensors_in(kwargs) if kwargs else tensors_in(args)
@@ -122,7 +125,7 @@ class Mode(TorchDispatchMode):
             return self._left(func, name, "random numbers are PyTorch's own", args, kwargs)
         if parts or (full.startswith(FOREACH) and splits(full)):
             with self:  # parts are what PyTorch takes apart before, but under `torch.inference_mode`
-                return func.decompose(*args, **kwargs) if parts else each(full, args, kwargs)
+                return composed(func, args, kwargs) if parts else each(full, args, kwargs)
         if not floats:
             # Whole numbers are exact, but a quotient of them, say, is none.
             result = func(*args, **kwargs)
@@ -250,15 +253,19 @@ class Mode(TorchDispatchMode):
                 out.resize_(result.shape)
             if self._marks.of(result) & ~self._marks.of(out) & Mark.wide and not fills(out):
                 self._beside(name, [out])
-        return _written(written, result, self._marks)
+        write(written, result)
+        if self._marks.of(result) & Mark.wide:
+            self._marks.add(written, Mark.wide)
+        return written
 
     def _taken_apart(self, func: Any, name: str, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> Any:
         """Compute PyTorch's own expression of an operator in others."""
         pieces = decomposition(func)
-        if pieces is not None:
-            self._accepted.check_parts(func, args, kwargs, floats)
+        dtype = None if pieces is None else self._accepted.check_parts(func, args, kwargs, floats)
         with self:
             result = NotImplemented if pieces is None else pieces(*args, **kwargs)
+            if dtype is not None and isinstance(result, torch.Tensor):
+                result = result.to(dtype)
         known = result is not NotImplemented
         return result if known else self._left(func, name, "no arithmetic is known for it", args, kwargs)
 
@@ -289,12 +296,3 @@ class Mode(TorchDispatchMode):
 
 
 refuse_functions(Mode)
-
-
-def _written(target: torch.Tensor, result: torch.Tensor, marks: Marks) -> torch.Tensor:
-    if not target.numel():
-        target.resize_(result.shape)
-    target.copy_(result)
-    if marks.of(result) & Mark.wide:
-        marks.add(target, Mark.wide)
-    return target

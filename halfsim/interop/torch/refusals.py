@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Any
 
 import torch
 from torch.utils._pytree import tree_map, tree_map_only
 
-from halfsim.interop.torch.tensors import tensors_in
+from halfsim.interop.torch.tensors import FLOATS, tensors_in
 
 __all__ = ["ACCEPTED", "Accepted", "asked", "kind_of", "refuse_functions", "refuse_traced", "traced"]
 
@@ -59,12 +59,13 @@ class Accepted:
 
     A call of a new kind is tried on tensors without numbers. What they refuse is tried on copies of the operands, so
     that the error is that of PyTorch's own kernel, or none; and so are operands of several types, an ``out=`` among
-    them, truth values in the place of numbers, and addends that are no rows, because tensors without numbers take
-    what no kernel takes.
+    them, truth values in the place of numbers, empty operands, and addends that are no rows or have another shape than
+    the product, because tensors without numbers take what no kernel takes.
     """
 
     def __init__(self) -> None:
         self._known: dict[Any, torch.dtype] = {}
+        self._made: dict[Any, torch.dtype] = {}
 
     def dtype(self, kind: Any) -> torch.dtype | None:
         """Return the type of the results of calls of a kind that is known, or None."""
@@ -85,23 +86,31 @@ class Accepted:
             Its floating-point operands.
         """
         # In a backward pass they are no choice of a caller, and statistics have another type here than PyTorch's.
-        mixed = len({x.dtype for x in tensors_in([args, kwargs])}) > 1 and _BACKWARD not in func._schema.name
+        several = len({x.dtype for x in tensors_in([args, kwargs])}) > 1 or any(not x.numel() for x in floats)
+        chosen = several and _BACKWARD not in func._schema.name
         odd = _has_truths(func, args) or _has_odd_addend(func, args, kwargs)
-        if mixed or odd or not _taken(func, args, kwargs):
-            self.refuse(func, args, kwargs)
         if len(self._known) >= _LIMIT:
             self._known.clear()
+            self._made.clear()
+        if chosen or odd or not _taken(func, args, kwargs):
+            made = _float_of(self.refuse(func, args, kwargs))
+            self._made |= {} if made is None else {kind: made}
         name = func._schema.name.removeprefix("aten::")
         found = self._known[kind] = floats[0].dtype if name in _OF_THE_FIRST else _widest(floats)
         return found
 
-    def check_parts(self, func: Any, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> None:
-        """Raise what PyTorch raises for a call of an operator that is taken apart: its parts may take other indices."""
+    def check_parts(self, func: Any, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> torch.dtype | None:
+        """Raise what PyTorch raises for a call of an operator that is taken apart: its parts may take other indices.
+
+        Return the type that PyTorch gives its result, if it was tried: that of the parts may be another.
+        """
         places = any(x.dtype in _PLACES for x in tensors_in([args, kwargs]))
         if places and _BACKWARD not in func._schema.name:
-            self.refuse(func, args, kwargs)
-        elif self.dtype(kind := kind_of(func, args, kwargs, floats)) is None:
+            return _float_of(self.refuse(func, args, kwargs))
+        kind = kind_of(func, args, kwargs, floats)
+        if self.dtype(kind) is None:
             self.check(kind, func, args, kwargs, floats)
+        return self._made.get(kind)
 
     def check_memory(self, target: Any, func: Any, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> None:
         """Raise what PyTorch raises where some or all of the memory of a target is that of an operand."""
@@ -113,9 +122,12 @@ class Accepted:
             memory: dict[int, Any] = {}
             _try(func, args, kwargs, lambda x: deepcopy(x.detach(), memory))
 
-    def refuse(self, func: Any, args: Any, kwargs: Any) -> None:
-        """Raise what PyTorch raises for numbers that it refuses, as for an index that is outside; or nothing."""
-        _try(func, args, kwargs, lambda x: x.detach().clone())
+    def refuse(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Raise what PyTorch raises for numbers that it refuses, as for an index that is outside; or what it returns.
+
+        That is None where it has no kernel.
+        """
+        return _try(func, args, kwargs, lambda x: x.detach().clone())
 
 
 ACCEPTED = Accepted()
@@ -150,6 +162,11 @@ def _widest(floats: list[torch.Tensor]) -> torch.dtype:
     return dtype
 
 
+def _float_of(result: Any) -> torch.dtype | None:
+    """Return the type of a result, if it is a tensor of one that is simulated."""
+    return result.dtype if isinstance(result, torch.Tensor) and result.dtype in FLOATS else None
+
+
 def _taken(func: Any, args: Any, kwargs: Any) -> bool:
     """Whether tensors without numbers are taken."""
     try:
@@ -171,14 +188,17 @@ def _kind(value: Any) -> Any:
     return type(value) if isinstance(value, float | complex) else (bool, value) if isinstance(value, bool) else value
 
 
-def _try(func: Any, args: Any, kwargs: Any, copied: Callable[[torch.Tensor], torch.Tensor]) -> None:
-    """Call PyTorch's own kernel on copies, if there is one."""
+def _try(func: Any, args: Any, kwargs: Any, copied: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """Return what PyTorch's own kernel makes of copies, if there is one."""
     args, kwargs = tree_map_only(torch.Tensor, copied, (args, kwargs))
+    draws = torch.Tag.nondeterministic_seeded in getattr(func, "tags", ())
     try:
-        func(*args, **kwargs)
+        with torch.random.fork_rng((), enabled=draws):
+            return func(*args, **kwargs)
     except Exception as error:
         if not any(lacking in str(error) for lacking in _LACKING):
             raise
+    return None
 
 
 def _overlap(target: torch.Tensor, x: torch.Tensor) -> bool:
@@ -190,7 +210,7 @@ def _overlap(target: torch.Tensor, x: torch.Tensor) -> bool:
 
 
 def _has_odd_addend(func: Any, args: Any, kwargs: Any) -> bool:
-    """Whether what is added to a product has too few or too many dimensions, or counts for nothing."""
+    """Whether what is added to a product has too few or too many dimensions, other ones, or counts for nothing."""
     name = func._schema.name.removeprefix("aten::").removesuffix("_")
     if name not in _ADDENDS:
         return False
@@ -198,7 +218,25 @@ def _has_odd_addend(func: Any, args: Any, kwargs: Any) -> bool:
     addends = [x for x in args[place : place + 1] if x is not None]
     # A bias of one number may be that of one channel, or be meant for all.
     odd = any(not least <= x.ndim <= most or x.numel() == least for x in addends)
-    return odd or kwargs.get("beta", 1) == 0
+    return odd or kwargs.get("beta", 1) == 0 or not all(_expands(x.shape, _product(name, args)) for x in addends)
+
+
+def _product(name: str, args: Any) -> list[int]:
+    """Return the shape of a product without its addend; of a convolution, only how many channels it has."""
+    if name == "convolution":
+        _, weight, _, _, _, _, transposed, _, groups = args
+        return [weight.shape[1] * groups if transposed else weight.shape[0]]
+    if name == "linear":
+        return [*args[0].shape[:-1], *args[1].shape[:-1]]
+    a, b = (x.shape for x in args[1:3])
+    # A stack is summed up by addbmm alone; other stacks have one length.
+    return [*a[name == "addbmm" : -1], *(b[-1:] if len(b) > 1 else ())]
+
+
+def _expands(shape: Sequence[int], whole: Sequence[int]) -> bool:
+    """Whether a tensor of a shape can be expanded to a whole."""
+    pairs = zip(reversed(shape), reversed(whole), strict=False)
+    return len(shape) <= len(whole) and all(n in (1, m) for n, m in pairs)
 
 
 def _has_truths(func: Any, args: Any) -> bool:

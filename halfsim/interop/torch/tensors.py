@@ -21,10 +21,12 @@ __all__ = [
     "fills",
     "formatted",
     "holds_wide",
+    "is_filled",
     "makes_special",
     "strided_like",
     "tensor_of",
     "tensors_in",
+    "write",
 ]
 
 FLOATS = {torch.float16, torch.float32, torch.bfloat16}
@@ -145,6 +147,20 @@ def check(operator: str, tensor: torch.Tensor) -> None:
 def fills(tensor: torch.Tensor) -> bool:
     """Whether a tensor is all that its memory holds."""
     return tensor.numel() * tensor.element_size() == tensor.untyped_storage().nbytes()
+
+
+def is_filled(target: torch.Tensor, value: torch.Tensor) -> bool:
+    """Whether to fill a tensor with a value is to copy a number to the places of its memory."""
+    return not (value.ndim or target.is_quantized or target.is_nested) and target.layout is _STRIDED
+
+
+def write(target: torch.Tensor, result: torch.Tensor) -> None:
+    """Copy a result to a tensor, once where elements share a memory in both."""
+    if 0 in result.stride():
+        steps = zip(target.stride(), result.stride(), strict=True)
+        once = tuple(slice(None if one or other else 1) for one, other in steps)
+        target, result = target[once], result[once]
+    target.copy_(result)
 
 
 def holds_wide(tensor: torch.Tensor) -> bool:

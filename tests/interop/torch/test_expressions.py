@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -56,6 +58,156 @@ def test_a_probability_that_is_right_has_no_gradient():
 
     wanted, got = both(gradient)
     assert torch.allclose(wanted, got, atol=1e-3)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf, 2.0, -1.0])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_what_is_no_number_stays_so_where_a_probability_is_right(number, weighted, reduction):
+    """Zero times it is NaN, and -0 has its sign."""
+
+    def gradient():
+        x = torch.tensor([1.0, 0.0, 0.5, 0.25]).requires_grad_()
+        weight = torch.full((4,), number) if weighted else None
+        y = functional.binary_cross_entropy(x, x.detach().clone(), weight=weight, reduction=reduction)
+        y.backward(torch.ones_like(y) if weighted else torch.full_like(y, number))
+        return x.grad
+
+    wanted, got = both(gradient)
+    assert torch.equal(wanted.isnan(), got.isnan())
+    assert torch.equal(wanted.signbit() | wanted.isnan(), got.signbit() | got.isnan())
+    assert torch.equal(wanted.nan_to_num(), got.nan_to_num())
+
+
+MARGINS = {
+    "one class": lambda x, **how: functional.multi_margin_loss(x, places(x, 1), **how),
+    "squares": lambda x, **how: functional.multi_margin_loss(x, places(x, 2), p=2, margin=0.5, **how),
+    "weights": lambda x, **how: functional.multi_margin_loss(x, places(x, 0), weight=WEIGHTS, **how),
+    "several classes": lambda x, **how: functional.multilabel_margin_loss(x, several(x), **how),
+}
+WEIGHTS = torch.tensor([0.5, math.inf, math.nan])
+ROWS = {
+    "numbers": [[0.5, 1.0, 2.0], [1.0, -1.0, 3.0]],
+    "a row": [0.5, 1.0, 2.0],
+    "NaN": [[math.nan, 0.5, 1.0], [1.0, math.nan, 2.0]],
+    "infinities": [[math.inf, -math.inf, 1.0], [1.0, math.inf, math.inf]],
+}
+
+
+def places(x, place):
+    return torch.full(x.shape[:-1], place)
+
+
+def several(x):
+    return torch.tensor([0, 2, -1]).expand(x.shape).contiguous()
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize("name", MARGINS)
+def test_margins_that_are_no_numbers_count_for_nothing(name, rows, reduction):
+    x = torch.tensor(ROWS[rows])
+    wanted, got = both(lambda: MARGINS[name](x, reduction=reduction))
+    assert wanted.shape == got.shape
+    assert torch.allclose(wanted, got, rtol=2e-3, equal_nan=True)
+
+
+def gradient_of(loss):
+    def gradient(reduction):
+        x = torch.zeros(0, 3, requires_grad=True)
+        y = loss(x, torch.zeros(0, 3), reduction=reduction)
+        y.backward(torch.ones_like(y))
+        return y.detach(), x.grad
+
+    return gradient
+
+
+LOSSES = "smooth_l1_loss huber_loss l1_loss mse_loss kl_div soft_margin_loss binary_cross_entropy poisson_nll_loss"
+
+
+@pytest.mark.filterwarnings("ignore:reduction:UserWarning")
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("name", LOSSES.split())
+def test_losses_of_no_numbers(name, reduction):
+    gradient = gradient_of(getattr(functional, name))
+    for wanted, got in zip(*both(lambda: gradient(reduction)), strict=True):
+        assert wanted.shape == got.shape
+        assert torch.equal(wanted.isnan(), got.isnan())
+        assert torch.equal(wanted.nan_to_num(), got.nan_to_num())
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 5), (2, 0)])
+def test_a_table_of_which_no_row_is_taken(shape):
+    def gradient():
+        table = torch.nn.Parameter(torch.ones(3, 2))
+        functional.embedding(torch.zeros(shape, dtype=torch.int64), table).sum().backward()
+        return table.grad
+
+    assert torch.equal(*both(gradient))
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 2), (2, 0), (0, 0)])
+@pytest.mark.parametrize("dim", [0, -1])
+def test_the_logarithm_of_a_sum_of_nothing(shape, dim):
+    assert torch.equal(*both(lambda: torch.logsumexp(torch.zeros(shape), dim)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [((2, 3, 4, 4), 0), ((2, 3, 4, 4), (0, 1)), ((0, 2, 2), 2), ((0, 3, 4, 4), 2), ((2, 0, 2, 2), 1)]
+)
+def test_adaptive_means_of_nothing(shape, size):
+    assert torch.equal(*both(lambda: functional.adaptive_avg_pool2d(torch.zeros(shape), size)))
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (5, 1), (1, 10), (10,), (5, 10)])
+def test_a_sum_of_products_gives_its_target_the_shape_of_the_product(shape):
+    def added():
+        x = torch.zeros(shape)
+        found = x.addbmm_(torch.ones(2, 5, 3), torch.ones(2, 3, 10))
+        assert found is x
+        return x
+
+    assert torch.equal(*both(added))
+
+
+PUT = {
+    "a row": lambda x, add: x.index_put_((ONE,), torch.ones(3), accumulate=add),
+    "rows": lambda x, add: x.index_put_((torch.tensor([0, 1, 1]),), torch.ones(3), accumulate=add),
+    "elements": lambda x, add: x.index_put_((ONE, torch.tensor([2])), torch.tensor(2.0), accumulate=add),
+    "a column": lambda x, add: torch.ops.aten.index_put_(x, [None, ONE], torch.full((2, 1), 2.0), add),
+    "by a mask": lambda x, add: x.index_put_((torch.tensor([True, False]),), torch.ones(3), accumulate=add),
+    "not in place": lambda x, add: x.index_put((ONE,), torch.ones(3), accumulate=add),
+}
+ONE = torch.tensor([0])
+
+
+@pytest.mark.filterwarnings("ignore:Use of index_put_ on expanded tensors:UserWarning")
+@pytest.mark.parametrize("expand", [lambda x: x.expand(2, 3), lambda x: x[:2, None].expand(2, 3), torch.clone])
+@pytest.mark.parametrize("accumulate", [False, True])
+@pytest.mark.parametrize("name", PUT)
+def test_elements_that_share_a_memory_are_put_once(name, accumulate, expand):
+    def put():
+        x = torch.arange(3.0)
+        x = x.expand(2, 3).clone() if expand is torch.clone else expand(x)
+        return PUT[name](x, accumulate).clone(), x.clone()
+
+    for wanted, got in zip(*both(put), strict=True):
+        assert torch.equal(wanted, got)
+
+
+TYPES = {
+    "power of two": lambda: torch.ldexp(torch.tensor([1, 2]), torch.tensor(1.0).half()),
+    "soft margin": lambda: functional.soft_margin_loss(torch.ones(3).half(), torch.ones(3)),
+    "soft margins": lambda: functional.soft_margin_loss(torch.ones(3).half(), torch.ones(3), reduction="none"),
+}
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_results_in_parts_have_the_type_of_the_whole(name):
+    wanted, got = both(lambda: [TYPES[name]() for _ in range(2)])
+    for one, other in zip(wanted, got, strict=True):
+        assert one.dtype == other.dtype
+        assert torch.allclose(one, other, rtol=2e-3)
 
 
 POOLS = {

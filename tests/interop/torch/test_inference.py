@@ -44,6 +44,62 @@ def test_it_gives_what_no_grad_gives(name, policy):
     assert again == listed
 
 
+COPIES = {
+    "half": lambda x: x.half(),
+    "type": lambda x: x.to(torch.float16),
+    "type of another": lambda x: x.to(HALF),
+    "type and device": lambda x: x.to("cpu", torch.float16),
+    "the same": lambda x: x.to(torch.float32),
+    "order": lambda x: x.t().contiguous(),
+    "shape": lambda x: x.t().reshape(-1),
+    "shape of another": lambda x: x.t().reshape_as(x),
+    "row": lambda x: x.t().flatten(),
+    "one row": lambda x: x.t().ravel(),
+}
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_copies_are_those_of_no_grad(name):
+    """Rounded as the policy says, and counted; or as wide as what they are copies of."""
+    found = []
+    for guard in (torch.no_grad, torch.inference_mode):
+        with guard(), halfsim.torch.simulate(named("mixed").rounded("rtz", "zero")) as report:
+            copied, wide = COPIES[name](X / 3), COPIES[name](X.log_softmax(-1))
+            rest = wide - wide.half().to(wide.dtype)
+        found.append((copied, wide, rest, dict(report.simulated), str(report.modules)))
+    for one, other in zip(*found, strict=True):
+        assert one == other if not isinstance(one, torch.Tensor) else torch.equal(one, other)
+    assert rest.any() == (wide.dtype == torch.float32)
+
+
+DROPS = {
+    "dropout": lambda: F.dropout(X, 0.5, True),
+    "in place": lambda: F.dropout(X.clone(), 0.25, True, True),
+    "layer": lambda: torch.nn.Dropout()(X),
+    "channels": lambda: F.dropout1d(X[None], 0.5, True),
+    "kept variance": lambda: F.alpha_dropout(X, 0.5, True),
+    "with its mask": lambda: torch.native_dropout(X, 0.5, True)[0],
+    "nothing dropped": lambda: torch.native_dropout(X, 0.5, False)[0],
+    "all dropped": lambda: torch.native_dropout(X, 1.0, True)[0],
+}
+
+
+@pytest.mark.parametrize("name", DROPS)
+@pytest.mark.parametrize("guard", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+def test_masks_are_pytorchs_own(name, guard):
+    found = []
+    for simulated in (False, True):
+        torch.manual_seed(5)
+        with guard():
+            if simulated:
+                with halfsim.torch.simulate("binary32") as report:
+                    found.append(DROPS[name]())
+            else:
+                found.append(DROPS[name]())
+    torch.testing.assert_close(found[1], found[0])
+    assert not report.not_simulated
+
+
 def test_what_is_left_to_pytorch_writes_where_it_is_told():
     out = torch.empty(8)
     with halfsim.torch.simulate("mixed") as report:

@@ -510,6 +510,45 @@ def test_what_keeps_the_steps_of_a_quantised_tensor_is_not_listed(name):
     assert listed <= {"quantize_per_tensor", "quantize_per_channel"}
 
 
+MOVES = {
+    "alias_copy": lambda x: torch.alias_copy(x),
+    "as_strided_copy": lambda x: torch.as_strided_copy(x, (2, 2), (1, 2)),
+    "block_diag": lambda x: torch.block_diag(x, x),
+    "channel_shuffle": lambda x: torch.channel_shuffle(x.reshape(1, 4, 1, 3), 2),
+    "detach_copy": lambda x: torch.detach_copy(x),
+    "expand_copy": lambda x: torch.expand_copy(x, (2, 4, 3)),
+    "permute_copy": lambda x: torch.permute_copy(x, (1, 0)),
+    "select_copy": lambda x: torch.select_copy(x, 0, 1),
+    "slice_copy": lambda x: torch.slice_copy(x, 0, 1, 3),
+    "split_copy": lambda x: torch.split_copy(x, 2)[1],
+    "squeeze_copy": lambda x: torch.squeeze_copy(x[:1]),
+    "t_copy": lambda x: torch.t_copy(x),
+    "transpose_copy": lambda x: torch.transpose_copy(x, 0, 1),
+    "unbind_copy": lambda x: torch.unbind_copy(x)[1],
+    "unfold_copy": lambda x: torch.unfold_copy(x, 0, 2, 1),
+    "unsqueeze_copy": lambda x: torch.unsqueeze_copy(x, 0),
+    "view_copy": lambda x: torch.view_copy(x, (2, 6)),
+}
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_copies_of_views_only_move(name):
+    x = torch.randn(4, 3)
+    with hs.torch.simulate("mixed") as report:
+        assert torch.equal(MOVES[name](x), MOVES[name](x.clone()))
+        # Numbers as wide as a loss stay so.
+        found = MOVES[name](x.log_softmax(-1))
+        rest = found - torch.empty_like(found).copy_(found.half())
+    assert not report.not_simulated
+    assert rest.any()
+
+
+def test_a_whole_number_that_a_block_of_a_diagonal_lacks_is_listed():
+    with hs.torch.simulate("mixed") as report:
+        torch.block_diag(torch.ones(1, 1).half(), torch.tensor([[2049]]))
+    assert list(report.not_simulated) == [("block_diag", "PyTorch rounds integers to the type of the result")]
+
+
 def test_an_operator_of_another_library_is_none_of_pytorchs_of_the_same_name():
     with torch.library._scoped_library("halfsim_test", "DEF") as library:
         library.define("sort(Tensor x) -> Tensor")

@@ -129,8 +129,8 @@ def test_a_place_outside_is_refused_after_any_call_of_its_kind(name, dtype):
     assert refused or "margin" in name
 
 
-def layer(bias):
-    made = torch.nn.Linear(2, 2)
+def layer(bias, columns=2):
+    made = torch.nn.Linear(2, columns)
     made.bias = torch.nn.Parameter(bias)
     return made
 
@@ -146,6 +146,18 @@ ADDED = {
     "baddbmm": lambda addend: torch.baddbmm(addend, x(3, 2, 2), x(3, 2, 2)),
     "addbmm": lambda addend: torch.addbmm(addend, x(3, 2, 2), x(3, 2, 2)),
     "activation": lambda addend: torch._addmm_activation(addend, x(2, 2), x(2, 2)),
+    "addmm of one number": lambda addend: torch.addmm(addend, x(1, 2), x(2, 1)),
+    "addmm of one number out": lambda addend: torch.addmm(addend, x(1, 2), x(2, 1), out=torch.empty(0)),
+    "addmm of one column": lambda addend: torch.addmm(addend, x(3, 2), x(2, 1)),
+    "addmm of one number in place": lambda addend: addend.clone().addmm_(x(1, 2), x(2, 1)),
+    "addmv of one row": lambda addend: torch.addmv(addend, x(1, 2), x(2)),
+    "addmv of one row in place": lambda addend: addend.clone().addmv_(x(1, 2), x(2)),
+    "baddbmm of columns": lambda addend: torch.baddbmm(addend, x(3, 2, 2), x(3, 2, 1)),
+    "addbmm in place": lambda addend: addend.clone().addbmm_(x(3, 2, 2), x(3, 2, 2)),
+    "linear to one column": lambda bias: F.linear(x(2, 2), x(1, 2), bias),
+    "layer to one column": lambda bias: layer(bias, 1)(x(2, 2)),
+    "convolution to one channel": lambda bias: F.conv1d(x(1, 2, 2), x(1, 2, 1), bias),
+    "transposed convolution to one": lambda bias: F.conv_transpose1d(x(1, 2, 2), x(2, 1, 1), bias),
     "linear": lambda bias: F.linear(x(2, 2), x(2, 2), bias),
     "layer": lambda bias: layer(bias)(x(2, 2)),
     "convolution": lambda bias: F.conv1d(x(1, 2, 2), x(2, 2, 1), bias),
@@ -172,6 +184,73 @@ def test_addends_are_those_that_pytorch_takes(name, gradients):
         taken, refused = taken + (expected is None), refused + (expected is not None)
     assert refused
     assert taken
+
+
+EMPTY = {
+    "power": lambda a, b: a.pow_(b),
+    "floor": lambda a, b: a.floor_divide_(b),
+    "quotient": lambda a, b: a.div_(b),
+    "cut quotient": lambda a, b: a.div_(b, rounding_mode="trunc"),
+    "floor of a quotient": lambda a, b: a.div_(b, rounding_mode="floor"),
+    "sum": lambda a, b: a.add_(b),
+    "product": lambda a, b: a.mul_(b),
+    "difference": lambda a, b: a.sub_(b),
+    "products added": lambda a, b: a.addcmul_(b, b),
+    "quotients added": lambda a, b: a.addcdiv_(b, b),
+    "between": lambda a, b: a.lerp_(b, 0.5),
+    "between by weights": lambda a, b: a.lerp_(a, b),
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+@pytest.mark.parametrize("length", [0, 1])
+def test_a_target_is_not_expanded(name, length):
+    call = EMPTY[name]
+    expected = outcome(call, x(length, 1, 3), x(length, 10, 3))
+    assert expected is not None
+    target = x(length, 1, 3)
+    with hs.torch.simulate("mixed"):
+        for _ in range(2):
+            assert outcome(call, target, x(length, 10, 3)) == expected
+        assert outcome(call, x(length, 10, 3), x(length, 1, 3)) is None
+    assert target.shape == (length, 1, 3)
+
+
+@pytest.mark.parametrize("shape", [(3,), (1,), (1, 1), (2, 1), (2, 3), (0,)])
+@pytest.mark.parametrize("dtype", [torch.float32, HALF, torch.int64])
+def test_a_tensor_is_filled_with_no_row(shape, dtype):
+    target = torch.zeros(2, 3, dtype=dtype)
+    expected = outcome(target.fill_, x(shape))
+    assert "0-dimension value tensor" in expected[1]
+    with hs.torch.simulate("mixed"):
+        assert outcome(target.fill_, x(shape)) == expected
+    assert not target.any()
+
+
+WITHOUT_NUMBERS = {
+    "adaptive mean": lambda: F.adaptive_avg_pool2d(x(2, 3, 0, 2), 2),
+    "transposed convolution": lambda: F.conv_transpose1d(x(2, 1, 0), x(1, 1, 3)),
+    "framed convolution": lambda: F.conv1d(x(2, 1, 0), x(1, 1, 3), padding=2),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_NUMBERS)
+def test_what_has_no_numbers_is_refused_as_by_pytorch(name):
+    expected = outcome(WITHOUT_NUMBERS[name])
+    assert expected is not None
+    with hs.torch.simulate("mixed"):
+        for _ in range(2):
+            assert outcome(WITHOUT_NUMBERS[name]) == expected
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR:UserWarning")
+@pytest.mark.parametrize("layout", ["to_sparse", "to_sparse_csr", "to_mkldnn"])
+def test_only_numbers_in_their_places_are_filled(layout):
+    target = getattr(torch.eye(3), layout)()
+    with hs.torch.simulate("mixed"):
+        for value in (1.0, torch.tensor(1.0)):
+            with pytest.raises(ValueError, match=r"fill got a tensor of layout .* pass tensor\.to_dense\(\)"):
+                target.fill_(value)
 
 
 def row(dtype):
@@ -302,7 +381,7 @@ def test_a_kernel_that_pytorch_lacks_is_no_refusal(monkeypatch):
 
     lacking._schema = torch.ops.aten.addmm.default._schema
     accepted = refusals.Accepted()
-    accepted.check(0, lacking, (x(2, 2),), {}, [x(2, 2)])
+    accepted.check(0, lacking, (x(2), x(2, 2), x(2, 2)), {}, [x(2, 2)])
     with hs.torch.simulate("mixed"):
         assert (x(2, 2) + x(2, 2)).tolist() == [[2.0, 2.0]] * 2
 
@@ -332,6 +411,8 @@ def test_nested_tensors_are_refused_but_jagged_ones():
     with hs.torch.simulate("mixed") as report:
         with pytest.raises(ValueError, match=r"nested tensor.*unbind"):
             torch.nested.nested_tensor(parts) * 3
+        with pytest.raises(ValueError, match=r"fill got a nested tensor.*unbind"):
+            torch.nested.nested_tensor(parts).fill_(torch.tensor(1.0))
         product = torch.nested.nested_tensor(parts, layout=torch.jagged) * 3
     assert product.values().tolist() == [[3.0] * 4] * 5
     assert report.simulated["mul"] == 1

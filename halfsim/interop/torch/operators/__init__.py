@@ -27,5 +27,7 @@ from halfsim.interop.torch.operators.products import layer as layer
 from halfsim.interop.torch.operators.table import HANDLERS as HANDLERS
 from halfsim.interop.torch.operators.table import QUIET as QUIET
 from halfsim.interop.torch.operators.table import Handler as Handler
+from halfsim.interop.torch.operators.table import composed as composed
 from halfsim.interop.torch.operators.table import composite as composite
 from halfsim.interop.torch.operators.table import decomposition as decomposition
+from halfsim.interop.torch.operators.table import written as written

@@ -228,7 +228,7 @@ def _columns(
         ),
         writeable=False,
     )
-    return np.ascontiguousarray(windows).reshape(math.prod(kernel) * channels, -1)
+    return np.ascontiguousarray(windows).reshape(math.prod(kernel) * channels, images * math.prod(out))
 
 
 def _images(rows: Array, images: int, size: Sequence[int]) -> Array:

@@ -27,24 +27,24 @@ __all__ = [
 ]
 
 _NAMES = """
-_adaptive_max_pool2d _amp_update_scale _assert_async _foreach_abs _foreach_clamp_max _foreach_clamp_min
-_foreach_maximum _foreach_minimum _foreach_neg
-_foreach_zero _has_same_storage_numel
-_local_scalar_dense _reshape_copy _unique2 _unsafe_view _upsample_nearest_exact2d abs absolute
-adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d alias all allclose amax amin aminmax any argmax argmin
-argsort as_strided bernoulli bucketize cat ceil clamp clamp_max clamp_min concat conj_physical constant_pad_nd
-copysign count_nonzero cummax cummin detach diag diag_embed diagonal_backward diagonal_copy diagonal_scatter empty_like
-empty_strided eq equal evenly_distribute_backward_selection fill flip fliplr flipud floor fmax fmin frac
-full_like gather ge gt hardtanh hardtanh_backward hstack im2col index index_copy index_fill index_select
-is_same_size isclose isfinite isinf isnan isneginf isposinf item kthvalue le lift lift_fresh logical_and
-logical_not logical_or logical_xor lt masked_fill masked_scatter masked_select max max_pool2d_with_indices
-max_pool3d_with_indices max_unpool2d max_unpool3d maximum median min minimum mode msort narrow_copy ne neg negative
-new_empty new_empty_strided new_full new_ones new_zeros nonzero ones_like pixel_shuffle pixel_unshuffle positive
-reflection_pad1d reflection_pad2d reflection_pad3d relu relu6 repeat repeat_interleave
-replication_pad1d replication_pad2d replication_pad3d resize roll rot90 round scalar_tensor scatter searchsorted
-select_backward select_scatter set sgn sign signbit slice_backward slice_scatter sort split_with_sizes_copy squeeze
-stack swapaxes swapdims t take threshold threshold_backward topk transpose tril triu trunc unfold unique
-unique2 unsqueeze upsample_nearest1d upsample_nearest2d upsample_nearest3d vstack where zero zeros_like
+_adaptive_max_pool2d _amp_update_scale _assert_async _foreach_abs _foreach_clamp_max _foreach_clamp_min _foreach_maximum
+_foreach_minimum _foreach_neg _foreach_zero _has_same_storage_numel _local_scalar_dense _reshape_copy _unique2
+_unsafe_view _upsample_nearest_exact2d abs absolute adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d alias
+alias_copy all allclose amax amin aminmax any argmax argmin argsort as_strided as_strided_copy bernoulli block_diag
+bucketize cat ceil channel_shuffle clamp clamp_max clamp_min concat conj_physical constant_pad_nd copysign count_nonzero
+cummax cummin detach detach_copy diag diag_embed diagonal_backward diagonal_copy diagonal_scatter empty_like
+empty_strided eq equal evenly_distribute_backward_selection expand_copy fill flip fliplr flipud floor fmax fmin frac
+full_like gather ge gt hardtanh hardtanh_backward hstack im2col index index_copy index_fill index_select is_same_size
+isclose isfinite isinf isnan isneginf isposinf item kthvalue le lift lift_fresh lift_fresh_copy logical_and logical_not
+logical_or logical_xor lt masked_fill masked_scatter masked_select max max_pool2d_with_indices max_pool3d_with_indices
+max_unpool2d max_unpool3d maximum median min minimum mode msort narrow_copy native_channel_shuffle ne neg negative
+new_empty new_empty_strided new_full new_ones new_zeros nonzero ones_like permute_copy pixel_shuffle pixel_unshuffle
+positive reflection_pad1d reflection_pad2d reflection_pad3d relu relu6 repeat repeat_interleave replication_pad1d
+replication_pad2d replication_pad3d resize roll rot90 round scalar_tensor scatter searchsorted select_backward
+select_copy select_scatter set sgn sign signbit slice_backward slice_copy slice_scatter sort split_copy
+split_with_sizes_copy squeeze squeeze_copy stack swapaxes swapdims t t_copy take threshold threshold_backward topk
+transpose transpose_copy tril triu trunc unbind_copy unfold unfold_copy unique unique2 unsqueeze unsqueeze_copy
+upsample_nearest1d upsample_nearest2d upsample_nearest3d view_copy vstack where zero zeros_like
 """
 
 EXACT = frozenset(_NAMES.split())
@@ -74,7 +74,7 @@ CONSTANTS = frozenset(_SELECTING.split())
 """Operators among the exact ones that select between elements and a number of the caller, or hold one for that."""
 
 _JOINING = """
-cat clamp clamp_max clamp_min concat copysign fmax fmin hstack maximum minimum stack vstack where
+block_diag cat clamp clamp_max clamp_min concat copysign fmax fmin hstack maximum minimum stack vstack where
 """
 _JOINERS = frozenset(_JOINING.split())
 """Operators among the exact ones that bring the elements of their operands to one type."""

@@ -20,14 +20,15 @@ __all__ = [
     "embedding_backward",
     "mse_loss",
     "mse_loss_backward",
+    "multi_margin_loss",
     "multilabel_margin_loss",
     "nll_loss",
     "nll_loss_backward",
 ]
 
 _NONE, _MEAN = 0, 1
-_CROSS_ENTROPY_BACKWARD = torch.ops.aten.binary_cross_entropy_backward.default
-_cross_entropy_backward = decomposition_table[_CROSS_ENTROPY_BACKWARD]
+_LEAST = 1e-12
+"""What PyTorch keeps the denominator of a cross entropy's gradient above."""
 
 
 def _flat(call: Call, x: torch.Tensor) -> Array:
@@ -157,24 +158,66 @@ def embedding_backward(
     if scaled:
         return NotImplemented
     labels = indices.numpy().reshape(-1)
-    rows = call.operand(gradient).reshape(labels.size, -1)[labels != padding]
+    rows = call.operand(gradient).reshape(labels.size, gradient.shape[-1])[labels != padding]
     labels = labels[labels != padding]
     return call.stored(call.machine.bias, lambda a: totals_by_row(a, rows, labels, count))
 
 
-@expression(_CROSS_ENTROPY_BACKWARD)
+@expression(torch.ops.aten.binary_cross_entropy_backward.default)
 def binary_cross_entropy_backward(
     gradient: torch.Tensor,
     x: torch.Tensor,
     target: torch.Tensor,
     weight: torch.Tensor | None = None,
-    reduction: int = 1,
+    reduction: int = _MEAN,
 ) -> Any:
-    """Return the gradient by PyTorch's own expression, and 0 at a probability that is right.
+    """Return ``g (x - y) / (x (1 - x))``, times the weight, for the mean over their number.
 
-    What the expression keeps its denominator above is zero in binary16.
+    The denominator is 1 at a probability that is right: what PyTorch keeps it above is zero in binary16.
     """
-    return torch.where(x == target, 0.0, _cross_entropy_backward(gradient, x, target, weight, reduction))
+    odds = torch.where(x == target, 1.0, torch.clamp(x * (1 - x), min=_LEAST))
+    found = gradient * (x - target) / odds
+    found = found if weight is None else found * weight
+    return found / x.numel() if reduction == _MEAN and x.numel() else found
+
+
+def _empty_or(func: Any) -> None:
+    """Enter PyTorch's own expression of a gradient, which divides by the number of elements, and one of none."""
+    pieces = decomposition_table[func]
+
+    @expression(func)
+    def gradient(g: torch.Tensor, x: torch.Tensor, target: torch.Tensor, *rest: Any) -> Any:
+        return pieces(g, x, target, *rest) if x.numel() else torch.zeros_like(x)
+
+
+for _func in (torch.ops.aten.smooth_l1_loss_backward.default, torch.ops.aten.huber_loss_backward.default):
+    _empty_or(_func)
+
+
+def _margins(margin: float, chosen: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """Return ``max(0, margin - (chosen - others))``, 0 where that is no number, as PyTorch's kernels do."""
+    distances = margin - chosen + others
+    return torch.where(distances > 0, distances, 0)
+
+
+@expression(torch.ops.aten.multi_margin_loss.default)
+def multi_margin_loss(
+    x: torch.Tensor,
+    target: torch.Tensor,
+    p: float = 1,
+    margin: float = 1,
+    weight: torch.Tensor | None = None,
+    reduction: int = _MEAN,
+) -> Any:
+    """Return the means of ``w max(0, margin - (x[i] - x[j]))``, or its square, over classes j; 0 at the target i."""
+    rows, labels = torch.atleast_2d(x), torch.atleast_1d(target)[:, None]
+    found = _margins(margin, rows.gather(1, labels), rows)
+    terms = found if p == 1 else found * found
+    terms = terms if weight is None else terms * weight[labels]
+    terms = torch.where((found > 0) & (torch.arange(rows.shape[1]) != labels), terms, 0)
+    if reduction == _NONE:
+        return terms.mean(1).reshape(x.shape[:-1])
+    return terms.mean() if reduction == _MEAN else terms.sum() / rows.shape[1]
 
 
 @expression(torch.ops.aten.multilabel_margin_loss_forward.default)
@@ -189,7 +232,7 @@ def multilabel_margin_loss(x: torch.Tensor, target: torch.Tensor, reduction: int
     named = places < torch.where(labels == -1, places, len(places)).amin(1, keepdim=True)
     chosen = rows.gather(1, torch.where(named, labels, 0))
     targets = (places == torch.where(named, labels, -1)[..., None]).any(1)
-    terms = (1.0 - chosen.T[..., None] + rows).clamp_min(0) / len(places)
+    terms = _margins(1.0, chosen.T[..., None], rows) / len(places)
     terms = torch.where(named.T[..., None] & ~targets, terms, 0)
     if reduction == _NONE:
         loss = terms.sum((0, -1)).reshape(x.shape[:-1])

@@ -15,7 +15,7 @@ from halfsim.interop.torch.operators.table import expression, operator
 from halfsim.interop.torch.tensors import NARROW, strided_like
 from halfsim.training.arithmetic import Arithmetic, Array
 
-__all__ = ["glu_backward", "scaled"]
+__all__ = ["dropout", "glu_backward", "scaled"]
 
 _GLU_BACKWARD = torch.ops.aten.glu_backward.default
 _glu_backward = decomposition_table[_GLU_BACKWARD]
@@ -137,6 +137,16 @@ def addcmul(call: Call, x: torch.Tensor, y: torch.Tensor, z: torch.Tensor, *, va
 def addcdiv(call: Call, x: torch.Tensor, y: torch.Tensor, z: torch.Tensor, *, value: float = 1) -> Any:
     """Return ``x + (value y) / z``."""
     return call.pointwise(lambda r, x, y, z, s: r.add(x, r.divide(scaled(r, y, s), z)), x, y, z, value)
+
+
+@expression(torch.ops.aten.native_dropout.default)
+def dropout(x: torch.Tensor, p: float, train: bool | None) -> Any:
+    """Return x by a mask that PyTorch draws, divided by the share that is kept, and the mask."""
+    if train is False:
+        return x.clone(), torch.ones_like(x, dtype=torch.bool)
+    kept = 1.0 - p
+    mask = torch.empty_like(x, dtype=torch.bool).bernoulli_(kept)
+    return x * mask * (1.0 / kept if kept else 0.0), mask
 
 
 @expression(_GLU_BACKWARD)

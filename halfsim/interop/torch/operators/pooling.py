@@ -25,6 +25,7 @@ __all__ = [
     "average_backward",
     "index_add",
     "index_put",
+    "index_put_in_place",
     "maximum_backward",
     "scatter",
     "scatter_add",
@@ -110,7 +111,9 @@ def maximum_backward(
 
 @expression(_ADAPTIVE_AVERAGE)
 def adaptive_average(x: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    """Return the means of as many windows as are asked for, by PyTorch's own expression."""
+    """Return the means of as many windows as are asked for, by PyTorch's own expression, which refuses to have none."""
+    if not (x.numel() and all(size)):
+        return x.new_empty((*x.shape[:-2], *size))
     return formatted(_adaptive_average(x, size), x)
 
 
@@ -141,6 +144,24 @@ def index_put(
     where = numbers[tuple(slice(None) if i is None else i for i in indices)].numpy()
     rows = np.broadcast_to(call.operand(values), where.shape).reshape(-1, 1)
     return call.ordered(_added(call, x, where.reshape(-1), rows), x)
+
+
+@operator("index_put_", "_index_put_impl_")
+def index_put_in_place(
+    call: Call,
+    x: torch.Tensor,
+    indices: Sequence[torch.Tensor | None],
+    values: torch.Tensor,
+    accumulate: bool = False,
+    *rest: bool,
+) -> Any:
+    """Return what `index_put` does; elements that share a memory, as those of an expanded tensor, stay the same."""
+    if 0 not in x.stride():
+        return index_put(call, x, indices, values, accumulate)
+    once = x[tuple(slice(None if step else 1) for step in x.stride())]
+    numbers = torch.arange(once.numel()).reshape(once.shape).expand(x.shape)
+    where = numbers[tuple(slice(None) if i is None else i for i in indices)]
+    return index_put(call, once.reshape(-1), (where,), values, accumulate).reshape(once.shape).expand(x.shape)
 
 
 @operator("scatter_add")

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from halfsim.interop.torch.call import Call
-from halfsim.interop.torch.operators.table import operator
+from halfsim.interop.torch.operators.table import expression, operator
 
 __all__ = ["addmm", "dot", "layer", "mm", "mv"]
 
@@ -17,6 +17,12 @@ __all__ = ["addmm", "dot", "layer", "mm", "mv"]
 def mm(call: Call, a: torch.Tensor, b: torch.Tensor, out_dtype: torch.dtype | None = None) -> Any:
     """Return a @ b."""
     return call.tensor(call.product(a, b), out_dtype)
+
+
+@expression(torch.ops.aten.addbmm_.default)
+def addbmm_in_place(*operands: Any, **factors: Any) -> Any:
+    """Leave a sum of products to PyTorch, which gives its target the shape of the product."""
+    return NotImplemented
 
 
 @operator("mv")

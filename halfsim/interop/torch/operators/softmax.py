@@ -118,7 +118,7 @@ def logsumexp(call: Call, x: torch.Tensor, dim: Any, keepdim: bool = False) -> A
     """Return m + log Σ exp(x - m), m the largest element."""
 
     def value(a: Arithmetic, rows: Array) -> Array:
-        largest = rows.max(axis=1, keepdims=True)
+        largest = rows.max(axis=1, keepdims=True, initial=-np.inf)
         # An infinity is what it is without being taken out.
         largest = np.where(np.isinf(largest), np.zeros((), a.dtype), largest)
         s = a.sum(a.exp(np.asarray(a.subtract(rows, largest))), 1)

@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_map
 
 from halfsim.interop.torch.tensors import formatted, strided_like, tensors_in
 
-__all__ = ["HANDLERS", "Handler", "composite", "decomposition", "expression", "operator"]
+__all__ = ["HANDLERS", "Handler", "composed", "composite", "decomposition", "expression", "operator", "written"]
 
 Handler: TypeAlias = Callable[..., Any]
 """Takes the `Call` and the operator's own arguments; returns tensors."""
@@ -58,10 +58,50 @@ def composite(func: Any) -> bool:
     return bool(has(func.name(), "CompositeImplicitAutograd")) and not has(func.name(), "CPU")
 
 
+def composed(func: Any, args: Any, kwargs: Any) -> Any:
+    """Compute an operator by its expression in others, that of its kernel: another may draw other random numbers."""
+    return func._op_dk(torch._C.DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
+
+
+def written(func: Any) -> list[str]:
+    """Return the names of the arguments that the results of an operator are written to."""
+    return [each.name for each in func._schema.arguments if each.is_out]
+
+
+def _then_written(func: Any) -> Handler | None:
+    """Return an overload that writes results to arguments as one that makes them, and copies; None if it is unknown."""
+    packet, targets = func.overloadpacket, written(func)
+    taken = [(x.name, str(x.type)) for x in func._schema.arguments if not x.is_out]
+    for name in packet.overloads():
+        makes = getattr(packet, name)
+        if [(x.name, str(x.type)) for x in makes._schema.arguments] == taken:
+            break
+    else:
+        return None
+    if func._schema.name.removeprefix("aten::") not in HANDLERS and decomposition(makes) is None:
+        return None
+
+    def pieces(*args: Any, **kwargs: Any) -> Any:
+        into = [kwargs.pop(name) for name in targets]
+        made = makes(*args, **kwargs)
+        for target, result in zip(into, [made] if isinstance(made, torch.Tensor) else made, strict=True):
+            if result is None:
+                # It was not asked for.
+                continue
+            if target.shape != result.shape:
+                target.resize_(result.shape)
+            target.copy_(result)
+        return into[0] if len(into) == 1 else tuple(into)
+
+    return pieces
+
+
 def decomposition(func: Any) -> Handler | None:
     """Return an expression of an operator in simpler ones, mostly PyTorch's own, or None."""
     if func in _EXPRESSIONS:
         return _EXPRESSIONS[func]
+    if written(func) and (pieces := _then_written(func)) is not None:
+        return pieces
     found = decomposition_table.get(func)
     # Its references call primitives, which are no operators of a model.
     if found is None or found.__module__ != "torch._decomp.decompositions":
