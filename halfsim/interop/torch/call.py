@@ -56,6 +56,9 @@ class Call:
         Whether it made an infinity or a NaN of finite numbers that its result does not show.
     """
 
+    _brain = False
+    """Whether stored results in float32 are bfloat16 numbers."""
+
     def __init__(
         self,
         machines: Machines,
@@ -68,14 +71,14 @@ class Call:
         brain: bool = False,
     ) -> None:
         kind = "master" if master else "bfloat16" if dtype is torch.bfloat16 else "plain"
-        if brain and kind == "plain":
-            kind = kind_of_wide(policy, brain)
+        if brain and not master:
+            stored = policy.gradients if phase == BACKWARD else policy.activations
+            self._brain, kind = stored == BINARY16, KINDS.get(dtype) or kind_of_wide(policy, brain)
         self.machine: TensorMachine = machines.of(policy, kind)
         self.machine.layer = module
         self.dtype, self.hidden = dtype, False
         self.backward = phase == BACKWARD
         self.optimizer = phase == OPTIMIZER or master
-        self._brain = brain and not master and (policy.gradients if self.backward else policy.activations) == BINARY16
         self._machines, self._marks, self._policy = machines, marks, policy
 
     @property
@@ -182,10 +185,8 @@ class Call:
         model = next((x for x in full if 0 not in x.stride()), tensors[0])
         arrays = [array_of(x) if isinstance(x, torch.Tensor) else x for x in operands]
         a = self.pointwise_arithmetic if shape else self.machine.loss
-        narrow: Callable[[Any], Any] | None = np.float16 if a.dtype == np.float16 else None
-        if self._brain and shape and self.dtype is torch.float32:
-            narrow = a.convert
-        if narrow is not None and any(
+        narrow: Callable[[Any], Any] = a.convert if self._brain else np.float16
+        if (a.dtype == np.float16 or (self._brain and shape and self.dtype is torch.float32)) and any(
             _exceeds(self._marks, x, array, narrow) for x, array in zip(operands, arrays, strict=True)
         ):
             a = PLAIN32
@@ -236,8 +237,7 @@ class Call:
         stored : bool
             Whether the numbers are stored ones although a type is given, as for statistics that are not.
         """
-        stored = stored or dtype is None
-        dtype = dtype or self.dtype
+        given, dtype = dtype, dtype or self.dtype
         if dtype is torch.float16 and values.dtype == _F16:
             return tensor_of(values, dtype)
         computed = np.asarray(values)
@@ -246,7 +246,7 @@ class Call:
             self.machine.ledger.lost(self.machine.layer, computed, values)
             self.machine.ledger.watch(self.machine.layer, "narrow", values)
         result = tensor_of(values, dtype)
-        if dtype == torch.float32 and values.dtype == np.float32 and not (stored and self._brain):
+        if dtype == torch.float32 and values.dtype == np.float32 and not (self._brain and (stored or given is None)):
             self._marks.add(result, Mark.wide)
         return result
 

@@ -23,6 +23,10 @@ class Mark:
     """Bfloat16 numbers in float32: copied from a bfloat16 tensor, or computed of such."""
     parameter = 16 | weight
     """A weight that is a parameter: in float32 it is a master copy, of whatever numbers it was made."""
+    moved = weight | activation | wide
+    """What follows any number."""
+    numbers = wide | brain
+    """What a memory that is written anew no longer is."""
 
 
 _BRAIN = Mark.brain | (Mark.parameter & ~Mark.weight)

@@ -56,10 +56,6 @@ _COPYING = {"contiguous", "reshape"}
 """Views of a tensor but where its strides allow none."""
 _FILL, _COPY = torch.ops.aten.fill_.Tensor, torch.ops.aten.copy_.default
 _KEPT = Mark.weight | Mark.wide
-_MOVED = Mark.weight | Mark.activation | Mark.wide
-"""What moves with every number."""
-_NUMBERS = Mark.wide | Mark.brain
-"""What a memory that is written anew no longer is."""
 _NOTHING = nullcontext()
 
 
@@ -113,12 +109,15 @@ class Mode(TorchDispatchMode):
             refuse_traced(name)
         if view:
             return self._viewed(func, name, args, kwargs) if parts else func(*args, **kwargs)
-        if floats and floats[0].is_meta and all(x.is_meta for x in floats):
-            # PyTorch itself asks for shapes alone, as beside zeros that it does not write down.
-            return func(*args, **kwargs)
         if name not in COPIES:
-            for tensor in floats:
-                check(name, tensor)
+            try:
+                for tensor in floats:
+                    check(name, tensor)
+            except ValueError:
+                if not all(x.is_meta for x in floats):
+                    raise
+                # PyTorch itself asks for shapes alone, as beside zeros that it does not write down.
+                return func(*args, **kwargs)
         if direct and floats:
             return self._computed(func, facts, args, kwargs, floats)
         copies = name in COPIES and not narrows(name, args, kwargs)
@@ -156,7 +155,7 @@ class Mode(TorchDispatchMode):
                 return func.decompose(*args, **kwargs)
         result = func(*args, **kwargs)
         if name in _COPYING:
-            self._marks.add(result, self._marks.of(args[0]) & (_MOVED | Mark.brain))
+            self._marks.add(result, self._marks.of(args[0]) & (Mark.moved | Mark.brain))
         return result
 
     def _moved(self, func: Any, name: str, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> Any:
@@ -165,7 +164,7 @@ class Mode(TorchDispatchMode):
         reason = rounded(func, name, args, kwargs, floats)
         if name == "zero" and func._schema.is_mutable:
             result = func(*args, **kwargs)
-            self._marks.forget(args[0], _NUMBERS)
+            self._marks.forget(args[0], Mark.numbers)
             return result
         sources = floats[1:] if name == "copy" and fills(args[0]) else floats
         mark, others = 0, []
@@ -178,11 +177,11 @@ class Mode(TorchDispatchMode):
                 others.append(tensor)
             # A master copy is rounded where it is used.
             mark |= 0 if found & Mark.weight and name not in COPIES else found
-        mark &= _MOVED
+        mark &= Mark.moved
         if mark & Mark.wide and others:
             self._journal.beside(name, [x for x in others if not brain or not self._marks.brain([x])])
         elif len(sources) < len(floats):
-            self._marks.forget(args[0], _NUMBERS & ~(mark | brain * Mark.brain))
+            self._marks.forget(args[0], Mark.numbers & ~(mark | brain * Mark.brain))
         result = self._journal.left(func, name, reason, args, kwargs) if reason else func(*args, **kwargs)
         if brain:
             self._marks.hold(tensors_in(result))
@@ -221,6 +220,8 @@ class Mode(TorchDispatchMode):
         if policy is None:
             return self._journal.left(func, name, "left to PyTorch by a rule", args, kwargs)
         if not facts.direct and name in COPIES:
+            if all(x.is_meta for x in floats):
+                return func(*args, **kwargs)
             for tensor in floats:
                 check(name, tensor)
         target, out = args[0] if changes else None, kwargs.get("out")
