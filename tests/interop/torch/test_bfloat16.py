@@ -222,6 +222,43 @@ def test_gradients_that_binary16_lacks():
         assert (got - wanted).norm() <= 2**-5 * wanted.norm() + 1e-14
 
 
+MODELS = {
+    "transformer": (lambda: torch.nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True), (2, 5, 16)),
+    "recurrent": (lambda: torch.nn.GRU(8, 16, batch_first=True), (3, 6, 8)),
+    "convolutional": (
+        lambda: torch.nn.Sequential(
+            *(torch.nn.Conv1d(4, 8, 3), torch.nn.GroupNorm(2, 8), torch.nn.Mish(), torch.nn.AdaptiveAvgPool1d(3)),
+            *(torch.nn.Flatten(), torch.nn.Hardswish(), torch.nn.Linear(24, 5), torch.nn.LogSigmoid()),
+        ),
+        (4, 4, 8),
+    ),
+}
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e6])
+@pytest.mark.parametrize("name", MODELS)
+def test_models_have_gradients_at_any_scale_of_the_loss(name, scale):
+    make, shape = MODELS[name]
+    torch.manual_seed(3)
+    model, x = make().to(BF), drawn(*shape)
+    weights = torch.randn(1000)
+
+    def outcome():
+        model.zero_grad()
+        operand = x.clone().requires_grad_()
+        y = model(operand)
+        y = (y[0] if isinstance(y, tuple) else y).float()
+        ((y * weights[: y.numel()].view_as(y)).mean() * scale).backward()
+        return y.detach(), operand.grad, *(p.grad for p in model.parameters())
+
+    expected = outcome()
+    with simulate("h100:f32"):
+        found = outcome()
+    largest = max(wanted.float().norm() for wanted in expected[2:])
+    for got, wanted in zip(found, expected, strict=True):
+        assert (got.float() - wanted.float()).norm() <= 2**-5 * wanted.float().norm() + 2**-10 * largest
+
+
 @pytest.mark.parametrize("number", [1e-9, 1e6])
 def test_autocast(number):
     x, layer = torch.ones(2, 1, 4, 4), torch.nn.Linear(4, 4)
