@@ -376,8 +376,10 @@ def test_a_constant_that_is_selected_is_a_bfloat16_number():
     with simulate("mixed") as report:
         found = scores.float().masked_fill(scores > 0, -1e9)
         low = scores.float().clamp(min=1e-9)
+        between = scores.float().masked_fill(scores > 0, LESS)
     assert found.flatten()[0].item() == float(ml_dtypes.bfloat16(-1e9))
     assert low.min().item() == float(ml_dtypes.bfloat16(1e-9))
+    assert between.flatten()[0].item() == 1.0
     assert report.first is None
     assert report.modules[""].overflow == 0
 
