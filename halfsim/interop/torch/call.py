@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
-from halfsim.interop.torch.machines import KINDS, PLAIN32, Machines, TensorMachine
+from halfsim.formats import BINARY16
+from halfsim.interop.torch.machines import KINDS, PLAIN32, Machines, TensorMachine, kind_of_wide
 from halfsim.interop.torch.marks import Mark, Marks
 from halfsim.interop.torch.modules import BACKWARD, OPTIMIZER
 from halfsim.interop.torch.tensors import array_of, strided_like, tensor_of
@@ -46,12 +47,17 @@ class Call:
         The widest of the floating-point operands.
     master : bool
         Whether numbers are kept that the policy does not store: an optimizer's, a master copy, what is wide already.
+    brain : bool
+        Whether operands are bfloat16 numbers, in tensors of that type or in float32.
 
     Attributes
     ----------
     hidden : bool
         Whether it made an infinity or a NaN of finite numbers that its result does not show.
     """
+
+    _brain = False
+    """Whether stored results in float32 are bfloat16 numbers."""
 
     def __init__(
         self,
@@ -62,8 +68,12 @@ class Call:
         module: str,
         dtype: torch.dtype,
         master: bool,
+        brain: bool = False,
     ) -> None:
         kind = "master" if master else "bfloat16" if dtype is torch.bfloat16 else "plain"
+        if brain and not master:
+            stored = policy.gradients if phase == BACKWARD else policy.activations
+            self._brain, kind = stored == BINARY16, KINDS.get(dtype) or kind_of_wide(policy, brain)
         self.machine: TensorMachine = machines.of(policy, kind)
         self.machine.layer = module
         self.dtype, self.hidden = dtype, False
@@ -172,8 +182,9 @@ class Call:
         shape = torch.broadcast_shapes(*(x.shape for x in tensors))
         arrays = [array_of(x) if isinstance(x, torch.Tensor) else x for x in operands]
         a = self.pointwise_arithmetic if shape else self.machine.loss
-        if a.dtype == np.float16 and any(
-            _exceeds(self._marks, x, array) for x, array in zip(operands, arrays, strict=True)
+        narrow: Callable[[Any], Any] = a.convert if self._brain else np.float16
+        if (a.dtype == np.float16 or (self._brain and shape and self.dtype is torch.float32)) and any(
+            _exceeds(self._marks, x, array, narrow) for x, array in zip(operands, arrays, strict=True)
         ):
             a = PLAIN32
         if a.dtype == np.float32:
@@ -214,11 +225,21 @@ class Call:
             values = machine.gradient("gradient", a, expression, plain)
         else:
             values = machine.value(a, expression)
-        return self.tensor(values, dtype)
+        return self.tensor(values, dtype or self.dtype, not keep)
 
-    def tensor(self, values: Array, dtype: torch.dtype | None = None) -> torch.Tensor:
-        """Return an array as a tensor, marked as wide where a float32 tensor holds more than the policy stores."""
-        dtype = dtype or self.dtype
+    def tensor(self, values: Array, dtype: torch.dtype | None = None, stored: bool = False) -> torch.Tensor:
+        """Return an array as a tensor, marked as wide where a float32 tensor holds more than the policy stores.
+
+        Parameters
+        ----------
+        values : array
+            The numbers.
+        dtype : torch dtype, optional
+            By default that of the operands, with the numbers of a product, which are stored.
+        stored : bool
+            Whether the numbers are stored ones although a type is given, as for statistics that are not.
+        """
+        given, dtype = dtype, dtype or self.dtype
         if dtype is torch.float16 and values.dtype == _F16:
             return tensor_of(values, dtype)
         computed = np.asarray(values)
@@ -227,7 +248,7 @@ class Call:
             self.machine.ledger.lost(self.machine.layer, computed, values)
             self.machine.ledger.watch(self.machine.layer, "narrow", values)
         result = tensor_of(values, dtype)
-        if dtype == torch.float32 and values.dtype == np.float32:
+        if dtype == torch.float32 and values.dtype == np.float32 and not (self._brain and (stored or given is None)):
             self._marks.add(result, Mark.wide)
         return result
 
@@ -238,15 +259,15 @@ class Call:
         return self._machines.of(self._policy, KINDS[dtype]).weights.convert(values)
 
 
-def _exceeds(marks: Marks, operand: torch.Tensor | float, values: Any) -> bool:
-    """Whether an operand holds more than binary16 does: a number that it lacks, or a tensor that is marked so."""
+def _exceeds(marks: Marks, operand: torch.Tensor | float, values: Any, narrow: Callable[[Any], Any]) -> bool:
+    """Whether an operand holds more than a narrow format: a number that it lacks, or a tensor that is marked so."""
     if isinstance(operand, torch.Tensor) and operand.ndim:
         # A weight is rounded where it is used, though an optimizer made it wide.
         return operand.dtype == torch.float32 and marks.of(operand) & (Mark.wide | Mark.weight) == Mark.wide
     number = np.float32(values)
     with np.errstate(over="ignore"):
-        narrow = np.float32(np.float16(number))
-    return bool(narrow != number and number == number)
+        held = np.float32(narrow(number))
+    return bool(held != number and number == number)
 
 
 def _gives_a_weight(marks: Marks) -> bool:

@@ -120,7 +120,7 @@ class Layers:
             with _below():
                 # Autograd knows of it, and the mode does not: it computes nothing.
                 turned = weight.t()
-            self._marks.add(weight, Mark.weight)
+            self._marks.add(weight, Mark.parameter)
             return torch.mm(x, turned) if bias is None else torch.addmm(bias, x, turned)
         if any(tensor.is_neg() or tensor._is_zerotensor() for tensor in args):
             # PyTorch makes others of them on the way to a mode.

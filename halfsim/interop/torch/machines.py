@@ -24,16 +24,22 @@ from halfsim.training.arithmetic import Arithmetic, Array, arithmetic
 from halfsim.training.machine import Machine
 from halfsim.training.products import Factors, multiply_decoded, output, turned
 
-__all__ = ["KINDS", "PLAIN32", "BFloat16Machine", "Machines", "TensorMachine"]
+__all__ = ["KINDS", "PLAIN32", "BFloat16Machine", "Machines", "TensorMachine", "kind_of_wide"]
 
 KINDS = {torch.float16: "binary16", torch.bfloat16: "bfloat16"}
 """Kinds of machines that round to what tensors of a narrow type hold."""
 
 PLAIN32 = arithmetic(BINARY32)
 """Binary32, for what takes operands that the policy's format does not hold."""
+_BRAINS = "bfloat16", "brain"
 _F16 = np.dtype(np.float16)
 _NO_WEIGHT: Weight | None = None
 _SUM32 = Sequential(format=BINARY32)
+
+
+def kind_of_wide(policy: Policy, brain: bool) -> str:
+    """Return the kind of machine of float32 tensors, some of which hold bfloat16 numbers or none do."""
+    return "brain" if brain and BINARY16 in (policy.weights, policy.activations, policy.gradients) else "plain"
 
 
 class Machines:
@@ -59,9 +65,13 @@ class Machines:
         policy : Policy
             The policy.
         kind : str
-            ``"plain"``; ``"bfloat16"`` for tensors of that type; ``"master"`` for optimizers and master copies;
-            ``"binary16"`` for what float16 tensors hold although the policy stores binary32.
+            ``"plain"``; ``"bfloat16"`` for tensors of that type; ``"brain"`` for float32 tensors of such numbers;
+            ``"master"`` for optimizers and master copies; ``"binary16"`` for what float16 tensors hold although the
+            policy stores binary32.
         """
+        if kind == "brain" and policy.weights == policy.activations == policy.gradients:
+            # All is stored in bfloat16, as in tensors of the type.
+            kind = "bfloat16"
         key = id(policy), kind
         if key not in self._made:
             self._made[key] = policy, self._make(policy, kind)
@@ -69,10 +79,10 @@ class Machines:
 
     def _make(self, policy: Policy, kind: str) -> TensorMachine:
         stream = len(self._made)
-        normal = float(BFLOAT16.smallest_normal if kind == "bfloat16" else BINARY16.smallest_normal)
+        normal = float((BFLOAT16 if kind in _BRAINS else BINARY16).smallest_normal)
         tally = Tally(self._report, normal)
-        if kind == "bfloat16":
-            return BFloat16Machine(policy, tally, self._seed, stream)
+        if kind in _BRAINS:
+            return BFloat16Machine(policy, tally, self._seed, stream, kind == "brain")
         if kind == "master" and policy.optimizer_state == BINARY32:
             policy = policy.stored(BINARY32, policy.name).reducing(BINARY32, policy.name)
         elif kind == "master" and policy.weights == BINARY32:
@@ -185,9 +195,16 @@ class BFloat16Machine(TensorMachine):
     Products of bfloat16 are exact in binary32 and are summed in it, k ascending, or by the bfloat16 instruction of the
     same GPU. Elementwise operations are those of binary32, rounded to bfloat16 once, which is to nearest the correctly
     rounded result. Reductions are as the policy says.
+
+    Parameters
+    ----------
+    policy, ledger, seed, stream : Policy, Tally, int, int
+        As of every machine.
+    wide : bool
+        Whether the tensors are float32 ones, in which what the policy stores in binary32 stays as it is.
     """
 
-    def __init__(self, policy: Policy, ledger: Tally, seed: int, stream: int) -> None:
+    def __init__(self, policy: Policy, ledger: Tally, seed: int, stream: int, wide: bool = False) -> None:
         if policy.rounding is not Rounding.roundTiesToEven or policy.flush_to_zero:
             raise ValueError(
                 f"simulate: policy {policy.name!r} rounds {policy.rounding!s} and flushes {policy.flush_to_zero}, but "
@@ -197,8 +214,13 @@ class BFloat16Machine(TensorMachine):
         self._given = policy
         self._accumulators: dict[str, Accumulator] = {}
         stored = _bfloat16()
-        self.weights = self.activations = self.gradients = stored
-        self.forward_pointwise = self.backward_pointwise = stored
+        formats = policy.weights, policy.activations, policy.gradients
+        self.weights, self.activations, self.gradients = (
+            PLAIN32 if wide and format == BINARY32 else stored for format in formats
+        )
+        self.alike = len(set(formats)) == 1 or not wide
+        self.forward_pointwise = self.activations
+        self.backward_pointwise = self.gradients if self.gradients is self.activations else PLAIN32
         self._kind = "forward"
 
     def forward(self, x: Array, w: Array, b: Array | None = None) -> Array:

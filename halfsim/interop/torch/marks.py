@@ -1,4 +1,4 @@
-"""What is known of the numbers in a memory: that they are weights, activations, or wider than the policy stores."""
+"""What is known of numbers in a memory: that they are weights, activations, wider than the policy stores, bfloat16."""
 
 from __future__ import annotations
 
@@ -19,15 +19,33 @@ class Mark:
     weight = 1
     activation = 2
     wide = 4
+    brain = 8
+    """Bfloat16 numbers in float32: copied from a bfloat16 tensor, or computed of such."""
+    parameter = 16 | weight
+    """A weight that is a parameter: in float32 it is a master copy, of whatever numbers it was made."""
+    moved = weight | activation | wide
+    """What follows any number."""
+    numbers = wide | brain
+    """What a memory that is written anew no longer is."""
+
+
+_BRAIN = Mark.brain | (Mark.parameter & ~Mark.weight)
+_WIDER = torch.float32, torch.float64, torch.complex64, torch.complex128
 
 
 class Marks:
     """Marks by memory, so that every view of a tensor has them; they end with the memory.
 
     A weak reference keeps the address of a memory from being used again while its mark is known.
+
+    Attributes
+    ----------
+    brains : bool
+        Whether a bfloat16 tensor has been met, without which no memory holds bfloat16 numbers.
     """
 
     def __init__(self) -> None:
+        self.brains = False
         self._found: dict[int, tuple[StorageWeakRef, int]] = {}
         self._limit = 4096
 
@@ -64,16 +82,27 @@ class Marks:
         for tensor in tensors:
             # The exact types first: asking for a Parameter is a function of Python.
             if (kind := type(tensor)) is not _TENSOR and (kind is _PARAMETER or isinstance(tensor, _PARAMETER)):
-                self.add(tensor, Mark.weight)
+                self.add(tensor, Mark.parameter)
 
-    def narrow(self, tensor: torch.Tensor) -> None:
-        """Forget that a memory is wide, where a tensor that was set to zero fills it."""
-        if not self.of(tensor) & Mark.wide:
+    def brain(self, tensors: list[torch.Tensor]) -> bool:
+        """Whether some of the tensors hold bfloat16 numbers, of those with dimensions if there are any."""
+        shaped = [x for x in tensors if x.ndim] or tensors
+        return any(x.dtype is torch.bfloat16 or self.of(x) & _BRAIN == Mark.brain for x in shaped)
+
+    def hold(self, tensors: list[torch.Tensor]) -> None:
+        """Mark those that are wider than bfloat16 as holding bfloat16 numbers."""
+        for tensor in tensors:
+            if tensor.dtype in _WIDER:
+                self.add(tensor, Mark.brain)
+
+    def forget(self, tensor: torch.Tensor, mark: int) -> None:
+        """Forget marks of a memory, where a tensor that was written anew fills it."""
+        if not self.of(tensor) & mark:
             return
         storage = _plain(tensor).untyped_storage()
         if tensor.numel() * tensor.element_size() == storage.nbytes():
             reference, known = self._found[storage._cdata]
-            self._found[storage._cdata] = reference, known & ~Mark.wide
+            self._found[storage._cdata] = reference, known & ~mark
 
 
 def _plain(tensor: torch.Tensor) -> torch.Tensor:

@@ -153,7 +153,7 @@ class Modules(ExitStack):
                 self._owners[id(parameter)] = name
                 if layer is None:
                     # Those of a layer that comes whole are marked when they arrive.
-                    self._marks.add(parameter, Mark.weight)
+                    self._marks.add(parameter, Mark.parameter)
         # The call around hooks and module; to name a frame of our own would keep the operands until they are collected.
         self._stack.append((module, name, _task(), sys._getframe(2)))
         self._note(name)
@@ -216,7 +216,7 @@ class Modules(ExitStack):
         self.stepped = True
         for group in optimizer.param_groups:
             for parameter in group["params"]:
-                self._marks.add(parameter, Mark.weight)
+                self._marks.add(parameter, Mark.parameter)
         self._steps.append(sys._getframe(1))
         # The first argument is the optimizer.
         first, *rest = args

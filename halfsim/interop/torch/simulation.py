@@ -79,8 +79,9 @@ def simulate(
     ------
     ValueError
         For unknown policies, and for a `seed` or `rows` that is no integer or too small; for tensors elsewhere than
-        in the memory of the processor, sparse ones, and nested ones of another layout than ``torch.jagged``, which
-        attention makes of jagged ones; and for bfloat16 tensors under a policy that says what they cannot have.
+        in the memory of the processor, of those on ``meta`` only beside others, sparse ones, and nested ones of
+        another layout than ``torch.jagged``, which attention makes of jagged ones; and for bfloat16 numbers under a
+        policy that says what they cannot have.
     TypeError
         For arguments of other types.
     RuntimeError
@@ -100,6 +101,9 @@ def simulate(
     A float16 tensor holds binary16 numbers, a bfloat16 tensor bfloat16 numbers, and a float32 tensor numbers of the
     policy's format: operands are rounded to it, results are numbers of it. Under a policy with binary16 storage an
     operation with an operand that binary16 does not hold, such as a loss, is one of binary32, rounded once.
+    Float32 tensors that PyTorch or the model copied from bfloat16 ones inside, and what is computed of them, hold
+    bfloat16 numbers where the policy stores binary16: copied from float16, as by ``x.half().float()``, they do not.
+    Tensors on ``meta`` have shapes and no numbers: PyTorch answers for them.
     Parameters in float32 are master copies: they are rounded where they are used, and an optimizer moves them in
     the format of the policy's `optimizer_state`. Its `update` and `loss_scale` are for `LowPrecisionWeights` and
     `torch.amp.GradScaler` to obey; the report has a note where an optimizer made steps. Functions compiled by

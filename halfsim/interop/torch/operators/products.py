@@ -34,6 +34,9 @@ def mv(call: Call, a: torch.Tensor, x: torch.Tensor) -> Any:
 @operator("dot", "vdot")
 def dot(call: Call, x: torch.Tensor, y: torch.Tensor) -> Any:
     """Return the product of two vectors."""
+    if x._is_zerotensor() or y._is_zerotensor():
+        # PyTorch brings it zeros that it has not written down, as it else does to few.
+        return torch._efficientzerotensor((), dtype=call.dtype)
     return call.tensor(call.product(x.unsqueeze(0), y.unsqueeze(1))[0, 0])
 
 

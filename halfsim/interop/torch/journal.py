@@ -1,0 +1,72 @@
+"""What the report of a simulation says of operators: those PyTorch computed, and the first that made an infinity."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from halfsim.formats import BINARY16
+from halfsim.interop.torch.linear import LINEAR, as_product
+from halfsim.interop.torch.marks import Marks
+from halfsim.interop.torch.modules import Modules
+from halfsim.interop.torch.report import Report
+from halfsim.interop.torch.rules import Rules
+from halfsim.interop.torch.tensors import FLOATS, INEXACT, holds_wide, makes_special, tensors_in
+
+__all__ = ["Journal"]
+
+
+class Journal:
+    """Writes into a report what is seen of operators while they run.
+
+    Parameters
+    ----------
+    rules, report, marks, modules : Rules, Report, Marks, Modules
+        The policy of every call; what is filled; what is known of tensors; which module is at work.
+    """
+
+    def __init__(self, rules: Rules, report: Report, marks: Marks, modules: Modules) -> None:
+        self._rules, self._report, self._marks, self._modules = rules, report, marks, modules
+
+    def left(self, func: Any, name: str, reason: str, args: Any, kwargs: Any) -> Any:
+        """Let PyTorch compute, say so, and follow bfloat16 numbers through it."""
+        self.listed(name, reason)
+        if func is LINEAR:
+            func, args = as_product(args)
+        found = [x for x in tensors_in([args, kwargs]) if x.dtype in INEXACT]
+        brain = self._marks.brains and self._marks.brain(found)
+        before = [x for x in found if x.dtype in FLOATS]
+        if self._report.first is None and func._schema.is_mutable:
+            before = [x.clone() for x in before]
+        result = func(*args, **kwargs)
+        self.noted(name, result, before)
+        if brain:
+            self._marks.hold(tensors_in([result]))
+        return result
+
+    def listed(self, name: str, reason: str) -> None:
+        """List an operator that is not simulated."""
+        self._report.not_simulated[name, reason][self._modules.at_work()[1]] += 1
+
+    def noted(self, name: str, result: Any, operands: list[torch.Tensor], hidden: bool = False) -> None:
+        """Note the first infinity or NaN that came of finite numbers."""
+        if self._report.first is None and (hidden or makes_special(tensors_in([result]), operands)):
+            self.first(name, self._modules.phase())
+
+    def first(self, name: str, phase: str) -> None:
+        """Note an operator as the first that made an infinity or a NaN, unless there is one."""
+        if self._report.first is None:
+            module, number = self._modules.name(phase), sum(self._report.simulated.values())
+            self._report.first = {"module": module, "operator": name, "phase": phase, "call": number}
+
+    def beside(self, name: str, others: list[torch.Tensor]) -> None:
+        """Note that a memory holds wide numbers and others, which hence are not rounded where they are used."""
+        _, module = self._modules.at_work()
+        policy = self._rules.policy(name, module)
+        if policy is not None and policy.activations == BINARY16 and any(map(holds_wide, others)):
+            note = (
+                f"{name} in {module or 'no module'}: a memory holds numbers wider than the policy stores, such as a "
+                "loss, beside others, and all of it counts as wide: round the others first, as .half().float() does"
+            )
+            self._report.notes += [note] * (note not in self._report.notes)
