@@ -211,7 +211,7 @@ class Mode(TorchDispatchMode):
         if policy is None:
             return self._journal.left(func, name, "left to PyTorch by a rule", args, kwargs)
         if not facts.direct and name in COPIES:
-            if all(x.is_meta for x in floats):
+            if floats and all(x.is_meta for x in floats):
                 return func(*args, **kwargs)
             for tensor in floats:
                 check(name, tensor)

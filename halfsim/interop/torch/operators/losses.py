@@ -176,7 +176,7 @@ def binary_cross_entropy_backward(
     The denominator is 1 at a probability that is right: what PyTorch keeps it above is zero in binary16.
     """
     odds = torch.where(x == target, 1.0, torch.clamp(x * (1 - x), min=_LEAST))
-    found = gradient * (x - target) / odds
+    found = (x - target) * gradient / odds
     found = found if weight is None else found * weight
     return found / x.numel() if reduction == _MEAN and x.numel() else found
 

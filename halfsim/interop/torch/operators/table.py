@@ -98,14 +98,14 @@ def _then_written(func: Any) -> Handler | None:
 
 def decomposition(func: Any) -> Handler | None:
     """Return an expression of an operator in simpler ones, mostly PyTorch's own, or None."""
-    if func in _EXPRESSIONS:
-        return _EXPRESSIONS[func]
-    if written(func) and (pieces := _then_written(func)) is not None:
+    found = _EXPRESSIONS.get(func)
+    if found is None and written(func) and (pieces := _then_written(func)) is not None:
         return pieces
-    found = decomposition_table.get(func)
-    # Its references call primitives, which are no operators of a model.
-    if found is None or found.__module__ != "torch._decomp.decompositions":
-        return None
+    if found is None:
+        found = decomposition_table.get(func)
+        # Its references call primitives, which are no operators of a model.
+        if found is None or found.__module__ != "torch._decomp.decompositions":
+            return None
     # Other overloads write into tensors of the caller, which have their order.
     own = func._overloadname in {"default", "Tensor"}
     order = _ORDERS.get(func._schema.name.removeprefix("aten::")) if own else None
@@ -127,8 +127,8 @@ def _like_the_first(result: torch.Tensor, first: torch.Tensor, *rest: torch.Tens
     return strided_like(result, first)
 
 
-def _scaled(result: torch.Tensor, x: torch.Tensor, exponent: torch.Tensor) -> torch.Tensor:
-    return strided_like(result, x, exponent.contiguous())
+def _scaled(result: torch.Tensor, x: torch.Tensor, *exponent: torch.Tensor) -> torch.Tensor:
+    return strided_like(result, x, *(each.contiguous() for each in exponent))
 
 
 def _like_the_images(result: torch.Tensor, gradient: torch.Tensor, x: torch.Tensor, *rest: Any) -> torch.Tensor:
