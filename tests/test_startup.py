@@ -40,6 +40,17 @@ def test_import_loads_neither_numpy_nor_numba() -> None:
     assert not {"numpy", "numba", "click", *OPTIONAL} & set(python("-c", f"import halfsim; {MODULES}").split())
 
 
+def test_studies_are_listed_without_optional_packages() -> None:
+    """As in an environment that has what halfsim depends on, and nothing else."""
+    program = """
+import sys
+sys.modules |= dict.fromkeys(["matplotlib", "pyarrow", "rich", "scipy", "torch"])
+from halfsim.cli import main
+main(["study", "list"], prog_name="halfsim")
+"""
+    assert "master-weights" in python("-c", program)
+
+
 def test_the_vocabulary_needs_no_compiler() -> None:
     program = """
 import halfsim as hs

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.transforms import offset_copy
 
 from halfsim.plotting.style import COLOURS, INK, below, tidy, written
 
@@ -102,6 +101,8 @@ def _marks(
 
 def _name(axes: Axes, name: str, side: float, where: tuple[float, float]) -> None:
     """Write the name of a roof above all marks, at the left or right, with a line to the roof."""
+    from matplotlib.transforms import offset_copy
+
     figure: Any = axes.figure
     axes.annotate(
         name,
@@ -118,6 +119,8 @@ def _name(axes: Axes, name: str, side: float, where: tuple[float, float]) -> Non
 
 def _list(axes: Axes) -> None:
     """Put the legend under the name of the axis, in as many columns as there is room for."""
+    from matplotlib.transforms import offset_copy
+
     figure: Any = axes.figure
     columns = max(1, int(figure.bbox.width / figure.dpi * _POINTS // _COLUMN))
     below(axes, columns=columns)
