@@ -8,8 +8,9 @@ import torch
 
 from halfsim.formats import BINARY16
 from halfsim.interop.torch.linear import LINEAR, as_product
-from halfsim.interop.torch.marks import Marks
-from halfsim.interop.torch.modules import Modules
+from halfsim.interop.torch.marks import Mark, Marks
+from halfsim.interop.torch.modules import BACKWARD, Modules
+from halfsim.interop.torch.operators import RANDOM
 from halfsim.interop.torch.report import Report
 from halfsim.interop.torch.rules import Rules
 from halfsim.interop.torch.tensors import FLOATS, INEXACT, holds_wide, makes_special, tensors_in
@@ -35,7 +36,7 @@ class Journal:
         if func is LINEAR:
             func, args = as_product(args)
         found = [x for x in tensors_in([args, kwargs]) if x.dtype in INEXACT]
-        brain = self._marks.brains and self._marks.brain(found)
+        brain = self._marks.brains and name not in RANDOM and self._marks.brain(found)
         before = [x for x in found if x.dtype in FLOATS]
         if self._report.first is None and func._schema.is_mutable:
             before = [x.clone() for x in before]
@@ -43,6 +44,8 @@ class Journal:
         self.noted(name, result, before)
         if brain:
             self._marks.hold(tensors_in([result]))
+        elif self._marks.brains and name in RANDOM and func._schema.is_mutable:
+            self._marks.forget(args[0], Mark.brain)
         return result
 
     def listed(self, name: str, reason: str) -> None:
@@ -65,8 +68,28 @@ class Journal:
         _, module = self._modules.at_work()
         policy = self._rules.policy(name, module)
         if policy is not None and policy.activations == BINARY16 and any(map(holds_wide, others)):
-            note = (
+            self._say(
                 f"{name} in {module or 'no module'}: a memory holds numbers wider than the policy stores, such as a "
                 "loss, beside others, and all of it counts as wide: round the others first, as .half().float() does"
             )
-            self._report.notes += [note] * (note not in self._report.notes)
+
+    def whole(self, name: str, target: Any, sources: list[torch.Tensor]) -> bool:
+        """Whether a memory that bfloat16 numbers are written into holds such; note that it does not, if they differ."""
+        if not isinstance(target, torch.Tensor) or target.dtype is torch.bfloat16 or self._marks.brain([target]):
+            return True
+        if self._modules.phase() == BACKWARD:
+            # Gradients of parts are gathered in zeros.
+            return True
+        _, module = self._modules.at_work()
+        policy = self._rules.policy(name, module)
+        if policy is not None and policy.activations == BINARY16:
+            written = [x.float().reshape(-1).clone() for x in sources if x is not target and self._marks.brain([x])]
+            if any(map(holds_wide, written)):
+                self._say(
+                    f"{name} in {module or 'no module'}: bfloat16 numbers that the policy's format lacks are written "
+                    "into a part of a float32 tensor, and rounded to that where they are used: use a bfloat16 tensor"
+                )
+        return False
+
+    def _say(self, note: str) -> None:
+        self._report.notes += [note] * (note not in self._report.notes)

@@ -85,8 +85,13 @@ class Marks:
                 self.add(tensor, Mark.parameter)
 
     def brain(self, tensors: list[torch.Tensor]) -> bool:
-        """Whether some of the tensors hold bfloat16 numbers, of those with dimensions if there are any."""
+        """Whether some of the tensors hold bfloat16 numbers, of those with dimensions if there are any.
+
+        Float16 tensors have numbers that bfloat16 lacks: beside them, none do.
+        """
         shaped = [x for x in tensors if x.ndim] or tensors
+        if any(x.dtype is torch.float16 for x in shaped):
+            return False
         return any(x.dtype is torch.bfloat16 or self.of(x) & _BRAIN == Mark.brain for x in shaped)
 
     def hold(self, tensors: list[torch.Tensor]) -> None:

@@ -33,6 +33,7 @@ from halfsim.interop.torch.operators import (
     rounded,
     selected_wide,
     splits,
+    takes_shapes,
 )
 from halfsim.interop.torch.refusals import ACCEPTED, asked, kind_of, refuse_functions, refuse_traced, traced
 from halfsim.interop.torch.report import Report
@@ -157,11 +158,18 @@ class Mode(TorchDispatchMode):
             result = func(*args, **kwargs)
             self._marks.forget(args[0], Mark.numbers)
             return result
+        if name == "fill" and func._schema.is_mutable and self._marks.brains:
+            self._marks.forget(args[0], Mark.brain)
         sources = floats[1:] if name == "copy" and fills(args[0]) else floats
         mark, others = 0, []
         # Beside elements, a tensor without dimensions is a number that a selection puts among them, and rounded.
         numbers = name in CONSTANTS and any(tensor.ndim for tensor in floats)
         brain = self._marks.brains and self._marks.brain(sources)
+        if brain and takes_shapes(name) and any(x.ndim for x in sources) and self._modules.phase() == FORWARD:
+            # But the one from which a backward pass starts, and what it gathers gradients in.
+            brain = False
+        if brain and func._schema.is_mutable and len(sources) == len(floats):
+            brain = self._journal.whole(name, kwargs.get("out", args[0] if args else None), sources)
         for tensor in sources:
             found = self._marks.of(tensor) if tensor.ndim or not numbers else 0
             if not found & Mark.wide:
@@ -234,9 +242,12 @@ class Mode(TorchDispatchMode):
                 return self._taken_apart(func, name, args, kwargs, floats)
             dtype = self._accepted.check(kind, func, args, kwargs, floats)
         kept = isinstance(target, torch.Tensor) and phase != BACKWARD and bool(self._marks.of(target) & _KEPT)
-        brain = self._marks.brains and dtype is not torch.float16 and self._marks.brain(floats)
-        call = Call(self._machines, self._marks, policy, phase, module, dtype, phase == OPTIMIZER or kept, brain)
         given = {key: value for key, value in kwargs.items() if key != "out"} if "out" in kwargs else kwargs
+        brain = False
+        if self._marks.brains and dtype is not torch.float16:
+            # What a result is written to is no operand.
+            brain = self._marks.brain(floats if out is None else tensors_in([args, given]))
+        call = Call(self._machines, self._marks, policy, phase, module, dtype, phase == OPTIMIZER or kept, brain)
         try:  # an infinity or a NaN is a result like others, and noted
             with _NOTHING if facts.quiet else np.errstate(all="ignore"):
                 result = handler(call, *args, **given)
@@ -255,10 +266,12 @@ class Mode(TorchDispatchMode):
         if self._mixed and phase == FORWARD:
             for tensor in (*floats, *tensors_in(result)):
                 self._marks.add(tensor, Mark.activation)
-        if brain:
+        if brain and (written is None or fills(written) or self._journal.whole(name, written, floats)):
             self._marks.hold(tensors_in(result if written is None else written))
         if written is None:
             return result
+        if self._marks.brains and not brain:
+            self._marks.forget(written, Mark.brain)
         if written is not target and isinstance(out, torch.Tensor):
             if out.shape != result.shape:
                 out.resize_(result.shape)

@@ -311,7 +311,6 @@ HOLDS = {
     "a choice": lambda x: torch.where(x > 0, x.float(), 1.0),
     "its largest": lambda x: x.float().amax(0),
     "what it is copied to": lambda x: torch.zeros(2, 4).copy_(x),
-    "what a part is copied to": lambda x: _with_row(torch.zeros(2, 4), x[0]),
     "what is added to": lambda x: torch.ones(2, 4).add_(x),
     "what is written to": lambda x: torch.mul(x.float(), 2, out=torch.zeros(2, 4)),
     "what PyTorch computes": lambda x: torch.special.i0e(x.float()),
@@ -321,6 +320,10 @@ HOLDS = {
     "a weight in float32": lambda x: torch.nn.Parameter(x).float(),
 }
 HOLDS_NONE = {
+    "what a part is copied to": lambda x: _with_row(torch.zeros(2, 4), x[0]),
+    "zeros like it": lambda x: torch.zeros_like(x.float()),
+    "filled with a number": lambda x: x.float().fill_(2.0),
+    "drawn anew": lambda x: x.float().uniform_(),
     "a tensor beside": lambda x: torch.ones(2, 4),
     "by way of binary16": lambda x: x.half().float(),
     "a number beside": lambda x: torch.ones(2, 4) * x.float().max(),
@@ -485,3 +488,73 @@ def test_a_reshaped_copy_of_a_loss_stays_wide(guard):
         kept = x.log_softmax(-1)
         found = kept.T.reshape(-1) - kept.T.half().float().reshape(-1)
     assert (found != 0).any()
+
+
+# Numbers of binary16 beside them.
+
+FINE = 1.0009765625
+"""Of binary16, and not of bfloat16."""
+
+
+def fine(dtype=torch.float32):
+    return torch.full((2,), FINE, dtype=dtype)
+
+
+def brains():
+    return torch.ones(2).bfloat16()
+
+
+def one_place(value):
+    target = fine()
+    target[1] = value
+    return target * 1
+
+
+def a_cache():
+    target = torch.zeros(2, 2)
+    target[1], target[0] = brains().float(), fine()
+    return target[0] * 1
+
+
+BESIDE = {
+    "out of bfloat16": lambda: (
+        torch.sub(fine().half(), torch.ones(2).half(), out=torch.empty(2).bfloat16()).half() + torch.ones(2).half()
+    ),
+    "out that held them": lambda: torch.mul(fine(), torch.ones(2), out=brains().float()),
+    "out that held them, later": lambda: torch.mul(fine(), torch.ones(2), out=brains().float()) * 1,
+    "added in place": lambda: fine(torch.float16).add_(torch.zeros(2).bfloat16()),
+    "multiplied in place": lambda: fine(torch.float16).mul_(brains()),
+    "added": lambda: fine(torch.float16) + torch.zeros(2).bfloat16(),
+    "three": lambda: torch.addcmul(fine(torch.float16), torch.zeros(2).half(), torch.zeros(2).bfloat16()),
+    "joined": lambda: torch.cat([fine(torch.float16), brains()])[:2] * 1,
+    "zeros like": lambda: torch.zeros_like(brains().float()).add_(fine()),
+    "new zeros": lambda: brains().float().new_zeros(2).add_(fine()),
+    "ones like": lambda: torch.ones_like(brains().float()) * fine(),
+    "filled": lambda: brains().float().fill_(1.0) * fine(),
+    "set to zero": lambda: brains().float().zero_().add_(fine()),
+    "drawn": lambda: brains().float().uniform_(1, 1) * fine(),
+    "one place": lambda: one_place(brains()[0])[:1],
+    "a cache": a_cache,
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_numbers_beside_bfloat16_ones_keep_their_bits(name):
+    with halfsim.torch.simulate("mixed") as report:
+        found = BESIDE[name]()
+    assert torch.equal(found, torch.full_like(found, FINE))
+    assert not report.notes
+
+
+def test_a_product_written_where_they_were_is_one_of_binary16():
+    a = torch.full((4, 4), FINE)
+    with halfsim.torch.simulate("h100:f16"):
+        assert torch.equal(torch.mm(a, a, out=torch.zeros(4, 4).bfloat16().float()), torch.mm(a, a))
+
+
+def test_numbers_that_are_lost_in_a_part_of_a_tensor_are_noted():
+    with halfsim.torch.simulate("mixed") as report:
+        found = one_place(torch.tensor([1e-9]).bfloat16()[0])
+    assert found.tolist() == [FINE, 0.0]
+    (note,) = report.notes
+    assert "copy in no module: bfloat16 numbers that the policy's format lacks" in note

@@ -287,3 +287,18 @@ def test_groups_of_nothing(shape):
                 y.sum().backward()
         found.append([y.shape, x.grad.shape, *(p.grad.isnan().tolist() for p in layer.parameters())])
     assert found[0] == found[1]
+
+
+CHAINS = {
+    "one channel": lambda: torch.nn.Sequential(torch.nn.Conv2d(6, 1, 3), torch.nn.Conv2d(1, 5, 3)),
+    "one point": lambda: torch.nn.Sequential(
+        torch.nn.Conv2d(6, 4, 8), torch.nn.ConvTranspose2d(4, 4, 3), torch.nn.Conv2d(4, 3, 1)
+    ),
+    "pooled": lambda: torch.nn.Sequential(torch.nn.MaxPool2d(8), torch.nn.Conv2d(6, 5, 1), torch.nn.Conv2d(5, 5, 1)),
+}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_one_channel_and_one_point_hand_their_order_on(name):
+    wanted, found = beside(CHAINS[name](), torch.randn(4, 6, 8, 8).contiguous(memory_format=torch.channels_last))
+    assert found == wanted

@@ -20,6 +20,7 @@ from halfsim.interop.torch.operators.exact import makes as makes
 from halfsim.interop.torch.operators.exact import narrows as narrows
 from halfsim.interop.torch.operators.exact import rounded as rounded
 from halfsim.interop.torch.operators.exact import selected_wide as selected_wide
+from halfsim.interop.torch.operators.exact import takes_shapes as takes_shapes
 from halfsim.interop.torch.operators.optimizers import FOREACH as FOREACH
 from halfsim.interop.torch.operators.optimizers import each as each
 from halfsim.interop.torch.operators.optimizers import splits as splits

@@ -124,7 +124,9 @@ def _ordered(
         order = torch._C._conv_determine_backend_memory_format(x, weight, kernel)
     finally:
         torch._C._set_mkldnn_enabled(enabled)
-    return result.contiguous(memory_format=order)
+    # A copy: one channel or one point is in every order to `contiguous`, but not to the next convolution.
+    plain = order == torch.contiguous_format
+    return result.contiguous() if plain else torch.empty_like(result, memory_format=order).copy_(result)
 
 
 def _plain(x: torch.Tensor) -> bool:

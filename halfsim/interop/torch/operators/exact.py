@@ -24,6 +24,7 @@ __all__ = [
     "narrows",
     "rounded",
     "selected_wide",
+    "takes_shapes",
 ]
 
 _NAMES = """
@@ -145,6 +146,11 @@ def _lossless(x: torch.Tensor, dtype: torch.dtype) -> bool:
     """Whether a type holds all numbers of a tensor."""
     wide = x.double()
     return bool(((wide == wide.to(dtype).double()) | wide.isnan()).all())
+
+
+def takes_shapes(name: str) -> bool:
+    """Whether an operator takes shapes and types of its operands alone, and no numbers."""
+    return name.startswith("new_") or name.endswith("_like")
 
 
 def rounded(func: Any, name: str, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> str:
