@@ -10,10 +10,10 @@ from halfsim.formats import BINARY16
 from halfsim.interop.torch.linear import LINEAR, as_product
 from halfsim.interop.torch.marks import Mark, Marks
 from halfsim.interop.torch.modules import BACKWARD, Modules
-from halfsim.interop.torch.operators import RANDOM
+from halfsim.interop.torch.operators import RANDOM, takes_shapes
 from halfsim.interop.torch.report import Report
 from halfsim.interop.torch.rules import Rules
-from halfsim.interop.torch.tensors import FLOATS, INEXACT, holds_wide, makes_special, tensors_in
+from halfsim.interop.torch.tensors import FLOATS, INEXACT, NARROW, fills, holds_wide, makes_special, tensors_in
 
 __all__ = ["Journal"]
 
@@ -45,7 +45,8 @@ class Journal:
         if brain:
             self._marks.hold(tensors_in([result]))
         elif self._marks.brains and name in RANDOM and func._schema.is_mutable:
-            self._marks.forget(args[0], Mark.brain)
+            for target in tensors_in([kwargs.get("out", args[0] if args else None)]):
+                self._marks.forget(target, Mark.brain)
         return result
 
     def listed(self, name: str, reason: str) -> None:
@@ -73,23 +74,50 @@ class Journal:
                 "loss, beside others, and all of it counts as wide: round the others first, as .half().float() does"
             )
 
-    def whole(self, name: str, target: Any, sources: list[torch.Tensor]) -> bool:
-        """Whether a memory that bfloat16 numbers are written into holds such; note that it does not, if they differ."""
-        if not isinstance(target, torch.Tensor) or target.dtype is torch.bfloat16 or self._marks.brain([target]):
-            return True
-        if self._modules.phase() == BACKWARD:
-            # Gradients of parts are gathered in zeros.
-            return True
+    def moves_brains(
+        self, func: Any, name: str, args: Any, kwargs: Any, sources: list[torch.Tensor], floats: list[torch.Tensor]
+    ) -> bool:
+        """Whether what is moved or selected is bfloat16 numbers, where it comes to lie.
+
+        Parameters
+        ----------
+        func, name, args, kwargs : operator, str, tuple, dict
+            The call.
+        sources, floats : lists of tensors
+            Those whose numbers stay, and all of fractions.
+        """
+        if func._schema.is_mutable and name in ("fill", "_foreach_zero"):
+            for tensor in tensors_in(args[:1]):
+                self._marks.forget(tensor, Mark.brain | Mark.like)
+        anew = len(sources) < len(floats)
+        out = kwargs.get("out")
+        if isinstance(out, torch.Tensor) and not any(x is out for x in tensors_in(args)):
+            sources = [x for x in sources if x is not out]
+            if not sources:
+                self._marks.forget(out, Mark.numbers)
+        if takes_shapes(name) or not sources:
+            return False
+        if anew or not func._schema.is_mutable or (isinstance(out, torch.Tensor) and fills(out)):
+            return self._marks.brain(sources)
+        return self.part(name, args[0] if out is None and args else out, sources)
+
+    def part(self, name: str, target: Any, sources: list[torch.Tensor]) -> bool:
+        """Whether a memory that is written to in part holds bfloat16 numbers; note numbers that its others are not."""
+        if not isinstance(target, torch.Tensor):
+            return self._marks.brain(sources)
+        written = [x for x in sources if x is not target]
+        brain, held = self._marks.brain(written), target.dtype is torch.bfloat16 or self._marks.brain([target])
+        if not written or brain == held or target.dtype in NARROW or self._modules.phase() == BACKWARD:
+            return brain or held
         _, module = self._modules.at_work()
         policy = self._rules.policy(name, module)
         if policy is not None and policy.activations == BINARY16:
-            written = [x.float().reshape(-1).clone() for x in sources if x is not target and self._marks.brain([x])]
-            if any(map(holds_wide, written)):
-                self._say(
-                    f"{name} in {module or 'no module'}: bfloat16 numbers that the policy's format lacks are written "
-                    "into a part of a float32 tensor, and rounded to that where they are used: use a bfloat16 tensor"
-                )
-        return False
+            one, other = ("bfloat16 numbers", "the policy's") if brain else ("numbers", "bfloat16")
+            self._say(
+                f"{name} in {module or 'no module'}: {one} are written into a part of a float32 tensor whose other "
+                f"numbers are {other}, and count as those where they are used: keep them in tensors of their own"
+            )
+        return held
 
     def _say(self, note: str) -> None:
         self._report.notes += [note] * (note not in self._report.notes)

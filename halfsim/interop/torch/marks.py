@@ -21,11 +21,13 @@ class Mark:
     wide = 4
     brain = 8
     """Bfloat16 numbers in float32: copied from a bfloat16 tensor, or computed of such."""
+    like = 32
+    """Constants of a shape, such as zeros: bfloat16 numbers beside such, other ones beside others."""
     parameter = 16 | weight
     """A weight that is a parameter: in float32 it is a master copy, of whatever numbers it was made."""
     moved = weight | activation | wide
     """What follows any number."""
-    numbers = wide | brain
+    numbers = wide | brain | like
     """What a memory that is written anew no longer is."""
 
 
@@ -87,12 +89,21 @@ class Marks:
     def brain(self, tensors: list[torch.Tensor]) -> bool:
         """Whether some of the tensors hold bfloat16 numbers, of those with dimensions if there are any.
 
-        Float16 tensors have numbers that bfloat16 lacks: beside them, none do.
+        Float16 tensors have numbers that bfloat16 lacks: beside them, none do. Constants alone do.
         """
-        shaped = [x for x in tensors if x.ndim] or tensors
+        shaped = [x for x in tensors if x.ndim and x.numel()] or [x for x in tensors if x.ndim] or tensors
         if any(x.dtype is torch.float16 for x in shaped):
             return False
-        return any(x.dtype is torch.bfloat16 or self.of(x) & _BRAIN == Mark.brain for x in shaped)
+        marks = [self.of(x) for x in shaped]
+        if any(x.dtype is torch.bfloat16 or mark & _BRAIN == Mark.brain for x, mark in zip(shaped, marks, strict=True)):
+            return True
+        return bool(marks) and all(mark & Mark.like for mark in marks)
+
+    def mark_like(self, tensors: list[torch.Tensor]) -> None:
+        """Mark constants in float32."""
+        for tensor in tensors:
+            if tensor.dtype in _WIDER:
+                self.add(tensor, Mark.like)
 
     def hold(self, tensors: list[torch.Tensor]) -> None:
         """Mark those that are wider than bfloat16 as holding bfloat16 numbers."""

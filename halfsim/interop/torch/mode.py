@@ -56,6 +56,8 @@ _OTHERS = {"halfsim", "prim", "profiler"}
 """Namespaces whose operators compute nothing, or are simulated themselves."""
 _DRAWN = {"normal", "rand", "randn"}
 """Without operands, these make fractions."""
+_CONSTANT = {"empty", "zeros"}
+"""Without operands, these make what any numbers are written into."""
 _FILL, _COPY = torch.ops.aten.fill_.Tensor, torch.ops.aten.copy_.default
 _KEPT = Mark.weight | Mark.wide
 _NOTHING = nullcontext()
@@ -137,6 +139,8 @@ class Mode(TorchDispatchMode):
             # Whole numbers are exact, but a quotient of them, say, is none.
             result = func(*args, **kwargs)
             made = tensors_in([result])
+            if name in _CONSTANT:
+                self._marks.mark_like(made)
             if makes(name, args) or not any(x.dtype in INEXACT or x.is_quantized for x in made):
                 return result
             if name not in HANDLERS or space != "aten" or any(x.is_quantized for x in found):
@@ -158,18 +162,11 @@ class Mode(TorchDispatchMode):
             result = func(*args, **kwargs)
             self._marks.forget(args[0], Mark.numbers)
             return result
-        if name == "fill" and func._schema.is_mutable and self._marks.brains:
-            self._marks.forget(args[0], Mark.brain)
         sources = floats[1:] if name == "copy" and fills(args[0]) else floats
         mark, others = 0, []
         # Beside elements, a tensor without dimensions is a number that a selection puts among them, and rounded.
         numbers = name in CONSTANTS and any(tensor.ndim for tensor in floats)
-        brain = self._marks.brains and self._marks.brain(sources)
-        if brain and takes_shapes(name) and any(x.ndim for x in sources) and self._modules.phase() == FORWARD:
-            # But the one from which a backward pass starts, and what it gathers gradients in.
-            brain = False
-        if brain and func._schema.is_mutable and len(sources) == len(floats):
-            brain = self._journal.whole(name, kwargs.get("out", args[0] if args else None), sources)
+        brain = self._marks.brains and self._journal.moves_brains(func, name, args, kwargs, sources, floats)
         for tensor in sources:
             found = self._marks.of(tensor) if tensor.ndim or not numbers else 0
             if not found & Mark.wide:
@@ -184,6 +181,8 @@ class Mode(TorchDispatchMode):
         result = self._journal.left(func, name, reason, args, kwargs) if reason else func(*args, **kwargs)
         if brain:
             self._marks.hold(tensors_in(result))
+        elif self._marks.brains and takes_shapes(name) and self._marks.brain(sources):
+            self._marks.mark_like(tensors_in(result))
         if name in CONSTANTS and not kept and not mark & Mark.wide:
             self._settle(func, name, args, kwargs, result, brain)
         phase = self._modules.phase() if self._mixed else ""
@@ -247,6 +246,7 @@ class Mode(TorchDispatchMode):
         if self._marks.brains and dtype is not torch.float16:
             # What a result is written to is no operand.
             brain = self._marks.brain(floats if out is None else tensors_in([args, given]))
+            brain = brain or (isinstance(target, torch.Tensor) and target.dtype is torch.bfloat16)
         call = Call(self._machines, self._marks, policy, phase, module, dtype, phase == OPTIMIZER or kept, brain)
         try:  # an infinity or a NaN is a result like others, and noted
             with _NOTHING if facts.quiet else np.errstate(all="ignore"):
@@ -266,7 +266,7 @@ class Mode(TorchDispatchMode):
         if self._mixed and phase == FORWARD:
             for tensor in (*floats, *tensors_in(result)):
                 self._marks.add(tensor, Mark.activation)
-        if brain and (written is None or fills(written) or self._journal.whole(name, written, floats)):
+        if brain and (written is None or fills(written) or self._journal.part(name, written, floats)):
             self._marks.hold(tensors_in(result if written is None else written))
         if written is None:
             return result

@@ -103,8 +103,8 @@ def simulate(
     operation with an operand that binary16 does not hold, such as a loss, is one of binary32, rounded once.
     Float32 tensors that PyTorch or the model copied from bfloat16 ones inside, and what is computed of them, hold
     bfloat16 numbers where the policy stores binary16: copied from float16, as by ``x.half().float()``, they do not,
-    nor computed beside float16 tensors, nor written into a part of other float32 numbers, which the report notes
-    where it loses some.
+    nor computed beside float16 tensors. What is written into a part of a float32 tensor of other numbers counts as
+    those that were there, and the report notes it; zeros count as whatever is written into them first.
     Tensors on ``meta`` have shapes and no numbers: PyTorch answers for them.
     Parameters in float32 are master copies: they are rounded where they are used, and an optimizer moves them in
     the format of the policy's `optimizer_state`. Its `update` and `loss_scale` are for `LowPrecisionWeights` and

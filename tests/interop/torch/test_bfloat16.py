@@ -320,8 +320,8 @@ HOLDS = {
     "a weight in float32": lambda x: torch.nn.Parameter(x).float(),
 }
 HOLDS_NONE = {
-    "what a part is copied to": lambda x: _with_row(torch.zeros(2, 4), x[0]),
-    "zeros like it": lambda x: torch.zeros_like(x.float()),
+    "what a part is copied to": lambda x: _with_row(torch.ones(2, 4) * 2, x[0]),
+    "zeros like it beside others": lambda x: torch.zeros_like(x.float()) + torch.ones(2, 4),
     "filled with a number": lambda x: x.float().fill_(2.0),
     "drawn anew": lambda x: x.float().uniform_(),
     "a tensor beside": lambda x: torch.ones(2, 4),
@@ -510,12 +510,6 @@ def one_place(value):
     return target * 1
 
 
-def a_cache():
-    target = torch.zeros(2, 2)
-    target[1], target[0] = brains().float(), fine()
-    return target[0] * 1
-
-
 BESIDE = {
     "out of bfloat16": lambda: (
         torch.sub(fine().half(), torch.ones(2).half(), out=torch.empty(2).bfloat16()).half() + torch.ones(2).half()
@@ -533,8 +527,6 @@ BESIDE = {
     "filled": lambda: brains().float().fill_(1.0) * fine(),
     "set to zero": lambda: brains().float().zero_().add_(fine()),
     "drawn": lambda: brains().float().uniform_(1, 1) * fine(),
-    "one place": lambda: one_place(brains()[0])[:1],
-    "a cache": a_cache,
 }
 
 
@@ -552,9 +544,70 @@ def test_a_product_written_where_they_were_is_one_of_binary16():
         assert torch.equal(torch.mm(a, a, out=torch.zeros(4, 4).bfloat16().float()), torch.mm(a, a))
 
 
-def test_numbers_that_are_lost_in_a_part_of_a_tensor_are_noted():
+def test_bfloat16_numbers_in_a_part_of_others_are_noted():
     with halfsim.torch.simulate("mixed") as report:
         found = one_place(torch.tensor([1e-9]).bfloat16()[0])
     assert found.tolist() == [FINE, 0.0]
     (note,) = report.notes
-    assert "copy in no module: bfloat16 numbers that the policy's format lacks" in note
+    assert "copy in no module: bfloat16 numbers are written into a part of a float32 tensor whose other" in note
+
+
+def test_numbers_in_a_part_of_bfloat16_ones_are_noted():
+    with halfsim.torch.simulate("mixed") as report:
+        target = brains().float()
+        target[:1] = fine()[:1]
+        assert (target * 1).tolist() == [1.0, 1.0]
+    (note,) = report.notes
+    assert "copy in no module: numbers are written into a part of a float32 tensor whose other numbers are bf" in note
+
+
+def in_rows(w, scale):
+    made = torch.zeros(2, 4)
+    made[0], made[1] = w, w * 2
+    return (made.mean() * scale).backward()
+
+
+SEEDS = {
+    "one element": lambda w, scale: (w.float()[:1] * scale).backward(),
+    "given": lambda w, scale: (loss := w.float() * scale).backward(torch.ones_like(loss)),
+    "one row": lambda w, scale: (w.float().mean(0, keepdim=True) * scale).backward(),
+    "zeros with rows": in_rows,
+    "new zeros": lambda w, scale: (w.float().new_zeros(4).add_(w.float()).mean() * scale).backward(),
+}
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e6])
+@pytest.mark.parametrize("name", SEEDS)
+def test_gradients_begin_at_any_scale(name, scale):
+    found = []
+    for guard in (nullcontext, lambda: halfsim.torch.simulate("mixed")):
+        w = torch.arange(1, 5).to(BF).requires_grad_()
+        with guard():
+            SEEDS[name](w, scale)
+        found.append(w.grad.float())
+    assert torch.allclose(*found, rtol=2**-7, atol=0)
+
+
+OUTS = {
+    "cat": lambda x, out: torch.cat([x], out=out),
+    "maximum": lambda x, out: torch.maximum(x, x, out=out),
+    "where": lambda x, out: torch.where(x > 0, x, x, out=out),
+    "neg": lambda x, out: torch.neg(x, out=out),
+}
+
+
+@pytest.mark.parametrize("name", OUTS)
+def test_selections_are_written_as_they_are(name):
+    x = torch.full((2,), TINY).to(BF)
+    with halfsim.torch.simulate("mixed") as report:
+        found = OUTS[name](x.float(), torch.empty(2)) * 1
+    assert torch.equal(found.abs(), x.float())
+    assert not report.notes
+
+
+def test_random_numbers_are_written_beside_bfloat16_ones():
+    with halfsim.torch.simulate("mixed"):
+        means = torch.full((2,), TINY).to(BF).float()
+        torch.rand(2, out=torch.empty(2))
+        torch.normal(means, torch.ones(2), out=torch.empty(2))
+        assert torch.equal(means * 1, means)
