@@ -47,6 +47,7 @@ class Journal:
         elif self._marks.brains and name in RANDOM and func._schema.is_mutable:
             for target in tensors_in([kwargs.get("out", args[0] if args else None)]):
                 self._marks.forget(target, Mark.brain)
+                self._marks.decide(target)
         return result
 
     def listed(self, name: str, reason: str) -> None:
@@ -101,12 +102,22 @@ class Journal:
             return self._marks.brain(sources)
         return self.part(name, args[0] if out is None and args else out, sources)
 
+    def stays_like(self, func: Any, name: str, sources: list[torch.Tensor]) -> bool:
+        """Whether a result is constants of the shape of bfloat16 numbers, or a copy of such."""
+        if takes_shapes(name):
+            return self._marks.brain(sources) or self._marks.alike(sources)
+        return not func._schema.is_mutable and self._marks.alike(sources)
+
     def part(self, name: str, target: Any, sources: list[torch.Tensor]) -> bool:
         """Whether a memory that is written to in part holds bfloat16 numbers; note numbers that its others are not."""
         if not isinstance(target, torch.Tensor):
             return self._marks.brain(sources)
         written = [x for x in sources if x is not target]
         brain, held = self._marks.brain(written), target.dtype is torch.bfloat16 or self._marks.brain([target])
+        if self._marks.of(target) & Mark.like and not held and written:
+            # They have no numbers yet.
+            self._marks.decide(target)
+            return brain
         if not written or brain == held or target.dtype in NARROW or self._modules.phase() == BACKWARD:
             return brain or held
         _, module = self._modules.at_work()

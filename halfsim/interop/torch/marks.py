@@ -22,7 +22,7 @@ class Mark:
     brain = 8
     """Bfloat16 numbers in float32: copied from a bfloat16 tensor, or computed of such."""
     like = 32
-    """Constants of a shape, such as zeros: bfloat16 numbers beside such, other ones beside others."""
+    """Constants of the shape of bfloat16 numbers: what is written into them, or where a backward pass begins."""
     parameter = 16 | weight
     """A weight that is a parameter: in float32 it is a master copy, of whatever numbers it was made."""
     moved = weight | activation | wide
@@ -89,15 +89,24 @@ class Marks:
     def brain(self, tensors: list[torch.Tensor]) -> bool:
         """Whether some of the tensors hold bfloat16 numbers, of those with dimensions if there are any.
 
-        Float16 tensors have numbers that bfloat16 lacks: beside them, none do. Constants alone do.
+        Float16 tensors have numbers that bfloat16 lacks: beside them, none do.
         """
         shaped = [x for x in tensors if x.ndim and x.numel()] or [x for x in tensors if x.ndim] or tensors
         if any(x.dtype is torch.float16 for x in shaped):
             return False
-        marks = [self.of(x) for x in shaped]
-        if any(x.dtype is torch.bfloat16 or mark & _BRAIN == Mark.brain for x, mark in zip(shaped, marks, strict=True)):
-            return True
-        return bool(marks) and all(mark & Mark.like for mark in marks)
+        return any(x.dtype is torch.bfloat16 or self.of(x) & _BRAIN == Mark.brain for x in shaped)
+
+    def alike(self, tensors: list[torch.Tensor]) -> bool:
+        """Whether all tensors, or all with dimensions, are constants of the shape of bfloat16 numbers."""
+        shaped = [x for x in tensors if x.ndim] or tensors
+        return bool(shaped) and all(self.of(x) & Mark.like for x in shaped)
+
+    def decide(self, tensor: torch.Tensor) -> None:
+        """Note that constants have become other numbers."""
+        if self.of(tensor) & Mark.like:
+            storage = _plain(tensor).untyped_storage()
+            reference, known = self._found[storage._cdata]
+            self._found[storage._cdata] = reference, known & ~Mark.like
 
     def mark_like(self, tensors: list[torch.Tensor]) -> None:
         """Mark constants in float32."""

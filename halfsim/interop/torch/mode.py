@@ -33,7 +33,6 @@ from halfsim.interop.torch.operators import (
     rounded,
     selected_wide,
     splits,
-    takes_shapes,
 )
 from halfsim.interop.torch.refusals import ACCEPTED, asked, kind_of, refuse_functions, refuse_traced, traced
 from halfsim.interop.torch.report import Report
@@ -56,8 +55,6 @@ _OTHERS = {"halfsim", "prim", "profiler"}
 """Namespaces whose operators compute nothing, or are simulated themselves."""
 _DRAWN = {"normal", "rand", "randn"}
 """Without operands, these make fractions."""
-_CONSTANT = {"empty", "zeros"}
-"""Without operands, these make what any numbers are written into."""
 _FILL, _COPY = torch.ops.aten.fill_.Tensor, torch.ops.aten.copy_.default
 _KEPT = Mark.weight | Mark.wide
 _NOTHING = nullcontext()
@@ -139,8 +136,6 @@ class Mode(TorchDispatchMode):
             # Whole numbers are exact, but a quotient of them, say, is none.
             result = func(*args, **kwargs)
             made = tensors_in([result])
-            if name in _CONSTANT:
-                self._marks.mark_like(made)
             if makes(name, args) or not any(x.dtype in INEXACT or x.is_quantized for x in made):
                 return result
             if name not in HANDLERS or space != "aten" or any(x.is_quantized for x in found):
@@ -181,7 +176,7 @@ class Mode(TorchDispatchMode):
         result = self._journal.left(func, name, reason, args, kwargs) if reason else func(*args, **kwargs)
         if brain:
             self._marks.hold(tensors_in(result))
-        elif self._marks.brains and takes_shapes(name) and self._marks.brain(sources):
+        elif self._marks.brains and self._journal.stays_like(func, name, sources):
             self._marks.mark_like(tensors_in(result))
         if name in CONSTANTS and not kept and not mark & Mark.wide:
             self._settle(func, name, args, kwargs, result, brain)
@@ -247,6 +242,7 @@ class Mode(TorchDispatchMode):
             # What a result is written to is no operand.
             brain = self._marks.brain(floats if out is None else tensors_in([args, given]))
             brain = brain or (isinstance(target, torch.Tensor) and target.dtype is torch.bfloat16)
+            brain = brain or (phase == BACKWARD and self._marks.alike(floats))
         call = Call(self._machines, self._marks, policy, phase, module, dtype, phase == OPTIMIZER or kept, brain)
         try:  # an infinity or a NaN is a result like others, and noted
             with _NOTHING if facts.quiet else np.errstate(all="ignore"):
@@ -272,6 +268,7 @@ class Mode(TorchDispatchMode):
             return result
         if self._marks.brains and not brain:
             self._marks.forget(written, Mark.brain)
+            self._marks.decide(written)
         if written is not target and isinstance(out, torch.Tensor):
             if out.shape != result.shape:
                 out.resize_(result.shape)

@@ -104,7 +104,7 @@ def simulate(
     Float32 tensors that PyTorch or the model copied from bfloat16 ones inside, and what is computed of them, hold
     bfloat16 numbers where the policy stores binary16: copied from float16, as by ``x.half().float()``, they do not,
     nor computed beside float16 tensors. What is written into a part of a float32 tensor of other numbers counts as
-    those that were there, and the report notes it; zeros count as whatever is written into them first.
+    those that were there, and the report notes it.
     Tensors on ``meta`` have shapes and no numbers: PyTorch answers for them.
     Parameters in float32 are master copies: they are rounded where they are used, and an optimizer moves them in
     the format of the policy's `optimizer_state`. Its `update` and `loss_scale` are for `LowPrecisionWeights` and

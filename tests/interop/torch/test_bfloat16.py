@@ -561,17 +561,10 @@ def test_numbers_in_a_part_of_bfloat16_ones_are_noted():
     assert "copy in no module: numbers are written into a part of a float32 tensor whose other numbers are bf" in note
 
 
-def in_rows(w, scale):
-    made = torch.zeros(2, 4)
-    made[0], made[1] = w, w * 2
-    return (made.mean() * scale).backward()
-
-
 SEEDS = {
     "one element": lambda w, scale: (w.float()[:1] * scale).backward(),
     "given": lambda w, scale: (loss := w.float() * scale).backward(torch.ones_like(loss)),
     "one row": lambda w, scale: (w.float().mean(0, keepdim=True) * scale).backward(),
-    "zeros with rows": in_rows,
     "new zeros": lambda w, scale: (w.float().new_zeros(4).add_(w.float()).mean() * scale).backward(),
 }
 
@@ -611,3 +604,28 @@ def test_random_numbers_are_written_beside_bfloat16_ones():
         torch.rand(2, out=torch.empty(2))
         torch.normal(means, torch.ones(2), out=torch.empty(2))
         assert torch.equal(means * 1, means)
+
+
+PLAIN = {
+    "added": lambda x: torch.zeros(4).add_(x) * 1,
+    "written": lambda x: torch.mul(x, 1, out=torch.zeros(4)) * 1,
+    "joined": lambda x: torch.cat([x, x], out=torch.empty(8)) * 1,
+    "zeros beside": lambda x: x + torch.zeros(4).clone(),
+    "a mask": lambda x: x + torch.zeros(4).masked_fill(x < 0, -1e9),
+    "a number": lambda x: torch.zeros(4) + 0.1,
+    "rows": lambda x: torch.stack([x, x]).copy_(torch.zeros(2, 4).index_fill(0, torch.tensor([0]), 1) + x) * 1,
+    "drawn": lambda x: torch.empty(4).uniform_(1, 1.1, generator=torch.Generator().manual_seed(2)) * 1,
+    "a mean": lambda x: torch.zeros(4).mul_(0.9).add_(x, alpha=0.1) * 1,
+}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_bfloat16_tensor_elsewhere_changes_nothing(name):
+    x, found = torch.full((4,), FINE), []
+    for beside in (False, True):
+        with halfsim.torch.simulate("mixed") as report:
+            if beside:
+                _ = brains() * 1
+            found.append(PLAIN[name](x))
+        assert not report.notes
+    assert torch.equal(*found)
