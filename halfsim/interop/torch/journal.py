@@ -100,7 +100,11 @@ class Journal:
             return False
         if anew or not func._schema.is_mutable or (isinstance(out, torch.Tensor) and fills(out)):
             return self._marks.brain(sources)
-        return self.part(name, args[0] if out is None and args else out, sources)
+        target = args[0] if out is None and args else out
+        if not isinstance(target, torch.Tensor):
+            return self._marks.brain(sources)
+        written = [x for x in sources if x is not target]
+        return self.part(name, target, self._marks.brain(written)) if written else self._marks.brain([target])
 
     def stays_like(self, func: Any, name: str, sources: list[torch.Tensor]) -> bool:
         """Whether a result is constants of the shape of bfloat16 numbers, or a copy of such."""
@@ -108,17 +112,14 @@ class Journal:
             return self._marks.brain(sources) or self._marks.alike(sources)
         return not func._schema.is_mutable and self._marks.alike(sources)
 
-    def part(self, name: str, target: Any, sources: list[torch.Tensor]) -> bool:
-        """Whether a memory that is written to in part holds bfloat16 numbers; note numbers that its others are not."""
-        if not isinstance(target, torch.Tensor):
-            return self._marks.brain(sources)
-        written = [x for x in sources if x is not target]
-        brain, held = self._marks.brain(written), target.dtype is torch.bfloat16 or self._marks.brain([target])
-        if self._marks.of(target) & Mark.like and not held and written:
+    def part(self, name: str, target: torch.Tensor, brain: bool) -> bool:
+        """Whether a memory holds bfloat16 numbers where a part is written to; note numbers that its others are not."""
+        held = self._marks.brain([target])
+        if self._marks.of(target) & Mark.like and not held:
             # They have no numbers yet.
             self._marks.decide(target)
             return brain
-        if not written or brain == held or target.dtype in NARROW or self._modules.phase() == BACKWARD:
+        if brain == held or target.dtype in NARROW or self._modules.phase() == BACKWARD:
             return brain or held
         _, module = self._modules.at_work()
         policy = self._rules.policy(name, module)

@@ -262,11 +262,15 @@ class Mode(TorchDispatchMode):
         if self._mixed and phase == FORWARD:
             for tensor in (*floats, *tensors_in(result)):
                 self._marks.add(tensor, Mark.activation)
-        if brain and (written is None or fills(written) or self._journal.part(name, written, floats)):
-            self._marks.hold(tensors_in(result if written is None else written))
         if written is None:
+            if brain:
+                self._marks.hold(tensors_in(result))
             return result
-        if self._marks.brains and not brain:
+        if self._marks.brains and not fills(written):
+            brain = self._journal.part(name, written, brain)
+        if brain:
+            self._marks.hold([written])
+        elif self._marks.brains:
             self._marks.forget(written, Mark.brain)
             self._marks.decide(written)
         if written is not target and isinstance(out, torch.Tensor):

@@ -552,13 +552,29 @@ def test_bfloat16_numbers_in_a_part_of_others_are_noted():
     assert "copy in no module: bfloat16 numbers are written into a part of a float32 tensor whose other" in note
 
 
-def test_numbers_in_a_part_of_bfloat16_ones_are_noted():
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("copy", lambda part, x: part.copy_(x)),
+        ("cat", lambda part, x: torch.cat([x], out=part)),
+        ("mul", lambda part, x: torch.mul(x, 1, out=part)),
+    ],
+)
+def test_numbers_in_a_part_of_bfloat16_ones_are_noted(name, write):
     with halfsim.torch.simulate("mixed") as report:
         target = brains().float()
-        target[:1] = fine()[:1]
+        write(target[:1], fine()[:1])
         assert (target * 1).tolist() == [1.0, 1.0]
     (note,) = report.notes
-    assert "copy in no module: numbers are written into a part of a float32 tensor whose other numbers are bf" in note
+    assert f"{name} in no module: numbers are written into a part of a float32 tensor whose other numbers are" in note
+
+
+def test_bfloat16_numbers_changed_in_part_stay_such():
+    with halfsim.torch.simulate("mixed") as report:
+        target = brains().float()
+        target[:1].mul_(fine()[:1])
+        assert target.tolist() == [1.0, 1.0]
+    assert not report.notes
 
 
 SEEDS = {
