@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from math import ldexp
 from operator import index
 
 from halfsim.arguments import names_its_arguments
@@ -143,17 +144,17 @@ class Format:
     def largest(self) -> float:
         """Largest finite value."""
         significand = 2**self.precision - (2 if self.specials == Specials.nan_only else 1)
-        return float(significand) * 2.0 ** (self.emax - self.precision + 1)
+        return ldexp(significand, self.emax - self.precision + 1)
 
     @property
     def smallest_normal(self) -> float:
         """Smallest positive normal value, 2**emin."""
-        return 2.0**self.emin
+        return ldexp(1.0, self.emin)
 
     @property
     def smallest_subnormal(self) -> float:
         """Smallest positive value, one ulp of the subnormal range."""
-        return 2.0 ** (self.emin - self.precision + 1)
+        return ldexp(1.0, self.emin - self.precision + 1)
 
 
 BINARY16 = Format("binary16", 16, 11, -14, 15)

@@ -184,7 +184,6 @@ def _training() -> list[_Work]:
     from halfsim.accumulators import Sequential
     from halfsim.formats import BINARY16, BINARY32
     from halfsim.kernels.census import same
-    from halfsim.kernels.default_state import default_state
     from halfsim.kernels.losses import extraordinary, losses, narrowed
     from halfsim.kernels.updates import sum_of_squares, truncated_sums
     from halfsim.policy import named
@@ -214,7 +213,7 @@ def _training() -> list[_Work]:
     random = Sequential(format=BINARY16, rounding=Stochastic(bits=8, seed=0))
     work += [partial(watch, row, narrow, narrow, None, np.arange(2)) for row in (*units, random)]
     exact = np.ones(2)
-    work += [partial(truncated_sums, exact, exact, exact.copy()), default_state()(int)]
+    work += [partial(truncated_sums, exact, exact, exact.copy())]
     # What layers of PyTorch count: of results of both types, and of products that start from either.
     patterns, numbers = narrow.view(np.uint16), wide.view(np.uint32)
     for words in (patterns, numbers):

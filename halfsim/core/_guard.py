@@ -19,6 +19,7 @@ from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.untyped_passes import IRProcessing
 from numba.extending import intrinsic
 
+from halfsim._state import default_state
 from halfsim.core._inlined import brief
 
 __all__ = ["Guarded"]
@@ -131,6 +132,11 @@ class Guarded(CompilerBase):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         _spare_scipy()
         super().__init__(*arguments, **options)
+
+    def compile_extra(self, function: Any) -> Any:
+        """Compile in the default state: LLVM computes what is constant on the processor."""
+        with default_state():
+            return super().compile_extra(function)
 
     def define_pipelines(self) -> list[Any]:
         pipeline = brief(DefaultPassBuilder.define_nopython_pipeline(self.state))

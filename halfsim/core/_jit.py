@@ -13,13 +13,12 @@ from halfsim.core._guard import Guarded
 from halfsim.core._inlined import Inlined, IntoCallers
 from halfsim.core._processor import choose_processor
 
-__all__ = ["choose_by_type", "inlined", "kernel", "merged", "scalar", "unguarded"]
+__all__ = ["choose_by_type", "inlined", "kernel", "merged", "scalar"]
 
 choose_processor()
 _F = TypeVar("_F", bound=Callable[..., Any])
 _SCALAR = {"error_model": "numpy", "fastmath": False, "no_cfunc_wrapper": True}
-_UNGUARDED = {**_SCALAR, "nogil": True}
-_KERNEL = {**_UNGUARDED, "pipeline_class": Guarded}
+_KERNEL = {**_SCALAR, "nogil": True, "pipeline_class": Guarded}
 
 
 def scalar(function: _F) -> _F:
@@ -47,15 +46,7 @@ def kernel(function: _F) -> _F:
     It computes in the default state of the floating-point unit, whatever that of the calling thread is.
     Kernels are plain top-level functions: one that closes over another function never hits the cache.
     """
-    return _cached(numba.njit(**_KERNEL)(function), function)
-
-
-def unguarded(function: _F) -> _F:
-    """Compile as `kernel` does what is to read or set the state of the floating-point unit itself."""
-    return _cached(numba.njit(**_UNGUARDED)(function), function)
-
-
-def _cached(compiled: Any, function: _F) -> _F:
+    compiled: Any = numba.njit(**_KERNEL)(function)
     if not numba.config.DISABLE_JIT:
         compiled._cache = KernelCache(function)
     return compiled  # type: ignore[no-any-return]

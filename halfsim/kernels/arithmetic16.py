@@ -9,6 +9,7 @@ moved to where the last bit of the result lies 42 bits up, and a part of that bi
 from __future__ import annotations
 
 import math
+from math import ldexp
 from typing import NamedTuple
 
 from numpy import float64, int64
@@ -34,7 +35,7 @@ _DISCARDED = 42
 _ULP = 1 << _DISCARDED
 _MAGNITUDE = (1 << 63) - 1
 _SIGN = ~_MAGNITUDE
-_SMALLEST = float64(2.0**-14)
+_SMALLEST = float64(ldexp(1.0, -14))
 _OVERFLOW = float64(65536.0)
 _ROUNDS_OVER = float64(65520.0)
 _SHIFT = (_DISCARDED << 52) | (1 << 51)

@@ -13,6 +13,7 @@ not zero. Formats whose exponents span less than 64 have them in bytes (`NEAR`),
 
 from __future__ import annotations
 
+from math import ldexp
 from typing import NamedTuple, TypeAlias
 
 from halfsim.kernels.vectorcode import Lanes
@@ -153,9 +154,9 @@ class Binary16:
     def read(pattern: Lanes, mask: Lanes) -> Lanes:
         """C as a number; an infinity as a huge one, a NaN as 0."""
         magnitude = pattern & 0x7FFF
-        subnormal = (magnitude.to_float() * 2.0**-24).bits()
+        subnormal = (magnitude.to_float() * ldexp(1.0, -24)).bits()
         value = magnitude.below(0x400).choose(subnormal, (magnitude << 13) + (112 << 23)).number()
-        value = magnitude.below(0x7C00).choose(value, 2.0**_HUGE)
+        value = magnitude.below(0x7C00).choose(value, ldexp(1.0, _HUGE))
         value = magnitude.below(0x7C01).choose(value, 0.0)
         return (value.bits() | ((pattern & 0x8000) << 16)).number()
 
@@ -196,7 +197,7 @@ class Binary16:
         binade = (exact.bits() & _INFINITE).larger((_BIAS - 14) << 23)
         shifter = ((binade + (13 << 23)) | (1 << 22)).number()
         rounded = (exact + shifter) - shifter
-        rounded = rounded.below(65520.0).choose(rounded, 2.0**_HUGE)
+        rounded = rounded.below(65520.0).choose(rounded, ldexp(1.0, _HUGE))
         return (rounded.bits() | (sign & _SIGN)).number()
 
 

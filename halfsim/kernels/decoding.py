@@ -7,6 +7,7 @@ of exponents that they know. No subnormal binary32 number is met.
 from __future__ import annotations
 
 import struct
+from math import ldexp
 from typing import Any, NamedTuple
 
 from numba import types
@@ -65,7 +66,7 @@ def form(fmt: Format, window: Window) -> Form:
     def magnitude(exponent: int) -> int:
         return (exponent - fmt.emin + 1) << fraction
 
-    ulp = struct.unpack("<i", struct.pack("<f", 2.0 ** (fmt.emin - fraction)))[0] if gradual else 0
+    ulp = struct.unpack("<i", struct.pack("<f", ldexp(1.0, fmt.emin - fraction)))[0] if gradual else 0
     return Form(
         mask=(1 << (fmt.width - 1)) - 1,
         sign=1 << (32 - fmt.width),

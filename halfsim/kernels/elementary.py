@@ -7,6 +7,7 @@ IEEE 754 defines, in a fixed order, in binary64; the error is below 2 ulp for ex
 from __future__ import annotations
 
 import math
+from math import ldexp
 
 import numpy as np
 
@@ -19,8 +20,17 @@ _LN2_HIGH = float.fromhex("0x1.62e42fee00000p-1")  # 32 bits: k times it is exac
 _LN2_LOW = float.fromhex("0x1.a39ef35793c76p-33")
 _LOG2_E = float.fromhex("0x1.71547652b82fep+0")
 _HALF_ROOT = float.fromhex("0x1.6a09e667f3bcdp-1")
-_SMALLEST_NORMAL = 2.0**-1022
-_SCALE = 2.0**54
+_SMALLEST_NORMAL = ldexp(1.0, -1022)
+_SCALE, _SMALL = ldexp(1.0, 54), ldexp(1.0, -10)
+# Quotients that Python itself computed would follow the state of the unit in which this is imported.
+_INVERSE_FACTORIALS = tuple(map(float.fromhex, (
+    "0x1.0000000000000p+0", "0x1.0000000000000p+0", "0x1.0000000000000p-1", "0x1.5555555555555p-3",
+    "0x1.5555555555555p-5", "0x1.1111111111111p-7", "0x1.6c16c16c16c17p-10", "0x1.a01a01a01a01ap-13",
+    "0x1.a01a01a01a01ap-16", "0x1.71de3a556c734p-19", "0x1.27e4fb7789f5cp-22", "0x1.ae64567f544e4p-26",
+    "0x1.1eed8eff8d898p-29", "0x1.6124613a86d09p-33",
+)))  # fmt: skip
+"""1 / n! from n = 0."""
+_INVERSE_23 = float.fromhex("0x1.642c8590b2164p-5")
 # Of the error function: terms of series and fraction, where one gives way to the other, and how many numbers at once.
 _TERMS, _BETWEEN, _BLOCK = 60, 2.5, 64
 _FRACTION, _ONE_HALF = (1 << 52) - 1, 1022 << 52
@@ -39,16 +49,16 @@ def _exponential(x):
     k = math.floor(bounded * _LOG2_E + 0.5)
     r = (bounded - k * _LN2_HIGH) - k * _LN2_LOW
     # Taylor's series for |r| < 0.35: the first term left out is below 2**-57.
-    p = 1.0 / 479001600.0 + r * (1.0 / 6227020800.0)
-    p = 1.0 / 39916800.0 + r * p
-    p = 1.0 / 3628800.0 + r * p
-    p = 1.0 / 362880.0 + r * p
-    p = 1.0 / 40320.0 + r * p
-    p = 1.0 / 5040.0 + r * p
-    p = 1.0 / 720.0 + r * p
-    p = 1.0 / 120.0 + r * p
-    p = 1.0 / 24.0 + r * p
-    p = 1.0 / 6.0 + r * p
+    p = _INVERSE_FACTORIALS[12] + r * _INVERSE_FACTORIALS[13]
+    p = _INVERSE_FACTORIALS[11] + r * p
+    p = _INVERSE_FACTORIALS[10] + r * p
+    p = _INVERSE_FACTORIALS[9] + r * p
+    p = _INVERSE_FACTORIALS[8] + r * p
+    p = _INVERSE_FACTORIALS[7] + r * p
+    p = _INVERSE_FACTORIALS[6] + r * p
+    p = _INVERSE_FACTORIALS[5] + r * p
+    p = _INVERSE_FACTORIALS[4] + r * p
+    p = _INVERSE_FACTORIALS[3] + r * p
     p = 1.0 + (r + r * r * (0.5 + r * p))
     # In two halves, so that the one rounding of a subnormal result is the last step.
     whole = np.int64(k)
@@ -70,7 +80,7 @@ def tanh(x, y):
         size = abs(x[i])
         e = _exponential(-2.0 * size)
         small = size * (1.0 - size * size / 3.0)
-        y[i] = math.copysign(small if size < 2.0**-10 else (1.0 - e) / (1.0 + e), x[i])
+        y[i] = math.copysign(small if size < _SMALL else (1.0 - e) / (1.0 + e), x[i])
 
 
 @kernel
@@ -95,7 +105,7 @@ def _logarithm(x):
     s = (m - 1.0) / (m + 1.0)
     # log m = 2 artanh s, |s| < 0.172: the first term left out is below 2**-60 of the sum.
     t = s * s
-    p = 1.0 / 23.0
+    p = _INVERSE_23
     for j in range(21, 0, -2):
         p = p * t + 1.0 / j
     y = e * _LN2_HIGH + (e * _LN2_LOW + 2.0 * s * p)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from functools import cache
+from math import ldexp
 from typing import Any, NamedTuple
 
 import numba
@@ -54,7 +55,7 @@ def _target(fmt: Format) -> _Target | None:
         shift=23 - fraction,
         rebias=(126 + fmt.emin) << 23,
         first=(127 + fmt.emin) << 23 if own else 0,
-        scale=struct.unpack("<i", struct.pack("<f", 2.0 ** (fraction - fmt.emin) if own else 1.0))[0],
+        scale=struct.unpack("<i", struct.pack("<f", ldexp(1.0, fraction - fmt.emin) if own else 1.0))[0],
         largest=fields.largest,
         infinity=fields.infinity if fmt.specials == Specials.ieee else -1,
         nan=-1 if fmt.specials == Specials.none else (1 << (fmt.width - 1)) - 1,

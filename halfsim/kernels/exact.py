@@ -10,6 +10,7 @@ what lies above and of what lies below are exact in binary64. What rests of both
 from __future__ import annotations
 
 import math
+from math import ldexp
 from typing import NamedTuple
 
 import numpy as np
@@ -34,9 +35,9 @@ _ANY, _ALL = 4, 5
 _SLOTS = 6
 _UNITS = (10, -10, -24, -48)
 """Exponents of the units of the sums,"""
-_SCALES = tuple(2.0**-unit for unit in _UNITS)
+_SCALES = tuple(ldexp(1.0, -unit) for unit in _UNITS)
 """and how many make 1."""
-_SHIFTERS = tuple(1.5 * 2.0 ** (52 + unit) for unit in _UNITS)
+_SHIFTERS = tuple(ldexp(1.5, 52 + unit) for unit in _UNITS)
 """Adding and taking one away rounds to a unit."""
 _NONE = int(Status.notPlusZero) | int(Status.notMinusZero)
 

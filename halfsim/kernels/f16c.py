@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, reduce
+from math import ldexp
 from typing import Any, NamedTuple
 
 from llvmlite import ir
@@ -57,7 +58,7 @@ NEAREST = int32(0x1F80)
 """State for `exchange`: to nearest, exceptions masked, subnormal numbers kept."""
 CHOPPED = int32(NEAREST | 3 << 13)
 """The same, toward zero."""
-_SMALLEST, _SUBNORMAL_ULP, _NONE = float32(2.0**-14), float32(2.0**-24), float32(0.0)
+_SMALLEST, _SUBNORMAL_ULP, _NONE = float32(ldexp(1.0, -14)), float32(ldexp(1.0, -24)), float32(0.0)
 PART = 8
 """Elements that processors convert at a time."""
 _NUMBERS = ir.VectorType(FLOAT, PART)

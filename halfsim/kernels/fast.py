@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from math import ldexp
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,7 +37,7 @@ from halfsim.kernels.simd import (
 __all__ = ["FAST", "Fast", "remainder", "scaleb"]
 
 _PIECE = 1024  # results that wait to be rounded: they stay in the nearest cache
-_ROUNDER = 1.5 * 2.0**52  # added and subtracted, it rounds to an integer
+_ROUNDER = ldexp(1.5, 52)  # added and subtracted, it rounds to an integer
 _LARGEST = 65504.0
 _NAN = int32(0x7FC00000)
 _DIVIDE_BY_ZERO = int(Flags.divideByZero)

@@ -6,6 +6,8 @@ Results wait in binary32 to be rounded (`halfsim.kernels.rounder`). `flags` may 
 
 from __future__ import annotations
 
+from math import ldexp
+
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -41,7 +43,7 @@ __all__ = [
 _MAGNITUDE = 0x7FFFFFFF
 _SIGN = -0x80000000
 _QUIET = 0x7FC00000
-_ROUNDER = 1.5 * 2.0**52  # added and subtracted, it rounds to an integer
+_ROUNDER = ldexp(1.5, 52)  # added and subtracted, it rounds to an integer
 
 
 def _odd_sum(x: Lanes, y: Lanes, zero: Lanes) -> Lanes:

@@ -8,6 +8,7 @@ a power of two that is added and taken away.
 
 from __future__ import annotations
 
+from math import ldexp
 from typing import Any
 
 from numba.np.unsafe.ndarray import to_fixed_tuple
@@ -22,7 +23,7 @@ from halfsim.kernels.simd import INFINITY, bits_of, float64_of, float_of, less, 
 __all__ = ["round_binary32", "round_binary64_to_odd", "round_flagged"]
 
 _EXPONENT = 0x7F800000
-_SMALLEST64 = 2.0**-1022
+_SMALLEST64 = ldexp(1.0, -1022)
 
 
 _FIELDS = len(Rule._fields)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import struct
 from functools import lru_cache
+from math import ldexp
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from halfsim._state import default_state
 from halfsim.core._inlined import interpreted
 from halfsim.core.control import STOCHASTIC, Bit, has, rounding_mode
 from halfsim.core.fields import layout
@@ -90,6 +92,7 @@ def _pattern(number: float) -> int:
 
 
 @lru_cache(maxsize=64)
+@default_state()
 def make_rule(target: Format, control: int, flush_inputs: bool) -> NDArray[np.int32]:
     """Return the `Rule` of a control word and a format that `takes` accepts; flushing of inputs is given apart."""
     mode, fields = _mode_of(control), layout(target)
@@ -132,14 +135,14 @@ def make_rule(target: Format, control: int, flush_inputs: bool) -> NDArray[np.in
         odd=1 << shift if mode == Rounding.roundToOdd else 0,
         small=0 if flush_inputs else SMALLEST,
         first=_pattern(target.smallest_normal) if own else 0,
-        up=_pattern(2.0 ** (23 - target.emin)) if own else 0,
-        down=_pattern(2.0 ** (target.emin - 23)) if own else 0,
+        up=_pattern(ldexp(1.0, 23 - target.emin)) if own else 0,
+        down=_pattern(ldexp(1.0, target.emin - 23)) if own else 0,
         tiny=tiny,
         tiny_flip=tiny ^ tiny_negative,
         normal=_pattern(target.smallest_normal),
         flushed=_pattern(target.smallest_normal) if flushes else 0,
         alone=int(not _has(control, Bit.flushInexact)),
-        top=_pattern(2.0 ** (target.emax + 1)) if target.emax < 127 else INFINITY,
+        top=_pattern(ldexp(1.0, target.emax + 1)) if target.emax < 127 else INFINITY,
         largest=largest,
         over=over,
         over_flip=over ^ over_negative,

@@ -11,6 +11,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from halfsim._state import default_state
 from halfsim.accumulators import (
     Accumulator,
     Compensated,
@@ -35,8 +36,7 @@ from halfsim.rounding import Stochastic, as_rounding
 __all__ = ["Operands", "Plan", "compute_fast", "convert_each", "evaluate", "evaluate_general", "first_step", "plan"]
 
 # Multiply-adds worth a thread: about 0.2 ms of a vectorised loop, of a general one.
-_FAST_WORK = 1 << 19
-_GENERAL_WORK = 1 << 13
+_FAST_WORK, _GENERAL_WORK = 1 << 19, 1 << 13
 # Multiply-adds that the general loop does in 50 ms, less than a compilation takes, and elements it holds at a time.
 _FIRST_WORK, _PIECE = 1 << 20, 1 << 15
 _WORDS: dict[Format, np.dtype[Any]] = {BINARY16: np.dtype(np.uint16), BINARY32: np.dtype(np.uint32)}
@@ -68,6 +68,7 @@ class Plan(NamedTuple):
 
 
 @lru_cache(maxsize=256)
+@default_state()
 def plan(accumulator: Accumulator) -> Plan:
     """Return the loops of an accumulator."""
     rounding = as_rounding(accumulator.rounding)
@@ -291,8 +292,7 @@ def _compute_left(
     specials.resolve(*words, d, start, stop, *settings)
     elements = np.flatnonzero(left) + start * d.shape[1]
     if elements.size:
-        operands = as_patterns(operands, chosen.factors)
-        flat = d.reshape(-1)
+        operands, flat = as_patterns(operands, chosen.factors), d.reshape(-1)
         again = flat[elements].astype(np.int64)
         _compute_general(host, chosen, operands, elements, again, chosen.storage.format)
         if chosen.storage.format != chosen.format:

@@ -11,6 +11,7 @@ when an `int32` follows; right shifts and comparisons need the typed `shift_righ
 
 from __future__ import annotations
 
+from math import ldexp
 from typing import NamedTuple
 
 from llvmlite import ir
@@ -51,9 +52,9 @@ FIRST_OVER = 0x47800000
 _REBIAS = 112 << 23
 _HUGE = (0x7BFF << 13) | 0x1FFF
 _TINY = 0x00800000  # smallest normal binary32 number: rounds as anything smaller does
-_DECODE_SCALE = float32(2.0**-112)
-_SUBNORMAL_ULP = float32(2.0**-24)
-_TO_FIXED = float32(2.0**37)
+_DECODE_SCALE = float32(ldexp(1.0, -112))
+_SUBNORMAL_ULP = float32(ldexp(1.0, -24))
+_TO_FIXED = float32(ldexp(1.0, 37))
 _HALF = float32(0.5)
 _ZERO = float32(0.0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ldexp
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from halfsim.rounding import Rounding
 __all__ = ["Block", "block"]
 
 # Products of formats near 1 have fewer digits below this one than binary64 has, and 32 of them fit above it.
-_GRID, _TERMS, _LAST = 1.5 * 2.0**38, 32, -62
+_GRID, _TERMS, _LAST = ldexp(1.5, 38), 32, -62
 
 
 class Block(NamedTuple):
@@ -72,7 +73,7 @@ def _fused(accumulator: FusedDotAdd, factors: tuple[Format, Format], window: Win
     if accumulator.align != Rounding.roundTowardZero or not (narrow or wide):
         return None
     # The halves of a block, C with the first, must fit int32, and all of it 32 bits and a sign.
-    product = (2 - 2.0 ** (1 - left.precision)) * (2 - 2.0 ** (1 - right.precision)) * 2**bits
+    product = (2 - ldexp(1.0, 1 - left.precision)) * (2 - ldexp(1.0, 1 - right.precision)) * 2**bits
     half, whole = (count * product + 2 ** (bits + 1) for count in ((terms + 1) // 2, terms))
     if bits > 29 or half >= 2**31 or whole >= 2**32:
         return None

@@ -7,6 +7,7 @@ otherwise than the scalar operation does. `Memory` reads and writes vectors; `wi
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import ldexp
 from typing import Any
 
 from llvmlite import ir
@@ -32,7 +33,7 @@ BYTE, INT, LONG = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 FLOAT, DOUBLE = ir.FloatType(), ir.DoubleType()
 _REAL = FLOAT, DOUBLE
 # To its binade belong integers alone.
-_INTEGERS = 1.5 * 2.0**52
+_INTEGERS = ldexp(1.5, 52)
 MANY = 16
 """Elements that `each` writes for at a time."""
 

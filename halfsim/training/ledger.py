@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from halfsim._state import default_state
 from halfsim.kernels.census import BINS, LOWEST, census, special
-from halfsim.kernels.default_state import default_state
 from halfsim.training.arithmetic import Array
 from halfsim.training.binary32 import widen
 from halfsim.training.books import Books as Books

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from halfsim.kernels.default_state import default_state
+from halfsim._state import default_state
 from halfsim.policy import Policy
 from halfsim.training.accounting.measure import step_bytes
 from halfsim.training.arithmetic import Array

@@ -11,8 +11,8 @@ import pytest
 
 pytest.importorskip("sklearn")
 
+from halfsim._state import default_state
 from halfsim.core import _guard
-from halfsim.kernels.default_state import default_state
 from halfsim.policy import named
 from halfsim.training.models import BatchNormNet, Perceptron
 from halfsim.training.optim import SGD, Adagrad, Adam
