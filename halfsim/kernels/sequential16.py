@@ -16,22 +16,21 @@ from halfsim.core._jit import choose_by_type, kernel, merged, scalar
 from halfsim.core.fields import larger, smaller
 from halfsim.kernels.addends import read16, write16
 from halfsim.kernels.arithmetic16 import Rule16, add, add_product, make_rule16, round_nearest, round_rule
+from halfsim.kernels.cuts import Trial, read_trial
 from halfsim.kernels.integers import any_below, unsigned_smaller
 from halfsim.kernels.simd import Rule, make_rule
 from halfsim.kernels.sweep import ADVANCE, grid, walk
 from halfsim.kernels.trials import (
-    Trial,
     check,
     check_nothing,
     decided,
     exceeded,
     no_checks,
-    read_trial,
     subnormal,
     try_fused,
     try_nearest,
-    try_nothing,
     try_unfused,
+    try_unfused_nearest,
 )
 from halfsim.kernels.vectors import LANES, afresh, load, multiply, narrow, splat, store, widen
 
@@ -93,7 +92,7 @@ def _round_rule(task, value):
 
 choose_by_type(
     _attempt,
-    {_FusedNearest: try_nearest, _Fused: try_fused, _UnfusedNearest: try_unfused, _Unfused: try_nothing},
+    {_FusedNearest: try_nearest, _Fused: try_fused, _UnfusedNearest: try_unfused_nearest, _Unfused: try_unfused},
 )
 choose_by_type(
     _check,

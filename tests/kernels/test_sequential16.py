@@ -176,3 +176,14 @@ def test_sums_a_little_too_large_come_back_from_no_infinity(mode, fused):
         b = np.repeat(np.float16([[sign * step], [-64 * sign]]), 32, axis=1)
         c = np.full((2, 32), sign * 65504, np.float16)
         agree(mode, fused, np.full((2, 2), 0x3C00, np.uint16), b.view(np.uint16), c.view(np.uint16))
+
+
+@pytest.mark.parametrize("flush", [False, True])
+@pytest.mark.parametrize("mode", MODES)
+def test_every_number_times_some_rounded_and_then_added(mode, flush):
+    rng = np.random.default_rng(16)
+    every = np.arange(65536, dtype=np.uint16)[:, None]
+    edges = [0x0001, 0x03FF, 0x0400, 0x3BFF, 0x3C00, 0x3C01, 0x7BFF, 0x8000, 0xBC00, 0xFC00]
+    row = np.concatenate([np.uint16(edges), rng.integers(0, 65536, 22, dtype=np.uint16)])[None]
+    for c in (rng.integers(0, 65536, (65536, 32), dtype=np.uint16), rng.choice(row[0], (65536, 32))):
+        agree(mode, False, every, row, c, flush)
