@@ -13,6 +13,7 @@ __all__ = ["get_num_threads", "run_blocks", "set_num_threads"]
 
 _lock = threading.Lock()
 _DIGITS = 9
+_SHOWN = 20
 _inside = threading.local()
 _threads = 0
 _pool: ThreadPoolExecutor | None = None
@@ -23,8 +24,9 @@ def _available() -> int:
     chosen = os.environ.get("HALFSIM_NUM_THREADS", "")
     if chosen:
         if not chosen.isdecimal() or len(chosen) > _DIGITS or int(chosen) < 1:
+            shown = repr(chosen) if len(chosen) <= _SHOWN else f"{chosen[:_SHOWN]!r}... ({len(chosen)} characters)"
             raise ValueError(
-                f"HALFSIM_NUM_THREADS={chosen[:_DIGITS]!r} must be a positive integer of at most {_DIGITS} digits; "
+                f"HALFSIM_NUM_THREADS={shown} must be a positive integer of at most {_DIGITS} digits; "
                 "unset it to use every processor"
             )
         return int(chosen)

@@ -121,7 +121,13 @@ def test_a_bad_count_is_refused(bad):
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("3", "3"), ("zero", "HALFSIM_NUM_THREADS='zero' must be"), ("9" * 5000, "'999999999' must be")],
+    [
+        ("3", "3"),
+        ("zero", "HALFSIM_NUM_THREADS='zero' must be"),
+        # What is shown is what is wrong: whole, or seen to be cut.
+        ("9" * 11, "HALFSIM_NUM_THREADS='99999999999' must be"),
+        ("9" * 5000, "HALFSIM_NUM_THREADS='99999999999999999999'... (5000 characters) must be"),
+    ],
 )
 def test_the_environment_chooses_the_default(value, expected):
     code = "from halfsim.kernels import threads; print(threads.get_num_threads())"
