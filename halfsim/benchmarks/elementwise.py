@@ -125,7 +125,7 @@ def _stochastic(name: str, bits: int, sizes: Sizes) -> Case:
     if pychop is not None:
         size = max(1, sizes.elements // 10)
         part, chop = [column[:size] for column in columns], pychop.Chop(5, 10, rmode=5)
-        exact = partial(peers.numpy_exact, name, part)
+        exact = partial(peers.numpy_exact, name, part, "stochastic")
         others.append(Contender("pychop", lambda: chop(exact()), size, note="random numbers of its own"))
     return case(columns, lambda: function(rounding=rounding, out=out), others, 2)
 
