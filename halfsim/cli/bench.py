@@ -26,13 +26,14 @@ _EPILOG = examples(
     "halfsim bench --only convert --only call --rounds 15",
     "halfsim bench --only 'tensor cores' --out runs/bench-units --check",
 )
-_SIZE = click.IntRange(min=100)
+# A column of random binary64 numbers of 8 GB: more would be a machine's whole memory, or a typing error.
+_SIZE, _ORDER = click.IntRange(100, 10**9), click.IntRange(16, 30_000)
 
 
 @click.command(epilog=_EPILOG)
 @click.option("--only", "families", multiple=True, metavar="FAMILY", help="A family of rows; 'list' prints them.")
 @click.option("--size", default=1_000_000, show_default=True, type=_SIZE, help="Elements of an operand.")
-@click.option("--order", default=512, show_default=True, type=click.IntRange(min=16), help="M = N = K of products.")
+@click.option("--order", default=512, show_default=True, type=_ORDER, help="M = N = K of products.")
 @click.option("--rounds", default=7, show_default=True, type=click.IntRange(min=1), help="Turns of every contender.")
 @click.option(
     "-o",

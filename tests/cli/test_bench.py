@@ -61,8 +61,10 @@ def test_the_families_are_listed() -> None:
     ("arguments", "message"),
     [
         (("--only", "tensor core"), "unknown family 'tensor core'; did you mean tensor cores?"),
-        (("--size", "1"), "Invalid value for '--size': 1 is not in the range x>=100"),
-        (("--order", "0"), "Invalid value for '--order': 0 is not in the range x>=16"),
+        (("--size", "1"), "Invalid value for '--size': 1 is not in the range 100<=x<=1000000000"),
+        (("--size", f"1{21 * '0'}"), f"Invalid value for '--size': 1{21 * '0'} is not in the range 100<=x<=1000000000"),
+        (("--order", "0"), "Invalid value for '--order': 0 is not in the range 16<=x<=30000"),
+        (("--order", "50000"), "Invalid value for '--order': 50000 is not in the range 16<=x<=30000"),
         (("--rounds", "0"), "Invalid value for '--rounds': 0 is not in the range x>=1"),
         (("--out", __file__), f"Invalid value for '-o' / '--out': Directory '{__file__}' is a file"),
     ],
