@@ -66,7 +66,11 @@ def bench(
         if name not in FAMILIES:
             raise click.UsageError(f"unknown family {name!r}; {near(name, FAMILIES)}")
     rows = [row for row in ROWS if not families or row.family in families]
-    sizes, results = benchmarks.Sizes(size, order), []
+    sizes, usual, results = benchmarks.Sizes(size, order), benchmarks.Sizes(), []
+    if check and sizes != usual:
+        raise click.UsageError(
+            f"--check: floors hold for --size {usual.elements} and --order {usual.order} alone; drop --check or these"
+        )
     out.mkdir(parents=True, exist_ok=True)
     with _bar(rows) if progress else contextlib.nullcontext(rows) as shown:
         for row in shown:

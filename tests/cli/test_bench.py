@@ -10,7 +10,8 @@ import pytest
 
 from tests.cli.running import invoke
 
-SMALL = ("bench", "--only", "call", "--size", "100", "--order", "16", "--rounds", "1")
+QUICK = ("bench", "--only", "call", "--rounds", "1")
+SMALL = (*QUICK, "--size", "100", "--order", "16")
 
 
 def test_it_prints_a_table_and_writes_figures_and_pictures(tmp_path: Path) -> None:
@@ -33,12 +34,12 @@ def test_check_fails_where_a_ratio_is_below_its_floor(tmp_path: Path, monkeypatc
     from halfsim import benchmarks
 
     monkeypatch.setattr(benchmarks, "missed", lambda results: ["call, add: 0.01 x numpy, not 0.1"])
-    shown = invoke(*SMALL, "--no-progress", "--out", str(tmp_path), "--check")
+    shown = invoke(*QUICK, "--no-progress", "--out", str(tmp_path), "--check")
     assert shown.exit_code == 1
     assert shown.stdout.endswith("Below the floor:\ncall, add: 0.01 x numpy, not 0.1\n")
     assert shown.stderr == ""
     monkeypatch.setattr(benchmarks, "missed", lambda results: [])
-    shown = invoke(*SMALL, "--no-progress", "--out", str(tmp_path), "--check")
+    shown = invoke(*QUICK, "--no-progress", "--out", str(tmp_path), "--check")
     assert shown.exit_code == 0
     assert shown.stdout.endswith("No ratio is below its floor.\n")
 
@@ -65,6 +66,14 @@ def test_the_families_are_listed() -> None:
         (("--size", f"1{21 * '0'}"), f"Invalid value for '--size': 1{21 * '0'} is not in the range 100<=x<=1000000000"),
         (("--order", "0"), "Invalid value for '--order': 0 is not in the range 16<=x<=30000"),
         (("--order", "50000"), "Invalid value for '--order': 50000 is not in the range 16<=x<=30000"),
+        (
+            ("--only", "call", "--order", "64", "--check"),
+            "--check: floors hold for --size 1000000 and --order 512 alone; drop --check or these",
+        ),
+        (
+            ("--only", "call", "--size", "20000", "--check"),
+            "--check: floors hold for --size 1000000 and --order 512 alone; drop --check or these",
+        ),
         (("--rounds", "0"), "Invalid value for '--rounds': 0 is not in the range x>=1"),
         (("--out", __file__), f"Invalid value for '-o' / '--out': Directory '{__file__}' is a file"),
     ],
