@@ -101,7 +101,7 @@ def _against(against: Against) -> str:
     return f"{against.peer:<19}{against.ratio:>9.3g}{aims}  {', '.join(remark for remark in remarks if remark)}"
 
 
-def document(results: Sequence[Result], sizes: Sizes, rounds: int) -> dict[str, Any]:
+def document(results: Sequence[Result], sizes: Sizes, rounds: int, unfinished: Sequence[str] = ()) -> dict[str, Any]:
     """Return everything as what JSON holds.
 
     Parameters
@@ -112,14 +112,18 @@ def document(results: Sequence[Result], sizes: Sizes, rounds: int) -> dict[str, 
         Of the operands.
     rounds : int
         Turns of everybody.
+    unfinished : sequence of str
+        Families that were asked for and are not there, as the run was interrupted.
 
     Returns
     -------
     dict
-        ``schema``, ``machine``, ``sizes``, ``rounds`` and ``rows``; ratios above 1 mean that halfsim is faster.
+        ``schema``, ``machine``, ``sizes``, ``rounds``, ``unfinished`` and ``rows``; ratios above 1 mean that halfsim is
+        faster.
     """
     rows = [
         {**asdict(result), "against": [{**asdict(a), "verdict": a.verdict} for a in result.against]}
         for result in results
     ]
-    return {"schema": 1, "machine": machine(), "sizes": sizes._asdict(), "rounds": rounds, "rows": rows}
+    said = {"sizes": sizes._asdict(), "rounds": rounds, "unfinished": list(unfinished)}
+    return {"schema": 1, "machine": machine(), **said, "rows": rows}

@@ -51,13 +51,13 @@ def bench(
     """Measure halfsim beside NumPy and whichever peers are installed, and say how near the hardware's limits it is.
 
     Answers are compared first. Then everybody works in turn, on one thread, and processor time is counted; the ratios
-    are medians over the rounds, above 1 where halfsim is faster.
+    are medians over the rounds, above 1 where halfsim is faster. Ctrl-C keeps the families that are finished.
     """
     # Before NumPy is imported: the peers' threads would spin in other contenders' turns.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     from halfsim import benchmarks
-    from halfsim.benchmarks import FAMILIES, ROWS, document, measure, missed, table
+    from halfsim.benchmarks import FAMILIES, ROWS, document, missed, table
 
     if "list" in families:
         click.echo("\n".join(FAMILIES))
@@ -66,21 +66,36 @@ def bench(
         if name not in FAMILIES:
             raise click.UsageError(f"unknown family {name!r}; {near(name, FAMILIES)}")
     rows = [row for row in ROWS if not families or row.family in families]
-    sizes, usual, results = benchmarks.Sizes(size, order), benchmarks.Sizes(), []
+    sizes, usual = benchmarks.Sizes(size, order), benchmarks.Sizes()
     if check and sizes != usual:
         raise click.UsageError(
             f"--check: floors hold for --size {usual.elements} and --order {usual.order} alone; drop --check or these"
         )
     out.mkdir(parents=True, exist_ok=True)
-    with _bar(rows) if progress else contextlib.nullcontext(rows) as shown:
-        for row in shown:
-            results.append(measure(row, sizes, rounds))
+    results, unfinished = _measured(rows, sizes, rounds, progress)
+    if unfinished and not results:
+        raise KeyboardInterrupt
     click.echo(table(results))
-    (out / "bench.json").write_text(json.dumps(document(results, sizes, rounds), indent=1) + "\n")
+    (out / "bench.json").write_text(json.dumps(document(results, sizes, rounds, unfinished), indent=1) + "\n")
+    if unfinished:
+        click.echo(f"\n{out / 'bench.json'}\n\nInterrupted: {', '.join(unfinished)} not finished, and not shown.")
+        raise KeyboardInterrupt
     click.echo(f"\n{out / 'bench.json'}{_picture(results, sizes, out)}")
     below = missed(results)
     click.echo("\n".join(["", "Below the floor:", *below]) if below else "\nNo ratio is below its floor.")
     return FAILED if check and below else None
+
+
+def _measured(rows: Sequence[Row], sizes: Sizes, rounds: int, progress: bool) -> tuple[list[Result], list[str]]:
+    """Measure rows until Ctrl-C; return the results of whole families, and the families that are none."""
+    from halfsim.benchmarks import measure
+
+    results: list[Result] = []
+    with contextlib.suppress(KeyboardInterrupt), _bar(rows) if progress else contextlib.nullcontext(rows) as shown:
+        for row in shown:
+            results.append(measure(row, sizes, rounds))
+    unfinished = list(dict.fromkeys(row.family for row in rows[len(results) :]))
+    return [result for result in results if result.family not in unfinished], unfinished
 
 
 def _bar(rows: Sequence[Row]) -> Any:

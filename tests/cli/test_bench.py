@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ def test_it_prints_a_table_and_writes_figures_and_pictures(tmp_path: Path) -> No
     folder = tmp_path / "new" / "folder"
     assert sorted(path.name for path in folder.iterdir()) == ["bench.json", "roofline.png", "roofline.svg"]
     read = json.loads((folder / "bench.json").read_text())
-    assert {row["family"] for row in read["rows"]} == {"call", "stochastic"}
+    assert ({row["family"] for row in read["rows"]}, read["unfinished"]) == ({"call", "stochastic"}, [])
     assert (folder / "roofline.png").read_bytes().startswith(b"\x89PNG")
     assert "stochastic" in (folder / "roofline.svg").read_text()
 
@@ -42,6 +43,36 @@ def test_check_fails_where_a_ratio_is_below_its_floor(tmp_path: Path, monkeypatc
     shown = invoke(*QUICK, "--no-progress", "--out", str(tmp_path), "--check")
     assert shown.exit_code == 0
     assert shown.stdout.endswith("No ratio is below its floor.\n")
+
+
+@pytest.mark.parametrize(("rows", "kept"), [(6, ["call"]), (1, [])])
+def test_an_interrupted_run_keeps_the_families_that_are_finished(
+    rows: int, kept: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from halfsim import benchmarks
+
+    measured: list[str] = []
+
+    def measure(row: Any, *arguments: Any) -> Any:
+        if len(measured) == rows:
+            raise KeyboardInterrupt
+        measured.append(row.family)
+        return MEASURE(row, *arguments)
+
+    MEASURE = benchmarks.measure
+    monkeypatch.setattr(benchmarks, "measure", measure)
+    out, only = tmp_path / "new", ("--only", "call", "--only", "growth with n")
+    shown = invoke(*SMALL, *only, "--no-progress", "--out", str(out))
+    assert (shown.exit_code, shown.stderr) == (130, "halfsim: interrupted\n")
+    assert measured.count("call") == (4 if kept else 1)
+    if not kept:
+        assert (shown.stdout, list(out.iterdir())) == ("", [])
+        return
+    assert "add of 8 elements" in shown.stdout
+    assert "n = 100" not in shown.stdout
+    assert shown.stdout.endswith(f"\n{out / 'bench.json'}\n\nInterrupted: growth with n not finished, and not shown.\n")
+    read = json.loads((out / "bench.json").read_text())
+    assert ({row["family"] for row in read["rows"]}, read["unfinished"]) == ({"call"}, ["growth with n"])
 
 
 def test_without_matplotlib_there_is_no_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
