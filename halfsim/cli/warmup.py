@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import time
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["warmup"]
 
 _Work = Callable[[], Any]
+# Bytes that no compiled loop exceeds.
+_LARGEST = 1 << 18
 
 
 _EPILOG = examples("halfsim warmup", "halfsim warmup add multiply fma matmul")
@@ -45,20 +48,33 @@ def warmup(names: tuple[str, ...]) -> None:
             raise click.UsageError(f"unknown operation {name!r}; {near(name, work)}")
     chosen = list(dict.fromkeys(names)) or list(work)
     directory, start = cache_directory(), time.perf_counter()
-    # Nothing tells a call that what it compiled could not be kept; here that is all there is to do.
-    directory.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=directory):
-        pass
+    _has_space(directory, "nothing would be kept")
     with click.progressbar(
         chosen, label="compiling", file=sys.stderr, item_show_func=lambda name: name or "", width=30
     ) as bar:
         for name in bar:
             for run in work[name]:
                 run()
+    _has_space(directory, "what was compiled may not all be kept")
     count, size = _contents(directory)
     seconds = time.perf_counter() - start
     click.echo(f"{len(chosen)} operation(s) ready in {seconds:.1f} s")
     click.echo(f"cache: {directory}, {count} file(s), {size / 1e6:.1f} MB")
+
+
+def _has_space(directory: Path, otherwise: str) -> None:
+    """Refuse to go on where a loop could not be kept: no call is told so, and here that is all there is to do."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory) as file:
+            file.write(bytes(_LARGEST))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise click.ClickException(
+            f"{directory}: {otherwise}: {error.strerror or error}; make space there, "
+            "or set HALFSIM_CACHE_DIR to a folder that can be written to"
+        ) from None
 
 
 def _contents(directory: Path) -> tuple[int, int]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.cli.running import ROOT, process
+from tests.cli.running import ROOT, RUN, invoke, process
 
 
 def test_warmup_fills_the_cache(tmp_path: Path) -> None:
@@ -30,6 +33,45 @@ def test_warmup_fills_the_cache(tmp_path: Path) -> None:
     assert again.returncode == 0
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == files
     assert time.process_time() - start < 5
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits")
+def test_it_says_at_once_where_nothing_can_be_kept(tmp_path: Path) -> None:
+    # A limit of the size of files stands for a disk with no space left, which no test can have.
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (16384, 16384)); "
+    done = subprocess.run(
+        [*RUN[:2], limited + RUN[2], "warmup", "absolute"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "HALFSIM_CACHE_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(
+        rf"halfsim: {re.escape(str(tmp_path))}\S+: nothing would be kept: File too large; make space there, "
+        r"or set HALFSIM_CACHE_DIR to a folder that can be written to\n",
+        done.stderr,
+    )
+    (tmp_path / "file").touch()
+    done = process("warmup", "absolute", HALFSIM_CACHE_DIR=str(tmp_path / "file"))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "nothing would be kept: Not a directory; make space there, or set HALFSIM_CACHE_DIR" in done.stderr
+
+
+def test_it_says_at_the_end_where_space_ran_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = tempfile.TemporaryFile
+    asked: list[Any] = []
+
+    def fill(**keywords: Any) -> Any:
+        asked.append(keywords)
+        if len(asked) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return files(**keywords)
+
+    monkeypatch.setattr("tempfile.TemporaryFile", fill)
+    monkeypatch.setenv("HALFSIM_CACHE_DIR", str(tmp_path))
+    shown = invoke("warmup", "absolute")
+    assert (shown.exit_code, shown.stdout) == (1, "")
+    assert "what was compiled may not all be kept: No space left on device; make space" in shown.stderr
 
 
 @pytest.mark.slow
