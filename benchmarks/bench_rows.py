@@ -1,6 +1,6 @@
 """Every contender of every row of `halfsim bench` under pytest-benchmark, for its statistics and its history.
 
-``pytest benchmarks/bench_rows.py --benchmark-only -k "add and halfsim"``; the sizes are small, as every case is made to
+``pytest benchmarks/ --benchmark-only -k "add and halfsim"``; the sizes are small, as every case is made to
 learn who takes part. For ratios run ``halfsim bench``: there everybody works in turn.
 """
 

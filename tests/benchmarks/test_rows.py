@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import re
+from fnmatch import fnmatch
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,3 +51,13 @@ def test_rows_of_a_family_stand_together() -> None:
     families = [row.family for row in ROWS]
     assert [name for i, name in enumerate(families) if name not in families[:i]] == list(FAMILIES)
     assert sum(a != b for a, b in itertools.pairwise(families)) == len(FAMILIES) - 1
+
+
+def test_pytest_finds_the_rows_and_the_page_says_how_large_they_are(root: Path, pytestconfig: pytest.Config) -> None:
+    assert any(fnmatch("bench_rows.py", pattern) for pattern in pytestconfig.getini("python_files"))
+    source = (root / "benchmarks" / "bench_rows.py").read_text(encoding="utf-8")
+    sizes = re.search(r"^SIZES = Sizes\(([\d_]+), (\d+)\)$", source, re.MULTILINE)
+    assert sizes
+    elements, order = map(int, sizes.groups())
+    page = (root / "docs" / "performance.md").read_text(encoding="utf-8")
+    assert f"operands have {elements:,} elements and products are {order} x {order} x {order}" in page
