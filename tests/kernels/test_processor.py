@@ -49,14 +49,52 @@ def passes(tier, *arguments):
     return done.stdout
 
 
+# Parts of the tests that take some minutes each; what is new in tests/ joins the last of them.
+PARTS = {
+    "kernels": ["kernels"],
+    "front door": ["test_linalg.py", "test_linalg_formats.py", "test_operations.py"],
+    "core": ["core", "tensorcores"],
+    "explanation": ["explanation", "explore"],
+    "vectors": ["testvectors", "capture"],
+    "PyTorch": ["interop"],
+    "training": ["training"],
+    "studies": ["studies"],
+}
+# Texts, pictures, types, times, hardware designs and the project itself: they ask no loop that is not asked above.
+APART = {"benchmarks", "cli", "docs", "hdl", "oracles", "plotting", "typing"}
+APART |= {f"test_{name}.py" for name in ("consoles", "documentation", "gallery", "notebook", "project", "references")}
+APART |= {"test_release.py", "test_startup.py"}
+PARTS["others"] = sorted(
+    path.name
+    for path in (ROOT / "tests").iterdir()
+    if (path / "__init__.py").exists() or path.match("test_*.py")
+    if path.name not in APART.union(*PARTS.values())
+)
+# Here with what takes minutes, but for what asks no loop of this processor, or the same ones once more.
+WITH_SLOW = ("kernels", "front door")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
+@pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("tier", ["generic", "haswell", "avx512", "avx512fp16"])
-def test_everything_is_right_on_older_processors(tier):
-    files = ["tests/kernels", "tests/test_linalg.py", "tests/test_linalg_formats.py", "tests/test_operations.py"]
-    # With what takes minutes, but for what asks no loop of this processor, or the same ones once more.
-    chosen = "-m", "not nightly and not gpu", "-k", "not ten_million and not every_launch"
+def test_everything_is_right_on_older_processors(tier, part):
+    files = [f"tests/{name}" for name in PARTS[part]]
+    chosen = (
+        ["-m", "not nightly and not gpu", "-k", "not ten_million and not every_launch"] if part in WITH_SLOW else []
+    )
     passes(tier, *files, *chosen, "--deselect", "tests/kernels/test_processor.py")
+
+
+def test_the_parts_are_there_and_hold_most_of_the_tests():
+    named = APART.union(*PARTS.values())
+    assert all((ROOT / "tests" / name).exists() for name in named)
+    assert sum(map(len, PARTS.values())) == len(set().union(*PARTS.values()))
+    assert {"test_properties.py", "test_stochastic.py", "test_same_bits.py", "test_totals.py"} <= set(PARTS["others"])
+    covered = [
+        path for names in PARTS.values() for name in names for path in (ROOT / "tests").glob(f"{name}/**/test_*.py")
+    ]
+    assert len(covered) + len(PARTS["others"]) > 150
 
 
 LONGER = {
