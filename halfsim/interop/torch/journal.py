@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from halfsim.formats import BINARY16
+from halfsim.interop.torch.brains import Brains
 from halfsim.interop.torch.linear import LINEAR, as_product
 from halfsim.interop.torch.marks import Mark, Marks
 from halfsim.interop.torch.modules import BACKWARD, Modules
@@ -16,6 +17,10 @@ from halfsim.interop.torch.rules import Rules
 from halfsim.interop.torch.tensors import FLOATS, INEXACT, NARROW, fills, holds_wide, makes_special, tensors_in
 
 __all__ = ["Journal"]
+
+_PUTS = {"_index_put_impl", "index_copy", "index_put", "masked_scatter", "put", "scatter"}
+"""Operators that put numbers into a part of a tensor, also where it fills its memory, unless they add them."""
+_PARTS = _PUTS | {"index_add", "index_reduce", "scatter_add", "scatter_reduce"}
 
 
 class Journal:
@@ -29,6 +34,7 @@ class Journal:
 
     def __init__(self, rules: Rules, report: Report, marks: Marks, modules: Modules) -> None:
         self._rules, self._report, self._marks, self._modules = rules, report, marks, modules
+        self.brains = Brains(marks, modules)
 
     def left(self, func: Any, name: str, reason: str, args: Any, kwargs: Any) -> Any:
         """Let PyTorch compute, say so, and follow bfloat16 numbers through it."""
@@ -36,7 +42,10 @@ class Journal:
         if func is LINEAR:
             func, args = as_product(args)
         found = [x for x in tensors_in([args, kwargs]) if x.dtype in INEXACT]
-        brain = self._marks.brains and name not in RANDOM and self._marks.brain(found)
+        target = kwargs.get("out", args[0] if args else None) if func._schema.is_mutable else None
+        # What a result is written to is no operand.
+        operands = [x for x in found if x is not target] if "out" in kwargs else found
+        brain = self._marks.brains and self.computes_brains(name, args, kwargs, target, operands)
         before = [x for x in found if x.dtype in FLOATS]
         if self._report.first is None and func._schema.is_mutable:
             before = [x.clone() for x in before]
@@ -44,10 +53,9 @@ class Journal:
         self.noted(name, result, before)
         if brain:
             self._marks.hold(tensors_in([result]))
-        elif self._marks.brains and name in RANDOM and func._schema.is_mutable:
-            for target in tensors_in([kwargs.get("out", args[0] if args else None)]):
-                self._marks.forget(target, Mark.brain)
-                self._marks.decide(target)
+        elif self._marks.brains:
+            for tensor in tensors_in([target]):
+                self._marks.forget(tensor, Mark.brain)
         return result
 
     def listed(self, name: str, reason: str) -> None:
@@ -75,6 +83,15 @@ class Journal:
                 "loss, beside others, and all of it counts as wide: round the others first, as .half().float() does"
             )
 
+    def computes_brains(self, name: str, args: Any, kwargs: Any, target: Any, operands: list[torch.Tensor]) -> bool:
+        """Whether an operator, that may change a target in place, rounds to bfloat16, and hence its gradient."""
+        brain = name not in RANDOM and self.brains.among(name, _used(name, args, kwargs, target, operands))
+        target = target if isinstance(target, torch.Tensor) and target.dtype in INEXACT else None
+        if target is not None and (name in _PARTS or not fills(target)):
+            brain = self.part(name, target, brain)
+        brain = brain or (target is not None and target.dtype is torch.bfloat16)
+        return self.brains.record(brain, target)
+
     def moves_brains(
         self, func: Any, name: str, args: Any, kwargs: Any, sources: list[torch.Tensor], floats: list[torch.Tensor]
     ) -> bool:
@@ -87,39 +104,31 @@ class Journal:
         sources, floats : lists of tensors
             Those whose numbers stay, and all of fractions.
         """
-        if func._schema.is_mutable and name in ("fill", "_foreach_zero"):
+        changes, anew, out = func._schema.is_mutable, len(sources) < len(floats), kwargs.get("out")
+        if changes and name in ("fill", "_foreach_zero"):
             for tensor in tensors_in(args[:1]):
-                self._marks.forget(tensor, Mark.brain | Mark.like)
-        anew = len(sources) < len(floats)
-        out = kwargs.get("out")
+                self._marks.forget(tensor, Mark.brain)
+        target = args[0] if out is None and args else out
         if isinstance(out, torch.Tensor) and not any(x is out for x in tensors_in(args)):
             sources = [x for x in sources if x is not out]
             if not sources:
                 self._marks.forget(out, Mark.numbers)
         if takes_shapes(name) or not sources:
             return False
-        if anew or not func._schema.is_mutable or (isinstance(out, torch.Tensor) and fills(out)):
-            return self._marks.brain(sources)
-        target = args[0] if out is None and args else out
-        if not isinstance(target, torch.Tensor):
-            return self._marks.brain(sources)
-        written = [x for x in sources if x is not target]
-        return self.part(name, target, self._marks.brain(written)) if written else self._marks.brain([target])
-
-    def stays_like(self, func: Any, name: str, sources: list[torch.Tensor]) -> bool:
-        """Whether a result is constants of the shape of bfloat16 numbers, or a copy of such."""
-        if takes_shapes(name):
-            return self._marks.brain(sources) or self._marks.alike(sources)
-        return not func._schema.is_mutable and self._marks.alike(sources)
+        if not changes or not isinstance(target, torch.Tensor):
+            return self.brains.record(self.brains.among(name, sources))
+        brain = self.brains.among(name, _used(name, args, kwargs, target, sources))
+        if not anew and (not fills(target) or (out is None and name in _PARTS)):
+            brain = self.part(name, target, brain)
+        return self.brains.record(brain, target)
 
     def part(self, name: str, target: torch.Tensor, brain: bool) -> bool:
         """Whether a memory holds bfloat16 numbers where a part is written to; note numbers that its others are not."""
         held = self._marks.brain([target])
-        if self._marks.of(target) & Mark.like and not held:
-            # They have no numbers yet.
-            self._marks.decide(target)
-            return brain
-        if brain == held or target.dtype in NARROW or self._modules.phase() == BACKWARD:
+        if self._modules.phase() == BACKWARD:
+            known = self.brains.recorded(name, [target])
+            return brain if known is not None else brain or held
+        if brain == held or target.dtype in NARROW:
             return brain or held
         _, module = self._modules.at_work()
         policy = self._rules.policy(name, module)
@@ -133,3 +142,10 @@ class Journal:
 
     def _say(self, note: str) -> None:
         self._report.notes += [note] * (note not in self._report.notes)
+
+
+def _used(name: str, args: Any, kwargs: Any, target: Any, operands: list[torch.Tensor]) -> list[torch.Tensor]:
+    """Return the operands whose numbers an operator writes: where it puts them, nothing is left of what was there."""
+    adds = any(x is True or isinstance(x, str) for x in (*args[3:], *kwargs.values()))
+    puts = name == "copy" or (name in _PUTS and not adds)
+    return [x for x in operands if x is not target] or operands if puts else operands

@@ -21,13 +21,11 @@ class Mark:
     wide = 4
     brain = 8
     """Bfloat16 numbers in float32: copied from a bfloat16 tensor, or computed of such."""
-    like = 32
-    """Constants of the shape of bfloat16 numbers: what is written into them, or where a backward pass begins."""
     parameter = 16 | weight
     """A weight that is a parameter: in float32 it is a master copy, of whatever numbers it was made."""
     moved = weight | activation | wide
     """What follows any number."""
-    numbers = wide | brain | like
+    numbers = wide | brain
     """What a memory that is written anew no longer is."""
 
 
@@ -86,33 +84,18 @@ class Marks:
             if (kind := type(tensor)) is not _TENSOR and (kind is _PARAMETER or isinstance(tensor, _PARAMETER)):
                 self.add(tensor, Mark.parameter)
 
-    def brain(self, tensors: list[torch.Tensor]) -> bool:
+    def brain(self, tensors: list[torch.Tensor], known: bool | None = None) -> bool:
         """Whether some of the tensors hold bfloat16 numbers, of those with dimensions if there are any.
 
-        Float16 tensors have numbers that bfloat16 lacks: beside them, none do.
+        Float16 tensors have numbers that bfloat16 lacks: beside them, none do. Where it is `known` of numbers in
+        float32, their marks say nothing.
         """
         shaped = [x for x in tensors if x.ndim and x.numel()] or [x for x in tensors if x.ndim] or tensors
         if any(x.dtype is torch.float16 for x in shaped):
             return False
-        return any(x.dtype is torch.bfloat16 or self.of(x) & _BRAIN == Mark.brain for x in shaped)
-
-    def alike(self, tensors: list[torch.Tensor]) -> bool:
-        """Whether all tensors, or all with dimensions, are constants of the shape of bfloat16 numbers."""
-        shaped = [x for x in tensors if x.ndim] or tensors
-        return bool(shaped) and all(self.of(x) & Mark.like for x in shaped)
-
-    def decide(self, tensor: torch.Tensor) -> None:
-        """Note that constants have become other numbers."""
-        if self.of(tensor) & Mark.like:
-            storage = _plain(tensor).untyped_storage()
-            reference, known = self._found[storage._cdata]
-            self._found[storage._cdata] = reference, known & ~Mark.like
-
-    def mark_like(self, tensors: list[torch.Tensor]) -> None:
-        """Mark constants in float32."""
-        for tensor in tensors:
-            if tensor.dtype in _WIDER:
-                self.add(tensor, Mark.like)
+        if any(x.dtype is torch.bfloat16 for x in shaped):
+            return True
+        return any(self.of(x) & _BRAIN == Mark.brain for x in shaped) if known is None else known
 
     def hold(self, tensors: list[torch.Tensor]) -> None:
         """Mark those that are wider than bfloat16 as holding bfloat16 numbers."""

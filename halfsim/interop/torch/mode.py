@@ -101,7 +101,7 @@ class Mode(TorchDispatchMode):
         try:
             floats = [x for x in found if fractions[x.dtype]]
         except KeyError:
-            floats = self._met(found)
+            floats = self._met(func, found)
         self._marks.weigh(floats)
         whole = func is LINEAR and len(floats) == len(args) and args[0].ndim == args[1].ndim == 2
         facts = layer_facts(len(args)) if whole else facts_of(func)
@@ -109,6 +109,8 @@ class Mode(TorchDispatchMode):
         if floats and traced():
             refuse_traced(name)
         if view:
+            if self._marks.brains:
+                self._journal.brains.viewed(floats)
             return func(*args, **kwargs)
         if name not in COPIES:
             try:
@@ -143,10 +145,11 @@ class Mode(TorchDispatchMode):
                 return result
         return self._computed(func, facts, args, kwargs, floats)
 
-    def _met(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+    def _met(self, func: Any, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
         """Note which types there are, so that bfloat16 takes time only where it is; return the tensors of fractions."""
         self._fractions.update({x.dtype: x.dtype in INEXACT for x in tensors})
-        self._marks.brains = torch.bfloat16 in self._fractions
+        if torch.bfloat16 in self._fractions and not self._marks.brains:
+            self._journal.brains.begin(func, tensors)
         return [x for x in tensors if self._fractions[x.dtype]]
 
     def _moved(self, func: Any, name: str, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> Any:
@@ -176,8 +179,6 @@ class Mode(TorchDispatchMode):
         result = self._journal.left(func, name, reason, args, kwargs) if reason else func(*args, **kwargs)
         if brain:
             self._marks.hold(tensors_in(result))
-        elif self._marks.brains and self._journal.stays_like(func, name, sources):
-            self._marks.mark_like(tensors_in(result))
         if name in CONSTANTS and not kept and not mark & Mark.wide:
             self._settle(func, name, args, kwargs, result, brain)
         phase = self._modules.phase() if self._mixed else ""
@@ -233,16 +234,13 @@ class Mode(TorchDispatchMode):
             if name.startswith(WHOLE):
                 return self._journal.left(func, name, "places between elements are not rounded", args, kwargs)
             if handler is None:
-                return self._taken_apart(func, name, args, kwargs, floats)
+                return self._taken_apart(func, name, target, args, kwargs, floats)
             dtype = self._accepted.check(kind, func, args, kwargs, floats)
         kept = isinstance(target, torch.Tensor) and phase != BACKWARD and bool(self._marks.of(target) & _KEPT)
         given = {key: value for key, value in kwargs.items() if key != "out"} if "out" in kwargs else kwargs
-        brain = False
-        if self._marks.brains and dtype is not torch.float16:
-            # What a result is written to is no operand.
-            brain = self._marks.brain(floats if out is None else tensors_in([args, given]))
-            brain = brain or (isinstance(target, torch.Tensor) and target.dtype is torch.bfloat16)
-            brain = brain or (phase == BACKWARD and self._marks.alike(floats))
+        # What a result is written to is no operand.
+        operands = floats if out is None else tensors_in([args, given])
+        brain = self._marks.brains and self._journal.computes_brains(name, args, given, target, operands)
         call = Call(self._machines, self._marks, policy, phase, module, dtype, phase == OPTIMIZER or kept, brain)
         try:  # an infinity or a NaN is a result like others, and noted
             with _NOTHING if facts.quiet else np.errstate(all="ignore"):
@@ -272,7 +270,6 @@ class Mode(TorchDispatchMode):
             self._marks.hold([written])
         elif self._marks.brains:
             self._marks.forget(written, Mark.brain)
-            self._marks.decide(written)
         if written is not target and isinstance(out, torch.Tensor):
             if out.shape != result.shape:
                 out.resize_(result.shape)
@@ -283,16 +280,20 @@ class Mode(TorchDispatchMode):
             self._marks.add(written, Mark.wide)
         return written
 
-    def _taken_apart(self, func: Any, name: str, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> Any:
+    def _taken_apart(self, func: Any, name: str, target: Any, args: Any, kwargs: Any, floats: list[Any]) -> Any:
         """Compute PyTorch's own expression of an operator in others."""
         pieces = decomposition(func)
         dtype = None if pieces is None else self._accepted.check_parts(func, args, kwargs, floats)
+        brain = self._marks.brains and self._journal.computes_brains(name, args, kwargs, target, floats)
         with self:
             result = NotImplemented if pieces is None else pieces(*args, **kwargs)
             if dtype is not None and isinstance(result, torch.Tensor):
                 result = result.to(dtype)
-        known = result is not NotImplemented
-        return result if known else self._journal.left(func, name, "no arithmetic is known for it", args, kwargs)
+        if result is NotImplemented:
+            return self._journal.left(func, name, "no arithmetic is known for it", args, kwargs)
+        if self._marks.brains and not brain and isinstance(target, torch.Tensor):
+            self._marks.forget(target, Mark.brain)
+        return result
 
 
 refuse_functions(Mode)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from bisect import bisect_right
 from contextlib import ExitStack
 from inspect import currentframe
 from threading import get_ident
@@ -18,23 +17,20 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from halfsim.interop.torch.linear import Envelope, Layers, is_alone
 from halfsim.interop.torch.marks import Mark, Marks
+from halfsim.interop.torch.nodes import ACCUMULATE, Nodes
 from halfsim.interop.torch.report import Report
 
 __all__ = ["BACKWARD", "FORWARD", "OPTIMIZER", "Modules", "paths"]
 
 FORWARD, BACKWARD, OPTIMIZER = "forward", "backward", "optimizer"
-_ACCUMULATE = 1 << 63
-"""Nodes that add a gradient to a parameter have numbers from here."""
 _RECOMPUTED = "_recomputation_hook"
 """What keeps what a checkpoint computes again, where it does so while saved tensors are asked for."""
 _CHECKPOINT = "CheckpointFunctionBackward"
 """The node of a checkpoint that computes again at once."""
-_task, _sequence = torch._C._current_graph_task_id, torch._C._autograd._get_sequence_nr
+_task = torch._C._current_graph_task_id
 _PASSES = {torch.autograd.backward.__code__, torch.autograd.grad.__code__}
 _COMPILER, _WRAPPED = "torch._dynamo.eval_frame", "_orig_mod"
 """Where `torch.compile` makes a module, and the name that it gives the caller's in it."""
-_LIMIT = 1 << 18
-"""Starts of modules that are kept: nodes older than the last half of them belong to no module."""
 _ELSEWHERE = "a module called in another thread, where nothing is simulated"
 
 
@@ -67,9 +63,7 @@ class Modules(ExitStack):
         self._names: WeakKeyDictionary[torch.nn.Module, str] = WeakKeyDictionary()
         self._owners: dict[int, str] = {}
         self._stack: list[tuple[torch.nn.Module, str, int, FrameType]] = []
-        self._starts: list[int] = [-1]
-        self._at_work: list[str] = [""]
-        self._seen = _sequence()
+        self._nodes = Nodes("")
         self._steps: list[FrameType] = []
         self._thread = get_ident()
 
@@ -118,7 +112,7 @@ class Modules(ExitStack):
             return self._stack[-1][1]
         # A checkpointed function has the module that called it, and so have the nodes that it makes now.
         name = "" if task == -1 else self._owner()
-        self._note(name, self._seen)
+        self._nodes.note(name, self._nodes.seen)
         return name
 
     def _called(self, task: int) -> bool:
@@ -131,10 +125,10 @@ class Modules(ExitStack):
         if node is None:
             return ""
         number = node._sequence_nr()
-        if number >= _ACCUMULATE:
+        if number >= ACCUMULATE:
             variable = getattr(node, "variable", None)
             return self._owners.get(id(variable), "")
-        return self._at_work[bisect_right(self._starts, number) - 1]
+        return self._nodes.at(number)
 
     def _begin(self, module: torch.nn.Module, args: Any) -> Any:
         if get_ident() != self._thread:
@@ -156,14 +150,14 @@ class Modules(ExitStack):
                     self._marks.add(parameter, Mark.parameter)
         # The call around hooks and module; to name a frame of our own would keep the operands until they are collected.
         self._stack.append((module, name, _task(), sys._getframe(2)))
-        self._note(name)
+        self._nodes.note(name)
         return None if layer is None else Envelope(args[0], layer)
 
     def _settle(self) -> None:
         """Forget modules that have ended unseen: PyTorch calls no hook after an interrupt."""
         while self._stack and get_ident() == self._thread and _ended(self._stack[-1][3]):
             self._stack.pop()
-            self._note(self._stack[-1][1] if self._stack else "")
+            self._nodes.note(self._stack[-1][1] if self._stack else "")
 
     def _learn(self, module: torch.nn.Module) -> None:
         """Name a module that is called by nobody known, and all in it."""
@@ -190,24 +184,7 @@ class Modules(ExitStack):
             # An error may have kept modules from ending.
             while stack.pop()[0] is not module:
                 pass
-            self._note(stack[-1][1] if stack else "")
-
-    def _note(self, name: str, start: int | None = None) -> None:
-        """Note whose the nodes are that are made from now on, or were from a start: an operator's before it is seen."""
-        self._seen = _sequence()
-        if self._at_work[-1] == name:
-            return
-        start = self._seen if start is None else start
-        if self._starts[-1] == start:
-            # Nothing was made since.
-            self._at_work[-1] = name
-            return
-        self._starts.append(start)
-        self._at_work.append(name)
-        if len(self._starts) > _LIMIT:
-            self._starts[1 : _LIMIT // 2] = []
-            self._at_work[1 : _LIMIT // 2] = []
-            self._at_work[0] = ""
+            self._nodes.note(stack[-1][1] if stack else "")
 
     def _step(self, optimizer: Any, args: Any, kwargs: Any) -> Any:
         """Note the call that makes a step; a closure that it is given is no part of it."""

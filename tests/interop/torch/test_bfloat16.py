@@ -526,6 +526,7 @@ BESIDE = {
     "ones like": lambda: torch.ones_like(brains().float()) * fine(),
     "filled": lambda: brains().float().fill_(1.0) * fine(),
     "set to zero": lambda: brains().float().zero_().add_(fine()),
+    "made where they were": lambda: torch.ones(2, out=brains().float()) * fine(),
     "drawn": lambda: brains().float().uniform_(1, 1) * fine(),
 }
 
@@ -567,6 +568,100 @@ def test_numbers_in_a_part_of_bfloat16_ones_are_noted(name, write):
         assert (target * 1).tolist() == [1.0, 1.0]
     (note,) = report.notes
     assert f"{name} in no module: numbers are written into a part of a float32 tensor whose other numbers are" in note
+
+
+FIRST = torch.tensor([0])
+PUTS = {
+    "index_put": lambda t, x: t.__setitem__(FIRST, x),
+    "index_put, a mask": lambda t, x: t.__setitem__(torch.tensor([True, False]), x),
+    "scatter": lambda t, x: t.scatter_(0, FIRST, x),
+    "put": lambda t, x: t.put_(FIRST, x),
+    "index_copy": lambda t, x: t.index_copy_(0, FIRST, x),
+    "masked_scatter": lambda t, x: t.masked_scatter_(torch.tensor([True, False]), x),
+    "copy": lambda t, x: t[:1].copy_(x),
+}
+"""What writes into a part of a tensor, also where it fills its memory."""
+ADDS = {
+    "index_add": lambda t, x: t.index_add_(0, FIRST, x),
+    "index_add, a multiple": lambda t, x: t.index_add_(0, FIRST, x, alpha=2),
+    "index_put": lambda t, x: t.index_put_((FIRST,), x, accumulate=True),
+    "put": lambda t, x: t.put_(FIRST, x, accumulate=True),
+    "scatter_add": lambda t, x: t.scatter_add_(0, FIRST, x),
+    "scatter": lambda t, x: t.scatter_(0, FIRST, x, reduce="add"),
+    "scatter_reduce": lambda t, x: t.scatter_reduce_(0, FIRST, x, "sum"),
+    "scatter_reduce, products": lambda t, x: t.scatter_reduce_(0, FIRST, x, "prod"),
+    "index_reduce": lambda t, x: t.index_reduce_(0, FIRST, x, "prod"),
+    "add": lambda t, x: t[:1].add_(x),
+}
+
+
+@pytest.mark.filterwarnings("ignore:index_reduce:UserWarning")
+@pytest.mark.filterwarnings("ignore:The reduce argument of torch.scatter:UserWarning")
+@pytest.mark.parametrize("guard", [nullcontext, torch.no_grad])
+@pytest.mark.parametrize("name", [*PUTS, *(f"{name}, added" for name in ADDS)])
+def test_bfloat16_numbers_put_among_others_are_noted(name, guard):
+    put = (PUTS | {f"{name}, added": add for name, add in ADDS.items()})[name]
+    with guard(), halfsim.torch.simulate("mixed") as report:
+        target, x = fine(), brains().float()[:1]
+        put(target, x)
+        assert (target * 1)[1].item() == FINE
+        assert not is_brain(target)
+        assert is_brain(x)
+    (note,) = report.notes
+    assert f"{name.split(',')[0]} in no module: bfloat16 numbers are written into a part of a float32 tensor" in note
+
+
+@pytest.mark.parametrize("guard", [nullcontext, torch.no_grad])
+@pytest.mark.parametrize("name", PUTS)
+def test_others_put_among_bfloat16_numbers_are_noted(name, guard):
+    with guard(), halfsim.torch.simulate("mixed") as report:
+        target = torch.full((2,), TINY).to(BF).float()
+        PUTS[name](target, fine()[:1])
+        assert (target * 1).tolist() == [1.0, float(ml_dtypes.bfloat16(TINY))]
+    (note,) = report.notes
+    assert f"{name.split(',')[0]} in no module: numbers are written into a part of a float32 tensor whose" in note
+
+
+@pytest.mark.filterwarnings("ignore:index_reduce:UserWarning")
+@pytest.mark.filterwarnings("ignore:The reduce argument of torch.scatter:UserWarning")
+@pytest.mark.parametrize("name", ADDS)
+def test_bfloat16_numbers_that_others_are_added_to_stay_such(name):
+    with halfsim.torch.simulate("mixed") as report:
+        target = torch.full((2,), TINY).to(BF).float()
+        ADDS[name](target, fine()[:1])
+        assert is_brain(target)
+        assert (target * 1)[1].item() == float(ml_dtypes.bfloat16(TINY))
+    assert not report.notes
+
+
+NO_PART = {
+    "a cosine": (lambda x: F.cosine_similarity(x[None], fine()[None]), True),
+    "a number at least": (lambda x: x.clamp_min_(torch.tensor(0.1)), True),
+    "numbers at least": (lambda x: x.clamp_(min=fine()), True),
+    "between numbers": (lambda x: x.clamp_(torch.tensor(0.1), torch.tensor(2.0)), True),
+    "filled at a mask": (lambda x: x.masked_fill_(x > 0, torch.tensor(0.1)), True),
+    "filled at an index": (lambda x: x.index_fill_(0, FIRST, torch.tensor(0.1)), True),
+    "filled in a part": (lambda x: x[:1].masked_fill_(x[:1] > 0, torch.tensor(0.1)), True),
+    "others at least": (lambda x: fine().clamp_min_(x), True),
+    "others, a number at least": (lambda x: fine().clamp_min_(x[0]), False),
+    "others, filled at a mask": (lambda x: fine().masked_fill_(x > 2, x[0]), False),
+    "others, all of them put": (lambda x: fine().copy_(x), True),
+}
+
+
+@pytest.mark.parametrize("name", NO_PART)
+def test_nothing_is_noted_where_no_part_is_written(name):
+    function, brain = NO_PART[name]
+    with halfsim.torch.simulate("mixed") as report:
+        assert is_brain(function(brains().float())) is brain
+    assert not report.notes
+
+
+def test_a_number_beside_elements_is_one_of_the_policy():
+    with halfsim.torch.simulate("mixed"):
+        number = torch.full((4,), TINY).to(BF).float().mean()
+        assert (number * torch.ones(2)).tolist() == [0.0, 0.0]
+        assert (number * 1).item() == number.item() > 0
 
 
 def test_bfloat16_numbers_changed_in_part_stay_such():
