@@ -101,10 +101,12 @@ def simulate(
     A float16 tensor holds binary16 numbers, a bfloat16 tensor bfloat16 numbers, and a float32 tensor numbers of the
     policy's format: operands are rounded to it, results are numbers of it. Under a policy with binary16 storage an
     operation with an operand that binary16 does not hold, such as a loss, is one of binary32, rounded once.
-    Float32 tensors that PyTorch or the model copied from bfloat16 ones inside, and what is computed of them, hold
-    bfloat16 numbers where the policy stores binary16: copied from float16, as by ``x.half().float()``, they do not,
-    nor computed beside float16 tensors. What is written into a part of a float32 tensor of other numbers counts as
-    those that were there, and the report notes it.
+    Float32 tensors that PyTorch or the model copied from bfloat16 ones inside, and what is computed of their elements,
+    hold bfloat16 numbers where the policy stores binary16: copied from float16, as by ``x.half().float()``, they do
+    not, nor computed beside float16 tensors. What is written into a part of a float32 tensor of other numbers counts
+    as those that were there, and the report notes it. The gradient of an operator is rounded as the operator was: to
+    bfloat16 where that had bfloat16 numbers, else as the policy says, as in a table of embeddings or a norm of float32
+    numbers before bfloat16 ones.
     Tensors on ``meta`` have shapes and no numbers: PyTorch answers for them.
     Parameters in float32 are master copies: they are rounded where they are used, and an optimizer moves them in
     the format of the policy's `optimizer_state`. Its `update` and `loss_scale` are for `LowPrecisionWeights` and
