@@ -44,6 +44,8 @@ class Arithmetic:
     ----------
     dtype : numpy dtype
         Of operands and results.
+    wide : bool
+        Whether it is binary32, with which losses are counted, and no narrower format held in float32.
     convert : callable
         Rounds to the format, once.
     add, subtract, multiply, divide, sqrt : callable
@@ -63,6 +65,7 @@ class Arithmetic:
     """
 
     dtype: np.dtype[Any]
+    wide: bool
     convert: Callable[[Any], Array]
     add: _Binary
     subtract: _Binary
@@ -246,6 +249,7 @@ def _binary16(
 
     return Arithmetic(
         dtype=np.dtype(np.float16),
+        wide=False,
         convert=to16,
         add=bound(add),
         subtract=bound(subtract),
@@ -280,6 +284,7 @@ def _total32(x: Array, axis: int) -> Array:
 
 _BINARY32 = Arithmetic(
     dtype=np.dtype(np.float32),
+    wide=True,
     convert=_round32,
     add=binary32.add,
     subtract=binary32.subtract,

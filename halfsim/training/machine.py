@@ -223,8 +223,8 @@ class Machine:
         computed = np.asarray(expression(a))
         stored = storage.convert(computed)
         if self.ledger.sampling:
-            # What binary16 arithmetic flushed, the same expression in binary32 shows.
-            exact = computed if plain and a.dtype == np.float32 else np.asarray(expression(WIDE))
+            # What narrower arithmetic lost, the same expression in binary32 shows.
+            exact = computed if plain and a.wide else np.asarray(expression(WIDE))
             self.ledger.count(self.layer, kind, exact, stored)
         self.ledger.watch(self.layer, kind, stored)
         return stored

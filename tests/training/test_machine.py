@@ -221,3 +221,11 @@ def test_a_loss_that_overflows_is_named(kind: str) -> None:
             value = nn.sigmoid_cross_entropy(tape, z, np.tile([False, True], (4, 1)))
     assert np.isinf(value.value)
     assert machine.ledger.first == {"layer": "loss", "tensor": "value", "step": 0}
+
+
+@pytest.mark.parametrize(("policy", "times"), [("mixed", 1), ("binary32", 1), ("binary16-pure", 2)])
+def test_what_is_computed_in_binary32_is_not_computed_again(policy: str, times: int) -> None:
+    machine, asked = Machine(named(policy), Ledger()), []
+    machine.ledger.begin(0)
+    machine.value(machine.softmax, lambda a: asked.append(a) or a.exp(a.convert(np.zeros(3, np.float16))))
+    assert len(asked) == times

@@ -218,7 +218,7 @@ class Call:
             computed = np.asarray(expression(a))
             values = self._held(computed, dtype or self.dtype)
             if machine.ledger.sampling:
-                exact = computed if a.dtype == np.float32 else np.asarray(expression(WIDE))
+                exact = computed if a.wide else np.asarray(expression(WIDE))
                 machine.ledger.count(machine.layer, "kept", exact, values)
             machine.ledger.watch(machine.layer, "kept", values)
         elif self.backward:

@@ -115,6 +115,76 @@ def test_a_narrow_tensor_under_a_wide_policy():
     assert report.first["operator"] == "add"
 
 
+# Bfloat16 numbers, which lie in float32 while they are computed.
+
+
+def lost(exact, found):
+    """How many numbers of float64 are not those found, and how many of them are zeros there."""
+    exact, found = exact.double(), found.double()
+    return int((exact != found).sum()), int(((exact != 0) & (found == 0)).sum())
+
+
+BRAINS = {
+    "add": lambda x, y: x + y,
+    "sub": lambda x, y: x - y,
+    "mul": lambda x, y: x * y,
+    "div": lambda x, y: x / y,
+    "sqrt": lambda x, y: x.abs().sqrt(),
+    "exp": lambda x, y: x.exp(),
+    "tanh": lambda x, y: x.tanh(),
+    "gelu": lambda x, y: F.gelu(x),
+    "silu": lambda x, y: F.silu(x),
+    "addcmul": lambda x, y: torch.addcmul(x, x, y),
+}
+
+
+@pytest.mark.parametrize("wide", [False, True], ids=["bfloat16", "float32"])
+@pytest.mark.parametrize("operator", BRAINS)
+@pytest.mark.parametrize("policy", ["mixed", "binary16-pure"])
+def test_elementwise_operations_on_bfloat16_are_compared_with_binary32(policy, operator, wide):
+    """As PyTorch computes in float32; its functions may be an ulp off, which no difference from bfloat16 hangs on."""
+    draw = torch.Generator().manual_seed(8)
+    x, y = (torch.randn(512, generator=draw).bfloat16() for _ in range(2))
+    exact = BRAINS[operator](x.float(), y.float())
+    with hs.torch.simulate(policy) as report:
+        found = BRAINS[operator](x.float(), y.float()) if wide else BRAINS[operator](x, y)
+    counts = report.modules[""]
+    expected, flushed = lost(exact, found)
+    assert expected > 200
+    assert abs(counts.inexact - expected) <= (operator in ("exp", "tanh", "gelu", "silu"))
+    assert (counts.flushed, counts.overflow, counts.invalid) == (flushed, 0, 0)
+
+
+def test_a_bfloat16_product_that_is_flushed():
+    x, y = torch.full((3,), 1e-20).bfloat16(), torch.full((3,), 4e-21).bfloat16()
+    with hs.torch.simulate("mixed") as report:
+        z = x * y
+    assert z.tolist() == [0.0] * 3
+    counts = report.modules[""]
+    assert (counts.elements, counts.inexact, counts.underflow, counts.flushed) == (3, 3, 3, 3)
+
+
+def test_a_bfloat16_sum_that_overflows():
+    x = torch.full((2,), torch.finfo(torch.bfloat16).max, dtype=torch.bfloat16)
+    y = torch.full((2,), 1.2e36).bfloat16()
+    with hs.torch.simulate("mixed") as report:
+        # Binary32 has room above it.
+        z = x + y
+    assert z.isinf().all()
+    assert (report.modules[""].inexact, report.modules[""].overflow) == (2, 2)
+    assert report.first["operator"] == "add"
+
+
+def test_the_gradient_of_bfloat16_numbers_is_compared_too():
+    x = torch.randn(256, generator=torch.Generator().manual_seed(9)).bfloat16().requires_grad_()
+    with hs.torch.simulate("mixed") as report:
+        y = x * 0.7109375
+        before = report.modules[""].inexact
+        y.backward(torch.full((256,), 1.0078125).bfloat16())
+    assert lost((x * 0.7109375).detach(), (x.detach().double() * 0.7109375))[0] == before
+    assert report.modules[""].inexact == before + 256 * (float(x.grad[0]) != 1.0078125 * 0.7109375)
+
+
 # Targets narrower than a result.
 
 
