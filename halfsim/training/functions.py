@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,6 +17,9 @@ Array: TypeAlias = NDArray[Any]
 
 # Half of pi in three parts: the first two have 33 bits, so that a few hundred thousand times them is exact.
 _QUARTERS = tuple(float.fromhex(part) for part in ("0x1.921fb544p+0", "0x1.0b4611a6p-34", "0x1.3198a2e037073p-69"))
+_NEAR = 2.0**18
+_BITS = 1024 + 192
+"""Of half of pi after the point: those before the point of the largest number of binary64, and those of its rest."""
 
 
 def exp(x: Array) -> Array:
@@ -61,7 +65,7 @@ def erfc(x: Array) -> Array:
 
 
 def sin(x: Array) -> Array:
-    """Return the sines of numbers up to 2**18 in magnitude, NaN beyond: Taylor's series about multiples of pi / 2."""
+    """Return the sines, NaN for infinities: Taylor's series about multiples of pi / 2."""
     return _circular(x, 0)
 
 
@@ -71,12 +75,15 @@ def cos(x: Array) -> Array:
 
 
 def _circular(x: Array, turn: int) -> Array:
-    near = np.abs(x) <= 2.0**18
-    x = np.where(near, x, 0.0)
-    quarter = np.floor(x / (math.pi / 2) + 0.5)
-    r = x
+    size = np.abs(x)
+    finite, near = size < np.inf, size <= _NEAR
+    r = np.where(near, x, 0.0)
+    quarter = np.floor(r / (math.pi / 2) + 0.5)
     for part in _QUARTERS:
         r = r - quarter * part
+    far = finite & ~near
+    if far.any():
+        quarter[far], r[far] = np.transpose([_reduced(number) for number in x[far].tolist()])
     square = r * r
     odd, even = np.ones_like(r), np.ones_like(r)
     for n in range(20, 1, -2):
@@ -84,4 +91,24 @@ def _circular(x: Array, turn: int) -> Array:
         even = 1.0 - even * square / (n * (n - 1))
     which = (quarter.astype(np.int64) + turn) & 3
     value = np.where(which & 1, even, r * odd)
-    return np.where(near, np.where(which & 2, -value, value), np.nan)
+    return np.where(finite, np.where(which & 2, -value, value), np.nan)
+
+
+def _reduced(x: float) -> tuple[int, float]:
+    """Return the nearest multiple of pi / 2, modulo four, and the rest of a large number, rounded once."""
+    half_pi = _half_pi()
+    numerator, denominator = x.as_integer_ratio()
+    quarter, rest = divmod((numerator << _BITS) // denominator + half_pi // 2, half_pi)
+    return quarter & 3, (rest - half_pi // 2) / (1 << _BITS)
+
+
+@cache
+def _half_pi() -> int:
+    """Return half of pi as an integer, 8 atan(1/5) - 2 atan(1/239) by their series."""
+    one = 1 << _BITS + 32
+
+    def arctangent(inverse: int) -> int:
+        terms = range(1, _BITS, 2)
+        return sum((1 if n % 4 == 1 else -1) * one // (n * inverse**n) for n in terms)
+
+    return (8 * arctangent(5) - 2 * arctangent(239)) >> 32

@@ -14,7 +14,6 @@ from halfsim.training.arithmetic import arithmetic
 gmpy2 = pytest.importorskip("gmpy2")
 
 EVERY = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
-# Sines and cosines are those of every binary16 number; what is beyond 2**18 they do not take.
 FUNCTIONS = {"erf": gmpy2.erf, "erfc": gmpy2.erfc, "sin": gmpy2.sin, "cos": gmpy2.cos}
 
 
@@ -41,6 +40,44 @@ def test_binary64_is_near(name, ulps):
     found = getattr(functions, name)(x)
     # What a zero of the sine or the end of the range leaves is an absolute error.
     assert (np.abs(found - expected) <= ulps * np.maximum(np.spacing(np.abs(expected)), 2.0**-1060)).all()
+
+
+def edges_of_exponents(draws):
+    """Binary32 numbers of every exponent: its least and largest ones, and others."""
+    words = np.random.default_rng(11).integers(0, 1 << 23, (255, draws), np.uint32)
+    words[:, :3] = [0, 1, (1 << 23) - 1]
+    x = (words | np.arange(255, dtype=np.uint32)[:, None] << np.uint32(23)).view(np.float32)
+    return np.concatenate([x, -x]).reshape(-1)
+
+
+@pytest.mark.parametrize("name", ["sin", "cos", "tan"])
+def test_circular_functions_of_every_exponent_of_binary32(name):
+    x = edges_of_exponents(40).astype(np.float64)
+    found = functions.sin(x) / functions.cos(x) if name == "tan" else getattr(functions, name)(x)
+    expected = exact(getattr(gmpy2, name), x, 120)
+    assert (np.abs(found - expected) <= 4 * np.spacing(np.abs(expected))).all()
+    # No binary32 number is so near to a multiple of pi / 2 that its rest were inexact, nor is any of these a tie.
+    np.testing.assert_array_equal(found.astype(np.float32), expected.astype(np.float32))
+
+
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_circular_functions_of_the_largest_binary64_numbers(name):
+    draw = np.random.default_rng(12)
+    x = np.concatenate([np.ldexp(1 + draw.random(400), draw.integers(18, 1024, 400)), [np.finfo(float).max]])
+    # Of all binary64 numbers 6381956970095103 * 2**797 is the nearest to a multiple of pi / 2.
+    x = np.concatenate([x, -x, [6381956970095103.0 * 2.0**797]])
+    expected = exact(getattr(gmpy2, name), x, 300)
+    found = getattr(functions, name)(x)
+    assert (np.abs(found - expected) <= 2 * np.spacing(np.abs(expected))).all()
+
+
+def test_small_and_large_numbers_do_not_hang_on_each_other():
+    x = np.array([[2.0**18, np.nextafter(2.0**18, 1e9)], [np.inf, 1e30]])
+    for function in (functions.sin, functions.cos):
+        alone = [function(np.array([each]))[0] for each in x.reshape(-1)]
+        np.testing.assert_array_equal(function(x).reshape(-1), alone)
+        np.testing.assert_array_equal(function(x.T), function(x).T)
+        assert np.isnan(function(x)).tolist() == [[False, False], [True, False]]
 
 
 def test_special_cases():

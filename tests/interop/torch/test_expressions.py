@@ -260,3 +260,13 @@ def test_a_loss_stays_wide_where_it_is_filled_with_its_own():
         rest = found - torch.full((6,), number).half().float()
     assert found.tolist() == [number] * 6
     assert (rest != 0).all()
+
+
+@pytest.mark.parametrize(("policy", "dtype"), [("binary32", torch.float32), ("mixed", torch.bfloat16)])
+@pytest.mark.parametrize("function", [torch.sin, torch.cos, torch.tan])
+def test_circular_functions_of_large_numbers(function, policy, dtype):
+    x = torch.tensor([2.0**18, 1e6, -1e10, 2.0**40, 3e38, -3e38]).to(dtype)
+    with halfsim.torch.simulate(policy) as report:
+        y = function(x)
+    assert y.tolist() == function(x.double()).to(dtype).tolist()
+    assert report.first is None
