@@ -11,7 +11,7 @@ from halfsim.interop.torch.brains import Brains
 from halfsim.interop.torch.linear import LINEAR, as_product
 from halfsim.interop.torch.marks import Mark, Marks
 from halfsim.interop.torch.modules import BACKWARD, Modules
-from halfsim.interop.torch.operators import RANDOM, takes_shapes
+from halfsim.interop.torch.operators import COMPARISONS, RANDOM, takes_shapes
 from halfsim.interop.torch.report import Report
 from halfsim.interop.torch.rules import Rules
 from halfsim.interop.torch.tensors import FLOATS, INEXACT, NARROW, fills, holds_wide, makes_special, tensors_in
@@ -75,6 +75,8 @@ class Journal:
 
     def beside(self, name: str, others: list[torch.Tensor]) -> None:
         """Note that a memory holds wide numbers and others, which hence are not rounded where they are used."""
+        if name in COMPARISONS:
+            return
         _, module = self._modules.at_work()
         policy = self._rules.policy(name, module)
         if policy is not None and policy.activations == BINARY16 and any(map(holds_wide, others)):

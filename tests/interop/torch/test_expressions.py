@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 
 import pytest
 
@@ -270,3 +271,53 @@ def test_circular_functions_of_large_numbers(function, policy, dtype):
         y = function(x)
     assert y.tolist() == function(x.double()).to(dtype).tolist()
     assert report.first is None
+
+
+INFINITE = {
+    "norm": lambda x: x.norm(math.inf),
+    "least": lambda x: x.norm(-math.inf),
+    "of rows": lambda x: torch.linalg.vector_norm(x, math.inf, dim=1),
+    "least of rows": lambda x: torch.linalg.vector_norm(x, -math.inf, dim=1),
+    "kept": lambda x: x.norm(math.inf, dim=0, keepdim=True),
+    "lists": lambda x: torch.stack(torch._foreach_norm([x, -x], math.inf)),
+    "as others call it": lambda x: torch.ops.aten.norm(x, math.inf, [1]),
+    "in float32": lambda x: torch.linalg.vector_norm(x.half(), math.inf, dtype=torch.float32),
+}
+
+
+@pytest.mark.parametrize("name", INFINITE)
+@pytest.mark.parametrize("policy", ["mixed", "h100:f16", "binary16-pure", "bfloat16"])
+def test_norms_of_infinite_order_are_selections(name, policy):
+    """Which no rounding may part from the elements that they are."""
+    start = torch.randn(4, 5, generator=torch.Generator().manual_seed(7))
+    assert (start.half().float() != start).all()
+    found = []
+    for guard in (nullcontext(), halfsim.torch.simulate(policy.replace("bfloat16", "mixed"))):
+        x = (start.bfloat16() if policy == "bfloat16" else start).clone().requires_grad_()
+        with guard as report:
+            y = INFINITE[name](x)
+            y.backward(torch.full_like(y, 0.5))
+        found.append((y.tolist(), x.grad.tolist()))
+    assert found[0] == found[1]
+    assert not report.not_simulated
+    assert not report.notes
+
+
+@pytest.mark.parametrize("policy", ["mixed", "binary16-pure"])
+def test_what_is_divided_by_its_largest_magnitude_has_a_gradient(policy):
+    start, weight = torch.randn(4, 5, generator=torch.Generator().manual_seed(7)), torch.arange(5.0)
+    found = []
+    for guard in (nullcontext(), halfsim.torch.simulate(policy)):
+        x = start.clone().requires_grad_()
+        with guard:
+            (functional.normalize(x, p=math.inf) * weight).sum().backward()
+        found.append(x.grad)
+    torch.testing.assert_close(found[1], found[0], rtol=2**-9, atol=2**-7)
+
+
+def test_a_comparison_holds_none_of_the_numbers_that_are_compared():
+    x = torch.randn(9, generator=torch.Generator().manual_seed(5))
+    with halfsim.torch.simulate("mixed") as report:
+        found = (x < x.sum(), x == x.mean(), torch.isclose(x, x.sum()))
+    assert [y.dtype for y in found] == [torch.bool] * 3
+    assert not report.notes

@@ -10,6 +10,7 @@ from halfsim.interop.torch.operators import pooling as pooling
 from halfsim.interop.torch.operators import products as products
 from halfsim.interop.torch.operators import reductions as reductions
 from halfsim.interop.torch.operators import softmax as softmax
+from halfsim.interop.torch.operators.exact import COMPARISONS as COMPARISONS
 from halfsim.interop.torch.operators.exact import CONSTANTS as CONSTANTS
 from halfsim.interop.torch.operators.exact import EXACT as EXACT
 from halfsim.interop.torch.operators.exact import RANDOM as RANDOM

@@ -14,6 +14,7 @@ from halfsim.interop.torch.tensors import NARROW, array_of, tensors_in
 from halfsim.training.arithmetic import Array
 
 __all__ = [
+    "COMPARISONS",
     "CONSTANTS",
     "EXACT",
     "RANDOM",
@@ -36,16 +37,16 @@ bucketize cat ceil channel_shuffle clamp clamp_max clamp_min concat conj_physica
 cummax cummin detach detach_copy diag diag_embed diagonal_backward diagonal_copy diagonal_scatter empty_like
 empty_strided eq equal evenly_distribute_backward_selection expand_copy fill flip fliplr flipud floor fmax fmin frac
 full_like gather ge gt hardtanh hardtanh_backward hstack im2col index index_copy index_fill index_select is_same_size
-isclose isfinite isinf isnan isneginf isposinf item kthvalue le lift lift_fresh lift_fresh_copy logical_and logical_not
-logical_or logical_xor lt masked_fill masked_scatter masked_select max max_pool2d_with_indices max_pool3d_with_indices
-max_unpool2d max_unpool3d maximum median min minimum mode msort narrow_copy native_channel_shuffle ne neg negative
-new_empty new_empty_strided new_full new_ones new_zeros nonzero ones_like permute_copy pixel_shuffle pixel_unshuffle
-positive reflection_pad1d reflection_pad2d reflection_pad3d relu relu6 repeat repeat_interleave replication_pad1d
-replication_pad2d replication_pad3d resize roll rot90 round scalar_tensor scatter searchsorted select_backward
-select_copy select_scatter set sgn sign signbit slice_backward slice_copy slice_scatter sort split_copy
-split_with_sizes_copy squeeze squeeze_copy stack swapaxes swapdims t t_copy take threshold threshold_backward topk
-transpose transpose_copy tril triu trunc unbind_copy unfold unfold_copy unique unique2 unsqueeze unsqueeze_copy
-upsample_nearest1d upsample_nearest2d upsample_nearest3d view_copy vstack where zero zeros_like
+isclose isfinite isinf isnan isneginf isposinf item kthvalue le lift lift_fresh lift_fresh_copy linalg_vector_norm
+logical_and logical_not logical_or logical_xor lt masked_fill masked_scatter masked_select max max_pool2d_with_indices
+max_pool3d_with_indices max_unpool2d max_unpool3d maximum median min minimum mode msort narrow_copy
+native_channel_shuffle ne neg negative new_empty new_empty_strided new_full new_ones new_zeros nonzero norm ones_like
+permute_copy pixel_shuffle pixel_unshuffle positive reflection_pad1d reflection_pad2d reflection_pad3d relu relu6 repeat
+repeat_interleave replication_pad1d replication_pad2d replication_pad3d resize roll rot90 round scalar_tensor scatter
+searchsorted select_backward select_copy select_scatter set sgn sign signbit slice_backward slice_copy slice_scatter
+sort split_copy split_with_sizes_copy squeeze squeeze_copy stack swapaxes swapdims t t_copy take threshold
+threshold_backward topk transpose transpose_copy tril triu trunc unbind_copy unfold unfold_copy unique unique2 unsqueeze
+unsqueeze_copy upsample_nearest1d upsample_nearest2d upsample_nearest3d view_copy vstack where zero zeros_like
 """
 
 EXACT = frozenset(_NAMES.split())
@@ -58,7 +59,9 @@ _INTEGERS = {torch.int16, torch.int32, torch.int64, torch.uint16, torch.uint32, 
 """The types of integers that a narrow type of fractions may lack."""
 _HELD = 256
 """Up to here all of them have every integer."""
-_SIZES = {"abs", "absolute", "sgn"}
+_NORMS = {"linalg_vector_norm", "norm"}
+"""Exact of infinite orders alone, whose gradients look for the elements that are equal to what was selected."""
+_SIZES = {"abs", "absolute", "sgn", *_NORMS}
 """Exact, but of complex numbers."""
 
 _DRAWING = """
@@ -67,6 +70,10 @@ random uniform
 """
 RANDOM = frozenset(_DRAWING.split())
 """Operators that draw numbers."""
+
+_COMPARING = "allclose bucketize eq equal ge gt isclose le logical_and logical_or logical_xor lt ne searchsorted"
+COMPARISONS = frozenset(_COMPARING.split())
+"""Operators among the exact ones whose results are truths and places, and not their operands' numbers."""
 
 _SELECTING = """
 clamp clamp_max clamp_min constant_pad_nd hardtanh index_fill masked_fill scalar_tensor scatter threshold where
@@ -104,6 +111,8 @@ def exact(name: str, overload: str, args: Any, floats: list[torch.Tensor]) -> bo
         return False
     if name == "_amp_update_scale":
         return all(math.frexp(factor)[0] == 0.5 for factor in args[3:5])
+    if name in _NORMS and not any(order is not None and math.isinf(order) for order in args[1:2]):
+        return False
     return not (name in _SIZES and any(x.is_complex() for x in floats))
 
 

@@ -104,7 +104,7 @@ def deviation(
 def norm(
     call: Call, x: torch.Tensor, order: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 ) -> Any:
-    """Return norms of order 1, 2 or infinity; others are left to PyTorch."""
+    """Return norms of order 1 or 2; those of order infinity are selections, and others are left to PyTorch."""
     if float(order) not in _NORMS:
         return NotImplemented
     return reduced(call, x, dim, keepdim, _NORMS[float(order)], dtype)
@@ -113,7 +113,6 @@ def norm(
 _NORMS: dict[float, Any] = {
     1.0: lambda a, m: a.sum(np.abs(m), 1),
     2.0: lambda a, m: a.sqrt(a.sum(np.asarray(a.multiply(m, m)), 1)),
-    math.inf: lambda a, m: np.abs(m).max(axis=1, keepdims=True),
 }
 
 
