@@ -10,6 +10,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from halfsim.interop.torch.autocast import Autocast
 from halfsim.interop.torch.call import Call
 from halfsim.interop.torch.facts import COPIES, Facts, facts_of, layer_facts
 from halfsim.interop.torch.journal import Journal
@@ -75,7 +76,7 @@ class Mode(TorchDispatchMode):
         super().__init__()
         self._rules, self._report, self._marks, self._modules = rules, report, marks, modules
         self._machines, self._accepted = Machines(report, seed), ACCEPTED
-        self._journal = Journal(rules, report, marks, modules)
+        self._journal, self._autocast = Journal(rules, report, marks, modules), Autocast()
         self._fractions: dict[torch.dtype, bool] = {}  # which types are, of those that were met
         modules.layer = Layers(self, marks)
         # In the backward pass, only where their formats differ need activations and gradients be told apart.
@@ -132,7 +133,7 @@ class Mode(TorchDispatchMode):
         if name in RANDOM and (floats or name in _DRAWN):
             return self._journal.left(func, name, "random numbers are PyTorch's own", args, kwargs)
         if parts or (full.startswith(FOREACH) and splits(full)):
-            with self:  # parts are what PyTorch takes apart before, but under `torch.inference_mode`
+            with self, self._autocast.parts(func):  # PyTorch takes it apart before, but under `torch.inference_mode`
                 return composed(func, args, kwargs) if parts else each(full, args, kwargs)
         if not floats:
             # Whole numbers are exact, but a quotient of them, say, is none.
@@ -285,7 +286,7 @@ class Mode(TorchDispatchMode):
         pieces = decomposition(func)
         dtype = None if pieces is None else self._accepted.check_parts(func, args, kwargs, floats)
         brain = self._marks.brains and self._journal.computes_brains(name, args, kwargs, target, floats)
-        with self:
+        with self, self._autocast.parts(func):
             result = NotImplemented if pieces is None else pieces(*args, **kwargs)
             if dtype is not None and isinstance(result, torch.Tensor):
                 result = result.to(dtype)

@@ -138,3 +138,74 @@ def test_attention_has_a_row_of_its_own():
 def test_patterns_are_texts():
     with pytest.raises(TypeError, match="modules has the key 3, a int"):
         halfsim.torch.simulate("mixed", modules={3: "mixed"}).__enter__()
+
+
+# Autocast, which stands above a mode, and above what `torch.inference_mode` leaves to it.
+
+SQUARE = torch.randn(6, 6, generator=torch.Generator().manual_seed(5))
+SEQUENCE = torch.randn(3, 2, 6, generator=torch.Generator().manual_seed(6))
+
+
+def layer(make, narrow=True):
+    """A call of a layer on numbers of the type of autocast."""
+    torch.manual_seed(2)
+    module = make()
+
+    def call():
+        x = SEQUENCE if narrow is False else SEQUENCE.to(torch.get_autocast_dtype("cpu"))
+        return module(x[0] if isinstance(module, torch.nn.RNNCellBase) else x)
+
+    return call
+
+
+CAST = {
+    "einsum": lambda: torch.einsum("ij,jk->ik", SQUARE, SQUARE),
+    "tensordot": lambda: torch.tensordot(SQUARE, SQUARE, 1),
+    "multi_dot": lambda: torch.linalg.multi_dot([SQUARE, SQUARE, SQUARE[0]]),
+    "chain_matmul": lambda: torch.chain_matmul(SQUARE, SQUARE),
+    "cov": lambda: torch.cov(SQUARE),
+    "corrcoef": lambda: torch.corrcoef(SQUARE),
+    "matrix_power": lambda: torch.matrix_power(SQUARE, 3),
+    "linear": lambda: F.linear(SQUARE, SQUARE),
+    "attention": lambda: F.scaled_dot_product_attention(SEQUENCE, SEQUENCE, SEQUENCE),
+    "softmax": lambda: F.softmax(SQUARE, -1),
+    "cross entropy": lambda: F.cross_entropy(SQUARE @ SQUARE, torch.arange(6)),
+    "several": lambda: F.layer_norm(torch.einsum("ij,kj->ik", SQUARE, SQUARE), (6,)) @ SQUARE,
+    "LSTM": layer(lambda: torch.nn.LSTM(6, 4, 2, bidirectional=True)),
+    "GRU": layer(lambda: torch.nn.GRU(6, 4)),
+    "RNN": layer(lambda: torch.nn.RNN(6, 4)),
+    "LSTMCell": layer(lambda: torch.nn.LSTMCell(6, 4)),
+    "GRUCell": layer(lambda: torch.nn.GRUCell(6, 4)),
+    "RNNCell": layer(lambda: torch.nn.RNNCell(6, 4)),
+    "encoder": layer(lambda: torch.nn.TransformerEncoderLayer(6, 2, 8).eval(), narrow=False),
+}
+
+
+def leaves(result):
+    return torch.utils._pytree.tree_flatten(result)[0]
+
+
+@pytest.mark.filterwarnings("ignore:torch.chain_matmul is deprecated:UserWarning")
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("name", CAST)
+def test_autocast_reaches_the_parts_of_operators(name, dtype):
+    with torch.inference_mode(), torch.autocast("cpu", dtype=dtype):
+        expected = [x.dtype for x in leaves(CAST[name]())]
+    found = []
+    for guard in (torch.no_grad, torch.inference_mode):
+        with guard(), torch.autocast("cpu", dtype=dtype), halfsim.torch.simulate("h100:f32") as report:
+            found.append([(x.dtype, x.tolist()) for x in leaves(CAST[name]())])
+        assert not report.not_simulated
+    assert [kind for kind, _ in found[1]] == expected
+    assert found[0] == found[1]
+
+
+def test_autocast_ends_where_pytorch_ends_it():
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16), halfsim.torch.simulate("h100:f32"):
+        with torch.autocast("cpu", enabled=False):
+            off = torch.einsum("ij,jk->ik", SQUARE, SQUARE)
+        on = torch.einsum("ij,jk->ik", SQUARE, SQUARE)
+        assert torch.is_autocast_enabled("cpu")
+    assert (off.dtype, on.dtype) == (torch.float32, torch.bfloat16)
+    with torch.inference_mode(), halfsim.torch.simulate("h100:f32"):
+        assert torch.einsum("ij,jk->ik", SQUARE, SQUARE).dtype == torch.float32
