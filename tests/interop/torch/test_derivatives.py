@@ -92,3 +92,108 @@ def test_a_tensor_elsewhere_beside_one_here_is_refused(operator, first):
     pair = torch.ones(3), torch.ones(3, device="meta")
     with halfsim.torch.simulate("mixed"), pytest.raises(ValueError, match=r"got a tensor on meta, and only the proc"):
         operator(*(pair if first else pair[::-1]))
+
+
+# PyTorch compiles its own derivatives along a direction, in a way that it calls deprecated.
+along_directions = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+
+NARROW = [torch.float16, torch.bfloat16]
+V = torch.tensor([0.5, -2.0, 1.0])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, *NARROW], ids=str)
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.sum() * 2,
+        lambda x: 1 + x.sum(),
+        lambda x: x[0] / 4,
+        lambda x: F.softsign(x.sum()),
+        lambda x: F.multilabel_soft_margin_loss(x, x.sign()),
+    ],
+)
+def test_numbers_inside_of_vmap(function, dtype):
+    x = X.to(dtype)
+    expected = torch.func.vmap(function)(x)
+    with halfsim.torch.simulate("mixed") as report:
+        found = torch.func.vmap(function)(x)
+    assert found.dtype == expected.dtype == dtype
+    assert not report.not_simulated
+    tolerance = 2**-7 if dtype == torch.bfloat16 else 2**-10
+    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+
+
+LINEAR_IN_PARTS = {
+    "addcmul": lambda v: lambda x: torch.addcmul(x, v, v, value=0.5),
+    "addcdiv": lambda v: lambda x: torch.addcdiv(x, v, v, value=0.5),
+    "ldexp": lambda v: lambda x: torch.ldexp(x, v.sign()),
+    "addr": lambda v: lambda x: torch.addr(x.outer(x), v, v, alpha=0.5),
+    "index_add": lambda v: lambda x: x.index_add(0, torch.tensor([2, 0, 1]), v, alpha=0.5),
+}
+
+
+@along_directions
+@pytest.mark.parametrize("dtype", [torch.float32, *NARROW], ids=str)
+@pytest.mark.parametrize("name", LINEAR_IN_PARTS)
+def test_what_does_not_change_along_a_direction(name, dtype):
+    """PyTorch passes its derivative as zeros that are nowhere in memory."""
+    v = V.to(dtype)
+    expected = torch.func.jvp(LINEAR_IN_PARTS[name](v), (v,), (v,))
+    with halfsim.torch.simulate("mixed"):
+        found = torch.func.jvp(LINEAR_IN_PARTS[name](v), (v,), (v,))
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == dtype
+        # All numbers are such that nothing is rounded.
+        assert torch.equal(one, other)
+
+
+@along_directions
+@pytest.mark.parametrize("dtype", [torch.float32, *NARROW], ids=str)
+def test_derivatives_of_derivatives_along_directions(dtype):
+    v = V.to(dtype)
+    function = torch.func.jacrev(torch.func.jacfwd(lambda x: F.mse_loss(x, v) * 3))
+    with halfsim.torch.simulate("mixed"):
+        assert torch.equal(function(v), 2 * torch.eye(3, dtype=dtype))
+
+
+NORMS = {
+    "layer": lambda: (torch.nn.LayerNorm(8), (6, 8)),
+    "layer without parameters": lambda: (torch.nn.LayerNorm(8, elementwise_affine=False), (6, 8)),
+    "group": lambda: (torch.nn.GroupNorm(2, 4), (3, 4, 8)),
+    "batch": lambda: (torch.nn.BatchNorm1d(8), (16, 8)),
+    "batch alone": lambda: (torch.nn.BatchNorm1d(8, track_running_stats=False), (16, 8)),
+    "instance": lambda: (torch.nn.InstanceNorm1d(4, affine=True), (3, 4, 8)),
+}
+
+
+def along(model, x, direction):
+    with torch.autograd.forward_ad.dual_level():
+        y = model(torch.autograd.forward_ad.make_dual(x, direction))
+        return torch.autograd.forward_ad.unpack_dual(y)
+
+
+@along_directions
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, *NARROW], ids=str)
+@pytest.mark.parametrize("name", NORMS)
+def test_normalisation_along_a_direction_has_the_type_of_pytorch(name, dtype, training):
+    norm, shape = NORMS[name]()
+    model = torch.nn.Sequential(norm, torch.nn.Linear(8, 2)).to(dtype).train(training)
+    draw = torch.Generator().manual_seed(4)
+    x, direction = (torch.randn(shape, generator=draw).to(dtype) for _ in range(2))
+    expected = along(model, x, direction)
+    with halfsim.torch.simulate("mixed"):
+        found, plain = along(model, x, direction), model(x)
+    tolerance = 2**-5 if dtype == torch.bfloat16 else 2**-8
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == other.dtype == dtype
+        torch.testing.assert_close(one, other, rtol=tolerance, atol=2 * tolerance)
+    # A derivative beside it changes no result.
+    assert torch.equal(found.primal, plain) or (name == "batch" and not training)
+
+
+def test_statistics_stay_in_float32_without_a_direction():
+    x = X.half()
+    with halfsim.torch.simulate("mixed"):
+        _, mean, inverse = torch.native_layer_norm(x, (3,), None, None, 1e-5)
+    assert mean.dtype == inverse.dtype == torch.float32

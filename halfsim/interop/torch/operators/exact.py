@@ -208,7 +208,8 @@ def narrows(name: str, args: Any, kwargs: Any) -> bool:
     source, target = (args[1], args[0].dtype) if name == "copy" else (args[0], kwargs.get("dtype"))
     narrow = target is not None and (target.is_floating_point or target == torch.complex32)
     narrow = narrow and (target.itemsize <= 2 or target.is_complex)
-    return bool(narrow and source.dtype not in (target, torch.bool))
+    # A batched operator copies a number to the type of a tensor: like any constant it is rounded to nearest.
+    return bool(narrow and isinstance(source, torch.Tensor) and source.dtype not in (target, torch.bool))
 
 
 def selected_wide(func: Any, args: Any, kwargs: Any, result: torch.Tensor) -> Array | None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
 import torch
 from torch._decomp import decomposition_table
+from torch.autograd import forward_ad
 
 from halfsim.interop.torch.call import Call
 from halfsim.interop.torch.operators.table import expression, operator
-from halfsim.interop.torch.tensors import array_of, formatted, tensor_of
+from halfsim.interop.torch.tensors import NARROW, array_of, formatted, tensor_of
 from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.nn.normalization import Normalised, follow, normalise, normalise_with, spread
 
@@ -42,8 +44,13 @@ def _affine(a: Arithmetic, xhat: Array, gain: Array | None, shift: Array | None,
     return xhat if shift is None else np.asarray(a.add(xhat, a.convert(shift.reshape(shape))))
 
 
-def _statistic(call: Call, values: Array, shape: Sequence[int]) -> torch.Tensor:
-    return call.tensor(np.ascontiguousarray(values).reshape(shape).astype(np.float32), torch.float32)
+def _statistic(call: Call, values: Array, shape: Sequence[int], *operands: torch.Tensor | None) -> torch.Tensor:
+    """Return a statistic in float32, but under a derivative along a direction, whose type it decides, in PyTorch's."""
+    kept = call.tensor(np.ascontiguousarray(values).reshape(shape).astype(np.float32), torch.float32)
+    if forward_ad._current_level < 0:
+        return kept
+    dtype = reduce(torch.promote_types, [x.dtype for x in operands if x is not None])
+    return call.narrowed(kept, dtype) if dtype in NARROW else kept
 
 
 @operator("native_layer_norm")
@@ -60,7 +67,7 @@ def layer_norm(
         return _affine(a, found.xhat, scale, offset, -1).reshape(x.shape)
 
     outer = [*x.shape[: x.ndim - len(shape)], *(1 for _ in shape)]
-    return call.stored(r, value), _statistic(call, now.mean, outer), _statistic(call, now.inverse, outer)
+    return call.stored(r, value), *(_statistic(call, s, outer, x, gain, shift) for s in (now.mean, now.inverse))
 
 
 @operator("native_layer_norm_backward")
@@ -176,7 +183,8 @@ def batch_norm(
         return _from_channels(_affine(a, found.xhat, scale, offset, -1), x)
 
     saved = [x.shape[1]] if training else [0]
-    statistics = [_statistic(call, s.reshape(-1)[: saved[0]], saved) for s in (now.mean, now.inverse)]
+    kinds = x, gain, shift, running_mean, running_variance
+    statistics = [_statistic(call, s.reshape(-1)[: saved[0]], saved, *kinds) for s in (now.mean, now.inverse)]
     return formatted(call.stored(r, value), x), *statistics
 
 
@@ -244,7 +252,8 @@ def group_norm(
         found = now if a is r else normalise(a, rows, 1, eps)
         return _affine(a, found.xhat.reshape(n, channels, size), scale, offset, (1, -1, 1)).reshape(x.shape)
 
-    return formatted(call.stored(r, value), x), *(_statistic(call, s, (n, groups)) for s in (now.mean, now.inverse))
+    statistics = [_statistic(call, s, (n, groups), x, gain, shift) for s in (now.mean, now.inverse)]
+    return formatted(call.stored(r, value), x), *statistics
 
 
 @expression(_GROUP_NORM_BACKWARD)
