@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 
 from halfsim.policy import named
 
 torch = pytest.importorskip("torch")
 
-import halfsim.torch  # noqa: E402
+from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
-F = torch.nn.functional
+import halfsim.torch  # noqa: E402
+from halfsim.interop.torch.autocast import Autocast  # noqa: E402
+
+F, aten = torch.nn.functional, torch.ops.aten
 
 X = torch.randn(4, 8, generator=torch.Generator().manual_seed(3))
 HALF = X.half().reshape(2, 2, 8)
@@ -209,3 +214,40 @@ def test_autocast_ends_where_pytorch_ends_it():
     assert (off.dtype, on.dtype) == (torch.float32, torch.bfloat16)
     with torch.inference_mode(), halfsim.torch.simulate("h100:f32"):
         assert torch.einsum("ij,jk->ik", SQUARE, SQUARE).dtype == torch.float32
+
+
+class Probe(TorchDispatchMode):
+    """Notes whether autocast is on inside of the parts of operators, one in the parts of another."""
+
+    def __init__(self):
+        super().__init__()
+        self.autocast, self.found = Autocast(), []
+
+    def inside(self, *operators):
+        with ExitStack() as stack:
+            for operator in operators:
+                stack.enter_context(self.autocast.parts(operator))
+            return torch.is_autocast_enabled("cpu")
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        einsum, matmul, add = aten.einsum.default, aten.matmul.default, aten.add.Tensor
+        for operators in (
+            (),
+            (einsum,),
+            (matmul,),
+            (add,),
+            (einsum, einsum),
+            (matmul, einsum),
+            (add, einsum),
+            (einsum,),
+        ):
+            self.found.append(self.inside(*operators))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_autocast_is_off_inside_of_what_is_cast_itself_and_of_what_is_no_expression(enabled):
+    probe = Probe()
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled), probe:
+        torch.neg(SQUARE)
+    assert probe.found == [enabled and on for on in (False, True, False, False, True, False, False, True)]
