@@ -47,13 +47,16 @@ def array_of(tensor: torch.Tensor) -> Array:
     """Return a tensor as an array: float16 and float32 as they lie in memory, others exactly in float32."""
     plain = tensor.detach() if tensor.requires_grad else tensor
     dtype = plain.dtype
-    if plain._is_zerotensor():
-        # A derivative along a direction has such, of which nothing is in memory.
-        return np.zeros(plain.shape, np.float16 if dtype is torch.float16 else np.float32)
-    if dtype is torch.bfloat16:
-        words: Array = plain.detach().contiguous().view(torch.int16).numpy().view(np.uint16)
-        return (words.astype(np.uint32) << np.uint32(16)).view(np.float32)
-    array: Array = plain.numpy()
+    try:
+        if dtype is torch.bfloat16:
+            words: Array = plain.detach().contiguous().view(torch.int16).numpy().view(np.uint16)
+            return (words.astype(np.uint32) << np.uint32(16)).view(np.float32)
+        array: Array = plain.numpy()
+    except RuntimeError:
+        if not plain._is_zerotensor():
+            raise
+        # A derivative along a direction may be zeros that are nowhere in memory; to ask first would take time always.
+        array = np.zeros(plain.shape, np.float16 if dtype is torch.float16 else np.float32)
     return array if dtype is torch.float16 or dtype is torch.float32 else array.astype(np.float32)
 
 
