@@ -18,6 +18,7 @@ from typing import Any
 import click
 import numpy as np
 import torch
+from ml_dtypes import bfloat16
 from torch import nn
 
 import halfsim as hs
@@ -133,11 +134,32 @@ def layer(rounds: int, size: tuple[int, int, int], accumulator: str) -> None:
             nn.Linear(inputs, outputs), x.float(), policy, True, _CALLS, gradients=True
         ),
     }
-    times = interleave(contenders, rounds)
-    costs = ", ".join(
-        f"{name} {1 / median_ratio(times, name, 'product'):.2f}" for name in contenders if name != "product"
-    )
-    print(f"linear {rows} x {inputs} x {outputs}, {accumulator}: times the product: {costs}")
+    report(f"linear {rows} x {inputs} x {outputs}, {accumulator}", interleave(contenders, rounds))
+
+
+def narrow_layer(rounds: int, size: tuple[int, int, int], accumulator: str) -> None:
+    """A layer in bfloat16 beside `halfsim.matmul` of the same matrices, in ml_dtypes and in float32."""
+    policy, row = named("mixed").accumulating(accumulator, accumulator), f"{accumulator}:bf16"
+    rows, inputs, outputs = size
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(rows, inputs, generator=generator).bfloat16()
+    module = nn.Linear(inputs, outputs).bfloat16()
+    tensors = x, module.weight.detach().T
+    wide, c = [each.float().numpy() for each in tensors], module.bias.detach().float().numpy()
+    narrow = [each.view(torch.int16).numpy().view(bfloat16) for each in tensors]
+    contenders: dict[str, Callable[[], object]] = {
+        "product": lambda: [hs.matmul(*narrow, c, accumulator=row) for _ in range(_CALLS)],
+        "product of float32": lambda: [hs.matmul(*wide, c, accumulator=row) for _ in range(_CALLS)],
+        "layer": simulated(module, x, policy, False, _CALLS),
+        "layer, counted": simulated(module, x, policy, True, _CALLS),
+        "layer, counted, with gradients": simulated(module, x, policy, True, _CALLS, gradients=True),
+    }
+    report(f"bfloat16 linear {rows} x {inputs} x {outputs}, {accumulator}", interleave(contenders, rounds))
+
+
+def report(name: str, times: dict[str, list[float]]) -> None:
+    costs = ", ".join(f"{key} {1 / median_ratio(times, key, 'product'):.2f}" for key in times if key != "product")
+    print(f"{name}: times the product: {costs}")
 
 
 def peers(rounds: int, name: str, model: nn.Module, x: torch.Tensor, policies: tuple[str, ...]) -> None:
@@ -189,6 +211,9 @@ def main(rounds: int, small: bool) -> None:
     for accumulator in ("h100:f32", "h100:f16", "a100:f32", "v100:f32", "v100:f16", "fp16"):
         for size in ((64, 256, 256), (256, 512, 512)):
             layer(rounds, size, accumulator)
+    for accumulator in ("h100:f32", "a100:f32"):
+        for size in ((64, 256, 256), (256, 512, 512)):
+            narrow_layer(rounds, size, accumulator)
     side, length = (64, 32) if small else (224, 128)
     generator = torch.Generator().manual_seed(0)
     policies = ("mixed", "h100:f32", "binary16-pure")

@@ -44,7 +44,7 @@ class Decoded(NamedTuple):
 
 
 def decoded(row: Accumulator, b: Array) -> Decoded | None:
-    """Return a float16 matrix (K, N), in C order, decoded, or None where there is no such loop."""
+    """Return a matrix (K, N) of numbers in float16 or of patterns, in C order, decoded, or None without such a loop."""
     chosen, words = plan(row), b.view(np.uint16)[None]
     if not chosen.leaves or not b.size:
         return None
@@ -52,7 +52,7 @@ def decoded(row: Accumulator, b: Array) -> Decoded | None:
 
 
 def multiply_decoded(a: Array, b: Decoded, c: Array | None) -> Array:
-    """Return `multiply` of a float16 matrix (M, K) and of one that is decoded."""
+    """Return `multiply` of a matrix (M, K) and of one that is decoded."""
     chosen, operands = b.plan, Operands(contiguous(a).view(np.uint16)[None], b.words, _ONLY, _ONLY)
     shape = len(a), b.words.shape[2]
     start = _start(chosen.format, c, shape)
@@ -64,7 +64,7 @@ def multiply_decoded(a: Array, b: Decoded, c: Array | None) -> Array:
 
 
 def multiply(row: Accumulator, a: Array, b: Array, c: Array | None) -> Array:
-    """Return `halfsim.matmul` of float16 arrays without the questions of its front door."""
+    """Return `halfsim.matmul` of float16 arrays, or of patterns, without the questions of its front door."""
     shape, operands = matrices("matmul", a.view(np.uint16), b.view(np.uint16))
     return evaluate(plan(row), operands, _start(output(row), c, shape), False)[0].reshape(shape)
 

@@ -9,10 +9,12 @@ import numpy as np
 import torch
 
 from halfsim.formats import BINARY16
-from halfsim.interop.torch.machines import KINDS, PLAIN32, Machines, TensorMachine, kind_of_wide
+from halfsim.interop.torch.bfloat16 import PLAIN32
+from halfsim.interop.torch.machine import TensorMachine
+from halfsim.interop.torch.machines import KINDS, Machines, kind_of_wide
 from halfsim.interop.torch.marks import Mark, Marks
 from halfsim.interop.torch.modules import BACKWARD, OPTIMIZER
-from halfsim.interop.torch.tensors import array_of, strided_like, tensor_of
+from halfsim.interop.torch.tensors import array_of, strided_like, tensor_of, words_of
 from halfsim.policy import Policy
 from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.machine import WIDE, Expression
@@ -155,26 +157,34 @@ class Call:
         self, a: torch.Tensor, b: torch.Tensor, bias: torch.Tensor | None = None, turned: bool = False
     ) -> Array:
         """Return the product of matrices, or of stacks of them, summed and stored as its kind is; `turned`, by b.T."""
-        x = self.factor(a)
+        machine, kind = self.machine, self._kind(a, b)
+        brains = machine.brain and a.dtype is b.dtype is torch.bfloat16
+        factor = self.factor if not brains else words_of if machine.takes_words(kind) else array_of
+        x = factor(a)
+        if kind != "forward":
+            y = factor(b)
+            return machine.data_gradient(x, y) if kind == "data_gradient" else machine.weight_gradient(x, y)
+        kept = None
+        if b.ndim == 2 and (brains or b.dtype is not torch.bfloat16) and (turned or self.is_weight(b)):
+            memory = words_of(b) if brains else array_of(b)
+            kept = machine.keep(x, memory.T if turned else memory, b.data_ptr(), self._storage(b))
+        if kept is None:
+            kept = factor(b).T if turned else factor(b)
+        return machine.forward(x, kept, None if bias is None else self._start(bias))
+
+    def _kind(self, a: torch.Tensor, b: torch.Tensor) -> str:
+        """Return which of the policy's accumulators sums a product."""
         if not self.backward:
-            y = None
-            if b.ndim == 2 and b.dtype is not torch.bfloat16 and (turned or self.is_weight(b)):
-                values = array_of(b)
-                y = self.machine.keep(x, values.T if turned else values, b.data_ptr(), self._storage(b))
-            if y is None:
-                y = self.factor(b).T if turned else self.factor(b)
-            return self.machine.forward(x, y, None if bias is None else self._start(bias))
-        y = self.factor(b)
-        if self.is_weight(a) or self.is_weight(b) or not _gives_a_weight(self._marks):
-            return self.machine.data_gradient(x, y)
-        return self.machine.weight_gradient(x, y)
+            return "forward"
+        data = self.is_weight(a) or self.is_weight(b) or not _gives_a_weight(self._marks)
+        return "data_gradient" if data else "weight_gradient"
 
     def _start(self, bias: torch.Tensor) -> Array:
         """Return a vector that sums start from, in the format in which it takes part in them."""
-        kept = None
+        kept = array_of(bias) if self.machine.brain and bias.dtype is torch.bfloat16 else None
         if bias.dtype is torch.float32 and bias.ndim == 1:
             kept = self.machine.start(array_of(bias), bias.data_ptr(), self._storage(bias))
-        return np.ascontiguousarray(self.factor(bias)) if kept is None else kept
+        return np.ascontiguousarray(self.factor(bias) if kept is None else kept)
 
     def pointwise(self, function: Function, *operands: torch.Tensor | float, dtype: torch.dtype | None = None) -> Any:
         """Return a function of the elements of tensors and of numbers, stored."""
@@ -240,7 +250,8 @@ class Call:
             Whether the numbers are stored ones although a type is given, as for statistics that are not.
         """
         given, dtype = dtype, dtype or self.dtype
-        if dtype is torch.float16 and values.dtype == _F16:
+        stores = dtype is torch.bfloat16 and given is None and self.machine.brain
+        if stores or (dtype is torch.float16 and values.dtype == _F16):
             return tensor_of(values, dtype)
         computed = np.asarray(values)
         values = self._held(computed, dtype)

@@ -23,7 +23,7 @@ __all__ = ["Lost", "Steady", "Weight"]
 Lost: TypeAlias = tuple[int, int, int]
 """How many numbers rounding changed, made infinite, made zero."""
 Rounded: TypeAlias = Callable[[Array], tuple[Array, Lost | None]]
-"""Rounds a float16 or float32 array to float16, always in the same way, and says what that lost if it is counted."""
+"""Makes a factor of an array as it lies in memory, always in the same way; says what rounding lost if it is counted."""
 
 _LIMIT = 1 << 27
 """Bytes that are kept."""
@@ -96,7 +96,7 @@ class Steady:
             Of the weight in memory.
         rows : int
             Of the other factor.
-        b : float16 or float32 array
+        b : float16 or float32 array, or patterns of bfloat16, uint16
             The weight as a factor, (K, N), as it lies in memory.
         rounded : callable
             What rounds.

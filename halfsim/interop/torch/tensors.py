@@ -23,9 +23,11 @@ __all__ = [
     "holds_wide",
     "is_filled",
     "makes_special",
+    "numbers_of",
     "strided_like",
     "tensor_of",
     "tensors_in",
+    "words_of",
     "write",
 ]
 
@@ -47,17 +49,29 @@ def array_of(tensor: torch.Tensor) -> Array:
     """Return a tensor as an array: float16 and float32 as they lie in memory, others exactly in float32."""
     plain = tensor.detach() if tensor.requires_grad else tensor
     dtype = plain.dtype
+    if dtype is torch.bfloat16:
+        # Every pattern as it is, NaNs too, by PyTorch's conversion in vectors.
+        plain = plain.float()
     try:
-        if dtype is torch.bfloat16:
-            words: Array = plain.detach().contiguous().view(torch.int16).numpy().view(np.uint16)
-            return (words.astype(np.uint32) << np.uint32(16)).view(np.float32)
         array: Array = plain.numpy()
     except RuntimeError:
         if not plain._is_zerotensor():
             raise
         # A derivative along a direction may be zeros that are nowhere in memory; to ask first would take time always.
         array = np.zeros(plain.shape, np.float16 if dtype is torch.float16 else np.float32)
-    return array if dtype is torch.float16 or dtype is torch.float32 else array.astype(np.float32)
+    return array if dtype in FLOATS else array.astype(np.float32)
+
+
+def words_of(tensor: torch.Tensor) -> Array:
+    """Return the patterns of a bfloat16 tensor, uint16, as they lie in memory."""
+    plain = tensor.detach() if tensor.requires_grad else tensor
+    words: Array = plain.view(torch.int16).numpy().view(np.uint16)
+    return words
+
+
+def numbers_of(words: Array) -> Array:
+    """Return the numbers of bfloat16 patterns, exactly in float32."""
+    return array_of(torch.from_numpy(words.view(np.int16)).view(torch.bfloat16))
 
 
 def tensor_of(values: Array, dtype: torch.dtype) -> torch.Tensor:
