@@ -20,7 +20,7 @@ from halfsim.formats import Format, Specials
 from halfsim.kernels.threads import run_blocks
 from halfsim.kernels.vectorcode import BYTE, INT, Lanes, Memory, each, pointers
 
-__all__ = ["exact_patterns"]
+__all__ = ["exact_patterns", "upper_halves"]
 
 _BLOCK = 1 << 15
 _INFINITE = 0x7F800000
@@ -108,6 +108,13 @@ def _encode_all(typingctx, words, patterns, wrong, target):
 def _encode_block(words, patterns, wrong, target):
     """Run `_encode_all`."""
     _encode_all(words, patterns, wrong, target)
+
+
+@kernel
+def upper_halves(words, halves):
+    """Write the upper halves, uint16, of binary32 patterns, uint32: the bfloat16 ones of numbers that it has."""
+    for i in range(halves.size):
+        halves[i] = words[i] >> 16
 
 
 def exact_patterns(words: NDArray[np.uint32], fmt: Format) -> NDArray[Any] | None:

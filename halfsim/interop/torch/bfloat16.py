@@ -106,6 +106,19 @@ class BFloat16Machine(TensorMachine):
         found = self._kept = self._steady.find(chosen, place, len(x), weight, rounded)
         return None if found is None else found.columns
 
+    def start(self, values: Array, place: int, storage: Arithmetic) -> Array | None:
+        """Return a vector that sums start from as it is kept of earlier calls.
+
+        Parameters
+        ----------
+        values : array, shape (N,)
+            The vector as it lies in memory: patterns, uint16; others are not kept.
+        place, storage : int, Arithmetic
+            As of every machine.
+        """
+        found = self._steady.vector(place, values, _widened) if values.dtype == _U16 else None
+        return None if found is None else found[0]
+
     def _accumulator(self, kind: str) -> Accumulator:
         if kind not in self._accumulators:
             # Of a product alone: copies to bfloat16, as Muon makes them, need no sums.

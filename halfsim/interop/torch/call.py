@@ -14,7 +14,7 @@ from halfsim.interop.torch.machine import TensorMachine
 from halfsim.interop.torch.machines import KINDS, Machines, kind_of_wide
 from halfsim.interop.torch.marks import Mark, Marks
 from halfsim.interop.torch.modules import BACKWARD, OPTIMIZER
-from halfsim.interop.torch.tensors import array_of, strided_like, tensor_of, words_of
+from halfsim.interop.torch.tensors import array_of, memory_of, strided_like, tensor_of, words_of
 from halfsim.policy import Policy
 from halfsim.training.arithmetic import Arithmetic, Array
 from halfsim.training.machine import WIDE, Expression
@@ -166,7 +166,7 @@ class Call:
             return machine.data_gradient(x, y) if kind == "data_gradient" else machine.weight_gradient(x, y)
         kept = None
         if b.ndim == 2 and (brains or b.dtype is not torch.bfloat16) and (turned or self.is_weight(b)):
-            memory = words_of(b) if brains else array_of(b)
+            memory = memory_of(b)
             kept = machine.keep(x, memory.T if turned else memory, b.data_ptr(), self._storage(b))
         if kept is None:
             kept = factor(b).T if turned else factor(b)
@@ -181,10 +181,10 @@ class Call:
 
     def _start(self, bias: torch.Tensor) -> Array:
         """Return a vector that sums start from, in the format in which it takes part in them."""
-        kept = array_of(bias) if self.machine.brain and bias.dtype is torch.bfloat16 else None
-        if bias.dtype is torch.float32 and bias.ndim == 1:
-            kept = self.machine.start(array_of(bias), bias.data_ptr(), self._storage(bias))
-        return np.ascontiguousarray(self.factor(bias) if kept is None else kept)
+        kept = None
+        if bias.ndim == 1 and (bias.dtype is torch.float32 or (self.machine.brain and bias.dtype is torch.bfloat16)):
+            kept = self.machine.start(memory_of(bias), bias.data_ptr(), self._storage(bias))
+        return np.ascontiguousarray(self.factor(bias)) if kept is None else kept
 
     def pointwise(self, function: Function, *operands: torch.Tensor | float, dtype: torch.dtype | None = None) -> Any:
         """Return a function of the elements of tensors and of numbers, stored."""

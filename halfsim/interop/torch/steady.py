@@ -71,7 +71,7 @@ class Steady:
         ----------
         place : int
             Of the vector in memory.
-        values : float16 or float32 array, shape (N,)
+        values : float16 or float32 array, or patterns of bfloat16, uint16, shape (N,)
             The vector.
         rounded : callable
             What rounds.

@@ -10,6 +10,7 @@ import torch
 from torch._prims_common import suggest_memory_format
 from torch.utils._python_dispatch import _disable_current_modes
 
+from halfsim.kernels.encoding import upper_halves
 from halfsim.training.arithmetic import Array
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "holds_wide",
     "is_filled",
     "makes_special",
+    "memory_of",
     "numbers_of",
     "strided_like",
     "tensor_of",
@@ -69,6 +71,11 @@ def words_of(tensor: torch.Tensor) -> Array:
     return words
 
 
+def memory_of(tensor: torch.Tensor) -> Array:
+    """Return a tensor as it lies in memory: of bfloat16 the patterns, of others the numbers."""
+    return words_of(tensor) if tensor.dtype is torch.bfloat16 else array_of(tensor)
+
+
 def numbers_of(words: Array) -> Array:
     """Return the numbers of bfloat16 patterns, exactly in float32."""
     return array_of(torch.from_numpy(words.view(np.int16)).view(torch.bfloat16))
@@ -77,8 +84,9 @@ def numbers_of(words: Array) -> Array:
 def tensor_of(values: Array, dtype: torch.dtype) -> torch.Tensor:
     """Return an array whose numbers `dtype` holds as a contiguous tensor, in the same memory where it can be."""
     if dtype is torch.bfloat16:
-        words = np.ascontiguousarray(values, np.float32).view(np.uint32) >> np.uint32(16)
-        return torch.from_numpy(words.astype(np.uint16).view(np.int16)).view(torch.bfloat16).view(np.shape(values))
+        words = np.empty(np.shape(values), np.uint16)
+        upper_halves(np.ascontiguousarray(values, np.float32).reshape(-1).view(np.uint32), words.reshape(-1))
+        return torch.from_numpy(words.view(np.int16)).view(torch.bfloat16)
     if dtype is torch.float32 and values.dtype == _F16:
         # Exact, and by PyTorch's conversion in vectors.
         return tensor_of(values, torch.float16).float()
