@@ -256,12 +256,8 @@ class Machine:
             elements = (np.arange(watched) * product.size // watched + number * _STRIDE) % product.size
             if row is not None and isinstance(row.rounding, Stochastic):
                 row = self._fresh
-            ledger.swallow(self.layer, name, self._watch(row, (a, b, c), np.unique(elements)))
+            ledger.swallow(self.layer, name, watch(row, a, b, c, np.unique(elements)))
         return stored
-
-    def _watch(self, row: Accumulator | None, factors: Factors, elements: Array) -> tuple[int, int]:
-        """Return (additions that changed nothing, all) of a few elements of a product."""
-        return watch(row, *factors, elements)
 
     def _compare(self, kind: str, row: Accumulator | None, factors: Factors, stored: Array, number: int) -> None:
         """Count what a product lost beside binary32 sums of the same factors; the number is the ledger's."""

@@ -92,6 +92,11 @@ def store(storage: Arithmetic, product: Array) -> Array:
     return storage.convert(product)
 
 
+def _wide(factors: Array) -> Array:
+    """Return numbers, or patterns of bfloat16, uint16, as binary32."""
+    return widen(factors) if factors.dtype != np.uint16 else (factors.astype(np.uint32) << 16).view(np.float32)
+
+
 def watch(row: Accumulator | None, a: Array, b: Array, c: Array | None, elements: Array) -> tuple[int, int]:
     """Return (additions that changed nothing, all) of a few elements of a product; without a row, of a binary32 one."""
     *stack, rows, columns = np.unravel_index(elements, (*a.shape[:-1], b.shape[-1]))
@@ -100,7 +105,7 @@ def watch(row: Accumulator | None, a: Array, b: Array, c: Array | None, elements
     left, right = a[(*stack, rows)], b[column] if stack else b[column].T
     start = (np.zeros(b.shape[-1], np.float32) if c is None else c)[columns]
     if row is None:
-        return swallowed32(*(widen(each) for each in (left, right, start)))
+        return swallowed32(_wide(left), _wide(right), widen(start))
     narrow = start.dtype == np.float16
     patterns = start.view(np.uint16 if narrow else np.uint32).astype(np.int64)
     # Without C a sum starts from zero, which no format rounds.

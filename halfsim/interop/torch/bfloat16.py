@@ -25,7 +25,7 @@ from halfsim.policy import Policy
 from halfsim.rounding import Rounding
 from halfsim.tensorcores import TABLE, AccumulatorLike, row
 from halfsim.training.arithmetic import Arithmetic, Array, arithmetic
-from halfsim.training.products import Factors, turned
+from halfsim.training.products import turned
 
 __all__ = ["PLAIN32", "BFloat16Machine"]
 
@@ -131,11 +131,6 @@ class BFloat16Machine(TensorMachine):
         if isinstance(chosen, MatrixUnit) and a.dtype != _U16:
             return np.asarray(matmul(a, b, c, accumulator=chosen))
         return super()._product(a, b, c, chosen)
-
-    def _watch(self, row: Accumulator | None, factors: Factors, elements: Array) -> tuple[int, int]:
-        a, b, c = factors
-        words = a.dtype == _U16
-        return super()._watch(row, (numbers_of(a), numbers_of(b), c) if words else factors, elements)
 
 
 def _same(words: Array) -> tuple[Array, Lost | None]:
