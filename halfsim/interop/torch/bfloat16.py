@@ -178,6 +178,7 @@ def _bfloat16() -> Arithmetic:
 
     return replace(
         PLAIN32,
+        wide=False,
         convert=rounded,
         add=once(np.add),
         subtract=once(np.subtract),
