@@ -14,7 +14,6 @@ from halfsim.interop.torch.nodes import Nodes
 __all__ = ["Brains"]
 
 _sequence = torch._C._autograd._get_sequence_nr
-_DETACH = torch.ops.aten.detach.default
 _transforms = torch._C._are_functorch_transforms_active
 
 
@@ -35,15 +34,16 @@ class Brains:
         self._nodes: Nodes[bool | None] = Nodes(None)
         self._nodes.note(False)
 
-    def begin(self, func: Any, tensors: list[torch.Tensor]) -> None:
-        """Begin where an operator meets the first bfloat16 tensor: the nodes before its own are of other numbers.
+    def begin(self, seen: int, tensors: list[torch.Tensor]) -> None:
+        """Begin where an operator meets the first bfloat16 tensor, whose nodes have numbers from `seen`.
 
-        Of the last node it is not known whether it is the operator's, where that may have one.
+        Outside of transformations it has one at most; a node before that is of an operator in place.
         """
         self._marks.brains = True
-        if func is not _DETACH and torch.is_grad_enabled() and any(x.requires_grad for x in tensors):
-            self._nodes.note(None, _sequence() - 1)
-        self._nodes.seen = _sequence()
+        if not _transforms():
+            made = torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
+            seen = max(seen, _sequence() - made)
+        self._nodes.seen = seen
 
     def among(self, name: str, tensors: list[torch.Tensor]) -> bool:
         """Whether an operator on these tensors rounds to bfloat16."""

@@ -103,6 +103,13 @@ class Marks:
             if tensor.dtype in _WIDER:
                 self.add(tensor, Mark.brain)
 
+    def settle(self, tensor: torch.Tensor, brain: bool) -> None:
+        """Note what a tensor was written anew with."""
+        if brain:
+            self.hold([tensor])
+        else:
+            self.forget(tensor, Mark.brain)
+
     def forget(self, tensor: torch.Tensor, mark: int) -> None:
         """Forget marks of a memory, where a tensor that was written anew fills it."""
         if not self.of(tensor) & mark:

@@ -58,7 +58,7 @@ _DRAWN = {"normal", "rand", "randn"}
 """Without operands, these make fractions."""
 _FILL, _COPY = torch.ops.aten.fill_.Tensor, torch.ops.aten.copy_.default
 _KEPT = Mark.weight | Mark.wide
-_NOTHING = nullcontext()
+_NOTHING, _sequence = nullcontext(), torch._C._autograd._get_sequence_nr
 
 
 class Mode(TorchDispatchMode):
@@ -77,6 +77,7 @@ class Mode(TorchDispatchMode):
         self._rules, self._report, self._marks, self._modules = rules, report, marks, modules
         self._machines, self._accepted = Machines(report, seed), ACCEPTED
         self._journal, self._autocast = Journal(rules, report, marks, modules), Autocast()
+        self._seen = _sequence()  # the number of the next node of autograd when an operator was last seen
         self._fractions: dict[torch.dtype, bool] = {}  # which types are, of those that were met
         modules.layer = Layers(self, marks)
         # In the backward pass, only where their formats differ need activations and gradients be told apart.
@@ -102,7 +103,8 @@ class Mode(TorchDispatchMode):
         try:
             floats = [x for x in found if fractions[x.dtype]]
         except KeyError:
-            floats = self._met(func, found)
+            floats = self._met(found)
+        self._seen = _sequence()
         self._marks.weigh(floats)
         whole = func is LINEAR and len(floats) == len(args) and args[0].ndim == args[1].ndim == 2
         facts = layer_facts(len(args)) if whole else facts_of(func)
@@ -146,11 +148,11 @@ class Mode(TorchDispatchMode):
                 return result
         return self._computed(func, facts, args, kwargs, floats)
 
-    def _met(self, func: Any, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+    def _met(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
         """Note which types there are, so that bfloat16 takes time only where it is; return the tensors of fractions."""
         self._fractions.update({x.dtype: x.dtype in INEXACT for x in tensors})
         if torch.bfloat16 in self._fractions and not self._marks.brains:
-            self._journal.brains.begin(func, tensors)
+            self._journal.brains.begin(self._seen, tensors)
         return [x for x in tensors if self._fractions[x.dtype]]
 
     def _moved(self, func: Any, name: str, args: Any, kwargs: Any, floats: list[torch.Tensor]) -> Any:
@@ -267,10 +269,8 @@ class Mode(TorchDispatchMode):
             return result
         if self._marks.brains and not fills(written):
             brain = self._journal.part(name, written, brain)
-        if brain:
-            self._marks.hold([written])
-        elif self._marks.brains:
-            self._marks.forget(written, Mark.brain)
+        if self._marks.brains:
+            self._marks.settle(written, brain)
         if written is not target and isinstance(out, torch.Tensor):
             if out.shape != result.shape:
                 out.resize_(result.shape)

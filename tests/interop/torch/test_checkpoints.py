@@ -8,6 +8,7 @@ import pytest
 
 import halfsim as hs
 from halfsim.interop.torch import modules as followed
+from halfsim.interop.torch import nodes
 from halfsim.policy import named
 
 torch = pytest.importorskip("torch")
@@ -131,7 +132,7 @@ def test_a_gradient_that_a_module_asks_for():
 
 
 def test_what_is_known_of_nodes_stays_bounded(monkeypatch):
-    monkeypatch.setattr(followed, "_LIMIT", 16)
+    monkeypatch.setattr(nodes, "_LIMIT", 16)
     layers = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
     made = []
     enter = followed.Modules.__enter__
@@ -141,6 +142,7 @@ def test_what_is_known_of_nodes_stays_bounded(monkeypatch):
             layers(torch.ones(1, 2)).sum().backward()
             with torch.no_grad():
                 layers(torch.ones(1, 2))
-    assert len(made[0]._starts) == len(made[0]._at_work) <= 16
+    runs = made[0]._nodes
+    assert len(runs._starts) == len(runs._values) <= 16
     # Results of both passes, the gradients of weights and biases, and from the second time on sums of these.
     assert report.modules["0"].elements == 20 * (2 + 2 + 4 + 2) + 19 * (4 + 2)

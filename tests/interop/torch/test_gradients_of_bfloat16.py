@@ -264,6 +264,25 @@ def test_one_bfloat16_number_beside(name):
     assert torch.equal(*found)
 
 
+MET_FIRST = {
+    "of one type": lambda w, t: (w * w).float().sum(),
+    "of two": lambda w, t: (w * t).sum(),
+    "after others": lambda w, t: ((t * 1.5) * w).sum(),
+    "a view": lambda w, t: (w[None].expand(2, 4).float() * t).sum(),
+}
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e6])
+@pytest.mark.parametrize("name", MET_FIRST)
+def test_the_first_operator_that_meets_bfloat16_numbers(name, scale):
+    def gradient():
+        w, t = torch.arange(1, 5).to(BF).requires_grad_(), torch.ones(1, requires_grad=True)
+        MET_FIRST[name](w, t).mul(torch.tensor(scale)).backward()
+        return [w.grad]
+
+    near(*both(gradient))
+
+
 @pytest.mark.parametrize("scale", [1e-9, 1.0, 1e6])
 def test_custom_functions_go_by_their_operands(scale):
     def gradient():
@@ -313,6 +332,7 @@ def test_a_trunk_keeps_its_numbers_below_a_bfloat16_head():
 def test_a_table_in_float32_has_gradients_of_the_policy():
     table = torch.nn.Embedding(4, 2)
     layer = torch.nn.Linear(2, 2)
+    layer.weight.data.fill_(1.0)
     with simulate("mixed"), torch.autocast("cpu", dtype=BF):
         y = layer(table(torch.tensor([0, 0, 1])))
         (y.float().sum() * 1e6).backward()
