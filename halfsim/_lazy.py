@@ -13,8 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from halfsim._state import default_state
-
 __all__ = ["lazily", "listed"]
 
 _NAMES = (
@@ -70,10 +68,8 @@ def lazily(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]],
 
 def _found(source: str, name: str) -> Any:
     """Do what ``from source import name`` does, without asking for a missing attribute."""
-    # What modules compute when they are imported, and the compiler writes to disk, is right in the default state alone.
-    with default_state():
-        names = vars(importlib.import_module(source))
-        return names[name] if name in names else importlib.import_module(f"{source}.{name}")
+    names = vars(importlib.import_module(source))
+    return names[name] if name in names else importlib.import_module(f"{source}.{name}")
 
 
 def _text(module: Any, path: Path) -> str:

@@ -50,6 +50,28 @@ def test_what_they_compile_is_right_for_other_processes(direction, expected, tmp
     assert results(0, **nothing) == expected
 
 
+CONSTANTS = """
+import ctypes, sys
+ctypes.CDLL(None).fesetround(int(sys.argv[1], 0))
+from halfsim.policy import DynamicScale, named
+from halfsim.training.optim import Adam, _TINY
+from halfsim.training.nn import batch_norm
+from halfsim.training import functions
+import numpy as np
+zero = functions.sin(np.zeros(1)).tobytes().hex()
+ctypes.CDLL(None).fesetround(0)
+print(zero, Adam(1e-3), batch_norm.__defaults__, DynamicScale(), named("apex-O2"), _TINY)
+"""
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_modules_are_read_and_run_in_the_default_state(direction, tmp_path):
+    """Those too that are imported by their own names; what Python has written of them serves the second process."""
+    want = python("-c", CONSTANTS, "0")
+    for word in (DIRECTIONS[direction], 0):
+        assert python("-c", CONSTANTS, hex(word), PYTHONPYCACHEPREFIX=str(tmp_path), PYTHONDONTWRITEBYTECODE="") == want
+
+
 def constants(code):
     """Return the numbers of a code object and of the functions in it, as bytes."""
     nested = [constants(x) for x in code.co_consts if isinstance(x, CodeType)]

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from halfsim._state import default_state
 from halfsim.kernels import elementary
 
 __all__ = ["Array", "cos", "erf", "erfc", "exp", "log", "sigmoid", "sin", "tanh"]
@@ -74,6 +75,7 @@ def cos(x: Array) -> Array:
     return _circular(x, 1)
 
 
+@default_state()
 def _circular(x: Array, turn: int) -> Array:
     size = np.abs(x)
     finite, near = size < np.inf, size <= _NEAR

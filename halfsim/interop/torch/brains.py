@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import currentframe
 from typing import Any
 
 import torch
@@ -14,6 +15,9 @@ from halfsim.interop.torch.nodes import Nodes
 __all__ = ["Brains"]
 
 _sequence = torch._C._autograd._get_sequence_nr
+_BETWEEN = "halfsim.", "torch._", "torch.utils."
+"""Modules of what computes operators here."""
+_ENGINE = torch.autograd.graph._engine_run_backward.__code__
 _transforms = torch._C._are_functorch_transforms_active
 
 
@@ -73,6 +77,9 @@ class Brains:
 
     def viewed(self, tensors: list[torch.Tensor]) -> None:
         """Remember what a view is of; a transformation of `torch.func` begins operators with views of operands."""
+        if torch._C._current_autograd_node() is not None and self._modules.phase() == BACKWARD:
+            # A constant that a backward pass begins with, spread over a shape, comes to hooks as it is.
+            self._marks.hold(tensors if self.recorded("", tensors) else [])
         if _sequence() > self._nodes.seen:
             brain = self.among("", tensors)
             if brain or not _transforms():
@@ -81,7 +88,7 @@ class Brains:
     def recorded(self, name: str, tensors: list[torch.Tensor]) -> bool | None:
         """Return how the operator was rounded of whose gradient this is a part; None where that is not known."""
         node: Any = torch._C._current_autograd_node()
-        if node is None:
+        if node is None or not _is_autograds():
             return None
         if name == "add" and len(tensors) == 2 and tensors[0].shape == tensors[1].shape:
             # Gradients of one tensor are added while the last node is at work: they are those of what made the tensor.
@@ -98,3 +105,11 @@ def _is_spread(tensor: torch.Tensor) -> bool:
     """Whether a tensor is one number at several places."""
     strided = tensor.layout is torch.strided and tensor.numel() > 1
     return strided and not any(step for n, step in zip(tensor.shape, tensor.stride(), strict=True) if n > 1)
+
+
+def _is_autograds() -> bool:
+    """Whether autograd itself has called what is seen, and no Python between: a hook, or what a checkpoint repeats."""
+    frame = currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(_BETWEEN):
+        frame = frame.f_back
+    return frame is None or frame.f_code is _ENGINE

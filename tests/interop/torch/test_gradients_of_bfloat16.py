@@ -364,3 +364,47 @@ def test_without_bfloat16_nothing_is_recorded(monkeypatch):
         model = Residual().to(dtype)
         with simulate("mixed"):
             model(drawn(5, 8).to(dtype)).float().square().mean().backward()
+
+
+# What Python calls while a node is at work is none of the node's.
+
+
+def test_a_hook_goes_by_what_it_meets():
+    wide, seen = torch.tensor([1e6, 3e6]).bfloat16(), []
+    for add_to in (lambda y, hook: y.register_hook(hook), lambda y, hook: y.grad_fn.register_hook(hook)):
+        x = torch.tensor([1.0, 2.0], requires_grad=True)
+        with halfsim.torch.simulate("mixed") as report:
+            y = x * 2
+            add_to(y, lambda *_: seen.append(wide.float() * 2) and None)
+            (y * y).sum().backward()
+        assert x.grad.tolist() == [8.0, 16.0]
+        assert report.first is None
+    assert len(seen) == 2
+    assert all(torch.equal(found, (wide * 2).float()) for found in seen)
+
+
+def test_a_hook_on_bfloat16_numbers_computes_others_as_the_policy_does():
+    number, seen = torch.tensor([0.69921875, 1.0009765625]), []
+    x = torch.ones(2).bfloat16().requires_grad_()
+    with halfsim.torch.simulate("mixed"):
+        y = x.float() * 2
+        y.register_hook(lambda _: seen.append(number * number) and None)
+        (y * y).sum().backward()
+        expected = number * number
+    assert torch.equal(seen[0], expected)
+
+
+def test_a_checkpoint_repeats_what_has_no_gradients():
+    e = torch.tensor([1.2345, 2.3], requires_grad=True)
+    b, large, seen = torch.ones(2).bfloat16().requires_grad_(), torch.tensor([3e5, 7e5]).bfloat16(), []
+
+    def part(e, b):
+        with torch.no_grad():
+            s, q = e * 1.2345, large.float() * 2
+            seen.append((s.tolist(), q.tolist()))
+        return (e * e * s) * (q * 1e-6) * b.float()
+
+    with halfsim.torch.simulate("mixed"):
+        torch.ones(1).bfloat16()
+        checkpoint(part, e, b, use_reentrant=False).sum().backward()
+    assert seen[0] == seen[1]
