@@ -45,8 +45,7 @@ class _Finder:
 
 def guard_imports(package: str) -> None:
     """Have the modules of a package imported so, from now on; finders that others have put before stay before."""
-    finders = [
-        x for x in sys.meta_path if not (type(x).__name__ == "_Finder" and getattr(x, "prefix", "") == f"{package}.")
-    ]
-    place = finders.index(PathFinder) if PathFinder in finders else len(finders)
-    sys.meta_path[:] = [*finders[:place], _Finder(package), *finders[place:]]
+    finder = _Finder(package)
+    if not any(type(x).__name__ == "_Finder" and getattr(x, "prefix", "") == finder.prefix for x in sys.meta_path):
+        place = sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else len(sys.meta_path)
+        sys.meta_path.insert(place, finder)

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from halfsim._state import default_state
+
 __all__ = ["lazily", "listed"]
 
 _NAMES = (
@@ -68,8 +70,10 @@ def lazily(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]],
 
 def _found(source: str, name: str) -> Any:
     """Do what ``from source import name`` does, without asking for a missing attribute."""
-    names = vars(importlib.import_module(source))
-    return names[name] if name in names else importlib.import_module(f"{source}.{name}")
+    # The package's finder guards modules of its folder; those in an archive have this alone.
+    with default_state():
+        names = vars(importlib.import_module(source))
+        return names[name] if name in names else importlib.import_module(f"{source}.{name}")
 
 
 def _text(module: Any, path: Path) -> str:
