@@ -118,20 +118,6 @@ def agree(one, other):
     assert one[1:] == other[1:]
 
 
-@pytest.fixture
-def used(monkeypatch):
-    """How often a weight was found kept."""
-    found, own = [], Steady.find
-
-    def noted(self, *arguments):
-        weight = own(self, *arguments)
-        found.append(weight is not None)
-        return weight
-
-    monkeypatch.setattr(Steady, "find", noted)
-    return found
-
-
 @pytest.mark.parametrize("special", [False, True])
 @pytest.mark.parametrize(
     ("policy", "options"),

@@ -32,20 +32,6 @@ def layer(inputs=96, outputs=80, dtype=torch.float16, **options):
     return made
 
 
-@pytest.fixture
-def used(monkeypatch):
-    """How often a weight was found decoded."""
-    found, own = [], Steady.find
-
-    def noted(self, *arguments):
-        weight = own(self, *arguments)
-        found.append(weight is not None)
-        return weight
-
-    monkeypatch.setattr(Steady, "find", noted)
-    return found
-
-
 def patterns(tensor):
     return tensor.detach().contiguous().view(torch.int16 if tensor.dtype == torch.float16 else torch.int32)
 
